@@ -1,0 +1,41 @@
+"""US dollars, from price to page: always Decimal, never a float."""
+
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+
+from bson import Decimal128
+
+USD_PLACES = 15
+"""Decimal places of a stored cost. Stored costs share one exponent, so that a sum does not depend on its order."""
+
+_QUANTUM = Decimal(1).scaleb(-USD_PLACES)
+# Decimal128 holds 34 digits: 19 before the point beside 15 behind it
+_STORAGE = Context(prec=34, rounding=ROUND_HALF_EVEN)
+
+ZERO = Decimal(0)
+
+
+def quantize_usd(amount: Decimal) -> Decimal:
+    """`amount` in USD rounded half-even to the 15 decimals that are stored.
+
+    Raises decimal.InvalidOperation where the amount has more than 19 digits before the point.
+    """
+    return amount.quantize(_QUANTUM, context=_STORAGE)
+
+
+def to_decimal(stored: object) -> Decimal:
+    """A number as MongoDB returns it (Decimal128, int, or None for a sum over nothing) as Decimal."""
+    if isinstance(stored, Decimal128):
+        return stored.to_decimal()
+    if isinstance(stored, Decimal | int):
+        return Decimal(stored)
+    if stored is None:
+        return ZERO
+    raise TypeError(f"not an exact number: {type(stored).__name__}")
+
+
+def plain(number: Decimal) -> str:
+    """`number` in plain decimal digits, without exponent or trailing zeros: 3E-7 is 0.0000003."""
+    digits = format(number, "f")
+    if "." in digits:
+        digits = digits.rstrip("0").rstrip(".")
+    return "0" if digits == "-0" else digits

@@ -1,0 +1,64 @@
+"""How many tokens one model call used, in the one convention of this project."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUsage:
+    """Tokens of one model call, under OpenTelemetry's convention: a total includes its parts.
+
+    `input_tokens` includes cache reads, cache writes, and audio, image and video input; `output_tokens` includes
+    reasoning, and audio and image output. Names are those of genai-prices. Every count is a whole number of tokens,
+    zero or more, except `web_searches`, which counts searches that the provider ran and bills one by one.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    """All cache writes; those that are not in `cache_write_1h_tokens` are kept for five minutes."""
+    cache_write_1h_tokens: int = 0
+    reasoning_tokens: int = 0
+    input_audio_tokens: int = 0
+    output_audio_tokens: int = 0
+    cache_audio_read_tokens: int = 0
+    input_image_tokens: int = 0
+    output_image_tokens: int = 0
+    cache_image_read_tokens: int = 0
+    input_video_tokens: int = 0
+    web_searches: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+
+TOKEN_FIELDS = tuple(TokenUsage.__dataclass_fields__)
+"""Names of every count, in order."""
+
+PARTS_OF: dict[str, tuple[str, ...]] = {
+    "input_tokens": ("cache_read_tokens", "cache_write_tokens"),
+    "cache_write_tokens": ("cache_write_1h_tokens",),
+    "cache_read_tokens": ("cache_audio_read_tokens", "cache_image_read_tokens"),
+    "input_audio_tokens": ("cache_audio_read_tokens",),
+    "input_image_tokens": ("cache_image_read_tokens",),
+    "output_tokens": ("reasoning_tokens",),
+}
+"""A total and the parts that cannot together exceed it."""
+
+MODALITIES_OF: dict[str, tuple[str, ...]] = {
+    "input_tokens": ("input_audio_tokens", "input_image_tokens", "input_video_tokens"),
+    "output_tokens": ("output_audio_tokens", "output_image_tokens"),
+}
+"""A total and its non-text parts, which cannot together exceed it either."""
+
+
+def contradictions(usage: TokenUsage) -> list[tuple[str, str]]:
+    """What in `usage` cannot be: pairs of (field at fault, reason). Empty when every part fits its total."""
+    found = [(name, "must be zero or more") for name in TOKEN_FIELDS if getattr(usage, name) < 0]
+    for rule in (PARTS_OF, MODALITIES_OF):
+        for total, parts in rule.items():
+            if sum(getattr(usage, part) for part in parts) > getattr(usage, total):
+                used = [part for part in parts if getattr(usage, part)]
+                found.append((used[0], f"{' and '.join(used)} cannot exceed {total} ({getattr(usage, total)})"))
+    return found
