@@ -1,0 +1,7 @@
+"""Documents and value objects. They import nothing else of this project."""
+
+from models.ai_usage import AIUsage, CallStatus, CostSource, ServiceType
+from models.analytics import AI_GENERATION, Analytics
+from models.token_usage import TokenUsage
+
+__all__ = ["AI_GENERATION", "AIUsage", "Analytics", "CallStatus", "CostSource", "ServiceType", "TokenUsage"]

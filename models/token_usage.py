@@ -53,6 +53,10 @@ MODALITIES_OF: dict[str, tuple[str, ...]] = {
 """A total and its non-text parts, which cannot together exceed it either."""
 
 
+PART_FIELDS = frozenset(part for rule in (PARTS_OF, MODALITIES_OF) for parts in rule.values() for part in parts)
+"""Every count that is part of another one. Where none of them is used, nothing can contradict."""
+
+
 def contradictions(usage: TokenUsage) -> list[tuple[str, str]]:
     """What in `usage` cannot be: pairs of (field at fault, reason). Empty when every part fits its total."""
     found = [(name, "must be zero or more") for name in TOKEN_FIELDS if getattr(usage, name) < 0]

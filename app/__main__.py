@@ -1,0 +1,40 @@
+"""`python -m app`: starts MongoDB when none is configured, then serves."""
+
+import sys
+
+import uvloop
+from pydantic import ValidationError
+
+from app.deployment import mongodb
+from app.errors import AppError
+from app.mongod import MongodError
+from app.server import serve
+from app.settings import Settings
+from app.telemetry import configure_logging
+
+
+async def announce(address: str) -> None:
+    """Say where the service is, and what to do first."""
+    sys.stdout.write(
+        f"twinmeter answers at {address}\n"
+        "an admin token:  python -m scripts.create_token --role admin --user YOU\n"
+        f"the interface:   {address}/schema/openapi.json\n"
+    )
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Serve until told to stop. Returns the exit status."""
+    try:
+        settings = Settings()
+        configure_logging(settings.log_level)
+        with mongodb(settings, shared=False) as uri:
+            uvloop.run(serve(settings, uri, announce))
+    except (AppError, MongodError, ValidationError) as error:
+        sys.stderr.write(f"twinmeter cannot start: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""The connection to MongoDB: clients, indexes, and what the server can do. Nothing else imports motor."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+import pymongo
+from beanie import init_beanie
+from motor.motor_asyncio import (
+    AsyncIOMotorClient,
+    AsyncIOMotorClientSession,
+    AsyncIOMotorCollection,
+    AsyncIOMotorDatabase,
+)
+from pymongo.errors import ConfigurationError as PyMongoConfigurationError
+from pymongo.errors import InvalidURI, PyMongoError
+from pymongo.write_concern import WriteConcern
+
+from app.errors import ConfigurationError, DatabaseUnavailableError
+from models import AIUsage, Analytics
+
+Client = AsyncIOMotorClient[dict[str, Any]]
+Collection = AsyncIOMotorCollection[dict[str, Any]]
+Session = AsyncIOMotorClientSession
+
+DURABLE = WriteConcern(w="majority", j=True)
+"""What `committed` means: on the journals of a majority."""
+DOCUMENTS = [AIUsage, Analytics]
+STARTUP_SECONDS = 10
+PING_SECONDS = 1
+
+
+@dataclass(frozen=True)
+class Database:
+    """One deployment's database, through two clients, so that slow reads never hold up the ledger."""
+
+    writes: AsyncIOMotorDatabase[dict[str, Any]]
+    reads: AsyncIOMotorDatabase[dict[str, Any]]
+    transactional: bool
+    """Whether the server has transactions. A standalone server does not; it is for development."""
+
+    @classmethod
+    async def connect(cls, uri: str, name: str) -> Self:
+        """Connect, learn what the server can do, and make the indexes.
+
+        Raises ConfigurationError for an address that cannot be used, and DatabaseUnavailableError when no server
+        answers within ten seconds.
+        """
+        writer, reader = (_client(uri) for _ in range(2))
+        try:
+            with pymongo.timeout(STARTUP_SECONDS):
+                hello = await writer.admin.command("hello")
+                database = cls(
+                    writes=writer.get_database(name, write_concern=DURABLE),
+                    reads=reader.get_database(name),
+                    transactional="setName" in hello or hello.get("msg") == "isdbgrid",
+                )
+                await init_beanie(database.reads, document_models=DOCUMENTS)
+        except PyMongoError as error:
+            writer.close()
+            reader.close()
+            raise DatabaseUnavailableError(f"MongoDB does not answer: {error}") from error
+        return database
+
+    @property
+    def ledger(self) -> Collection:
+        """`aiusages`, for writing."""
+        return self.writes[AIUsage.Settings.name]
+
+    @property
+    def events(self) -> Collection:
+        """`analytics`, for writing."""
+        return self.writes[Analytics.Settings.name]
+
+    @asynccontextmanager
+    async def committer_session(self) -> AsyncIterator[Session | None]:
+        """A session for one committer; None where the server has no transactions."""
+        if not self.transactional:
+            yield None
+            return
+        async with await self.writes.client.start_session() as session:
+            yield session
+
+    async def answers(self) -> bool:
+        """Whether a server that can take writes answers within a second."""
+        try:
+            with pymongo.timeout(PING_SECONDS):
+                await self.writes.command("ping")
+        except PyMongoError:
+            return False
+        return True
+
+    def close(self) -> None:
+        self.writes.client.close()
+        self.reads.client.close()
+
+
+def _client(uri: str) -> Client:
+    try:
+        return AsyncIOMotorClient(uri, tz_aware=True, appname="twinmeter")
+    except (InvalidURI, PyMongoConfigurationError, ValueError) as error:
+        raise ConfigurationError(f"TWINMETER_MONGODB_URI cannot be used: {error}") from error
+
+
+@asynccontextmanager
+async def connected(uri: str, name: str) -> AsyncIterator[Database]:
+    """A database for the length of a block."""
+    database = await Database.connect(uri, name)
+    try:
+        yield database
+    finally:
+        database.close()

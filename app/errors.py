@@ -1,0 +1,58 @@
+"""What can go wrong on purpose: every error of ours says what happened and the way out, and carries its HTTP status."""
+
+from collections.abc import Sequence
+from typing import Any
+
+
+class AppError(Exception):
+    """An error that a caller can act on. Over HTTP it becomes `application/problem+json` (RFC 9457)."""
+
+    status = 500
+    title = "Internal error"
+
+    def __init__(self, detail: str, *, errors: Sequence[Any] = ()) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = list(errors)
+        """Faults, each `{"field": ..., "message": ...}`."""
+
+
+class ConfigurationError(AppError):
+    """A setting or a file that it names cannot be used. Ends the start-up."""
+
+    title = "Configuration error"
+
+
+class InvalidRequestError(AppError):
+    """A parameter or a body that cannot be used."""
+
+    status = 400
+    title = "Invalid request"
+
+
+class NotAuthenticatedError(AppError):
+    """No credentials, or none that hold."""
+
+    status = 401
+    title = "Not authenticated"
+
+
+class NotAllowedError(AppError):
+    """Known, but not entitled to this."""
+
+    status = 403
+    title = "Not allowed"
+
+
+class UnsupportedMediaTypeError(AppError):
+    """A body in a form that this route does not read."""
+
+    status = 415
+    title = "Unsupported media type"
+
+
+class DatabaseUnavailableError(AppError):
+    """MongoDB cannot be reached, or does not answer in time."""
+
+    status = 503
+    title = "Database unavailable"

@@ -1,0 +1,72 @@
+"""The application: its routes, and the life of what they use."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+from litestar.middleware import DefineMiddleware
+from litestar.plugins.pydantic import PydanticPlugin
+
+from app import openapi, problems
+from app.auth import AuthenticationMiddleware, Tokens
+from app.database import connected
+from app.errors import AppError
+from app.reports.reports import Reports
+from app.serialization import ExactRequest, ExactResponse
+from app.settings import Settings
+from app.telemetry import Counters
+from app.tracking import open_tracker
+from routes.admin import AdminController
+from routes.dependencies import DEPENDENCIES
+from routes.health import HealthController
+from routes.track import TrackController
+
+MAX_BODY_BYTES = 1_000_000
+
+
+def create_app(
+    settings: Settings, mongodb_uri: str, on_failure: Callable[[AppError], None] = lambda _: None
+) -> Litestar:
+    """The ASGI application of one deployment. It connects to MongoDB when it starts.
+
+    `on_failure` hears why a start failed, which an ASGI server can only log.
+    """
+
+    @asynccontextmanager
+    async def services(app: Litestar) -> AsyncIterator[None]:
+        try:
+            async with (
+                connected(mongodb_uri, settings.database) as database,
+                open_tracker(settings, database, Counters()) as tracker,
+            ):
+                app.state.update(
+                    settings=settings,
+                    database=database,
+                    tracker=tracker,
+                    reports=Reports(database, settings.zone),
+                    tokens=Tokens(settings.signing_secret),
+                )
+                yield
+        except AppError as error:
+            on_failure(error)
+            raise
+
+    return Litestar(
+        # routes
+        route_handlers=[TrackController, AdminController, HealthController],
+        dependencies=DEPENDENCIES,
+        # life
+        lifespan=[services],
+        # requests and responses
+        request_class=ExactRequest,
+        response_class=ExactResponse,
+        request_max_body_size=MAX_BODY_BYTES,
+        plugins=[PydanticPlugin(prefer_alias=True), openapi.DecimalsAreNumbers()],
+        # access and errors
+        middleware=[DefineMiddleware(AuthenticationMiddleware, exclude=f"^{openapi.PATH}(/|$)")],
+        exception_handlers=problems.HANDLERS,
+        # logs are structlog's, see app.telemetry
+        logging_config=None,
+        # documentation
+        openapi_config=openapi.CONFIG,
+    )

@@ -1,0 +1,91 @@
+"""Every error as `application/problem+json` (RFC 9457), with the fields at fault under `errors`."""
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+import pydantic
+import structlog
+from litestar import Request
+from litestar.exceptions import HTTPException
+from litestar.types import ExceptionHandlersMap
+
+from app.errors import AppError, InvalidRequestError
+from app.serialization import ExactResponse
+from app.tracking.call import faults_of
+from models.base import camel
+
+AnyRequest = Request[Any, Any, Any]
+Problem = ExactResponse[dict[str, Any]]
+
+PROBLEM_JSON = "application/problem+json"
+
+log = structlog.get_logger(__name__)
+
+
+def problem(
+    status: int, title: str, detail: str, *, errors: list[Any] | None = None, headers: dict[str, str] | None = None
+) -> Problem:
+    """One problem. `errors` are `{"field": name, "message": reason}` each."""
+    body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    if errors:
+        body["errors"] = errors
+    return Problem(body, status_code=status, media_type=PROBLEM_JSON, headers=headers)
+
+
+def _of_ours(_: AnyRequest, error: AppError) -> Problem:
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else {}
+    if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = "1"
+        log.warning("request.unavailable", error=error.detail)
+    return problem(error.status, error.title, error.detail, errors=error.errors, headers=headers)
+
+
+def _of_litestar(request: AnyRequest, error: HTTPException) -> Problem:
+    for cause in _causes(error):
+        if isinstance(cause, AppError):
+            return _of_ours(request, cause)
+        if isinstance(cause, pydantic.ValidationError):
+            return _of_body(cause)
+    if error.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _unexpected(request, error)
+    detail, errors = _described(error)
+    title = InvalidRequestError.title if errors else HTTPStatus(error.status_code).phrase
+    return problem(error.status_code, title, detail, errors=errors, headers=error.headers)
+
+
+def _of_body(error: pydantic.ValidationError) -> Problem:
+    errors = [{"field": _json_name(fault.field), "message": fault.message} for fault in faults_of(error)]
+    detail = "; ".join(f"{fault['field'] or 'the body'}: {fault['message']}" for fault in errors)
+    return problem(HTTPStatus.BAD_REQUEST, InvalidRequestError.title, detail, errors=errors)
+
+
+def _described(error: HTTPException) -> tuple[str, list[Any]]:
+    """Litestar lists the parameters at fault in `extra`, under names of its own."""
+    extra = error.extra if isinstance(error.extra, list) else []
+    errors = [{"field": _json_name(fault.get("key", "")), "message": fault.get("message", "")} for fault in extra]
+    if not errors:
+        return error.detail, []
+    return "; ".join(f"{fault['field']}: {fault['message']}" for fault in errors), errors
+
+
+def _unexpected(request: AnyRequest, error: Exception) -> Problem:
+    log.error("request.failed", method=request.method, path=request.url.path, exc_info=error)
+    detail = "An unexpected error; the server's log has the particulars."
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error", detail)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause = error.__cause__
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
+
+
+def _json_name(field: str) -> str:
+    """A field as the client knows it: our name for `from` is another one, because Python keeps that word."""
+    first, dot, rest = field.partition(".")
+    return {"first": "from", "last": "to"}.get(first, camel(first)) + dot + rest
+
+
+HANDLERS: ExceptionHandlersMap = {AppError: _of_ours, HTTPException: _of_litestar, Exception: _unexpected}

@@ -1,0 +1,132 @@
+"""Pipelines over the raw ledger, as pure functions from a query to a list of stages.
+
+They are the plain truth about a window: slow over long ones, and what every faster answer is checked against.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.reports.stages import (
+    NO_FILTERS,
+    Filters,
+    Stage,
+    Synthetic,
+    group_count,
+    group_totals,
+    hour_of_day,
+    local_day,
+    match,
+    match_hours_before,
+    sort_by,
+)
+from app.reports.windows import TimeWindow
+
+TOP_USERS = 20
+
+
+@dataclass(frozen=True)
+class LedgerQuery:
+    """Which entries a report is about."""
+
+    window: TimeWindow
+    filters: Filters = NO_FILTERS
+    synthetic: Synthetic = Synthetic.EXCLUDE
+    hours_before: int | None = None
+    """Only the hours 0 to this one, exclusive, of each day."""
+
+    def stages(self) -> list[Stage]:
+        """The stages that select them."""
+        selected = [match(self.window, self.filters, self.synthetic)]
+        if self.hours_before is not None:
+            selected.append(match_hours_before(self.hours_before, self.window))
+        return selected
+
+
+def totals(query: LedgerQuery) -> list[Stage]:
+    """One row of every additive figure; no row where there is no entry."""
+    return [*query.stages(), group_totals(None)]
+
+
+def active_users(query: LedgerQuery) -> list[Stage]:
+    """`count`: how many users have an entry."""
+    return [*query.stages(), {"$group": {"_id": "$userId"}}, {"$count": "count"}]
+
+
+def statuses(query: LedgerQuery) -> list[Stage]:
+    """`count` by status."""
+    return [*query.stages(), group_count("$status"), sort_by("_id")]
+
+
+def duration_percentiles(query: LedgerQuery, percents: Sequence[int]) -> list[Stage]:
+    """Exact percentiles of the request duration, by nearest rank: `p50`, `p95`, … in ms.
+
+    Durations are counted by value and counted up in order, so that no list of all calls has to fit into memory. The
+    p-th percentile is the least duration that at least p in a hundred calls do not exceed.
+    """
+    return [
+        *query.stages(),
+        {"$match": {"requestDuration": {"$type": "number"}}},
+        group_count("$requestDuration"),
+        {
+            "$setWindowFields": {
+                "sortBy": {"_id": 1},
+                "output": {
+                    "rank": {"$sum": "$count", "window": {"documents": ["unbounded", "current"]}},
+                    "total": {"$sum": "$count", "window": {"documents": ["unbounded", "unbounded"]}},
+                },
+            }
+        },
+        {"$group": {"_id": None, **{f"p{percent}": _least_at(percent) for percent in percents}}},
+    ]
+
+
+def _least_at(percent: int) -> Stage:
+    # in whole numbers: a rank is never rounded
+    reached = {"$gte": [{"$multiply": ["$rank", 100]}, {"$multiply": ["$total", percent]}]}
+    return {"$min": {"$cond": [reached, "$_id", None]}}
+
+
+def usage(query: LedgerQuery) -> list[Stage]:
+    """One document with the rows of every part of the usage report, in one pass over the window."""
+    window = query.window
+    by_requests = sort_by("-requests", "_id")
+    return [
+        *query.stages(),
+        {
+            "$facet": {
+                "totals": [group_totals(None)],
+                "daily": [group_totals(local_day(window)), sort_by("_id")],
+                "byHour": [group_totals(hour_of_day(window)), sort_by("_id")],
+                "byFeature": [group_totals("$feature"), by_requests],
+                "byModel": [group_totals({"provider": "$provider", "model": "$aiModel"}), by_requests],
+                "byProvider": [group_totals("$provider"), by_requests],
+                "topUsers": [group_totals("$userId"), by_requests, {"$limit": TOP_USERS}],
+            }
+        },
+    ]
+
+
+def event_totals(window: TimeWindow, synthetic: Synthetic) -> list[Stage]:
+    """AI requests, their cost and their users, from the events alone."""
+    return [
+        _ai_events(window, synthetic),
+        {"$group": {"_id": "$userId", "requests": {"$sum": 1}, "cost": {"$sum": "$properties.cost"}}},
+        {
+            "$group": {
+                "_id": None,
+                "requests": {"$sum": "$requests"},
+                "cost": {"$sum": "$cost"},
+                "uniqueUsers": {"$sum": 1},
+            }
+        },
+    ]
+
+
+def recent_events(window: TimeWindow, synthetic: Synthetic, limit: int) -> list[Stage]:
+    """The latest AI events, newest first."""
+    return [_ai_events(window, synthetic), sort_by("-createdAt", "-_id"), {"$limit": limit}]
+
+
+def _ai_events(window: TimeWindow, synthetic: Synthetic) -> Stage:
+    conditions = match(window, NO_FILTERS, synthetic)["$match"]
+    return {"$match": {"event": {"$eq": "ai_generation"}, **conditions}}

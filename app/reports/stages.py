@@ -1,0 +1,120 @@
+"""Aggregation stages over the raw ledger. Each function returns one stage, or a part of one, as a plain dict."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from app.reports.windows import TimeWindow
+
+Stage = dict[str, Any]
+Expression = Any
+
+
+class Synthetic(StrEnum):
+    """Whether a figure counts demo data."""
+
+    EXCLUDE = "exclude"
+    INCLUDE = "include"
+    ONLY = "only"
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a report is narrowed to. None asks for everything."""
+
+    feature: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    user_id: str | None = None
+    client_id: str | None = None
+
+    def conditions(self) -> dict[str, Any]:
+        """Equality conditions by stored name. `$eq` keeps a text from ever being read as an operator."""
+        stored = {
+            "feature": self.feature,
+            "provider": self.provider,
+            "aiModel": self.model,
+            "userId": self.user_id,
+            "clientId": self.client_id,
+        }
+        return {name: {"$eq": value} for name, value in stored.items() if value is not None}
+
+
+NO_FILTERS = Filters()
+
+
+def match(window: TimeWindow, filters: Filters, synthetic: Synthetic) -> Stage:
+    """The entries of a window."""
+    return {"$match": _within(window) | filters.conditions() | _reality(synthetic)}
+
+
+def _within(window: TimeWindow) -> dict[str, Any]:
+    return {"createdAt": {"$gte": window.start, "$lt": window.end}}
+
+
+def _reality(synthetic: Synthetic) -> dict[str, Any]:
+    return {} if synthetic is Synthetic.INCLUDE else {"synthetic": synthetic is Synthetic.ONLY}
+
+
+def match_hours_before(hour: int, window: TimeWindow) -> Stage:
+    """The entries of the hours 0 to `hour` - 1 of each day, by the clock on the wall."""
+    return {"$match": {"$expr": {"$lt": [hour_of_day(window), hour]}}}
+
+
+def local_day(window: TimeWindow) -> Expression:
+    """The day of an entry, as `2026-11-21`."""
+    return {"$dateToString": {"date": "$createdAt", "format": "%Y-%m-%d", "timezone": _offset(window)}}
+
+
+def hour_of_day(window: TimeWindow) -> Expression:
+    """The hour of an entry, 0 to 23, by the clock on the wall."""
+    return {"$hour": {"date": "$createdAt", "timezone": _offset(window)}}
+
+
+def _offset(window: TimeWindow) -> Expression:
+    """The zone's offset from UTC when the entry was made, as `+05:30`: one constant unless a change falls inside."""
+    (_, first), *changes = window.offsets()
+    offset: Expression = _format_offset(first)
+    for instant, later in changes:
+        offset = {"$cond": [{"$lt": ["$createdAt", instant]}, offset, _format_offset(later)]}
+    return offset
+
+
+def _format_offset(offset: timedelta) -> str:
+    minutes = offset // timedelta(minutes=1)
+    sign = "-" if minutes < 0 else "+"
+    return f"{sign}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+
+
+TOTALS: Mapping[str, Expression] = {
+    "requests": {"$sum": 1},
+    "successes": {"$sum": {"$toInt": "$success"}},
+    "cached": {"$sum": {"$toInt": "$cached"}},
+    "inputTokens": {"$sum": "$inputTokens"},
+    "outputTokens": {"$sum": "$outputTokens"},
+    "tokensUsed": {"$sum": "$tokensUsed"},
+    "cost": {"$sum": "$cost"},
+    "savedCost": {"$sum": "$savedCost"},
+    "unpriced": {"$sum": {"$toInt": {"$eq": ["$costSource", "unpriced"]}}},
+    "estimated": {"$sum": {"$toInt": {"$eq": ["$costSource", "estimated"]}}},
+    "duration": {"$sum": "$requestDuration"},
+    "durations": {"$sum": {"$toInt": {"$isNumber": "$requestDuration"}}},
+}
+"""Every additive figure, as accumulators. Costs in USD, `duration` in ms over `durations` calls that report one."""
+
+
+def group_totals(key: Expression) -> Stage:
+    """Every additive figure by `key`; None for one row over all."""
+    return {"$group": {"_id": key, **TOTALS}}
+
+
+def group_count(key: Expression) -> Stage:
+    """How many entries by `key`."""
+    return {"$group": {"_id": key, "count": {"$sum": 1}}}
+
+
+def sort_by(*fields: str) -> Stage:
+    """Sorted by `fields`; a leading minus sorts downwards."""
+    return {"$sort": {field.removeprefix("-"): -1 if field.startswith("-") else 1 for field in fields}}

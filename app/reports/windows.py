@@ -1,0 +1,99 @@
+"""Spans of days in the reporting time zone. Python's zone data is the only one asked: MongoDB gets UTC and offsets."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+from app.errors import InvalidRequestError
+
+MAX_DAYS = 366
+DEFAULT_DAYS = 30
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class TimeWindow:
+    """The days from `first` to `last`, both included, as the zone counts them."""
+
+    first: date
+    last: date
+    zone: ZoneInfo
+
+    @property
+    def start(self) -> datetime:
+        """The first instant, UTC."""
+        return midnight(self.first, self.zone)
+
+    @property
+    def end(self) -> datetime:
+        """The instant behind the last one, UTC."""
+        return midnight(self.last + DAY, self.zone)
+
+    @property
+    def days(self) -> list[date]:
+        return [self.first + i * DAY for i in range((self.last - self.first).days + 1)]
+
+    def offsets(self) -> list[tuple[datetime, timedelta]]:
+        """The zone's offsets from UTC within the window, as (instant from which it holds, offset), in order."""
+        found = [(self.start, self._offset(self.start))]
+        for earlier, later in pairwise([midnight(day, self.zone) for day in [*self.days, self.last + DAY]]):
+            if self._offset(earlier) != self._offset(later):
+                changed = self._change_between(earlier, later)
+                found.append((changed, self._offset(changed)))
+        return found
+
+    def _offset(self, instant: datetime) -> timedelta:
+        return instant.astimezone(self.zone).utcoffset() or timedelta()
+
+    def _change_between(self, earlier: datetime, later: datetime) -> datetime:
+        """The instant of the one change between two midnights. Zones change on whole minutes."""
+        minute = timedelta(minutes=1)
+        low, high = 0, (later - earlier) // minute
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self._offset(earlier + middle * minute) == self._offset(earlier):
+                low = middle
+            else:
+                high = middle
+        return earlier + high * minute
+
+
+def midnight(day: date, zone: ZoneInfo) -> datetime:
+    """The first instant of `day`, UTC; where the clock skips midnight, the first instant that the day has."""
+    return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+def today(now: datetime, zone: ZoneInfo) -> date:
+    return now.astimezone(zone).date()
+
+
+def requested_window(
+    *, days: int | None, first: date | None, last: date | None, now: datetime, zone: ZoneInfo
+) -> TimeWindow:
+    """The window of a request: `days` up to today, or `from` and `to` (today when left out); 30 days by default.
+
+    Raises InvalidRequestError naming the parameter at fault.
+    """
+    if days is not None and (first is not None or last is not None):
+        raise _invalid("days", "give either days, or from and to")
+    if first is None and last is None:
+        days = DEFAULT_DAYS if days is None else days
+        if not 1 <= days <= MAX_DAYS:
+            raise _invalid("days", f"must be between 1 and {MAX_DAYS}")
+        last = today(now, zone)
+        return TimeWindow(last - (days - 1) * DAY, last, zone)
+    if first is None:
+        raise _invalid("from", "is missing: to needs from")
+    last = today(now, zone) if last is None else last
+    if first > last:
+        raise _invalid("from", f"must not be after to ({last})")
+    if (last - first).days >= MAX_DAYS:
+        raise _invalid("from", f"lies more than {MAX_DAYS} days before to; ask for a shorter window")
+    if not date(2000, 1, 1) <= first <= last <= date(9000, 1, 1):
+        raise _invalid("from", "must lie between 2000-01-01 and 9000-01-01, as to must")
+    return TimeWindow(first, last, zone)
+
+
+def _invalid(field: str, message: str) -> InvalidRequestError:
+    return InvalidRequestError(f"{field} {message}", errors=[{"field": field, "message": message}])

@@ -1,0 +1,83 @@
+"""Every setting of twinmeter, read from the environment (prefix `TWINMETER_`) and an `.env` file."""
+
+import os
+import secrets
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, SecretStr, StringConstraints, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DatabaseName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,38}$")]
+
+
+class Settings(BaseSettings):
+    """One deployment's settings. `.env.example` lists them all with their meaning."""
+
+    model_config = SettingsConfigDict(env_prefix="TWINMETER_", env_file=".env", env_ignore_empty=True, extra="ignore")
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65_535)
+    data_dir: Path = Path(".data")
+    mongodb_uri: SecretStr | None = None
+    """A replica set or sharded cluster. Without it an embedded MongoDB is started in `data_dir`."""
+    database: DatabaseName = "twinmeter"
+    jwt_secret: SecretStr | None = None
+    """At least 32 bytes, as HS256 asks for (RFC 7518, 3.2). Without it one is made and kept in `data_dir`."""
+    timezone: str = "UTC"
+    """IANA name of the zone in which days are counted."""
+    features_file: Path | None = None
+    track_deadline_ms: int = Field(250, ge=1, le=60_000)
+    """The longest that reporting a call may hold its caller."""
+    show_synthetic: bool = False
+    """Whether reports include demo data when the request does not say."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("jwt_secret")
+    @classmethod
+    def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value().encode()) < 32:  # noqa: PLR2004 - see jwt_secret
+            raise ValueError("must have at least 32 bytes; `openssl rand -hex 32` makes one")
+        return secret
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"{name!r} is no IANA time zone, such as Europe/Berlin or UTC") from error
+        return name
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    @property
+    def track_deadline(self) -> timedelta:
+        return timedelta(milliseconds=self.track_deadline_ms)
+
+    @cached_property
+    def signing_secret(self) -> str:
+        """The HS256 secret: the one configured, else the one kept in the data folder, made at first use."""
+        if self.jwt_secret is not None:
+            return self.jwt_secret.get_secret_value()
+        return _kept_secret(self.data_dir / "jwt_secret")
+
+
+def _kept_secret(path: Path) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    draft.touch(mode=0o600)
+    draft.write_text(secrets.token_hex(32))
+    try:
+        # a link, unlike a rename, fails where another process was first: both then read the same secret
+        path.hardlink_to(draft)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    return path.read_text().strip()

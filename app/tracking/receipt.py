@@ -1,0 +1,38 @@
+"""What a caller gets back for a call it reported."""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+
+from app.tracking.call import Fault
+from models import CostSource
+
+
+class ReceiptStatus(StrEnum):
+    """What became of a reported call."""
+
+    COMMITTED = "committed"
+    """Both documents are on the journals of a majority."""
+    DUPLICATE = "duplicate"
+    """This request id was reported before; the first report stands."""
+    REJECTED = "rejected"
+    """The report cannot be stored as it is; `errors` says why."""
+    UNKNOWN = "unknown"
+    """The deadline passed first. The call is still queued and may yet be committed."""
+    DROPPED = "dropped"
+    """Not stored: the queue is full, or tracking is not running."""
+
+
+class TrackReceipt(NamedTuple):
+    """The answer to one reported call. Costs are in USD; `cost` is None where no price is known."""
+
+    status: ReceiptStatus
+    id: str | None = None
+    """The `_id` of both documents, as 24 hexadecimal digits."""
+    feature: str | None = None
+    cost: Decimal | None = None
+    saved_cost: Decimal | None = None
+    cost_source: CostSource | None = None
+    conflicting: bool = False
+    """Only with `duplicate`: this report says something else about the call than the one that stands."""
+    errors: tuple[Fault, ...] = ()

@@ -1,0 +1,301 @@
+"""Token prices of genai-prices, found by model and provider and compiled for the hot path.
+
+A price equals `genai_prices.calc_price` to the last digit wherever that has prices for what was used; where it would
+answer 0 for want of a price, the answer here is None: unpriced.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, time
+from decimal import Decimal, localcontext
+from fnmatch import fnmatchcase
+from functools import lru_cache
+
+from genai_prices import __version__ as package_version
+from genai_prices.data import providers as bundled_providers
+from genai_prices.data_snapshot import DataSnapshot, find_provider_by_id
+from genai_prices.types import (
+    ClauseEquals,
+    ClauseOr,
+    MatchLogic,
+    ModelInfo,
+    ModelPrice,
+    PriceCalculation,
+    Provider,
+    StartDateConstraint,
+    TimeOfDateConstraint,
+    Usage,
+)
+
+from app.tracking.token_rates import (
+    CACHE_KEYS,
+    MONEY,
+    QUANTITY_KEYS,
+    TOKEN_KEYS,
+    Count,
+    Rates,
+    TokenPrice,
+    token_counts,
+)
+from models.token_usage import TokenUsage
+
+MAX_NAME = 200
+"""Characters of the longest model or provider name that is looked up; the longest known one has 61."""
+
+LOOKUPS = 4096
+"""Names whose answer, a miss too, is remembered: several times what one deployment calls, a few MB at most."""
+
+# genai-prices drops zeros when it is built: none of its price keys is 0, and a model without prices is free or unknown
+# alike. Free is only what OpenRouter's naming (`:free`) or the data's own comments call free outright.
+FREE = {
+    "openrouter": ("*:free",),
+    "google": ("gemma-3", "gemma-3n", "gemma-4-26b-a4b-it", "gemma-4-31b-it"),
+    "openai": ("moderation",),
+    # part of the subscription; a live request reported a zero token cost
+    "github-copilot": ("gpt-3.5-turbo", "gpt-4.1", "gpt-4o", "gpt-4o-mini"),
+}
+FREE_OUTPUT = {
+    "typesafe": ("jev-*",),
+    "perplexity": ("pplx-decider-*",),
+    "openrouter": ("typesafe/jev-*", "perplexity/pplx-decider-v1.1-27b"),
+}
+
+# Groq bills ten seconds of Whisper at least: code in genai-prices, not data
+_LEAST_SECONDS = {("groq", "whisper-large-v3"): 10, ("groq", "whisper-large-v3-turbo"): 10}
+
+
+class TokenPrices:
+    """The models of one genai-prices snapshot (default: the installed package's own)."""
+
+    def __init__(self, snapshot: DataSnapshot | None = None) -> None:
+        self._providers = snapshot.providers if snapshot else bundled_providers
+        self.version = f"genai-prices {package_version}"
+        if snapshot and snapshot.from_auto_update:
+            self.version += f" updated {snapshot.timestamp.isoformat(timespec='seconds')}"
+        self._sellers = _Sellers(self._providers)
+        self._models: dict[tuple[str, int], PricedModel] = {}  # as many as the snapshot has, whatever the names
+        self._lookup = lru_cache(LOOKUPS)(self._find)
+
+    def resolve(self, model: str, provider: str | None = None) -> "PricedModel | None":
+        """The model sold under this name, or None where it is not known.
+
+        With a provider: genai-prices' own rule, and None for an unknown provider or a model that it does not sell.
+        Without one (or with "litellm", which is none): genai-prices' rule again, the first provider that claims the
+        name by its pattern. Where that finds nothing, in this order:
+        1. `vendor/model` whose vendor is a known provider with a model of exactly that id: `openai/gpt-4o`.
+        2. the provider that lists the whole name: `llama-3.1-70b-versatile`, `anthropic/claude-haiku-4.5:batch`.
+        3. `vendor/model` that the vendor knows in any way: `azure/gpt-4o`.
+        4. the provider with a pattern for the whole name: `us.amazon.nova-pro-v1:0`.
+        Where several providers list it, or several patterns fit, each has its own price: None rather than a guess.
+        """
+        if len(model) > MAX_NAME or (provider is not None and len(provider) > MAX_NAME):
+            return None
+        return self._lookup(model, provider)
+
+    def _find(self, model: str, provider: str | None) -> "PricedModel | None":
+        name = model.lower()
+        found = self._at_provider(name, provider) if provider is not None else self._anywhere(name)
+        if found is None:
+            return None
+        seller, info = found
+        key = (seller.id, id(info))
+        if key not in self._models:
+            self._models[key] = PricedModel(seller, info)
+        return self._models[key]
+
+    def _at_provider(self, name: str, provider: str) -> "_Found | None":
+        if provider.lower() == "litellm":
+            vendor, _, rest = name.partition("/")
+            if not (vendor and rest and find_provider_by_id(self._providers, vendor)):
+                return self._anywhere(name)
+            provider, name = vendor, rest
+        return self._sold(find_provider_by_id(self._providers, provider), name)
+
+    def _anywhere(self, name: str) -> "_Found | None":
+        if not name:
+            return None
+        first = next((p for p in self._providers if p.model_match is not None and p.model_match.is_match(name)), None)
+        return self._sold(first, name) or self._by_seller(name)
+
+    def _by_seller(self, name: str) -> "_Found | None":
+        vendor_name, _, rest = name.partition("/")
+        vendor = find_provider_by_id(self._providers, vendor_name) if rest else None
+        at_vendor = self._sold(vendor, rest)
+        if at_vendor and at_vendor[1].id.lower() == rest:
+            return at_vendor
+        sellers = self._sellers.listing(name)
+        if not sellers and at_vendor:
+            return at_vendor
+        sellers = sellers or self._sellers.matching(name)
+        return self._sold(sellers[0], name) if len(sellers) == 1 else None
+
+    def _sold(self, provider: Provider | None, name: str) -> "_Found | None":
+        model = provider.find_model(name, all_providers=self._providers) if provider else None
+        return (provider, model) if provider and model else None
+
+
+_Found = tuple[Provider, ModelInfo]
+
+
+class _Sellers:
+    """Who sells a model under a name in lower case. Most names are plain words: an index spares 2,000 comparisons."""
+
+    def __init__(self, providers: list[Provider]) -> None:
+        self._listing: dict[str, dict[str, Provider]] = {}
+        self._patterns: list[_Found] = []
+        for provider in providers:
+            for model in provider.models:
+                names, has_pattern = _plain_names(model.match)
+                if has_pattern:
+                    self._patterns.append((provider, model))
+                if model.is_match(model.id):
+                    names.add(model.id.lower())
+                for name in names:
+                    self._listing.setdefault(name, {})[provider.id] = provider
+
+    def listing(self, name: str) -> list[Provider]:
+        """Providers that list `name`: as the id of a model, or else as another name of one. Resellers yield."""
+        sellers = list(self._listing.get(name, {}).values())
+        exact = [p for p in sellers if any(model.id.lower() == name for model in p.models)]
+        return _without_resellers(exact or sellers, name)
+
+    def matching(self, name: str) -> list[Provider]:
+        """Providers with a pattern that fits `name`. Resellers yield."""
+        sellers = {p.id: p for p, model in self._patterns if model.match.is_match(name)}
+        return _without_resellers(list(sellers.values()), name)
+
+
+def _without_resellers(sellers: list[Provider], name: str) -> list[Provider]:
+    """Azure sells OpenAI's models and OpenRouter everyone's, which it names `vendor/model`: they yield to the rest."""
+    ids = {provider.id for provider in sellers}
+    return [p for p in sellers if not _resells(p, name, ids - {p.id})]
+
+
+def _resells(provider: Provider, name: str, others: set[str]) -> bool:
+    if provider.id == "openrouter":
+        return "/" not in name and bool(others)
+    return not others.isdisjoint(provider.fallback_model_providers or ())
+
+
+def _plain_names(match: MatchLogic) -> tuple[set[str], bool]:
+    """The names that `match` spells out, in lower case, and whether it accepts others by a pattern."""
+    if isinstance(match, ClauseEquals):
+        return {match.equals.lower()}, False
+    if not isinstance(match, ClauseOr):
+        return set(), True
+    inner = [_plain_names(clause) for clause in match.or_]
+    return set().union(*(names for names, _ in inner)), any(has_pattern for _, has_pattern in inner)
+
+
+class PricedModel:
+    """One model at one provider, its price lists compiled when first needed."""
+
+    def __init__(self, provider: Provider, info: ModelInfo) -> None:
+        self.provider, self.model = provider.id, info.id
+        self._provider, self._info = provider, info
+        lists = [] if isinstance(info.prices, ModelPrice) else info.prices
+        # the last that is active holds; the first where none is
+        self._lists = [(i, _active(lists[i].constraint)) for i in reversed(range(len(lists)))]
+        # genai-prices ignores the context of a model that another provider lends
+        own = any(info is model for model in provider.models)
+        variants = (info.price_variants or ()) if own else ()
+        self._variants = [(i, v.when.items(), _active(v.constraint)) for i, v in enumerate(variants)]
+        self._compiled: dict[tuple[int, ...], Rates] = {}  # as many as combinations of the data, whatever the context
+        self._undated = None if lists else self._compile(datetime.now(UTC), None)
+
+    def price(
+        self,
+        usage: TokenUsage,
+        at: datetime,
+        context: Mapping[str, str] | None = None,
+        quantities: Mapping[str, Count] | None = None,
+    ) -> TokenPrice | None:
+        """The price of one call at `at` (UTC where it has no zone), or None: unpriced.
+
+        `context` selects variants: `service_tier`, `processing` (batch), `speed` and what else the model's data names.
+        `quantities` are further usage by genai-prices' keys, such as `audio_seconds`, `input_characters` or
+        `input_document_pages`; like tokens, a total includes its parts and must be given with them.
+
+        Unpriced is a model without any price, and a call that used a unit that neither has a price nor is part of one
+        that has: tokens at a model sold by the second. Nothing used costs 0, or the model's fee per request.
+
+        Raises ValueError where parts exceed their total, a count is negative or a quantity is not one.
+        """
+        rates = self._undated
+        if rates is None or (context and self._variants):
+            rates = self._rates_at(at, context)
+        price = rates.price(usage, quantities)
+        return self._by_genai_prices(rates, usage, at, context, quantities or {}) if price is None else price
+
+    def _by_genai_prices(
+        self,
+        rates: Rates,
+        usage: TokenUsage,
+        at: datetime,
+        context: Mapping[str, str] | None,
+        quantities: Mapping[str, Count],
+    ) -> TokenPrice | None:
+        """The rare price that is not for `rates` to say; most often there is none."""
+        if not quantities.keys() <= QUANTITY_KEYS:
+            raise ValueError(f"not a quantity beside the token counts: {', '.join(quantities.keys() - QUANTITY_KEYS)}")
+        counts = {**dict(zip(TOKEN_KEYS, token_counts(usage), strict=True)), **quantities}
+        if not rates.cover(key for key, count in counts.items() if count):
+            return None
+
+        def calc(counts: Mapping[str, Count]) -> PriceCalculation:
+            used = Usage(**counts)
+            return self._info.calc_price(used, self._provider, genai_request_timestamp=at, price_context=context)
+
+        with localcontext(MONEY):
+            price, uncached = calc(counts), calc({key: 0 if key in CACHE_KEYS else n for key, n in counts.items()})
+            rest = price.total_price - price.input_price - price.output_price
+            saved = uncached.input_price - price.input_price
+        return TokenPrice(price.input_price, price.output_price, rest, price.total_price, saved)
+
+    def _rates_at(self, at: datetime, context: Mapping[str, str] | None) -> Rates:
+        if at.tzinfo is not UTC:
+            at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+        key: tuple[int, ...] = (self._list_at(at), *(self._variants_at(at, context) if context else ()))
+        rates = self._compiled.get(key)
+        if rates is None:
+            rates = self._compiled[key] = self._compile(at, context if self._variants else None)
+        return rates
+
+    def _variants_at(self, at: datetime, context: Mapping[str, str]) -> list[int]:
+        given = context.items()
+        return [i for i, when, active in self._variants if when <= given and active(at)]
+
+    def _list_at(self, at: datetime) -> int:
+        for i, active in self._lists:
+            if active(at):
+                return i
+        return 0
+
+    def _compile(self, at: datetime, context: Mapping[str, str] | None) -> Rates:
+        prices = self._info.get_prices(at, context)
+        listed = {key: price for key, price in vars(prices).items() if price is not None}
+        model = (self.provider, self.model)
+        return Rates(ModelPrice(**{**_confirmed_free(*model), **listed}), _LEAST_SECONDS.get(model, 0))
+
+
+def _confirmed_free(provider: str, model: str) -> dict[str, Decimal]:
+    if any(fnmatchcase(model, pattern) for pattern in FREE.get(provider, ())):
+        return {"input_mtok": Decimal(0), "output_mtok": Decimal(0)}
+    if any(fnmatchcase(model, pattern) for pattern in FREE_OUTPUT.get(provider, ())):
+        return {"output_mtok": Decimal(0)}
+    return {}
+
+
+def _active(constraint: StartDateConstraint | TimeOfDateConstraint | None) -> Callable[[datetime], bool]:
+    """Whether a constraint holds at a moment in UTC: the constraint's own `active`, without its conversions."""
+    if constraint is None:
+        return lambda _: True
+    if isinstance(constraint, StartDateConstraint):
+        return datetime.combine(constraint.start_date, time(), UTC).__le__
+    start, end = _utc_time(constraint.start_time), _utc_time(constraint.end_time)
+    if end < start:
+        return lambda at: at.time() >= start or at.time() < end
+    return lambda at: start <= at.time() < end
+
+
+def _utc_time(of_day: time) -> time:
+    return datetime.combine(date(1970, 1, 1), of_day, of_day.tzinfo or UTC).astimezone(UTC).time()

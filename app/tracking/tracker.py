@@ -1,0 +1,74 @@
+"""The tracker: from what a caller reports to a receipt. It never raises into its caller."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+
+from app.telemetry import Counters
+from app.tracking.call import AICall, Fault, faults_of
+from app.tracking.features import Features
+from app.tracking.pricing import Pricing
+from app.tracking.receipt import ReceiptStatus, TrackReceipt
+from app.tracking.twins import build_pair
+from app.tracking.writer import Writer
+
+
+class Tracker:
+    """Validates, maps, prices and writes calls. One per process."""
+
+    def __init__(self, *, writer: Writer, features: Features, pricing: Pricing, counters: Counters) -> None:
+        self.writer = writer
+        self.features = features
+        self.counters = counters
+        self._pricing = pricing
+        # bound once: an event at a level that is off then costs a fraction of a microsecond
+        self._log = structlog.get_logger(__name__).bind()
+
+    async def track(self, **reported: Any) -> TrackReceipt:
+        """Report one call by the fields of `AICall`. What cannot be stored comes back `rejected`, with its faults."""
+        try:
+            call = AICall(**reported)
+        except ValidationError as error:
+            return self._rejected(faults_of(error))
+        return await self.track_call(call)
+
+    async def track_call(self, call: AICall) -> TrackReceipt:
+        """Report one validated call."""
+        try:
+            return await self._track(call)
+        except Exception as error:  # noqa: BLE001 - the promise: tracking never raises into an AI endpoint
+            self._log.exception("tracking.failed", error=repr(error))
+            self.counters.count("failed")
+            return TrackReceipt(ReceiptStatus.DROPPED, errors=(Fault("", f"internal error: {type(error).__name__}"),))
+
+    async def _track(self, call: AICall) -> TrackReceipt:
+        now = _now()
+        feature = self.features.of(call.content_type)
+        priced = self._pricing.price(call, call.created_at or now)
+        pair = build_pair(call, feature, priced, now)
+        outcome = await self.writer.write(pair)
+        self._log.debug(
+            "call.tracked", status=outcome.status, feature=feature.name, cost=priced.cost.cost, cached=call.cached
+        )
+        return TrackReceipt(
+            status=outcome.status,
+            id=str(pair.id),
+            feature=feature.name,
+            cost=priced.cost.cost,
+            saved_cost=priced.cost.saved_cost,
+            cost_source=priced.cost.source,
+            conflicting=outcome.conflicting,
+            errors=() if outcome.reason is None else (Fault("", outcome.reason),),
+        )
+
+    def _rejected(self, faults: list[Fault]) -> TrackReceipt:
+        self.counters.count(ReceiptStatus.REJECTED)
+        self._log.warning("tracking.rejected", errors=[f"{field}: {message}" for field, message in faults])
+        return TrackReceipt(ReceiptStatus.REJECTED, errors=tuple(faults))
+
+
+def _now() -> datetime:
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)

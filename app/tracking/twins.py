@@ -1,0 +1,160 @@
+"""From a priced call to the two documents that stand for it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Any
+
+from bson import Decimal128, ObjectId
+
+from app.tracking.call import AICall
+from app.tracking.features import Feature
+from app.tracking.pricing import PricedCall
+from models import AI_GENERATION, CallStatus
+from models.money import stored_usd
+
+Document = dict[str, Any]
+
+SCHEMA_VERSION = 1
+
+OPTIONAL_FIELDS = {
+    "conversation_id": "conversationId",
+    "endpoint": "endpoint",
+    "error_message": "errorMessage",
+    "cache_read_tokens": "cacheReadTokens",
+    "cache_write_tokens": "cacheWriteTokens",
+    "cache_write_1h_tokens": "cacheWrite1hTokens",
+    "reasoning_tokens": "reasoningTokens",
+    "input_audio_tokens": "inputAudioTokens",
+    "output_audio_tokens": "outputAudioTokens",
+    "cache_audio_read_tokens": "cacheAudioReadTokens",
+    "input_image_tokens": "inputImageTokens",
+    "output_image_tokens": "outputImageTokens",
+    "cache_image_read_tokens": "cacheImageReadTokens",
+    "input_video_tokens": "inputVideoTokens",
+    "web_searches": "webSearches",
+    "images": "images",
+    "characters": "characters",
+    "video_seconds": "videoSeconds",
+    "audio_seconds": "audioSeconds",
+    "service_tier": "serviceTier",
+    "batch": "batch",
+    "region": "region",
+    "ip_address": "ipAddress",
+    "user_agent": "userAgent",
+    "campaign_id": "campaignId",
+    "metadata": "metadata",
+}
+"""Facts that most calls do not have: stored when reported and not zero."""
+
+_DECIDED_HERE = frozenset({"recordedAt", "schemaVersion", "priceVersion", "savedCost"})
+_DECIDED_BY_PRICES = frozenset({"inputCost", "outputCost", "generationCost", "cost", "costSource"})
+
+
+@dataclass(slots=True)
+class Pair:
+    """The twins of one call, and what may follow from its being reported again."""
+
+    entry: Document
+    event: Document
+    replayable: bool
+    """Whether the caller named the request, so that it may come a second time."""
+    stamped: bool
+    """Whether the time of the call is ours, because the caller gave none."""
+
+    @property
+    def id(self) -> ObjectId:
+        found: ObjectId = self.entry["_id"]
+        return found
+
+    def conflicts_with(self, stored: Document) -> bool:
+        """Whether `stored`, an entry with the same id, says something else than this one about the call."""
+        ignored = set(_DECIDED_HERE)
+        if self.stamped:
+            ignored.add("createdAt")
+        if self.entry["costSource"] != "reported":
+            ignored |= _DECIDED_BY_PRICES
+        mine, theirs = ({k: v for k, v in entry.items() if k not in ignored} for entry in (self.entry, stored))
+        return mine != theirs
+
+
+def twin_id(client_id: str, request_id: str | None) -> ObjectId:
+    """The `_id` of both twins. A request id always gives the same one, so that a replay is the same document.
+
+    96 bits of BLAKE2b: two of ten thousand million requests share an id with a probability below one in a thousand
+    million. A client's name is part of it, so no client can hit another one's ids but by a second preimage.
+    """
+    if request_id is None:
+        return ObjectId()
+    return ObjectId(blake2b(f"{client_id}\0{request_id}".encode(), digest_size=12).digest())
+
+
+def build_pair(call: AICall, feature: Feature, priced: PricedCall, now: datetime) -> Pair:
+    """Both documents of `call`, as MongoDB stores them. `now` is the time of the report, whole ms, UTC."""
+    entry = _entry(call, feature, priced, now)
+    return Pair(entry, _event(call, entry), call.request_id is not None, call.created_at is None)
+
+
+def _entry(call: AICall, feature: Feature, priced: PricedCall, now: datetime) -> Document:
+    cost, usage = priced.cost, priced.usage
+    entry: Document = {
+        "_id": twin_id(call.client_id, call.request_id),
+        "schemaVersion": SCHEMA_VERSION,
+        "userId": call.user_id,
+        "clientId": call.client_id,
+        "contentType": call.content_type,
+        "feature": feature.name,
+        "serviceType": (call.service_type or feature.service_type).value,
+        "provider": priced.provider,
+        "aiModel": call.model,
+        "status": call.outcome.value,
+        "success": call.outcome is CallStatus.SUCCESS,
+        "cached": call.cached,
+        "inputTokens": usage.input_tokens,
+        "outputTokens": usage.output_tokens,
+        "tokensUsed": call.tokens_used if call.tokens_used is not None else usage.total_tokens,
+        "cost": None if cost.cost is None else stored_usd(cost.cost),
+        "savedCost": stored_usd(cost.saved_cost),
+        "costSource": cost.source.value,
+        "synthetic": call.synthetic,
+        "createdAt": call.created_at or now,
+        "recordedAt": now,
+    }
+    if cost.parts is not None:
+        entry["inputCost"], entry["outputCost"], entry["generationCost"] = map(stored_usd, cost.parts)
+    if cost.price_version is not None:
+        entry["priceVersion"] = cost.price_version
+    if call.request_duration is not None:
+        entry["requestDuration"] = call.request_duration
+    if call.time_to_first_token is not None:
+        entry["timeToFirstToken"] = call.time_to_first_token
+    reported = call.__dict__
+    for attribute, name in OPTIONAL_FIELDS.items():
+        if value := reported[attribute]:
+            entry[name] = Decimal128(value) if type(value) is Decimal else value
+    return entry
+
+
+def _event(call: AICall, entry: Document) -> Document:
+    event: Document = {
+        "_id": entry["_id"],
+        "schemaVersion": SCHEMA_VERSION,
+        "userId": call.user_id,
+        "clientId": call.client_id,
+        "event": AI_GENERATION,
+        "properties": {
+            "contentType": call.content_type,
+            "model": call.model,
+            "provider": entry["provider"],
+            "cached": call.cached,
+            "feature": entry["feature"],
+            "cost": entry["cost"],
+            "success": entry["success"],
+        },
+        "synthetic": call.synthetic,
+        "createdAt": entry["createdAt"],
+    }
+    if call.clerk_user_id is not None:
+        event["clerkUserId"] = call.clerk_user_id
+    return event

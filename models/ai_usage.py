@@ -1,0 +1,119 @@
+"""The ledger: one immutable entry per AI call, with everything that its price depends on."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+from models.base import StoredDecimal, TwinDocument
+
+
+class ServiceType(StrEnum):
+    """What kind of model was called."""
+
+    CONTENT = "content"
+    CHAT = "chat"
+    IMAGE = "image"
+    VIDEO = "video"
+    AUDIO = "audio"
+    EMBEDDING = "embedding"
+
+
+class CallStatus(StrEnum):
+    """How the call to the model ended."""
+
+    SUCCESS = "success"
+    ERROR = "error"
+    RATE_LIMITED = "rate_limited"
+    TIMEOUT = "timeout"
+
+
+class CostSource(StrEnum):
+    """Where a cost comes from."""
+
+    REPORTED = "reported"
+    """The caller said what the provider billed."""
+    PRICED = "priced"
+    """Exact counts times a list price."""
+    ESTIMATED = "estimated"
+    """A price times counts that had to be guessed."""
+    CACHED = "cached"
+    """Answered from the application's own cache: costs nothing."""
+    UNPRICED = "unpriced"
+    """No price is known; the cost is null, never zero."""
+
+
+class AIUsage(TwinDocument):
+    """A detailed entry of one AI call. Costs are in USD, durations in ms; tokens follow `TokenUsage`.
+
+    Counts and texts that a call does not have are absent in the stored document.
+    """
+
+    user_id: str
+    client_id: str
+    conversation_id: str | None = None
+    content_type: str
+    feature: str
+    service_type: ServiceType
+    provider: str
+    reported_provider: str | None = None
+    ai_model: str
+    endpoint: str | None = None
+    status: CallStatus
+    success: bool
+    error_message: str | None = None
+    cached: bool
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    reasoning_tokens: int = 0
+    input_audio_tokens: int = 0
+    output_audio_tokens: int = 0
+    cache_audio_read_tokens: int = 0
+    input_image_tokens: int = 0
+    output_image_tokens: int = 0
+    cache_image_read_tokens: int = 0
+    input_video_tokens: int = 0
+    web_searches: int = 0
+    tokens_used: int = 0
+    images: int = 0
+    video_seconds: StoredDecimal | None = None
+    audio_seconds: StoredDecimal | None = None
+    characters: int = 0
+
+    service_tier: str | None = None
+    batch: bool = False
+    region: str | None = None
+
+    input_cost: StoredDecimal | None = None
+    output_cost: StoredDecimal | None = None
+    generation_cost: StoredDecimal | None = None
+    cost: StoredDecimal | None
+    saved_cost: StoredDecimal
+    cost_source: CostSource
+    price_version: str | None = None
+
+    request_duration: int | None = None
+    time_to_first_token: int | None = None
+    ip_address: str | None = None
+    user_agent: str | None = None
+    campaign_id: str | None = None
+    metadata: dict[str, Any] | None = None
+    synthetic: bool = False
+    created_at: datetime
+    """When the call happened."""
+    recorded_at: datetime
+    """When it was reported."""
+
+    class Settings:
+        """Stored names and the indexes that the reports need."""
+
+        name = "aiusages"
+        indexes: ClassVar[list[IndexModel]] = [
+            IndexModel([("createdAt", DESCENDING)], name="time"),
+            IndexModel([("userId", ASCENDING), ("createdAt", DESCENDING)], name="user_time"),
+        ]

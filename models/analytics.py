@@ -1,0 +1,35 @@
+"""Product events. The one named `ai_generation` is the twin of a ledger entry; others have none."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from pydantic import Field
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+from models.base import TwinDocument
+
+AI_GENERATION = "ai_generation"
+"""The only event that has a twin in `aiusages`."""
+
+
+class Analytics(TwinDocument):
+    """A simple event.
+
+    The `properties` of an `ai_generation` are contentType, model, provider, cached, feature, cost and success.
+    """
+
+    user_id: str
+    client_id: str
+    clerk_user_id: str | None = None
+    event: str
+    properties: dict[str, Any] = Field(default_factory=dict)
+    synthetic: bool = False
+    created_at: datetime
+
+    class Settings:
+        """Stored names and the index that the main dashboard needs."""
+
+        name = "analytics"
+        indexes: ClassVar[list[IndexModel]] = [
+            IndexModel([("event", ASCENDING), ("createdAt", DESCENDING)], name="event_time"),
+        ]

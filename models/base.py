@@ -1,0 +1,34 @@
+"""What every stored document shares: snake_case attributes, camelCase stored names, a schema version."""
+
+from decimal import Decimal
+from typing import Annotated
+
+from beanie import Document, PydanticObjectId
+from bson import Decimal128
+from pydantic import BeforeValidator, ConfigDict, Field
+
+from models.money import to_decimal
+
+
+def _from_stored(value: object) -> object:
+    return to_decimal(value) if isinstance(value, Decimal128) else value
+
+
+def camel(name: str) -> str:
+    """`cache_write_1h_tokens` as it is stored and sent: `cacheWrite1hTokens`."""
+    first, *rest = name.split("_")
+    return first + "".join(word[:1].upper() + word[1:] for word in rest)
+
+
+StoredDecimal = Annotated[Decimal, BeforeValidator(_from_stored)]
+"""A Decimal that MongoDB keeps as Decimal128."""
+
+
+class TwinDocument(Document):
+    """One half of a pair: both halves carry the same `_id`, minted by the tracker."""
+
+    model_config = ConfigDict(alias_generator=camel, populate_by_name=True, extra="ignore")
+
+    # declared again, because with an alias generator Beanie would store it as `id`
+    id: PydanticObjectId = Field(alias="_id")
+    schema_version: int = 1

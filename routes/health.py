@@ -1,0 +1,42 @@
+"""Whether the process lives, and whether it can do its work."""
+
+from litestar import Controller, get
+from litestar.datastructures import State
+from litestar.di import NamedDependency
+
+from app.auth import PUBLIC
+from app.database import Database
+from app.serialization import ExactResponse
+from app.tracking import Tracker
+from routes.schemas import HealthBody, ReadyBody
+
+STANDALONE_ADVICE = (
+    "this server has no transactions: start mongod with --replSet NAME and run rs.initiate() once; one member is enough"
+)
+
+
+class HealthController(Controller):
+    """For load balancers and people."""
+
+    path = "/"
+    tags = ("health",)
+    opt = PUBLIC
+
+    @get("/health", summary="The process answers")
+    async def health(self) -> HealthBody:
+        return HealthBody(status="ok")
+
+    @get("/ready", summary="The database answers, and how tracking stands")
+    async def ready(self, state: State, tracker: NamedDependency[Tracker]) -> ExactResponse[ReadyBody]:
+        """503 while MongoDB does not answer."""
+        database: Database = state.database
+        alive = await database.answers()
+        body = ReadyBody(
+            status="ready" if alive else "unavailable",
+            database="ok" if alive else "does not answer",
+            transactions=database.transactional,
+            queued=tracker.writer.queued,
+            calls=tracker.counters.snapshot(),
+            advice=None if database.transactional else STANDALONE_ADVICE,
+        )
+        return ExactResponse(body, status_code=200 if alive else 503)

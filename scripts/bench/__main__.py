@@ -1,0 +1,47 @@
+"""Measure this deployment's machine. Figures compare versions within one run; only their ratios carry over.
+
+python -m scripts.bench write --calls 100000 --json
+"""
+
+import argparse
+import json
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+from app.deployment import mongodb
+from app.settings import Settings
+from scripts import command
+from scripts.bench import write
+
+
+def main() -> int:
+    parser = command.parser("bench", __doc__)
+    benchmarks = parser.add_subparsers(dest="benchmark", required=True)
+    writes = benchmarks.add_parser("write", help="reporting calls, against plain inserts and the bare driver")
+    writes.add_argument("--calls", type=int, default=40_000, help="calls a round (default: 40,000)")
+    writes.add_argument("--json", action="store_true", help="print the figures as JSON")
+    arguments = parser.parse_args()
+    return command.run(lambda settings: _write(arguments, settings))
+
+
+async def _write(arguments: argparse.Namespace, settings: Settings) -> int:
+    with mongodb(settings, shared=True) as uri, command.progress("rounds", write.ROUNDS) as advance:
+        figures = await write.measure(settings, uri, arguments.calls, advance)
+    _print(figures, as_json=arguments.json)
+    return 0
+
+
+def _print(figures: dict[str, float], *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(figures) + "\n")
+        return
+    table = Table("figure", "value")
+    for name, value in figures.items():
+        table.add_row(name, f"{value:,}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

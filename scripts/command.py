@@ -1,0 +1,81 @@
+"""What operator commands share: help, settings, progress, and errors that are sentences."""
+
+import argparse
+import asyncio
+import inspect
+import sys
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from app.errors import AppError
+from app.mongod import MongodError
+from app.settings import Settings
+from app.telemetry import configure_logging
+
+FAILED = 1
+INTERRUPTED = 130
+SECONDS_BETWEEN_LINES = 5.0
+
+Advance = Callable[[int], None]
+
+
+def parser(name: str, doc: str | None) -> argparse.ArgumentParser:
+    """A parser whose help opens with why and how, as the command's module says them."""
+    return argparse.ArgumentParser(
+        prog=f"python -m scripts.{name}",
+        description=inspect.cleandoc(doc or ""),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def run(work: Callable[[Settings], Coroutine[Any, Any, int]]) -> int:
+    """Do `work` with this deployment's settings and return its exit status."""
+    try:
+        configure_logging("warning")
+        return asyncio.run(work(Settings()))
+    except (AppError, MongodError, ValidationError) as error:
+        sys.stderr.write(f"{error}\n")
+        return FAILED
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return INTERRUPTED
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.0f}/s" if task.speed else "")
+
+
+@contextmanager
+def progress(description: str, total: int) -> Iterator[Advance]:
+    """Yield a function that counts up: a bar with rate and time left on a terminal, plain lines elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _plain_lines(description, total)
+        return
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn()
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(description, total=total)
+        yield lambda count: bar.advance(task, count)
+
+
+def _plain_lines(description: str, total: int) -> Advance:
+    started = said = time.monotonic()
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done, said
+        done += count
+        now = time.monotonic()
+        if done >= total or now - said >= SECONDS_BETWEEN_LINES:
+            said = now
+            sys.stderr.write(f"{description}: {done:,} of {total:,}, {done / max(now - started, 0.001):,.0f}/s\n")
+
+    return advance

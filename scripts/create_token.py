@@ -1,0 +1,37 @@
+"""Print a token for a person or an application.
+
+It is signed with TWINMETER_JWT_SECRET, or with the secret kept in the data folder when none is set, so run it where
+the server runs. The token alone goes to standard output:
+
+    curl -H "Authorization: Bearer $(python -m scripts.create_token --role admin --user me)" ...
+"""
+
+import argparse
+import sys
+from datetime import timedelta
+
+from app.auth import Role, Tokens
+from app.settings import Settings
+from scripts import command
+
+
+def main() -> int:
+    parser = command.parser("create_token", __doc__)
+    parser.add_argument("--role", required=True, choices=[role.value for role in Role])
+    parser.add_argument("--user", required=True, metavar="ID", help="who the token stands for")
+    parser.add_argument("--days", type=int, default=30, help="how long it holds (default: 30)")
+    arguments = parser.parse_args()
+    if arguments.days < 1:
+        parser.error("--days must be 1 or more")
+    return command.run(lambda settings: _print_token(arguments, settings))
+
+
+async def _print_token(arguments: argparse.Namespace, settings: Settings) -> int:
+    tokens = Tokens(settings.signing_secret)
+    token = tokens.issue(arguments.user, Role(arguments.role), timedelta(days=arguments.days))
+    sys.stdout.write(f"{token}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""Show twinmeter with 30 days of invented calls, and keep a trickle of new ones going.
+
+The calls go through the tracker like any other, are marked synthetic, and live in a database of their own
+(`twinmeter_demo` unless TWINMETER_DATABASE says otherwise).
+"""
+
+import asyncio
+import os
+import random
+import sys
+from datetime import UTC, datetime, timedelta
+
+import uvloop
+from pydantic import ValidationError
+
+from app.auth import Role, Tokens
+from app.deployment import mongodb
+from app.errors import AppError
+from app.mongod import MongodError
+from app.server import serve
+from app.settings import Settings
+from app.telemetry import configure_logging
+from app.tracking import track_ai_request, tracking
+from scripts import command
+from scripts.demo_calls import demo_call, demo_calls
+from scripts.reporting import patient, report_all
+
+DAYS = 30
+DATABASE = "twinmeter_demo"
+CALLS_PER_SECOND = 2.0
+
+
+def main() -> int:
+    command.parser("demo", __doc__).parse_args()
+    try:
+        settings = _demo_settings()
+        configure_logging("warning")
+        with mongodb(settings, shared=False) as uri:
+            uvloop.run(_demo(settings, uri))
+    except (AppError, MongodError, ValidationError) as error:
+        sys.stderr.write(f"the demo cannot start: {error}\n")
+        return command.FAILED
+    return 0
+
+
+def _demo_settings() -> Settings:
+    os.environ.setdefault("TWINMETER_DATABASE", DATABASE)
+    return Settings(show_synthetic=True)
+
+
+async def _demo(settings: Settings, uri: str) -> None:
+    await _fill(settings, uri)
+    await serve(settings, uri, lambda address: _welcome(settings, address))
+
+
+async def _fill(settings: Settings, uri: str) -> None:
+    now = datetime.now(UTC)
+    calls = list(demo_calls(now.date() - timedelta(days=DAYS - 1), now))
+    with command.progress(f"{DAYS} days of demo calls", len(calls)) as advance:
+        async with tracking(patient(settings), uri) as tracker:
+            await report_all(tracker, calls, advance)
+
+
+async def _welcome(settings: Settings, address: str) -> None:
+    token = Tokens(settings.signing_secret).issue("demo", Role.ADMIN, timedelta(days=DAYS))
+    sys.stdout.write(
+        f"\ntwinmeter answers at {address}, with demo data shown and labelled as such\n\n"
+        f"an admin token:\n{token}\n\n"
+        f"try it:\ncurl -H 'Authorization: Bearer {token}' '{address}/api/admin/ai/usage?days=7'\n\n"
+        "Ctrl-C stops it; the data stays.\n"
+    )
+    sys.stdout.flush()
+    await _trickle()
+
+
+async def _trickle() -> None:
+    rng = random.Random()
+    while True:
+        await asyncio.sleep(rng.expovariate(CALLS_PER_SECOND))
+        await track_ai_request(**demo_call(rng, datetime.now(UTC)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""Invented calls for demos: plausible, deterministic by seed and day, and always marked synthetic."""
+
+import math
+import random
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, NamedTuple
+
+CALLS_PER_WEEKDAY = 900
+USERS = 400
+# how busy an hour of the day is: quiet nights, a peak before lunch and one in the afternoon
+HOURS = [2, 1, 1, 1, 1, 2, 4, 8, 14, 19, 21, 20, 15, 17, 20, 21, 19, 15, 11, 9, 8, 7, 5, 3]
+WEEKEND = 0.35
+
+
+class DemoModel(NamedTuple):
+    """One model as the demo calls it."""
+
+    provider: str
+    name: str
+    content_types: tuple[str, ...]
+    weight: float
+    median_ms: float
+    spread: float
+    """Sigma of the log-normal duration."""
+
+
+MODELS = [
+    DemoModel("openai", "gpt-4o", ("chat", "chat-stream", "cover-letter", "job-match"), 22, 2_400, 0.55),
+    DemoModel("openai", "gpt-4o-mini", ("summary", "bullets", "keywords", "chat"), 30, 1_100, 0.45),
+    DemoModel("anthropic", "claude-sonnet-4-5", ("cover-letter", "tailored-bullets", "chat"), 16, 3_100, 0.5),
+    DemoModel("google", "gemini-2.0-flash", ("suggest-skills", "skill-gap", "summary"), 14, 900, 0.4),
+    DemoModel("groq", "llama-3.1-8b-instant", ("keywords", "quantify", "chat"), 8, 320, 0.35),
+    DemoModel("mistral", "mistral-large-latest", ("linkedin-post", "career"), 4, 2_000, 0.5),
+    DemoModel("openai", "text-embedding-3-small", ("embedding",), 4, 140, 0.3),
+    DemoModel("groq", "whisper-large-v3", ("transcription",), 1, 1_800, 0.6),
+    DemoModel("openai", "dall-e-3", ("image-generation",), 1, 11_000, 0.35),
+]
+_WEIGHTS = [model.weight for model in MODELS]
+_USER_WEIGHTS = [1 / (rank + 1) for rank in range(USERS)]
+
+
+def demo_calls(first: date, until: datetime, *, seed: int = 1) -> Iterator[dict[str, Any]]:
+    """Fields of `AICall` for every demo call from `first` to `until` (UTC), in order of time.
+
+    A day always has the same calls with the same request ids, so that reporting a day twice changes nothing.
+    """
+    for offset in range((until.date() - first).days + 1):
+        for call in _calls_of(first + timedelta(days=offset), seed):
+            if call["created_at"] > until:
+                return
+            yield call
+
+
+def demo_call(rng: random.Random, at: datetime) -> dict[str, Any]:
+    """One demo call that happened at `at`."""
+    model = rng.choices(MODELS, _WEIGHTS)[0]
+    user = rng.choices(range(USERS), _USER_WEIGHTS)[0]
+    return {
+        "user_id": f"user-{user:04}",
+        "client_id": "demo",
+        "content_type": rng.choice(model.content_types),
+        "model": model.name,
+        "provider": model.provider,
+        "created_at": at,
+        "synthetic": True,
+        **_outcome(rng, model),
+        **_amounts(rng, model, user),
+    }
+
+
+def _calls_of(day: date, seed: int) -> Iterator[dict[str, Any]]:
+    rng = random.Random(f"{seed}:{day}")
+    busy = WEEKEND if day.weekday() >= 5 else 1.0  # noqa: PLR2004 - Saturday and Sunday
+    count = round(CALLS_PER_WEEKDAY * busy * rng.uniform(0.85, 1.15))
+    midnight = datetime.combine(day, time(), UTC)
+    seconds = sorted(_second_of_day(rng) for _ in range(count))
+    for number, second in enumerate(seconds):
+        call = demo_call(rng, midnight + timedelta(seconds=second))
+        yield {**call, "request_id": f"demo:{seed}:{day}:{number}"}
+
+
+def _second_of_day(rng: random.Random) -> float:
+    return rng.choices(range(24), HOURS)[0] * 3600 + rng.random() * 3600
+
+
+def _outcome(rng: random.Random, model: DemoModel) -> dict[str, Any]:
+    cached = rng.random() < 0.12 and model.name != "dall-e-3"  # noqa: PLR2004 - share of the application's cache
+    status = "success" if cached else rng.choices(["success", "error", "rate_limited", "timeout"], [965, 17, 12, 6])[0]
+    duration = rng.uniform(2, 12) if cached else model.median_ms * math.exp(rng.gauss(0, model.spread))
+    fault = {} if status == "success" else {"error_message": f"the provider answered {status}"}
+    return {"cached": cached, "status": status, "request_duration": duration, **fault}
+
+
+def _amounts(rng: random.Random, model: DemoModel, user: int) -> dict[str, Any]:
+    if model.name == "dall-e-3":
+        return {"images": 1}
+    if model.name == "whisper-large-v3":
+        return {"audio_seconds": rng.randint(15, 900)}
+    tokens = round(600 * math.exp(rng.gauss(0, 0.9)))
+    if model.name.startswith("text-embedding"):
+        return {"input_tokens": tokens}
+    reused = tokens // 2 if rng.random() < 0.3 else 0  # noqa: PLR2004 - share of prompts a provider has cached
+    conversation = f"user-{user:04}:{rng.randint(1, 12)}"
+    written = round(280 * math.exp(rng.gauss(0, 0.8)))
+    return {
+        "input_tokens": tokens,
+        "output_tokens": written,
+        "cache_read_tokens": reused,
+        "conversation_id": conversation,
+    }

@@ -1,0 +1,88 @@
+"""Pipelines over the raw ledger: the stages, and the rows that a real server gives."""
+
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+from app.reports import pipelines
+from app.reports.pipelines import LedgerQuery
+from app.reports.stages import Filters, Synthetic, hour_of_day, local_day
+from app.reports.windows import TimeWindow
+
+DAY = TimeWindow(date(2024, 5, 1), date(2024, 5, 1), ZoneInfo("Asia/Kolkata"))
+IN_DAY = {
+    "createdAt": {
+        "$gte": datetime(2024, 4, 30, 18, 30, tzinfo=UTC),
+        "$lt": datetime(2024, 5, 1, 18, 30, tzinfo=UTC),
+    }
+}
+
+
+def test_a_query_selects_its_window_without_demo_data() -> None:
+    assert LedgerQuery(DAY).stages() == [{"$match": {**IN_DAY, "synthetic": False}}]
+
+
+def test_demo_data_is_included_or_alone_only_when_asked_for() -> None:
+    assert LedgerQuery(DAY, synthetic=Synthetic.ONLY).stages() == [{"$match": {**IN_DAY, "synthetic": True}}]
+    assert LedgerQuery(DAY, synthetic=Synthetic.INCLUDE).stages() == [{"$match": IN_DAY}]
+
+
+def test_filters_are_equalities_whatever_their_text() -> None:
+    filters = Filters(feature="chat", provider="openai", model="$ne", user_id="{}", client_id="c")
+
+    assert LedgerQuery(DAY, filters, Synthetic.INCLUDE).stages() == [
+        {
+            "$match": {
+                **IN_DAY,
+                "feature": {"$eq": "chat"},
+                "provider": {"$eq": "openai"},
+                "aiModel": {"$eq": "$ne"},
+                "userId": {"$eq": "{}"},
+                "clientId": {"$eq": "c"},
+            }
+        }
+    ]
+
+
+def test_days_and_hours_are_taken_at_the_zones_offset() -> None:
+    assert local_day(DAY) == {"$dateToString": {"date": "$createdAt", "format": "%Y-%m-%d", "timezone": "+05:30"}}
+    assert hour_of_day(DAY) == {"$hour": {"date": "$createdAt", "timezone": "+05:30"}}
+
+
+def test_a_change_of_the_clock_inside_the_window_changes_the_offset() -> None:
+    window = TimeWindow(date(2024, 3, 9), date(2024, 3, 11), ZoneInfo("America/Los_Angeles"))
+
+    assert hour_of_day(window)["$hour"]["timezone"] == {
+        "$cond": [{"$lt": ["$createdAt", datetime(2024, 3, 10, 10, 0, tzinfo=UTC)]}, "-08:00", "-07:00"]
+    }
+
+
+def test_like_hours_are_matched_by_the_clock_on_the_wall() -> None:
+    assert LedgerQuery(DAY, hours_before=13).stages()[1] == {"$match": {"$expr": {"$lt": [hour_of_day(DAY), 13]}}}
+
+
+def test_percentiles_count_durations_by_value_and_never_round_a_rank() -> None:
+    *_, known, by_value, running, ranks = pipelines.duration_percentiles(LedgerQuery(DAY), [50])
+
+    assert known == {"$match": {"requestDuration": {"$type": "number"}}}
+    assert by_value == {"$group": {"_id": "$requestDuration", "count": {"$sum": 1}}}
+    assert running["$setWindowFields"]["sortBy"] == {"_id": 1}
+    assert ranks == {
+        "$group": {
+            "_id": None,
+            "p50": {
+                "$min": {
+                    "$cond": [
+                        {"$gte": [{"$multiply": ["$rank", 100]}, {"$multiply": ["$total", 50]}]},
+                        "$_id",
+                        None,
+                    ]
+                }
+            },
+        }
+    }
+
+
+def test_the_main_dashboard_reads_ai_events_alone() -> None:
+    (first, *_) = pipelines.event_totals(DAY, Synthetic.EXCLUDE)
+
+    assert first == {"$match": {"event": {"$eq": "ai_generation"}, **IN_DAY, "synthetic": False}}

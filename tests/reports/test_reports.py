@@ -1,0 +1,238 @@
+"""Reports over real rows, next to a plain recount in Python."""
+
+import asyncio
+import math
+import random
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from app.database import Database
+from app.errors import DatabaseUnavailableError
+from app.reports.pipelines import LedgerQuery
+from app.reports.reports import Reports
+from app.reports.stages import Filters, Synthetic
+from app.reports.windows import TimeWindow
+from app.tracking import Tracker
+from tests.twins import entries
+
+NOW = datetime(2024, 5, 15, 14, 20, tzinfo=UTC)
+MODELS = [("openai", "gpt-4o"), ("openai", "gpt-4o-mini"), ("google", "gemini-2.0-flash"), ("acme", "unheard-of")]
+
+
+def reports(database: Database, zone: str = "UTC", now: datetime = NOW) -> Reports:
+    return Reports(database, ZoneInfo(zone), clock=lambda: now)
+
+
+async def track_some(tracker: Tracker, count: int, *, first: datetime, last: datetime, seed: int = 1) -> None:
+    rng = random.Random(seed)
+
+    def call() -> dict[str, Any]:
+        provider, model = rng.choice(MODELS)
+        return {
+            "user_id": f"u{rng.randint(1, 40)}",
+            "content_type": rng.choice(["chat", "summary", "keywords", "haiku"]),
+            "model": model,
+            "provider": provider,
+            "input_tokens": rng.randint(0, 5_000),
+            "output_tokens": rng.randint(0, 900),
+            "cached": rng.random() < 0.2,
+            "status": rng.choice(["success", "success", "success", "error", "timeout"]),
+            "request_duration": rng.choice([None, rng.randint(1, 9_000)]),
+            "created_at": first + (last - first) * rng.random(),
+            "synthetic": rng.random() < 0.1,
+        }
+
+    receipts = await asyncio.gather(*(tracker.track(**call()) for _ in range(count)))
+    assert {receipt.status for receipt in receipts} == {"committed"}
+
+
+def recount(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The additive figures of some entries, counted one by one."""
+    successes = sum(row["success"] for row in rows)
+    durations = [row["requestDuration"] for row in rows if "requestDuration" in row]
+    return {
+        "requests": len(rows),
+        "cost": sum((row["cost"].to_decimal() for row in rows if row["cost"]), Decimal(0)),
+        "saved_cost": sum((row["savedCost"].to_decimal() for row in rows), Decimal(0)),
+        "tokens": {
+            "input": sum(row["inputTokens"] for row in rows),
+            "output": sum(row["outputTokens"] for row in rows),
+            "total": sum(row["tokensUsed"] for row in rows),
+        },
+        "successes": successes,
+        "errors": len(rows) - successes,
+        "cached": sum(row["cached"] for row in rows),
+        "unpriced": sum(row["costSource"] == "unpriced" for row in rows),
+        "estimated": 0,
+        "success_rate": round(Decimal(100 * successes) / len(rows), 2) if rows else None,
+        "cache_hit_rate": round(Decimal(100 * sum(row["cached"] for row in rows)) / len(rows), 2) if rows else None,
+        "average_duration": round(Decimal(sum(durations)) / len(durations), 2) if durations else None,
+    }
+
+
+def grouped(rows: list[dict[str, Any]], key: Callable[[dict[str, Any]], Any]) -> dict[Any, dict[str, Any]]:
+    return {value: recount([row for row in rows if key(row) == value]) for value in {key(row) for row in rows}}
+
+
+def nearest_rank(values: list[int], percent: int) -> int:
+    return sorted(values)[math.ceil(len(values) * percent / 100) - 1]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "America/Los_Angeles", "Pacific/Chatham"])
+async def test_usage_equals_a_plain_recount(tracker: Tracker, database: Database, zone: str) -> None:
+    # both daylight-saving days of these zones in 2024 that fall into a month lie in the two windows
+    for first, last in [(date(2024, 3, 5), date(2024, 3, 14)), (date(2024, 9, 25), date(2024, 10, 2))]:
+        window = TimeWindow(first, last, ZoneInfo(zone))
+        hours = timedelta(hours=30)
+        await track_some(tracker, 400, first=window.start - hours, last=window.end + hours)
+
+        report = await reports(database, zone).usage(LedgerQuery(window))
+
+        rows = [
+            r for r in await entries(database) if not r["synthetic"] and window.start <= r["createdAt"] < window.end
+        ]
+        local = [{**row, "local": row["createdAt"].astimezone(window.zone)} for row in rows]
+        assert report.totals.model_dump() == recount(rows)
+        assert [day.day for day in report.daily] == window.days
+        days = grouped(local, lambda row: row["local"].date())
+        assert {d.day: d.model_dump(exclude={"day"}) for d in report.daily if d.requests} == days
+        assert sum(day.requests for day in report.daily) == report.totals.requests
+        hours_found = grouped(local, lambda row: row["local"].hour)
+        assert {h.hour: h.model_dump(exclude={"hour"}) for h in report.by_hour if h.requests} == hours_found
+        assert [hour.hour for hour in report.by_hour] == list(range(24))
+        features = grouped(rows, lambda row: row["feature"])
+        assert {f.feature: f.model_dump(exclude={"feature"}) for f in report.by_feature} == features
+        models = grouped(rows, lambda row: (row["provider"], row["aiModel"]))
+        found = {(m.provider, m.model): m.model_dump(exclude={"provider", "model"}) for m in report.by_model}
+        assert found == models
+        users = sorted(grouped(rows, lambda row: row["userId"]).items(), key=lambda u: (-u[1]["requests"], u[0]))[:20]
+        assert [(u.user_id, u.requests, u.cost) for u in report.top_users] == [
+            (user, figures["requests"], figures["cost"]) for user, figures in users
+        ]
+
+
+async def test_filters_narrow_every_part(tracker: Tracker, database: Database) -> None:
+    window = TimeWindow(date(2024, 5, 1), date(2024, 5, 3), ZoneInfo("UTC"))
+    await track_some(tracker, 300, first=window.start, last=window.end)
+    rows = [row for row in await entries(database) if not row["synthetic"]]
+
+    for filters, key, value in [
+        (Filters(feature="chat"), "feature", "chat"),
+        (Filters(provider="openai"), "provider", "openai"),
+        (Filters(model="gpt-4o"), "aiModel", "gpt-4o"),
+        (Filters(user_id="u7"), "userId", "u7"),
+    ]:
+        report = await reports(database).usage(LedgerQuery(window, filters))
+        assert report.totals.model_dump() == recount([row for row in rows if row[key] == value])
+
+
+async def test_demo_data_counts_only_when_asked_for(tracker: Tracker, database: Database) -> None:
+    window = TimeWindow(date(2024, 5, 1), date(2024, 5, 3), ZoneInfo("UTC"))
+    await track_some(tracker, 200, first=window.start, last=window.end)
+    demo = sum(row["synthetic"] for row in await entries(database))
+
+    counts = {
+        synthetic: (await reports(database).usage(LedgerQuery(window, synthetic=synthetic))).totals.requests
+        for synthetic in Synthetic
+    }
+
+    assert 0 < demo < 200
+    assert counts == {Synthetic.EXCLUDE: 200 - demo, Synthetic.INCLUDE: 200, Synthetic.ONLY: demo}
+
+
+async def test_overview_equals_a_plain_recount(tracker: Tracker, database: Database) -> None:
+    await track_some(tracker, 1_500, first=datetime(2024, 4, 1, tzinfo=UTC), last=NOW)
+
+    report = await reports(database).overview(Synthetic.EXCLUDE)
+
+    rows = [row for row in await entries(database) if not row["synthetic"]]
+    month = [row for row in rows if row["createdAt"] >= datetime(2024, 5, 1, tzinfo=UTC)]
+    today = [row for row in rows if row["createdAt"] >= datetime(2024, 5, 15, tzinfo=UTC)]
+    durations = [row["requestDuration"] for row in month if "requestDuration" in row]
+    assert report.month.model_dump(exclude={"active_users", "p95_duration"}) == recount(month)
+    assert report.today.model_dump(exclude={"active_users", "p95_duration"}) == recount(today)
+    assert report.month.active_users == len({row["userId"] for row in month})
+    assert report.today.active_users == len({row["userId"] for row in today})
+    assert report.quality.p50 == nearest_rank(durations, 50)
+    assert report.month.p95_duration == report.quality.p95 == nearest_rank(durations, 95)
+    assert report.quality.p99 == nearest_rank(durations, 99)
+    statuses = {row["status"] for row in month}
+    assert report.quality.statuses == {s: sum(row["status"] == s for row in month) for s in statuses}
+
+
+async def test_trends_compare_like_spans_only(tracker: Tracker, database: Database) -> None:
+    async def calls(count: int, at: datetime) -> None:
+        for _ in range(count):
+            await tracker.track(user_id="u", content_type="chat", model="gpt-4o", input_tokens=1_000, created_at=at)
+
+    await calls(3, datetime(2024, 5, 15, 13, 59, tzinfo=UTC))
+    await calls(5, datetime(2024, 5, 15, 14, 1, tzinfo=UTC))  # the running hour does not count
+    await calls(2, datetime(2024, 5, 14, 13, 59, tzinfo=UTC))
+    await calls(9, datetime(2024, 5, 14, 14, 0, tzinfo=UTC))  # a later hour of yesterday does not count
+    await calls(4, datetime(2024, 4, 14, 23, 59, tzinfo=UTC))
+    await calls(7, datetime(2024, 4, 15, 0, 0, tzinfo=UTC))  # one day more than the month has complete days
+
+    trends = (await reports(database).overview(Synthetic.EXCLUDE)).trends
+
+    assert (trends.today.requests, trends.today.cost) == (Decimal("50.00"), Decimal("50.00"))
+    assert trends.today.compared == "2024-05-15 against 2024-05-14, 00:00 to 14:00"
+    assert trends.month.requests == Decimal("175.00")  # 11 against 4
+    assert trends.month.compared == "2024-05-01 to 2024-05-14 against 2024-04-01 to 2024-04-14"
+
+
+async def test_there_is_no_trend_without_a_base(database: Database) -> None:
+    first_of_month = reports(database, now=datetime(2024, 5, 1, 0, 30, tzinfo=UTC))
+
+    trends = (await first_of_month.overview(Synthetic.EXCLUDE)).trends
+
+    assert (trends.today.requests, trends.today.cost) == (None, None)
+    assert trends.month.compared == "the month has no complete day yet"
+
+
+async def test_a_long_month_is_compared_with_all_of_a_short_one(database: Database) -> None:
+    trends = (await reports(database, now=datetime(2024, 3, 31, 12, tzinfo=UTC)).overview(Synthetic.EXCLUDE)).trends
+
+    assert trends.month.compared == "2024-03-01 to 2024-03-29 against 2024-02-01 to 2024-02-29"
+
+
+async def test_an_empty_window_is_zeros_and_no_rates(database: Database) -> None:
+    window = TimeWindow(date(2024, 5, 1), date(2024, 5, 2), ZoneInfo("UTC"))
+
+    report = await reports(database).usage(LedgerQuery(window))
+
+    assert report.totals.model_dump() == recount([])
+    assert [(day.day, day.requests, day.cost) for day in report.daily] == [
+        (date(2024, 5, 1), 0, Decimal(0)),
+        (date(2024, 5, 2), 0, Decimal(0)),
+    ]
+    assert (report.by_feature, report.top_users) == ([], [])
+
+
+async def test_stats_come_from_the_events_alone(tracker: Tracker, database: Database) -> None:
+    await track_some(tracker, 300, first=datetime(2024, 4, 20, tzinfo=UTC), last=NOW)
+    await database.events.insert_one({"event": "page_view", "createdAt": NOW, "userId": "u1", "synthetic": False})
+    rows = [row for row in await entries(database) if not row["synthetic"]]
+    month = [row for row in rows if row["createdAt"] >= datetime(2024, 5, 1, tzinfo=UTC)]
+    today = [row for row in rows if row["createdAt"] >= datetime(2024, 5, 15, tzinfo=UTC)]
+    await database.ledger.delete_many({})
+
+    stats = await reports(database).stats(Synthetic.EXCLUDE)
+
+    assert (stats.ai_requests_today, stats.ai_requests_this_month) == (len(today), len(month))
+    assert stats.ai_cost_today == recount(today)["cost"]
+    assert stats.ai_cost_this_month == recount(month)["cost"]
+    assert stats.unique_users_today == len({row["userId"] for row in today})
+    newest = sorted(rows, key=lambda row: (row["createdAt"], row["_id"]), reverse=True)[:10]
+    assert [activity.id for activity in stats.recent_activity] == [str(row["_id"]) for row in newest]
+
+
+async def test_a_database_that_is_away_is_said(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.reports.reports.QUERY_SECONDS", 0.000001)
+
+    with pytest.raises(DatabaseUnavailableError, match="MongoDB did not answer"):
+        await reports(database).stats(Synthetic.EXCLUDE)

@@ -1,0 +1,200 @@
+"""What administrators read over HTTP, and what they are told when they ask wrongly."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from litestar import Litestar
+from litestar.testing import AsyncTestClient
+
+from app.auth import Role, Tokens
+from app.settings import Settings
+from tests.routes.conftest import bearer
+
+Client = AsyncTestClient[Litestar]
+
+
+async def track(client: Client, tokens: Tokens, **reported: Any) -> None:
+    call = {"userId": "u1", "contentType": "chat", "model": "gpt-4o", "inputTokens": 1_000, "outputTokens": 500}
+    response = await client.post("/api/ai/track", json={**call, **reported}, headers=bearer(tokens, Role.SERVICE))
+    assert response.status_code == 201
+
+
+async def ask(client: Client, tokens: Tokens, path: str, **params: str | int) -> Any:
+    response = await client.get(path, params=params, headers=bearer(tokens, Role.ADMIN))
+    assert response.status_code == 200, response.text
+    return json.loads(response.content, parse_float=Decimal)
+
+
+async def test_a_call_is_in_every_report_when_its_receipt_comes(client: Client, tokens: Tokens) -> None:
+    await track(client, tokens, requestDuration=800)
+    await track(client, tokens, success=False, inputTokens=0, outputTokens=0, userId="u2")
+
+    overview = await ask(client, tokens, "/api/admin/ai/overview")
+    usage = await ask(client, tokens, "/api/admin/ai/usage", days=1)
+    stats = await ask(client, tokens, "/api/admin/stats")
+
+    expected = {
+        "requests": 2,
+        "cost": Decimal("0.0075"),
+        "savedCost": 0,
+        "tokens": {"input": 1_000, "output": 500, "total": 1_500},
+        "successes": 1,
+        "errors": 1,
+        "cached": 0,
+        "unpriced": 0,
+        "estimated": 0,
+        "successRate": 50,
+        "cacheHitRate": 0,
+        "averageDuration": 800,
+    }
+    assert overview["today"] == {**expected, "activeUsers": 2, "p95Duration": 800}
+    assert usage["totals"] == expected
+    assert usage["byFeature"] == [{**expected, "feature": "chat"}]
+    assert usage["byModel"] == [{**expected, "provider": "openai", "model": "gpt-4o"}]
+    today = datetime.now(UTC).date().isoformat()
+    assert usage["window"] == {"from": today, "to": today, "days": 1, "timezone": "UTC"}
+    assert [day["day"] for day in usage["daily"]] == [today]
+    assert [user["userId"] for user in usage["topUsers"]] == ["u1", "u2"]
+    assert (stats["aiRequestsToday"], stats["aiCostToday"], stats["uniqueUsersToday"]) == (2, Decimal("0.0075"), 2)
+    assert [row["success"] for row in stats["recentActivity"]] == [False, True]
+
+
+async def test_a_window_by_dates_and_filters(client: Client, tokens: Tokens) -> None:
+    await track(client, tokens, createdAt="2024-05-01T10:00:00Z")
+    await track(client, tokens, createdAt="2024-05-02T10:00:00+02:00", contentType="summary", userId="u2")
+
+    window = {"from": "2024-05-01", "to": "2024-05-31"}
+    everything = await ask(client, tokens, "/api/admin/ai/usage", **window)
+    summaries = await ask(client, tokens, "/api/admin/ai/usage", **window, feature="content-gen", userId="u2")
+    nobody = await ask(client, tokens, "/api/admin/ai/usage", **window, userId='{"$gt": ""}')
+
+    assert [report["totals"]["requests"] for report in (everything, summaries, nobody)] == [2, 1, 0]
+    assert len(everything["daily"]) == 31
+
+
+async def test_demo_data_is_left_out_unless_asked_for_and_then_said(client: Client, tokens: Tokens) -> None:
+    await track(client, tokens, synthetic=True)
+
+    for synthetic, requests in [("exclude", 0), ("include", 1), ("only", 1)]:
+        report = await ask(client, tokens, "/api/admin/ai/usage", days=1, synthetic=synthetic)
+        assert (report["synthetic"], report["totals"]["requests"]) == (synthetic, requests)
+    assert (await ask(client, tokens, "/api/admin/ai/overview"))["synthetic"] == "exclude"
+
+
+@pytest.mark.parametrize(
+    ("params", "field"),
+    [
+        ({"days": "0"}, "days"),
+        ({"days": "367"}, "days"),
+        ({"days": "many"}, "days"),
+        ({"from": "2024-05-02", "to": "2024-05-01"}, "from"),
+        ({"from": "2023-01-01", "to": "2024-05-01"}, "from"),
+        ({"from": "yesterday"}, "from"),
+        ({"to": "2024-05-01"}, "from"),
+        ({"from": "2024-05-01", "to": "2024-13-01"}, "to"),
+        ({"synthetic": "some"}, "synthetic"),
+        ({"userId": "u" * 300}, "userId"),
+    ],
+)
+async def test_a_bad_parameter_is_a_problem_that_names_it(
+    client: Client, tokens: Tokens, params: dict[str, str], field: str
+) -> None:
+    response = await client.get("/api/admin/ai/usage", params=params, headers=bearer(tokens, Role.ADMIN))
+
+    assert response.status_code == 400
+    assert response.headers["content-type"] == "application/problem+json"
+    assert [error["field"] for error in response.json()["errors"]] == [field]
+
+
+PROTECTED = [
+    ("POST", "/api/ai/track"),
+    ("GET", "/api/admin/ai/overview"),
+    ("GET", "/api/admin/ai/usage"),
+    ("GET", "/api/admin/stats"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), PROTECTED)
+async def test_nobody_gets_in_without_a_valid_token(
+    client: Client, tokens: Tokens, settings: Settings, method: str, path: str
+) -> None:
+    elsewhere = Tokens("another secret of at least 32 bytes")
+    refused = [
+        {},
+        {"Authorization": "Basic dXNlcjpwYXNz"},
+        {"Authorization": "Bearer "},
+        {"Authorization": "Bearer not.a.token"},
+        {"Authorization": f"Bearer {elsewhere.issue('me', Role.ADMIN, timedelta(minutes=5))}"},
+        {"Authorization": f"Bearer {tokens.issue('me', Role.ADMIN, timedelta(seconds=-1))}"},
+        {"Authorization": f"Bearer {unsigned(settings)}"},
+    ]
+
+    for headers in refused:
+        response = await client.request(method, path, headers=headers)
+        assert response.status_code == 401
+        assert response.headers["www-authenticate"] == "Bearer"
+        assert settings.signing_secret not in response.text
+
+
+def unsigned(settings: Settings) -> str:
+    """A token that claims to be an administrator and says that it needs no signature."""
+    header, payload, _ = Tokens(settings.signing_secret).issue("me", Role.ADMIN, timedelta(minutes=5)).split(".")
+    del header
+    return f"eyJhbGciOiJub25lIn0.{payload}."
+
+
+async def test_every_route_but_health_ready_and_schema_is_in_the_list_above(app: Litestar) -> None:
+    served = {
+        (method, route.path)
+        for route in app.routes
+        for method in getattr(route, "methods", ())
+        if method != "OPTIONS" and not route.path.startswith("/schema") and route.path not in {"/health", "/ready"}
+    }
+
+    assert served == set(PROTECTED)
+
+
+@pytest.mark.parametrize(
+    ("role", "path", "status"),
+    [
+        (Role.USER, "/api/admin/ai/overview", 403),
+        (Role.SERVICE, "/api/admin/ai/usage", 403),
+        (Role.SERVICE, "/api/admin/stats", 403),
+        (Role.ADMIN, "/api/admin/stats", 200),
+    ],
+)
+async def test_reports_are_for_administrators(
+    client: Client, tokens: Tokens, role: Role, path: str, status: int
+) -> None:
+    assert (await client.get(path, headers=bearer(tokens, role))).status_code == status
+
+
+async def test_a_person_cannot_report_calls(client: Client, tokens: Tokens) -> None:
+    response = await client.post("/api/ai/track", json={}, headers=bearer(tokens, Role.USER))
+
+    assert response.status_code == 403
+    assert response.json()["detail"] == "this needs the role service or admin; the token has the role user"
+
+
+async def test_health_ready_and_schema_need_no_token(client: Client) -> None:
+    assert (await client.get("/health")).json() == {"status": "ok"}
+    ready = await client.get("/ready")
+    assert (ready.status_code, ready.json()["transactions"], ready.json()["advice"]) == (200, True, None)
+    schema = (await client.get("/schema")).json()
+    assert set(schema["paths"]) == {"/health", "/ready", *(path for _, path in PROTECTED)}
+
+
+async def test_money_in_the_schema_is_a_number(client: Client) -> None:
+    schemas = (await client.get("/schema/openapi.json")).json()["components"]["schemas"]
+
+    (totals,) = [schema for name, schema in schemas.items() if name.endswith("_Totals") or name == "Totals"]
+    assert totals["properties"]["cost"]["type"] == "number"
+
+
+async def test_an_unknown_address_is_a_problem_too(client: Client) -> None:
+    response = await client.get("/api/nowhere")
+
+    assert (response.status_code, response.headers["content-type"]) == (404, "application/problem+json")

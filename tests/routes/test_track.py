@@ -1,0 +1,105 @@
+"""Reporting calls over HTTP."""
+
+import json
+from decimal import Decimal
+
+import pytest
+from litestar import Litestar
+from litestar.testing import AsyncTestClient
+
+from app.auth import Role, Tokens
+from app.database import Database
+from tests.routes.conftest import bearer
+from tests.twins import assert_twins, entries
+
+CALL = {"userId": "u1", "contentType": "chat", "model": "gpt-4o", "inputTokens": 1_000, "outputTokens": 500}
+Client = AsyncTestClient[Litestar]
+
+
+async def test_a_reported_call_is_committed_and_its_receipt_has_exact_money(
+    client: Client, tokens: Tokens, database: Database
+) -> None:
+    response = await client.post("/api/ai/track", json=CALL, headers=bearer(tokens, Role.SERVICE))
+
+    assert response.status_code == 201
+    receipt = json.loads(response.content, parse_float=Decimal)
+    assert receipt == {
+        "id": receipt["id"],
+        "status": "committed",
+        "feature": "chat",
+        "cost": Decimal("0.0075"),
+        "savedCost": 0,
+        "costSource": "priced",
+        "conflicting": False,
+        "errors": [],
+    }
+    assert await assert_twins(database) == {receipt["id"]}
+
+
+async def test_a_reported_cost_never_passes_through_a_float(client: Client, tokens: Tokens, database: Database) -> None:
+    body = json.dumps(CALL)[:-1] + ', "cost": 0.0000003}'
+
+    response = await client.post(
+        "/api/ai/track", content=body, headers={**bearer(tokens, Role.SERVICE), "Content-Type": "application/json"}
+    )
+
+    assert b'"cost":0.0000003,' in response.content
+    (entry,) = await entries(database)
+    assert entry["cost"].to_decimal() == Decimal("0.0000003")
+
+
+async def test_a_replay_answers_duplicate(client: Client, tokens: Tokens) -> None:
+    headers = bearer(tokens, Role.SERVICE)
+    first = await client.post("/api/ai/track", json={**CALL, "requestId": "r"}, headers=headers)
+    again = await client.post("/api/ai/track", json={**CALL, "requestId": "r"}, headers=headers)
+
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert (again.json()["status"], again.json()["id"]) == ("duplicate", first.json()["id"])
+
+
+async def test_bad_fields_are_a_problem_that_names_each(client: Client, tokens: Tokens, database: Database) -> None:
+    bad = {"userId": "", "contentType": "chat", "model": "m" * 10_000, "inputTokens": -1, "tracker": 1, "state": {}}
+
+    response = await client.post("/api/ai/track", json=bad, headers=bearer(tokens, Role.SERVICE))
+
+    assert response.status_code == 400
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert (problem["title"], problem["status"]) == ("Invalid request", 400)
+    assert {error["field"] for error in problem["errors"]} == {"userId", "model", "inputTokens", "tracker", "state"}
+    assert await entries(database) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b"{", 400),
+        (b"", 400),
+        (b"[]", 400),
+        (b'"text"', 400),
+        (b"\xff\xfe", 400),
+        (b'{"a":' * 100_000, 400),
+        (b'{"userId": "u", "contentType": "chat", "model": "m", "inputTokens": 1e999}', 400),
+        (b'{"userId": "\\ud800", "contentType": "chat", "model": "m"}', 400),
+        (b'{"userId": "' + b"u" * 1_100_000 + b'"}', 413),
+    ],
+    ids=["cut", "empty", "array", "string", "no UTF-8", "deep", "huge number", "lone surrogate", "too large"],
+)
+async def test_a_body_that_is_no_call_is_a_clear_4xx(
+    client: Client, tokens: Tokens, database: Database, content: bytes, status: int
+) -> None:
+    headers = {**bearer(tokens, Role.SERVICE), "Content-Type": "application/json"}
+
+    response = await client.post("/api/ai/track", content=content, headers=headers)
+
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    assert await entries(database) == []
+
+
+async def test_a_body_that_does_not_call_itself_json_is_not_read(client: Client, tokens: Tokens) -> None:
+    headers = {**bearer(tokens, Role.SERVICE), "Content-Type": "text/plain"}
+
+    response = await client.post("/api/ai/track", content=json.dumps(CALL), headers=headers)
+
+    assert (response.status_code, response.json()["detail"]) == (415, "send application/json, not text/plain")

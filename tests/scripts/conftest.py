@@ -1,0 +1,48 @@
+"""Operator commands run as an operator runs them: as processes, with settings in the environment."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The environment of a process with these settings."""
+    assert settings.mongodb_uri is not None
+    assert settings.jwt_secret is not None
+    own = {name: value for name, value in os.environ.items() if not name.startswith("TWINMETER_")}
+    return {
+        **own,
+        "PYTHONPATH": str(ROOT),
+        "TWINMETER_MONGODB_URI": settings.mongodb_uri.get_secret_value(),
+        "TWINMETER_DATABASE": settings.database,
+        "TWINMETER_DATA_DIR": str(settings.data_dir),
+        "TWINMETER_JWT_SECRET": settings.jwt_secret.get_secret_value(),
+    }
+
+
+@pytest.fixture
+def command(settings: Settings, tmp_path: Path) -> Command:
+    """Run `python -m NAME ARGUMENTS…` to its end, away from any .env file."""
+
+    def run(name: str, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", name, *arguments],
+            cwd=tmp_path,
+            env={**environment(settings), **variables},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run

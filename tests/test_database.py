@@ -1,0 +1,25 @@
+"""Connecting to MongoDB."""
+
+import pytest
+
+from app.database import Database
+from app.errors import ConfigurationError, DatabaseUnavailableError
+
+
+async def test_a_replica_set_has_transactions_and_gets_its_indexes(database: Database) -> None:
+    assert database.transactional
+    assert set(await database.ledger.index_information()) == {"_id_", "time", "user_time"}
+    assert set(await database.events.index_information()) == {"_id_", "event_time"}
+    assert await database.answers()
+
+
+async def test_a_server_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.database.STARTUP_SECONDS", 0.2)
+
+    with pytest.raises(DatabaseUnavailableError, match="MongoDB does not answer"):
+        await Database.connect("mongodb://127.0.0.1:1", "nowhere")
+
+
+async def test_an_address_that_is_none_is_said_with_its_setting() -> None:
+    with pytest.raises(ConfigurationError, match="TWINMETER_MONGODB_URI cannot be used"):
+        await Database.connect("mongodb://", "nowhere")

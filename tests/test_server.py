@@ -1,0 +1,129 @@
+"""`python -m app` from start to end, as a process of its own with its embedded MongoDB."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.auth import Role, Tokens
+from app.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+CALL = {"userId": "u1", "contentType": "chat", "model": "gpt-4o", "inputTokens": 1_000, "outputTokens": 500}
+
+
+@contextmanager
+def running(data_dir: Path, **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server in `data_dir`, and its address."""
+    with start(data_dir, **variables) as process:
+        try:
+            assert process.stdout is not None
+            first = process.stdout.readline()
+            assert first.startswith("twinmeter answers at http://"), first + process.communicate()[1]
+            yield process, first.split()[-1]
+        finally:
+            process.kill()
+
+
+def start(data_dir: Path, **variables: str) -> subprocess.Popen[str]:
+    own = {name: value for name, value in os.environ.items() if not name.startswith("TWINMETER_")}
+    env = {**own, "PYTHONPATH": str(ROOT), "TWINMETER_DATA_DIR": str(data_dir), "TWINMETER_PORT": "0", **variables}
+    return subprocess.Popen(
+        [sys.executable, "-m", "app"],
+        cwd=data_dir.parent,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def admin(data_dir: Path) -> dict[str, str]:
+    settings = Settings(_env_file=None, data_dir=data_dir)
+    token = Tokens(settings.signing_secret).issue("me", Role.ADMIN, timedelta(minutes=5))
+    return {"Authorization": f"Bearer {token}"}
+
+
+def requests_today(address: str, headers: dict[str, str]) -> Any:
+    return httpx.get(f"{address}/api/admin/ai/overview", headers=headers).json()["today"]["requests"]
+
+
+def test_what_was_reported_is_there_after_a_clean_stop_and_after_a_kill(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    for stop, already in [(signal.SIGTERM, 0), (signal.SIGKILL, 1), (signal.SIGINT, 2)]:
+        with running(data_dir) as (process, address):
+            headers = admin(data_dir)
+            assert requests_today(address, headers) == already
+            assert httpx.post(f"{address}/api/ai/track", json=CALL, headers=headers).status_code == 201
+            process.send_signal(stop)
+            assert process.wait(20) == (-signal.SIGKILL if stop is signal.SIGKILL else 0)
+
+
+def test_the_embedded_mongodb_says_where_it_is_while_it_runs(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    with running(data_dir) as (process, _):
+        assert (data_dir / "mongodb.uri").read_text().startswith("mongodb://127.0.0.1:")
+        process.terminate()
+        process.wait(20)
+
+    assert not (data_dir / "mongodb.uri").exists()
+
+
+def test_the_made_up_secret_is_for_its_owner_alone(tmp_path: Path) -> None:
+    secret = Settings(_env_file=None, data_dir=tmp_path).signing_secret
+
+    assert secret == Settings(_env_file=None, data_dir=tmp_path).signing_secret
+    assert len(secret) == 64
+    assert (tmp_path / "jwt_secret").stat().st_mode & 0o777 == 0o600
+
+
+def failure(process: subprocess.Popen[str]) -> str:
+    """What a process says that cannot start."""
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "Traceback" not in stderr
+    return stderr
+
+
+def test_two_servers_on_one_data_folder_are_told_apart(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as (process, _):
+        said = failure(start(tmp_path / "data"))
+
+    assert str(process.pid) in said
+    assert "TWINMETER_DATA_DIR" in said
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"TWINMETER_TIMEZONE": "Mars/Olympus"}, "'Mars/Olympus' is no IANA time zone"),
+        ({"TWINMETER_JWT_SECRET": "short"}, "must have at least 32 bytes"),
+        ({"TWINMETER_FEATURES_FILE": "nowhere.toml"}, "nowhere.toml cannot be used"),
+        ({"TWINMETER_MONGODB_URI": "postgres://localhost"}, "TWINMETER_MONGODB_URI cannot be used"),
+        ({"TWINMETER_TRACK_DEADLINE_MS": "0"}, "greater than or equal to 1"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_ends_the_start_with_a_sentence(
+    tmp_path: Path, mongodb_uri: str, variables: dict[str, str], said: str
+) -> None:
+    with start(tmp_path / "data", **{"TWINMETER_MONGODB_URI": mongodb_uri, **variables}) as process:
+        assert said in failure(process)
+
+
+def test_a_taken_port_is_said_with_the_way_out(tmp_path: Path, mongodb_uri: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with start(tmp_path / "data", TWINMETER_MONGODB_URI=mongodb_uri, TWINMETER_PORT=port) as process:
+            said = failure(process)
+
+    assert f"cannot listen on 127.0.0.1:{port}" in said
+    assert "TWINMETER_PORT" in said

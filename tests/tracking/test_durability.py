@@ -1,0 +1,123 @@
+"""What is left after a kill, and what a caller sees while MongoDB is away."""
+
+import asyncio
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import kill
+from pathlib import Path
+
+import pytest
+
+from app.database import Database, connected
+from app.mongod import EmbeddedMongod
+from app.settings import Settings
+from app.telemetry import Counters
+from app.tracking import Tracker, open_tracker
+from tests.twins import assert_twins
+
+ROOT = Path(__file__).parents[2]
+KILLS = 20
+CALL = {"user_id": "u", "content_type": "chat", "model": "gpt-4o", "input_tokens": 10}
+
+
+@contextmanager
+def load_process(settings: Settings, *more: str) -> Iterator[subprocess.Popen[str]]:
+    assert settings.mongodb_uri is not None
+    uri = settings.mongodb_uri.get_secret_value()
+    command = [sys.executable, "-m", "tests.tracking.load_process", uri, settings.database, str(settings.data_dir)]
+    with subprocess.Popen([*command, *more], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def committed_until_killed(settings: Settings, calls: int) -> tuple[set[str], float]:
+    """The ids that a process said were committed before it was killed, and the seconds to its first commit."""
+    with load_process(settings) as process:
+        assert process.stdout is not None
+        ids, first = set(), 0.0
+        for line in process.stdout:
+            word, value = line.split()
+            if word == "first":
+                first = float(value)
+                continue
+            assert word == "committed"
+            ids.add(value)
+            if len(ids) == calls:
+                process.send_signal(signal.SIGKILL)
+    return ids, first
+
+
+async def test_killed_twenty_times_under_load_the_twins_are_equal_and_every_receipt_is_kept(
+    settings: Settings, database: Database
+) -> None:
+    rng = random.Random(20)
+    acknowledged: set[str] = set()
+    slowest = 0.0
+    for _ in range(KILLS):
+        ids, first = await asyncio.to_thread(committed_until_killed, settings, rng.randint(1, 400))
+        acknowledged |= ids
+        slowest = max(slowest, first)
+
+    assert await assert_twins(database) >= acknowledged
+    assert len(acknowledged) > KILLS
+    assert slowest < 2
+
+
+async def test_the_transaction_of_a_killed_process_does_not_block_the_next_one(
+    settings: Settings, database: Database
+) -> None:
+    with load_process(settings, "stuck") as process:
+        assert process.stdout is not None
+        assert await asyncio.to_thread(process.stdout.readline) == "open\n"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    started = time.monotonic()
+    async with open_tracker(settings, database, Counters()) as tracker:
+        receipt = await tracker.track(**CALL, request_id="stuck")
+    assert receipt.status == "committed"
+    assert time.monotonic() - started < 2
+
+
+async def tracked_while_away(tracker: Tracker) -> float:
+    """Report five calls, one after the other, while MongoDB is away. Returns the longest wait in seconds."""
+    waits = []
+    for _ in range(5):
+        started = time.monotonic()
+        receipt = await tracker.track(**CALL)
+        waits.append(time.monotonic() - started)
+        assert receipt.status == "unknown"
+    return max(waits)
+
+
+@pytest.mark.parametrize(
+    "signals", [(signal.SIGSTOP, signal.SIGCONT), (signal.SIGKILL, None)], ids=["frozen", "killed"]
+)
+async def test_a_caller_waits_no_longer_than_its_deadline_and_the_calls_are_committed_later(
+    settings: Settings, tmp_path: Path, signals: tuple[signal.Signals, signal.Signals | None]
+) -> None:
+    away, back = signals
+    own = settings.model_copy(update={"track_deadline_ms": 100})
+    with EmbeddedMongod(tmp_path / "own") as mongod:
+        async with connected(mongod.uri, "own") as database:
+            async with open_tracker(own, database, Counters()) as tracker:
+                assert (await tracker.track(**CALL)).status == "committed"
+                kill(mongod.pid, away)
+                longest = await tracked_while_away(tracker)
+                if back is None:
+                    await asyncio.to_thread(mongod.stop)
+                    await asyncio.to_thread(mongod.start)
+                else:
+                    kill(mongod.pid, back)
+            # leaving the tracker has committed what was queued
+
+            assert longest < 0.15
+            assert tracker.counters.snapshot() == {"committed": 6, "unknown": 5}
+            assert len(await assert_twins(database)) == 6

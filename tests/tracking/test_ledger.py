@@ -1,0 +1,127 @@
+"""Transactions, duplicates and documents that cannot be stored, on the real server."""
+
+import asyncio
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from bson import ObjectId
+from mongomock_motor import AsyncMongoMockClient
+
+from app.database import Database
+from app.tracking.call import AICall
+from app.tracking.features import Features
+from app.tracking.ledger import Ledger, LedgerUnavailableError
+from app.tracking.pricing import Pricing
+from app.tracking.token_prices import TokenPrices
+from app.tracking.twins import Pair, build_pair
+from tests.twins import assert_twins, entries
+
+NOW = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
+
+
+def pair(request_id: str | None = None, **reported: Any) -> Pair:
+    call = AICall(user_id="u", content_type="chat", model="gpt-4o", request_id=request_id, **reported)
+    return build_pair(call, Features().of("chat"), Pricing(TokenPrices()).price(call, NOW), NOW)
+
+
+async def statuses(ledger: Ledger, pairs: list[Pair], *, again: bool = False) -> list[str]:
+    return [outcome.status for outcome in await ledger.commit(pairs, seconds=10, again=again)]
+
+
+async def test_a_document_that_bson_cannot_hold_is_isolated(database: Database) -> None:
+    pairs = [pair(str(i)) for i in range(20)]
+    pairs[7].entry["inputTokens"] = 2**70
+    pairs[13].event["userId"] = "\ud800"
+
+    async with database.committer_session() as session:
+        found = await statuses(Ledger(database, session), pairs)
+
+    assert [i for i, status in enumerate(found) if status != "committed"] == [7, 13]
+    assert {found[7], found[13]} == {"rejected"}
+    assert len(await assert_twins(database)) == 18
+
+
+async def test_a_document_that_the_server_refuses_is_isolated(database: Database) -> None:
+    await database.writes.command({"collMod": "analytics", "validator": {"userId": {"$ne": "refused"}}})
+    pairs = [pair(str(i)) for i in range(10)]
+    pairs[4].event["userId"] = "refused"
+
+    async with database.committer_session() as session:
+        outcomes = await Ledger(database, session).commit(pairs, seconds=10)
+
+    assert [outcome.status for outcome in outcomes] == ["committed"] * 4 + ["rejected"] + ["committed"] * 5
+    assert outcomes[4].reason == "Document failed validation"
+    assert len(await assert_twins(database)) == 9
+
+
+async def test_what_an_earlier_attempt_stored_is_committed_not_a_duplicate(database: Database) -> None:
+    async with database.committer_session() as session:
+        ledger = Ledger(database, session)
+        mine = pair("mine")
+        await statuses(ledger, [mine])
+
+        assert await statuses(ledger, [mine, pair("new")], again=True) == ["committed", "committed"]
+        assert await statuses(ledger, [pair("mine", input_tokens=9)], again=True) == ["duplicate"]
+    assert len(await assert_twins(database)) == 2
+
+
+async def test_a_lone_event_gets_its_entry_when_the_call_is_reported_again(database: Database) -> None:
+    torn = pair("torn")
+    await database.events.insert_one(torn.event)
+
+    async with database.committer_session() as session:
+        assert await statuses(Ledger(database, session), [torn]) == ["committed"]
+    assert await assert_twins(database) == {str(torn.id)}
+
+
+async def test_the_same_request_twice_in_one_batch_is_a_duplicate(database: Database) -> None:
+    async with database.committer_session() as session:
+        outcomes = await Ledger(database, session).commit([pair("r"), pair("r"), pair("r", images=2)], seconds=10)
+
+    assert [(outcome.status, outcome.conflicting) for outcome in outcomes] == [
+        ("committed", False),
+        ("duplicate", False),
+        ("duplicate", True),
+    ]
+
+
+async def test_two_writers_of_the_same_requests_store_each_once(database: Database) -> None:
+    async with database.committer_session() as one, database.committer_session() as two:
+        writers = Ledger(database, one), Ledger(database, two)
+        counted: Counter[str] = Counter()
+        for batch in range(20):
+            ids = [f"{batch}:{i}" for i in range(50)]
+            both = await asyncio.gather(*(statuses(writer, [pair(i) for i in ids]) for writer in writers))
+            counted.update(status for found in both for status in found)
+
+    assert counted == {"committed": 1_000, "duplicate": 1_000}
+    assert len(await assert_twins(database)) == 1_000
+
+
+async def test_another_writer_in_the_way_is_waited_for(database: Database) -> None:
+    """A transaction that holds the same id conflicts; ours is repeated until that one has ended."""
+    blocked = pair("contended")
+    async with await database.writes.client.start_session() as other, database.committer_session() as session:
+        other.start_transaction()
+        await database.ledger.insert_one(blocked.entry, session=other)
+        with pytest.raises(LedgerUnavailableError):
+            await Ledger(database, session).commit([blocked], seconds=0.3)
+        await other.abort_transaction()
+
+        assert await statuses(Ledger(database, session), [blocked], again=True) == ["committed"]
+    assert await assert_twins(database) == {str(blocked.id)}
+
+
+async def test_without_transactions_the_same_call_repairs_a_torn_pair() -> None:
+    client: Any = AsyncMongoMockClient()
+    database = Database(writes=client["test"], reads=client["test"], transactional=False)
+    ledger = Ledger(database, None)
+    torn = pair("torn")
+    await database.ledger.insert_one(dict(torn.entry))
+
+    assert await statuses(ledger, [torn, pair("whole")]) == ["duplicate", "committed"]
+    assert await statuses(ledger, [pair("whole"), pair("whole", images=1)]) == ["duplicate", "duplicate"]
+    assert len(await assert_twins(database)) == 2
+    assert [type(entry["_id"]) for entry in await entries(database)] == [ObjectId, ObjectId]
