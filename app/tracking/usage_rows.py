@@ -91,7 +91,7 @@ _CHAT = UsageRow(
     },
     total="total_tokens",
     # xAI documents it. Gemini's OpenAI endpoint does the same, and tells its thinking in the total alone.
-    apart_at=frozenset({"x-ai", "x_ai", "xai", "google", "gemini", "vertex_ai", "gcp.gemini", "gcp.vertex_ai"}),
+    apart_at=frozenset({"x-ai", "x_ai", "xai", "google", "gemini", "gcp.gemini", "gcp.vertex_ai"}),
     aside=("prompt_cache_miss_tokens", "prompt_tokens_details.cache*_details.*"),
 )
 

@@ -121,6 +121,18 @@ COMPLETE: dict[str, tuple[dict[str, Any], TokenUsage]] = {
         },
         TokenUsage(366, 4160, cache_read_tokens=256, input_image_tokens=323, cache_image_read_tokens=250),
     ),
+    "openai images as a tool, cached tokens beside the details": (
+        {
+            "usage": {
+                "input_tokens": 366,
+                "input_tokens_details": {"image_tokens": 323, "text_tokens": 43},
+                "cached_tokens": 256,
+                "cached_tokens_details": {"cached_image_tokens": 250, "cached_text_tokens": 6},
+                "output_tokens": 4160,
+            }
+        },
+        TokenUsage(366, 4160, cache_read_tokens=256, input_image_tokens=323, cache_image_read_tokens=250),
+    ),
     "openai transcription": (
         {
             "text": "…",
@@ -342,6 +354,10 @@ COMPLETE: dict[str, tuple[dict[str, Any], TokenUsage]] = {
         },
         TokenUsage(1951, 121, cache_read_tokens=1712, cache_write_tokens=236, cache_write_1h_tokens=200),
     ),
+    "bedrock converse that names cache writes in the split alone": (
+        {"usage": {"inputTokens": 3, "outputTokens": 1, "cacheDetails": [{"ttl": "1h", "inputTokens": 9}]}},
+        TokenUsage(12, 1, cache_write_tokens=9, cache_write_1h_tokens=9),
+    ),
     "bedrock converse of an SDK in snake case": (
         {
             "usage": {
@@ -506,6 +522,25 @@ def test_stream_of_one_event_gives_what_the_response_gives(response: dict[str, A
     assert read_usage(({}, response, {})) == used
 
 
+@pytest.mark.parametrize(
+    ("response", "used"),
+    [
+        ({"usage": {"completion_tokens": 5}}, TokenUsage(0, 5)),
+        ({"usage": {"output_tokens": 5}}, TokenUsage(0, 5)),
+        ({"usageMetadata": {"candidatesTokenCount": 5}}, TokenUsage(0, 5)),
+        ({"usageMetadata": {"thoughtsTokenCount": 5}}, TokenUsage(0, 5, reasoning_tokens=5)),
+        ({"totalOutputTextTokenCount": 5}, TokenUsage(0, 5)),
+        ({"meta": {"billed_units": {"output_tokens": 5}}}, TokenUsage(0, 5)),
+        ({"usage": {"tokens": {"input_tokens": 5}}}, TokenUsage(5, 0)),
+        ({"usage": {"tokens": {"output_tokens": 5}}}, TokenUsage(0, 5)),
+        ({"amazon-bedrock-invocationMetrics": {"inputTokenCount": 5}}, TokenUsage(5, 0)),
+        ({"amazon-bedrock-invocationMetrics": {"outputTokenCount": 5}}, TokenUsage(0, 5)),
+    ],
+)
+def test_response_that_reports_one_count_alone_keeps_it(response: dict[str, Any], used: TokenUsage) -> None:
+    assert read_usage(response) == used
+
+
 def chat(prompt: float, completion: float, **more: Any) -> dict[str, Any]:
     return {"usage": {"prompt_tokens": prompt, "completion_tokens": completion, **more}}
 
@@ -568,7 +603,7 @@ STREAMS: dict[str, tuple[list[dict[str, Any]], TokenUsage]] = {
     ),
     "openai assistants run, cut before its total": (
         [
-            {"object": "thread.run.step"} | chat(154, 62),
+            {"event": "thread.run.step.completed", "data": {"object": "thread.run.step"} | chat(154, 62)},
             {"object": "thread.run.step", "usage": None},
             {"object": "thread.run.step"} | chat(227, 27),
         ],
@@ -719,9 +754,10 @@ class TestReasoning:
         response = chat(10120, 1499, total_tokens=14428, completion_tokens_details={"reasoning_tokens": 2809})
         assert read_usage(response, provider=provider) == TokenUsage(10120, 4308, reasoning_tokens=2809)
 
-    def test_xai_without_a_total_is_known_by_its_name(self) -> None:
+    @pytest.mark.parametrize("provider", ["x-ai", "xAI", "x_ai", "google", "gemini", "gcp.gemini", "gcp.vertex_ai"])
+    def test_without_a_total_the_provider_tells(self, provider: str) -> None:
         response = chat(32, 9, completion_tokens_details={"reasoning_tokens": 94})
-        assert read_usage(response, provider="xAI") == TokenUsage(32, 103, reasoning_tokens=94)
+        assert read_usage(response, provider=provider) == TokenUsage(32, 103, reasoning_tokens=94)
 
     def test_xai_responses_include_reasoning(self) -> None:
         usage = {
@@ -733,6 +769,16 @@ class TestReasoning:
         used = TokenUsage(32, 103, cache_read_tokens=8, reasoning_tokens=94)
         assert read_usage({"usage": usage}, provider="x-ai") == used
         assert read_usage({"usage": usage | {"total_tokens": 135}}, provider="x-ai") == used
+
+    @pytest.mark.parametrize("details", [{"input_tokens_details": {"cached_tokens": 0}}, {}])
+    def test_total_of_any_shape_shows_where_reasoning_stands(self, details: dict[str, Any]) -> None:
+        counts = {"input_tokens": 32, "output_tokens": 94, "output_tokens_details": {"reasoning_tokens": 9}} | details
+        inside = read_usage({"usage": counts | {"total_tokens": 126}})
+        beside = read_usage({"usage": counts | {"total_tokens": 135}})
+        assert (inside, beside) == (
+            TokenUsage(32, 94, reasoning_tokens=9),
+            TokenUsage(32, 103, reasoning_tokens=9),
+        )
 
     @pytest.mark.parametrize("provider", ["x-ai", "openai", None])
     def test_total_that_includes_reasoning_once_is_believed(self, provider: str | None) -> None:
@@ -949,11 +995,18 @@ class ProtoResponse(metaclass=ProtoMeta):
 
 
 class RawProto:
-    """A protobuf message: attributes, class constants, methods, and a descriptor without end."""
+    """A protobuf message, as xAI's SDK gives it: attributes, constants, methods, and a descriptor without end."""
 
     DESCRIPTOR: ClassVar[Any] = None
     PROMPT_TOKENS_FIELD_NUMBER = 2
-    __slots__ = ("completion_tokens", "prompt_tokens", "reasoning_tokens", "total_tokens")
+    __slots__ = (
+        "cached_prompt_text_tokens",
+        "completion_tokens",
+        "prompt_image_tokens",
+        "prompt_tokens",
+        "reasoning_tokens",
+        "total_tokens",
+    )
 
     def __init__(self, **counts: int) -> None:
         for name, count in counts.items():
@@ -1002,9 +1055,16 @@ OBJECTS: dict[str, tuple[Any, TokenUsage]] = {
     ),
     "protobuf": (
         SimpleNamespace(
-            usage=RawProto(prompt_tokens=32, completion_tokens=9, reasoning_tokens=94, total_tokens=135),
+            usage=RawProto(
+                prompt_tokens=32,
+                completion_tokens=9,
+                reasoning_tokens=94,
+                total_tokens=135,
+                cached_prompt_text_tokens=16,
+                prompt_image_tokens=8,
+            ),
         ),
-        TokenUsage(32, 103, reasoning_tokens=94),
+        TokenUsage(32, 103, cache_read_tokens=16, reasoning_tokens=94, input_image_tokens=8),
     ),
     "proto-plus": (
         ProtoResponse(prompt_token_count=11, candidates_token_count=7),
