@@ -187,7 +187,10 @@ def _plain_names(match: MatchLogic) -> tuple[set[str], bool]:
 
 
 class PricedModel:
-    """One model at one provider, its price lists compiled when first needed."""
+    """One model at one provider, its price lists compiled when first needed.
+
+    `provider` and `model` are the ids of genai-prices.
+    """
 
     def __init__(self, provider: Provider, info: ModelInfo) -> None:
         self.provider, self.model = provider.id, info.id

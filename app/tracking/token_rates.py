@@ -29,16 +29,18 @@ _UNIT_OF_PRICE = {unit.price_key: unit for unit in _UNITS.values()}
 TOKEN_KEYS = tuple("output_reasoning_tokens" if name == "reasoning_tokens" else name for name in TOKEN_FIELDS)
 """What genai-prices calls TOKEN_FIELDS, in their order."""
 
+token_counts = attrgetter(*TOKEN_FIELDS)
+"""All counts of a TokenUsage, in the same order."""
+
 QUANTITY_KEYS = frozenset(_UNITS) - {*TOKEN_KEYS, "requests"}
 """What else genai-prices may have a price for: seconds, characters, pages, rarer tokens and searches."""
 
 CACHE_KEYS = frozenset(key for key, unit in _UNITS.items() if "cache" in unit.dimensions.get("token_type", ""))
+"""What of both a provider's prompt cache bills at rates of its own."""
 
-DIGITS = 28
-"""Significant digits in which genai-prices computes: decimal's default."""
-
-MONEY = Context(DIGITS, ROUND_HALF_EVEN)
-"""What genai-prices computes in, whatever the host application makes of decimal's ambient context."""
+_DIGITS = 28
+MONEY = Context(_DIGITS, ROUND_HALF_EVEN)
+"""What genai-prices computes in: decimal's default, whatever the host application makes of the ambient context."""
 
 _WIDE = Context(99)  # exact for differences of counts, and for rates by the token, which have two dozen digits
 _INPUT, _OUTPUT, _REST, _CACHE = range(4)  # where a cost goes; what cache tokens do to the input cost is kept apart
@@ -46,7 +48,6 @@ _INPUT, _OUTPUT, _REST, _CACHE = range(4)  # where a cost goes; what cache token
 _COMMON = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens")
 _POSITIONS = {key: i for i, key in enumerate((*TOKEN_KEYS, "requests"))}
 _NOTHING = len(_POSITIONS)
-token_counts = attrgetter(*TOKEN_FIELDS)
 
 
 class TokenPrice(NamedTuple):
@@ -103,7 +104,7 @@ class Rates:
         quantities, and where the host application has set decimal to fewer digits.
         """
         tier = self._tiers[bisect_left(self._starts, usage.input_tokens)] if self._starts else self._tiers[0]
-        if getcontext().prec < DIGITS:
+        if getcontext().prec < _DIGITS:
             return None
         if not quantities and self._unusual(usage) == self._usual:
             return tier.price_common(usage)
@@ -139,7 +140,7 @@ class _Tier:
         places = max((-int(rate.as_tuple().exponent) for rate in rates), default=0)
         self._quantum = Decimal((0, (1,), -places))
         self._rates = [int(_WIDE.scaleb(rate, places)) for rate in rates]
-        self._limit = 10**DIGITS // max([*self._rates, 1])
+        self._limit = 10**_DIGITS // max([*self._rates, 1])
         # the most specific first, so that what a unit includes is known when its turn comes
         order = sorted(range(len(units)), key=lambda i: -len(units[i].dimensions))
         self._wholes = [(i, parts) for i in order if (parts := _parts(units[i], units))]
