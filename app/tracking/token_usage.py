@@ -187,18 +187,14 @@ def _paths_of_item(item: Any, path: str) -> Iterator[str]:
 
 def _members(value: Any) -> dict[str, Any]:
     """The members that are not null. A key in two spellings is one member: added up, it would count twice."""
+    if not isinstance(value, dict):
+        value = {name: getattr(value, name, None) for name in dir(value) if name[0].islower()}
     members: dict[str, Any] = {}
-    for key, member in value.items() if isinstance(value, dict) else _attributes(value):
+    for key, member in value.items():
         if member is not None:
             name = snake_case(str(key))
             members[name] = members.get(name) or member
     return members
-
-
-def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
-    for name in dir(value):
-        if name[0].islower() and not callable(member := getattr(value, name, None)):
-            yield name, member
 
 
 def _counts(usage: FlatUsage, provider: str) -> dict[str, int]:
@@ -237,7 +233,7 @@ def _include_reasoning(counts: dict[str, int], row: UsageRow, total: int, provid
     reasoning = counts.get("reasoning_tokens", 0)
     beyond = total - counts["input_tokens"] - counts.get("output_tokens", 0)
     apart = row.reasoning_apart or provider in row.apart_at
-    if total and reasoning and beyond in (0, reasoning):
+    if total and beyond in (0, reasoning):
         apart = beyond == reasoning
     if not reasoning and provider in row.apart_at and beyond > 0:
         reasoning = counts["reasoning_tokens"] = beyond

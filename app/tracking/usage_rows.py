@@ -17,7 +17,7 @@ Terms = tuple[str | Names, ...]
 TAGS = ("modality", "ttl", "type")
 """What tells the items of a list apart, in every shape here."""
 
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_HUMP = re.compile(r"(?=[A-Z])")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum, IntEnum
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -380,6 +380,10 @@ COMPLETE: dict[str, tuple[dict[str, Any], TokenUsage]] = {
             }
         },
         TokenUsage(1035, 8, cache_read_tokens=1000, cache_write_tokens=5),
+    ),
+    "bedrock of an SDK that gives every key in both spellings": (
+        {"usage": {"inputTokens": 30, "input_tokens": 0, "cacheReadInputTokens": 5, "cache_read_input_tokens": 5}},
+        TokenUsage(35, cache_read_tokens=5),
     ),
     "bedrock titan text": (
         {"inputTextTokenCount": 13, "results": [{"tokenCount": 41, "outputText": "…"}, {"tokenCount": 2}]},
@@ -789,6 +793,14 @@ class TestReasoning:
         response = chat(20, 424, total_tokens=1016)
         assert read_usage(response, provider="google") == TokenUsage(20, 996, reasoning_tokens=572)
 
+    def test_gemini_through_openai_that_did_not_think_has_no_reasoning(self) -> None:
+        assert read_usage(chat(20, 5), provider="google") == TokenUsage(20, 5)
+        assert read_usage(chat(20, 5, total_tokens=25), provider="google") == TokenUsage(20, 5)
+
+    def test_reasoning_that_is_named_is_not_replaced_by_what_the_total_holds(self) -> None:
+        response = chat(32, 9, total_tokens=200, completion_tokens_details={"reasoning_tokens": 94})
+        assert read_usage(response, provider="x-ai") == TokenUsage(32, 103, reasoning_tokens=94)
+
     @pytest.mark.parametrize("provider", ["openai", "mistral", None])
     def test_total_that_does_not_add_up_never_becomes_output(self, provider: str | None) -> None:
         assert read_usage(chat(4, 635, total_tokens=3264), provider=provider) == TokenUsage(4, 635)
@@ -1036,6 +1048,7 @@ OBJECTS: dict[str, tuple[Any, TokenUsage]] = {
         OPENAI,
     ),
     "pydantic, of an older version": (OnlyDumps(model="gpt", **chat(100, 20, cached_tokens=64)), OPENAI),
+    "mapping that is no dictionary": (MappingProxyType(chat(100, 20, cached_tokens=64)), OPENAI),
     "plain attributes": (
         SimpleNamespace(
             usage=SimpleNamespace(
@@ -1208,6 +1221,7 @@ MODELS: dict[str, tuple[Any, str | None]] = {
         "gpt-5",
     ),
     "azure stream, whose first chunk has no name": ([{"model": ""}, {"model": "gpt-4o"}, {"model": ""}], "gpt-4o"),
+    "stream that changed over to another model": ([{"model": "auto"}, {"model": "gpt-5"}], "gpt-5"),
     "mistral's sdk": ([SimpleNamespace(data=SimpleNamespace(model="mistral-small"))], "mistral-small"),
     "assistants stream": ([{"event": "thread.run.created", "data": {"model": "gpt-4o-mini"}}], "gpt-4o-mini"),
     "bedrock converse, which does not say": ({"usage": {"inputTokens": 1}}, None),
