@@ -18,7 +18,7 @@ from pymongo.errors import InvalidURI, PyMongoError
 from pymongo.write_concern import WriteConcern
 
 from app.errors import ConfigurationError, DatabaseUnavailableError
-from models import AIUsage, Analytics
+from models import AIUsage, Analytics, PriceOverride
 
 Client = AsyncIOMotorClient[dict[str, Any]]
 Collection = AsyncIOMotorCollection[dict[str, Any]]
@@ -26,7 +26,7 @@ Session = AsyncIOMotorClientSession
 
 DURABLE = WriteConcern(w="majority", j=True)
 """What `committed` means: on the journals of a majority."""
-DOCUMENTS = [AIUsage, Analytics]
+DOCUMENTS = [AIUsage, Analytics, PriceOverride]
 STARTUP_SECONDS = 10
 PING_SECONDS = 1
 

@@ -44,6 +44,20 @@ class NotAllowedError(AppError):
     title = "Not allowed"
 
 
+class NotFoundError(AppError):
+    """What was named does not exist."""
+
+    status = 404
+    title = "Not found"
+
+
+class ConflictError(AppError):
+    """What was asked contradicts what is there."""
+
+    status = 409
+    title = "Conflict"
+
+
 class UnsupportedMediaTypeError(AppError):
     """A body in a form that this route does not read."""
 

@@ -30,6 +30,7 @@ class Settings(BaseSettings):
     timezone: str = "UTC"
     """IANA name of the zone in which days are counted."""
     features_file: Path | None = None
+    estimates_file: Path | None = None
     track_deadline_ms: int = Field(250, ge=1, le=60_000)
     """The longest that reporting a call may hold its caller."""
     show_synthetic: bool = False

@@ -2,6 +2,17 @@
 
 from models.ai_usage import AIUsage, CallStatus, CostSource, ServiceType
 from models.analytics import AI_GENERATION, Analytics
+from models.price_override import PriceOverride, UnitPrices
 from models.token_usage import TokenUsage
 
-__all__ = ["AI_GENERATION", "AIUsage", "Analytics", "CallStatus", "CostSource", "ServiceType", "TokenUsage"]
+__all__ = [
+    "AI_GENERATION",
+    "AIUsage",
+    "Analytics",
+    "CallStatus",
+    "CostSource",
+    "PriceOverride",
+    "ServiceType",
+    "TokenUsage",
+    "UnitPrices",
+]

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from models.base import StoredDecimal, TwinDocument
+from models.base import StoredDecimal, StoredDocument
 
 
 class ServiceType(StrEnum):
@@ -44,7 +44,7 @@ class CostSource(StrEnum):
     """No price is known; the cost is null, never zero."""
 
 
-class AIUsage(TwinDocument):
+class AIUsage(StoredDocument):
     """A detailed entry of one AI call. Costs are in USD, durations in ms; tokens follow `TokenUsage`.
 
     Counts and texts that a call does not have are absent in the stored document.
@@ -58,6 +58,7 @@ class AIUsage(TwinDocument):
     service_type: ServiceType
     provider: str
     reported_provider: str | None = None
+    """What the caller said, where that provider does not sell the model."""
     ai_model: str
     endpoint: str | None = None
     status: CallStatus
@@ -85,6 +86,12 @@ class AIUsage(TwinDocument):
     audio_seconds: StoredDecimal | None = None
     characters: int = 0
 
+    size: str | None = None
+    quality: str | None = None
+    unreadable_usage: bool = False
+    """The response's usage could not be read; the call is unpriced."""
+    unmapped: bool = False
+    """The content type is not known; its own name is its feature."""
     service_tier: str | None = None
     batch: bool = False
     region: str | None = None

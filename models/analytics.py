@@ -6,13 +6,13 @@ from typing import Any, ClassVar
 from pydantic import Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from models.base import TwinDocument
+from models.base import StoredDocument
 
 AI_GENERATION = "ai_generation"
 """The only event that has a twin in `aiusages`."""
 
 
-class Analytics(TwinDocument):
+class Analytics(StoredDocument):
     """A simple event.
 
     The `properties` of an `ai_generation` are contentType, model, provider, cached, feature, cost and success.

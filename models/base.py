@@ -24,8 +24,8 @@ StoredDecimal = Annotated[Decimal, BeforeValidator(_from_stored)]
 """A Decimal that MongoDB keeps as Decimal128."""
 
 
-class TwinDocument(Document):
-    """One half of a pair: both halves carry the same `_id`, minted by the tracker."""
+class StoredDocument(Document):
+    """What every document shares."""
 
     model_config = ConfigDict(alias_generator=camel, populate_by_name=True, extra="ignore")
 

@@ -23,20 +23,20 @@ def quantize_usd(amount: Decimal) -> Decimal:
     return amount.quantize(_QUANTUM, context=_STORAGE)
 
 
-_EXPONENT = (6176 - USD_PLACES) << 113
-_SIGN = 1 << 127
-_LOW_WORD = (1 << 64) - 1
+# the upper of the two words of IEEE 754-2008's binary integer encoding, for the exponent that all stored amounts share
+_HIGH_WORD = (6176 - USD_PLACES) << 49
+_ONE_WORD = 1 << 64
+_STORED_ZERO = Decimal128(quantize_usd(ZERO))
 
 
 def stored_usd(amount: Decimal) -> Decimal128:
-    """An amount from `quantize_usd` as MongoDB keeps it.
-
-    The same value as `Decimal128(amount)`, ten times as fast: the binary integer encoding of IEEE 754-2008 is put
-    together here, from the exponent (biased by 6176) that all stored amounts share, and the digits.
-    """
+    """An amount from `quantize_usd` as MongoDB keeps it: the same value as `Decimal128(amount)`, ten times as fast."""
+    if not amount:
+        return _STORED_ZERO
     digits = int(amount.scaleb(USD_PLACES, _STORAGE))
-    encoded = _EXPONENT | digits if digits >= 0 else _SIGN | _EXPONENT | -digits
-    words: Any = (encoded >> 64, encoded & _LOW_WORD)  # the stub knows no more of Decimal128 than Decimal does
+    if not 0 < digits < _ONE_WORD:  # below zero, or above 18,446 USD
+        return Decimal128(amount)
+    words: Any = _HIGH_WORD, digits  # the driver's stub knows nothing of this form
     return Decimal128(words)
 
 

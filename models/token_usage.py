@@ -1,10 +1,9 @@
 """How many tokens one model call used, in the one convention of this project."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class TokenUsage:
+class TokenUsage(NamedTuple):
     """Tokens of one model call, under OpenTelemetry's convention: a total includes its parts.
 
     `input_tokens` includes cache reads, cache writes, and audio, image and video input; `output_tokens` includes
@@ -33,7 +32,7 @@ class TokenUsage:
         return self.input_tokens + self.output_tokens
 
 
-TOKEN_FIELDS = tuple(TokenUsage.__dataclass_fields__)
+TOKEN_FIELDS = TokenUsage._fields
 """Names of every count, in order."""
 
 PARTS_OF: dict[str, tuple[str, ...]] = {

@@ -1,7 +1,6 @@
 """What operator commands share: help, settings, progress, and errors that are sentences."""
 
 import argparse
-import asyncio
 import inspect
 import sys
 import time
@@ -9,6 +8,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import uvloop
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -39,7 +39,7 @@ def run(work: Callable[[Settings], Coroutine[Any, Any, int]]) -> int:
     """Do `work` with this deployment's settings and return its exit status."""
     try:
         configure_logging("warning")
-        return asyncio.run(work(Settings()))
+        return uvloop.run(work(Settings()))
     except (AppError, MongodError, ValidationError) as error:
         sys.stderr.write(f"{error}\n")
         return FAILED

@@ -1,24 +1,18 @@
 """The write path. An AI endpoint reports each model call once, with `track_ai_request`."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
-
-import structlog
-
-from app.database import Database, connected
-from app.deployment import reachable_uri
-from app.settings import Settings
-from app.telemetry import Counters
 from app.tracking.call import AICall, Fault
-from app.tracking.features import Features
-from app.tracking.ledger import Ledger
-from app.tracking.pricing import Pricing
+from app.tracking.current import open_tracker, track_ai_call, track_ai_request, tracking
+from app.tracking.helpers import (
+    track_anthropic_usage,
+    track_gemini_usage,
+    track_groq_usage,
+    track_image_usage,
+    track_openai_usage,
+    track_video_usage,
+    track_whisper_usage,
+)
 from app.tracking.receipt import ReceiptStatus, TrackReceipt
-from app.tracking.session_files import SessionFiles
-from app.tracking.token_prices import TokenPrices
 from app.tracking.tracker import Tracker
-from app.tracking.writer import Writer
 
 __all__ = [
     "AICall",
@@ -27,58 +21,14 @@ __all__ = [
     "TrackReceipt",
     "Tracker",
     "open_tracker",
+    "track_ai_call",
     "track_ai_request",
+    "track_anthropic_usage",
+    "track_gemini_usage",
+    "track_groq_usage",
+    "track_image_usage",
+    "track_openai_usage",
+    "track_video_usage",
+    "track_whisper_usage",
     "tracking",
 ]
-
-log = structlog.get_logger(__name__)
-
-_current: Tracker | None = None
-"""The tracker of this process, while one is open."""
-
-
-async def track_ai_request(*, user_id: str, content_type: str, model: str, **reported: Any) -> TrackReceipt:
-    """Report one AI call: both documents are committed, or a receipt says why not. Never raises.
-
-    `reported` takes every field of `AICall`, among them `cached`, `success`, `tokens_used`, `input_tokens`,
-    `output_tokens`, `request_duration` (ms), `error_message`, `provider`, `request_id` and `created_at`. The caller
-    waits no longer than the deadline of the settings (250 ms unless set).
-    """
-    if _current is None:
-        message = "tracking is not running: open it with `async with tracking(Settings()):` when the application starts"
-        log.warning("tracking.not_running")
-        return TrackReceipt(ReceiptStatus.DROPPED, errors=(Fault("", message),))
-    return await _current.track(user_id=user_id, content_type=content_type, model=model, **reported)
-
-
-@asynccontextmanager
-async def open_tracker(settings: Settings, database: Database, counters: Counters) -> AsyncIterator[Tracker]:
-    """The tracker of this process for the length of a block; at its end what has queued is committed."""
-    global _current  # noqa: PLW0603 - one process has one tracker, and endpoints reach it by a plain function
-    features = Features.from_file(settings.features_file)
-    with SessionFiles(settings.data_dir) as session_files:
-        ended = await session_files.end_stale(database)
-        if ended:
-            log.info("sessions.ended", sessions=ended)
-        async with database.committer_session() as session:
-            if session is not None:
-                session_files.record(session)
-            writer = Writer(Ledger(database, session), deadline=settings.track_deadline, counters=counters)
-            tracker = Tracker(writer=writer, features=features, pricing=Pricing(TokenPrices()), counters=counters)
-            writer.start()
-            previous, _current = _current, tracker
-            try:
-                yield tracker
-            finally:
-                _current = previous
-                await writer.close()
-
-
-@asynccontextmanager
-async def tracking(settings: Settings, mongodb_uri: str | None = None) -> AsyncIterator[Tracker]:
-    """Tracking inside an application of its own: connects to MongoDB, and opens the tracker."""
-    async with (
-        connected(mongodb_uri or reachable_uri(settings), settings.database) as database,
-        open_tracker(settings, database, Counters()) as tracker,
-    ):
-        yield tracker

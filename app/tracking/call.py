@@ -87,6 +87,7 @@ Milliseconds = Annotated[int, BeforeValidator(_whole_milliseconds), Field(strict
 Seconds = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False), AfterValidator(_microseconds)]
 Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000_000, allow_inf_nan=False)]
 Moment = Annotated[AwareDatetime, AfterValidator(_stored_precision)]
+Text = Annotated[str, StringConstraints(max_length=10_000_000)]
 Metadata = Annotated[dict[MetadataKey, Any], AfterValidator(_checked_metadata)]
 
 
@@ -137,6 +138,16 @@ class AICall(BaseModel):
     characters: Count = 0
     video_seconds: Seconds | None = None
     audio_seconds: Seconds | None = None
+    size: Name | None = None
+    """Of an image, such as 1024x1024, or of a video, such as 720p: prices depend on it."""
+    quality: Name | None = None
+    """Of an image or a video, by the provider's word, such as hd."""
+    input_text: Text | None = None
+    """The prompt, for callers that know no counts: its length gives an estimate. It is not stored."""
+    output_text: Text | None = None
+    """The answer, likewise."""
+    unreadable_usage: StrictBool = False
+    """The response said what was used, but not in a form that could be read: the call is recorded as unpriced."""
     cost: Dollars | None = None
     """What the provider billed, when the caller knows."""
     service_tier: Name | None = None

@@ -15,6 +15,8 @@ class Feature(NamedTuple):
 
     name: str
     service_type: ServiceType
+    mapped: bool = True
+    """Whether the content type is known; one that is not keeps its own name."""
 
 
 _CONTENT = ServiceType.CONTENT
@@ -53,12 +55,9 @@ class Features:
         """Read the `[features]` table of `path`. Raises ConfigurationError naming the file and the entry at fault."""
         return cls(_read(path) if path else None)
 
-    def is_mapped(self, content_type: str) -> bool:
-        return content_type in self._mapping
-
     def of(self, content_type: str) -> Feature:
         """An unmapped content type keeps its own name as its feature, and counts as content."""
-        return self._mapping.get(content_type) or Feature(content_type, _CONTENT)
+        return self._mapping.get(content_type) or Feature(content_type, _CONTENT, mapped=False)
 
 
 class _Entry(BaseModel):

@@ -1,17 +1,24 @@
-"""What a call costs, where that figure comes from, and what a cache saved."""
+"""What a call costs, where that figure comes from, and what a cache saved.
 
-from collections.abc import Mapping
+The sources are asked in this order: the caller, an administrator's override, genai-prices, the media table. A call that
+does not say what it used is estimated first; one that no source has a price for is unpriced, never free.
+"""
+
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
 from app.tracking.call import AICall
-from app.tracking.token_prices import PricedModel, TokenPrices
+from app.tracking.estimates import Estimates
+from app.tracking.media_prices import PricedMedia
+from app.tracking.price_book import PriceBook
+from app.tracking.price_overrides import NO_TOKENS, MediaUse
+from app.tracking.sellers import Seller, Sellers
 from app.tracking.token_rates import TokenPrice
-from models import CallStatus, CostSource, TokenUsage
+from models import CallStatus, CostSource, ServiceType, TokenUsage
 from models.money import ZERO, quantize_usd
 
-UNKNOWN_PROVIDER = "unknown"
 NOT_BILLED = frozenset({CallStatus.ERROR, CallStatus.RATE_LIMITED})
 """How a call ends that the provider does not bill, when it reports no usage. A time-out may have cost something."""
 
@@ -30,67 +37,137 @@ class Cost(NamedTuple):
 class PricedCall(NamedTuple):
     """A call with what pricing found out about it."""
 
-    provider: str
+    seller: Seller
     usage: TokenUsage
     cost: Cost
 
 
+class _Used(NamedTuple):
+    """What a call used, as far as that is known or can be estimated."""
+
+    usage: TokenUsage
+    media: MediaUse
+    estimated: bool
+
+
+_NO_MEDIA = MediaUse()
 _NOTHING = (ZERO, ZERO, ZERO)
 _FREE = Cost(_NOTHING, ZERO, ZERO, CostSource.PRICED)
 _UNPRICED = Cost(None, None, ZERO, CostSource.UNPRICED)
 
 
 class Pricing:
-    """The sources of a price, in the order in which they are asked: the caller, then genai-prices."""
+    """The price sources of one deployment."""
 
-    def __init__(self, token_prices: TokenPrices) -> None:
-        self._token_prices = token_prices
+    def __init__(self, sellers: Sellers, book: PriceBook, estimates: Estimates) -> None:
+        self._sellers = sellers
+        self._book = book
+        self._estimates = estimates
 
-    def price(self, call: AICall, at: datetime) -> PricedCall:
+    def price(self, call: AICall, service_type: ServiceType, at: datetime) -> PricedCall:
         """Price `call` as of `at`, the moment when it happened."""
-        usage = call.usage
-        model = self._token_prices.resolve(call.model, call.provider)
-        provider = call.provider or (model.provider if model else UNKNOWN_PROVIDER)
-        cost = self._cost(call, usage, model, at)
-        return PricedCall(provider, usage, _from_own_cache(cost) if call.cached else cost)
+        seller = self._sellers.of(call.model, call.provider)
+        used = self._used(call, service_type)
+        cost = self._cost(call, seller, used, at)
+        return PricedCall(seller, call.usage if used is None else used.usage, _saved(cost) if call.cached else cost)
 
-    def _cost(self, call: AICall, usage: TokenUsage, model: PricedModel | None, at: datetime) -> Cost:
+    def _used(self, call: AICall, service_type: ServiceType) -> _Used | None:
+        """None where nothing is known, and nothing may be supposed."""
+        media = _media(call)
+        if call.knows_tokens or media is not _NO_MEDIA:
+            return _Used(call.usage, media, estimated=False)
+        return None if call.unreadable_usage else self._estimated(call, service_type)
+
+    def _estimated(self, call: AICall, service_type: ServiceType) -> _Used | None:
+        habit = self._estimates.habit(call.model)
+        if call.tokens_used is not None:
+            usage = habit.of_total(call.tokens_used)
+        elif call.input_text is not None or call.output_text is not None:
+            usage = habit.of_texts(call.input_text, call.output_text)
+        elif call.outcome in NOT_BILLED or service_type in {ServiceType.VIDEO, ServiceType.AUDIO}:
+            return None
+        elif service_type is ServiceType.IMAGE:
+            return _Used(NO_TOKENS, MediaUse(images=1), estimated=True)
+        else:
+            usage = habit.average()
+        return _Used(usage, _NO_MEDIA, estimated=True)
+
+    def _cost(self, call: AICall, seller: Seller, used: _Used | None, at: datetime) -> Cost:
         if call.cost is not None:
             reported = quantize_usd(call.cost)
             return Cost((ZERO, ZERO, reported), reported, ZERO, CostSource.REPORTED)
-        quantities = _quantities(call)
-        if not call.knows_tokens and not quantities:
-            return _FREE if call.outcome in NOT_BILLED else _UNPRICED
-        if model is None:
+        if used is None:
+            return _FREE if call.outcome in NOT_BILLED and not call.unreadable_usage else _UNPRICED
+        try:
+            for price, version in self._prices(call, seller, used, at):
+                if price is not None:
+                    return _quantized(price, CostSource.ESTIMATED if used.estimated else CostSource.PRICED, version)
+        except ValueError:  # counts that no price list can tell apart: their price is not known
             return _UNPRICED
-        price = model.price(usage, at, _context(call), quantities)
-        return _UNPRICED if price is None else self._priced(price)
+        return _UNPRICED
 
-    def _priced(self, price: TokenPrice) -> Cost:
-        parts = quantize_usd(price.input_cost), quantize_usd(price.output_cost), quantize_usd(price.generation_cost)
-        saved = quantize_usd(price.saved_cost)
-        return Cost(parts, sum(parts, ZERO), saved, CostSource.PRICED, self._token_prices.version)
+    def _prices(
+        self, call: AICall, seller: Seller, used: _Used, at: datetime
+    ) -> Iterator[tuple[TokenPrice | None, str]]:
+        """The price of each source in turn, None where it has none for what was used, and the source's version."""
+        override = self._book.table.find(client_id=call.client_id, provider=seller.provider, model=call.model, at=at)
+        if override is not None:
+            yield override.price(used.usage, used.media), override.version
+        if seller.tokens is not None:
+            version, context = self._sellers.token_version, _context(call)
+            if used.usage != NO_TOKENS or used.media is _NO_MEDIA:
+                yield seller.tokens.price(used.usage, at, context), version
+            for quantities in _quantities(used.media):
+                yield seller.tokens.price(NO_TOKENS, at, context, quantities), version
+        if seller.media is not None:
+            yield _media_price(seller.media, used.media, call, at), self._sellers.media_version
 
 
-def _from_own_cache(cost: Cost) -> Cost:
+def _media_price(prices: PricedMedia, media: MediaUse, call: AICall, at: datetime) -> TokenPrice | None:
+    amount = prices.price(**media._asdict(), size=call.size, quality=call.quality, at=at)
+    return None if amount is None else TokenPrice(ZERO, ZERO, amount, amount, ZERO)
+
+
+def _quantized(price: TokenPrice, source: CostSource, version: str) -> Cost:
+    parts = quantize_usd(price.input_cost), quantize_usd(price.output_cost), quantize_usd(price.generation_cost)
+    return Cost(parts, parts[0] + parts[1] + parts[2], quantize_usd(price.saved_cost), source, version)
+
+
+def _saved(cost: Cost) -> Cost:
     """An answer from the application's own cache: it cost nothing, and saved what it would have cost."""
     saved = ZERO if cost.cost is None else cost.cost
     return Cost(_NOTHING, ZERO, saved, CostSource.CACHED, cost.price_version)
 
 
-def _quantities(call: AICall) -> dict[str, int | Decimal]:
-    """What is sold by other units than tokens, by genai-prices' names. Media that it has no unit for are not here."""
-    quantities: dict[str, int | Decimal] = {}
-    if call.audio_seconds:
-        quantities["audio_seconds"] = call.audio_seconds
-    if call.characters:
-        quantities["input_characters"] = call.characters
-    return quantities
+def _media(call: AICall) -> MediaUse:
+    if call.images or call.video_seconds or call.audio_seconds or call.characters:
+        return MediaUse(call.images, call.video_seconds or ZERO, call.audio_seconds or ZERO, call.characters)
+    return _NO_MEDIA
+
+
+def _quantities(media: MediaUse) -> Iterator[dict[str, int | Decimal]]:
+    """The same use by the units that genai-prices may sell it by: audio as such, or as input."""
+    if media.images or media.video_seconds:
+        return
+    characters = {"input_characters": media.characters} if media.characters else {}
+    if not media.audio_seconds:
+        yield dict(characters)
+        return
+    yield {"audio_seconds": media.audio_seconds, **characters}
+    yield {"audio_seconds": media.audio_seconds, "input_audio_seconds": media.audio_seconds, **characters}
 
 
 def _context(call: AICall) -> Mapping[str, str] | None:
-    """What a price may depend on beside model and time, by genai-prices' names."""
-    if call.service_tier is None and not call.batch:
+    """What a price may depend on beside model and time, by genai-prices' names.
+
+    What Anthropic calls a speed arrives as a service tier, and a batch may be told either way.
+    """
+    tier, region = call.service_tier, call.region
+    if tier is None and region is None and not call.batch:
         return None
-    context = {"service_tier": call.service_tier} if call.service_tier else {}
-    return context | {"processing": "batch"} if call.batch else context
+    context = {"service_tier": tier, "speed": tier} if tier else {}
+    if region:
+        context["region"] = region
+    if call.batch or tier == "batch":
+        context["processing"] = "batch"
+    return context

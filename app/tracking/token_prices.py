@@ -91,6 +91,10 @@ class TokenPrices:
             return None
         return self._lookup(model, provider)
 
+    def knows_provider(self, name: str) -> bool:
+        """Whether any price list is this provider's, by its id or another name that genai-prices knows it by."""
+        return len(name) <= MAX_NAME and find_provider_by_id(self._providers, name) is not None
+
     def _find(self, model: str, provider: str | None) -> "PricedModel | None":
         name = model.lower()
         found = self._at_provider(name, provider) if provider is not None else self._anywhere(name)

@@ -9,9 +9,10 @@ from pydantic import ValidationError
 from app.telemetry import Counters
 from app.tracking.call import AICall, Fault, faults_of
 from app.tracking.features import Features
-from app.tracking.pricing import Pricing
+from app.tracking.ledger import Outcome
+from app.tracking.pricing import Cost, Pricing
 from app.tracking.receipt import ReceiptStatus, TrackReceipt
-from app.tracking.twins import build_pair
+from app.tracking.twins import Pair, build_pair, service_type_of
 from app.tracking.writer import Writer
 
 
@@ -29,7 +30,7 @@ class Tracker:
     async def track(self, **reported: Any) -> TrackReceipt:
         """Report one call by the fields of `AICall`. What cannot be stored comes back `rejected`, with its faults."""
         try:
-            call = AICall(**reported)
+            call = AICall.model_validate(reported)
         except ValidationError as error:
             return self._rejected(faults_of(error))
         return await self.track_call(call)
@@ -37,38 +38,32 @@ class Tracker:
     async def track_call(self, call: AICall) -> TrackReceipt:
         """Report one validated call."""
         try:
-            return await self._track(call)
+            now = datetime.now(UTC)
+            feature = self.features.of(call.content_type)
+            priced = self._pricing.price(call, service_type_of(call, feature), call.created_at or now)
+            pair = build_pair(call, feature, priced, now)
+            outcome = await self.writer.write(pair)
+            return self._receipt(pair, priced.cost, outcome)
         except Exception as error:  # noqa: BLE001 - the promise: tracking never raises into an AI endpoint
             self._log.exception("tracking.failed", error=repr(error))
             self.counters.count("failed")
             return TrackReceipt(ReceiptStatus.DROPPED, errors=(Fault("", f"internal error: {type(error).__name__}"),))
 
-    async def _track(self, call: AICall) -> TrackReceipt:
-        now = _now()
-        feature = self.features.of(call.content_type)
-        priced = self._pricing.price(call, call.created_at or now)
-        pair = build_pair(call, feature, priced, now)
-        outcome = await self.writer.write(pair)
-        self._log.debug(
-            "call.tracked", status=outcome.status, feature=feature.name, cost=priced.cost.cost, cached=call.cached
-        )
+    def _receipt(self, pair: Pair, cost: Cost, outcome: Outcome) -> TrackReceipt:
+        feature, cached = pair.entry["feature"], pair.entry["cached"]
+        self._log.debug("call.tracked", status=outcome.status, feature=feature, cost=cost.cost, cached=cached)
         return TrackReceipt(
-            status=outcome.status,
-            id=str(pair.id),
-            feature=feature.name,
-            cost=priced.cost.cost,
-            saved_cost=priced.cost.saved_cost,
-            cost_source=priced.cost.source,
-            conflicting=outcome.conflicting,
-            errors=() if outcome.reason is None else (Fault("", outcome.reason),),
+            outcome.status,
+            str(pair.id),
+            feature,
+            cost.cost,
+            cost.saved_cost,
+            cost.source,
+            outcome.conflicting,
+            () if outcome.reason is None else (Fault("", outcome.reason),),
         )
 
     def _rejected(self, faults: list[Fault]) -> TrackReceipt:
         self.counters.count(ReceiptStatus.REJECTED)
         self._log.warning("tracking.rejected", errors=[f"{field}: {message}" for field, message in faults])
         return TrackReceipt(ReceiptStatus.REJECTED, errors=tuple(faults))
-
-
-def _now() -> datetime:
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)

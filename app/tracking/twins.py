@@ -11,7 +11,7 @@ from bson import Decimal128, ObjectId
 from app.tracking.call import AICall
 from app.tracking.features import Feature
 from app.tracking.pricing import PricedCall
-from models import AI_GENERATION, CallStatus
+from models import AI_GENERATION, CallStatus, ServiceType
 from models.money import stored_usd
 
 Document = dict[str, Any]
@@ -38,6 +38,9 @@ OPTIONAL_FIELDS = {
     "characters": "characters",
     "video_seconds": "videoSeconds",
     "audio_seconds": "audioSeconds",
+    "size": "size",
+    "quality": "quality",
+    "unreadable_usage": "unreadableUsage",
     "service_tier": "serviceTier",
     "batch": "batch",
     "region": "region",
@@ -56,17 +59,11 @@ _DECIDED_BY_PRICES = frozenset({"inputCost", "outputCost", "generationCost", "co
 class Pair:
     """The twins of one call, and what may follow from its being reported again."""
 
+    id: ObjectId
     entry: Document
     event: Document
-    replayable: bool
-    """Whether the caller named the request, so that it may come a second time."""
     stamped: bool
     """Whether the time of the call is ours, because the caller gave none."""
-
-    @property
-    def id(self) -> ObjectId:
-        found: ObjectId = self.entry["_id"]
-        return found
 
     def conflicts_with(self, stored: Document) -> bool:
         """Whether `stored`, an entry with the same id, says something else than this one about the call."""
@@ -90,10 +87,15 @@ def twin_id(client_id: str, request_id: str | None) -> ObjectId:
     return ObjectId(blake2b(f"{client_id}\0{request_id}".encode(), digest_size=12).digest())
 
 
+def service_type_of(call: AICall, feature: Feature) -> ServiceType:
+    """As the caller says, else as the content type suggests."""
+    return call.service_type or feature.service_type
+
+
 def build_pair(call: AICall, feature: Feature, priced: PricedCall, now: datetime) -> Pair:
     """Both documents of `call`, as MongoDB stores them. `now` is the time of the report, whole ms, UTC."""
     entry = _entry(call, feature, priced, now)
-    return Pair(entry, _event(call, entry), call.request_id is not None, call.created_at is None)
+    return Pair(entry["_id"], entry, _event(call, entry), call.created_at is None)
 
 
 def _entry(call: AICall, feature: Feature, priced: PricedCall, now: datetime) -> Document:
@@ -105,8 +107,8 @@ def _entry(call: AICall, feature: Feature, priced: PricedCall, now: datetime) ->
         "clientId": call.client_id,
         "contentType": call.content_type,
         "feature": feature.name,
-        "serviceType": (call.service_type or feature.service_type).value,
-        "provider": priced.provider,
+        "serviceType": service_type_of(call, feature).value,
+        "provider": priced.seller.provider,
         "aiModel": call.model,
         "status": call.outcome.value,
         "success": call.outcome is CallStatus.SUCCESS,
@@ -123,16 +125,19 @@ def _entry(call: AICall, feature: Feature, priced: PricedCall, now: datetime) ->
     }
     if cost.parts is not None:
         entry["inputCost"], entry["outputCost"], entry["generationCost"] = map(stored_usd, cost.parts)
+    if priced.seller.reported_provider is not None:
+        entry["reportedProvider"] = priced.seller.reported_provider
+    if not feature.mapped:
+        entry["unmapped"] = True
     if cost.price_version is not None:
         entry["priceVersion"] = cost.price_version
     if call.request_duration is not None:
         entry["requestDuration"] = call.request_duration
     if call.time_to_first_token is not None:
         entry["timeToFirstToken"] = call.time_to_first_token
-    reported = call.__dict__
-    for attribute, name in OPTIONAL_FIELDS.items():
-        if value := reported[attribute]:
-            entry[name] = Decimal128(value) if type(value) is Decimal else value
+    for attribute in sorted(call.model_fields_set & OPTIONAL_FIELDS.keys()):
+        if value := getattr(call, attribute):
+            entry[OPTIONAL_FIELDS[attribute]] = Decimal128(value) if type(value) is Decimal else value
     return entry
 
 

@@ -13,8 +13,12 @@ from app.database import DURABLE, Database
 from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking import AICall, ReceiptStatus, Tracker, open_tracker
+from app.tracking.estimates import Estimates
 from app.tracking.features import Features
+from app.tracking.media_prices import MediaPrices
+from app.tracking.price_book import PriceBook
 from app.tracking.pricing import Pricing
+from app.tracking.sellers import Sellers
 from app.tracking.token_prices import TokenPrices
 from app.tracking.twins import Pair, build_pair
 from scripts.bench.load import calls
@@ -51,10 +55,10 @@ async def _tracker(settings: Settings, uri: str, count: int, seed: int) -> Figur
 
 async def _plain(settings: Settings, uri: str, count: int, seed: int) -> Figures:
     async with bench_database(settings, uri) as database:
-        naive = await _rate(_pairs(count // NAIVE_SHARE, seed), lambda pair: _insert_loosely(database, pair))
+        naive = await _rate(_pairs(database, count // NAIVE_SHARE, seed), lambda pair: _insert_loosely(database, pair))
     async with bench_database(settings, uri) as database:
-        driver = await _driver_rate(database, _pairs(count, seed))
-        single = await _p50(_pairs(SINGLES, seed), lambda pair: _transact(database, [pair]))
+        driver = await _driver_rate(database, _pairs(database, count, seed))
+        single = await _p50(_pairs(database, SINGLES, seed), lambda pair: _transact(database, [pair]))
     return [("naive_per_s", naive), ("driver_per_s", driver), ("single_driver_p50_ms", single)]
 
 
@@ -106,8 +110,14 @@ async def _p50(jobs: Iterable[Job], do: Callable[[Job], Awaitable[None]]) -> flo
     return median(times)
 
 
-def _pairs(count: int, seed: int) -> list[Pair]:
+def _pairs(database: Database, count: int, seed: int) -> list[Pair]:
     """The documents that the tracker would write, made beforehand."""
-    features, pricing, now = Features(), Pricing(TokenPrices()), datetime.now(UTC)
-    made = (AICall(**call) for call in calls(count, seed=seed))
-    return [build_pair(call, features.of(call.content_type), pricing.price(call, now), now) for call in made]
+    features, now = Features(), datetime.now(UTC)
+    pricing = Pricing(Sellers(TokenPrices(), MediaPrices()), PriceBook(database), Estimates())
+
+    def pair(reported: dict[str, Any]) -> Pair:
+        call = AICall(**reported)
+        feature = features.of(call.content_type)
+        return build_pair(call, feature, pricing.price(call, feature.service_type, now), now)
+
+    return [pair(reported) for reported in calls(count, seed=seed)]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import ConfigurationError
-from app.tracking.features import Features
+from app.tracking.features import Feature, Features
 from models import ServiceType
 
 
@@ -34,14 +34,13 @@ from models import ServiceType
     ],
 )
 def test_content_type_counts_as_its_feature(content_type: str, feature: str, service_type: str) -> None:
-    assert Features().of(content_type) == (feature, ServiceType(service_type))
+    assert Features().of(content_type) == Feature(feature, ServiceType(service_type))
 
 
 def test_unmapped_content_type_keeps_its_own_name() -> None:
     features = Features()
 
-    assert features.of("haiku") == ("haiku", ServiceType.CONTENT)
-    assert not features.is_mapped("haiku")
+    assert features.of("haiku") == Feature("haiku", ServiceType.CONTENT, mapped=False)
 
 
 def test_a_file_adds_and_replaces_entries(tmp_path: Path) -> None:
@@ -52,10 +51,10 @@ def test_a_file_adds_and_replaces_entries(tmp_path: Path) -> None:
 
     features = Features.from_file(file)
 
-    assert features.of("haiku") == ("poetry", ServiceType.CONTENT)
-    assert features.of("chat") == ("support", ServiceType.CHAT)
-    assert features.of("poster") == ("art", ServiceType.IMAGE)
-    assert features.of("summary") == ("content-gen", ServiceType.CONTENT)
+    assert features.of("haiku") == Feature("poetry", ServiceType.CONTENT)
+    assert features.of("chat") == Feature("support", ServiceType.CHAT)
+    assert features.of("poster") == Feature("art", ServiceType.IMAGE)
+    assert features.of("summary") == Feature("content-gen", ServiceType.CONTENT)
 
 
 @pytest.mark.parametrize("text", ["features = 3", "[features]\nx = { service_type = 'image' }", "[features", "[other]"])

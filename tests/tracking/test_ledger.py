@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,9 +14,10 @@ from app.database import Database
 from app.tracking.call import AICall
 from app.tracking.features import Features
 from app.tracking.ledger import Ledger, LedgerUnavailableError
-from app.tracking.pricing import Pricing
-from app.tracking.token_prices import TokenPrices
+from app.tracking.pricing import Cost, PricedCall
+from app.tracking.sellers import Seller
 from app.tracking.twins import Pair, build_pair
+from models import CostSource
 from tests.twins import assert_twins, entries
 
 NOW = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
@@ -23,7 +25,8 @@ NOW = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
 
 def pair(request_id: str | None = None, **reported: Any) -> Pair:
     call = AICall(user_id="u", content_type="chat", model="gpt-4o", request_id=request_id, **reported)
-    return build_pair(call, Features().of("chat"), Pricing(TokenPrices()).price(call, NOW), NOW)
+    seller, cost = Seller("openai", None, None), Cost(None, None, Decimal(0), CostSource.UNPRICED)
+    return build_pair(call, Features().of("chat"), PricedCall(seller, call.usage, cost), NOW)
 
 
 async def statuses(ledger: Ledger, pairs: list[Pair], *, again: bool = False) -> list[str]:

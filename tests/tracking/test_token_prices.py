@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal, localcontext
 from itertools import product
@@ -60,7 +59,7 @@ def by_genai_prices(
     context: Mapping[str, str] | None = None,
     quantities: Mapping[str, int | Decimal] | None = None,
 ) -> TokenPrice | None:
-    counts = asdict(usage) | dict(quantities or {})
+    counts = usage._asdict() | dict(quantities or {})
     counts["output_reasoning_tokens"] = counts.pop("reasoning_tokens")
     priced_keys = price_keys(provider, model, at, context)
     used = {key for key, count in counts.items() if count}
@@ -151,7 +150,7 @@ def usage_of(rng: random.Random, *, common: bool = False) -> TokenUsage:
     """A call whose parts fit, with any of them missing."""
     odds = {**dict.fromkeys(LEAVES, 0.7), **dict.fromkeys(RARE_LEAVES, 0 if common else 0.3)}
     leaves = {leaf: rng.randint(1, 300_000) if rng.random() < chance else 0 for leaf, chance in odds.items()}
-    return replace(summed(leaves), web_searches=0 if common else rng.choice((0, 0, 1, 7)))
+    return summed(leaves)._replace(web_searches=0 if common else rng.choice((0, 0, 1, 7)))
 
 
 def summed(leaf: Mapping[str, int]) -> TokenUsage:
@@ -221,7 +220,7 @@ def test_seconds_characters_and_pages_cost_what_genai_prices_says() -> None:
                 quantities = quantities_of(rng, keys & QUANTITY_KEYS)
                 usage = usage_of(rng) if "input_tokens" in keys else NOTHING
                 of_output = sum(quantities.get(key, 0) for key in ("output_video_tokens", "output_citation_tokens"))
-                usage = replace(usage, output_tokens=usage.output_tokens + int(of_output))
+                usage = usage._replace(output_tokens=usage.output_tokens + int(of_output))
                 expected = by_genai_prices(provider, model, usage, at=at, quantities=quantities)
                 assert mine.price(usage, at, None, quantities) == expected, (provider.id, model.id, usage, quantities)
                 compared += expected is not None
@@ -278,7 +277,7 @@ def test_any_counts_cost_what_genai_prices_says_or_are_refused_as_it_refuses_the
     provider, quantities = BY_ID[model[0]], audio if model[1] in SOLD_BY_THE_SECOND else {}
     info = next(m for m in provider.models if m.id == model[1])
     usage = summed(leaves) if provider.id != "groq" else NOTHING
-    usage = replace(usage, input_tokens=max(0, usage.input_tokens - missing))
+    usage = usage._replace(input_tokens=max(0, usage.input_tokens - missing))
     try:
         expected = by_genai_prices(provider, info, usage, quantities=quantities)
     except ValueError:

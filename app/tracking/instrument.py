@@ -1,0 +1,107 @@
+"""Timing a model call and reporting it, whatever becomes of it, without a change to the caller's own code."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from functools import wraps
+from types import TracebackType
+from typing import Any, ParamSpec, Self, TypeVar
+
+from app.tracking.receipt import TrackReceipt
+from app.tracking.responses import reported_of, reported_of_stream, text_of
+from models import CallStatus
+
+TOO_MANY_REQUESTS = 429
+INTERRUPTED = "interrupted before the answer was complete"
+
+Params = ParamSpec("Params")
+Result = TypeVar("Result")
+Chunk = TypeVar("Chunk")
+Track = Callable[..., Awaitable[TrackReceipt]]
+
+
+class TrackedCall:
+    """One model call, made by `track_ai_call`. As a decorator, the pattern of many."""
+
+    def __init__(self, track: Track, known: dict[str, Any]) -> None:
+        self._track = track
+        self._known = known
+        """Fields of `AICall` that hold whatever the provider answers."""
+        self._facts: dict[str, Any] = {}
+        self._events: list[Any] | None = None
+        self._stream_ended = False
+        self._started = 0.0
+        self._first_token: float | None = None
+        self.receipt: TrackReceipt | None = None
+        """What became of the report, once the block has ended."""
+
+    def __call__(self, function: Callable[Params, Awaitable[Result]]) -> Callable[Params, Awaitable[Result]]:
+        """Decorate a coroutine function that returns the provider's response: each of its calls is reported."""
+
+        @wraps(function)
+        async def tracked(*args: Params.args, **kwargs: Params.kwargs) -> Result:
+            async with TrackedCall(self._track, self._known) as call:
+                response = await function(*args, **kwargs)
+                call.record(response)
+                return response
+
+        return tracked
+
+    async def __aenter__(self) -> Self:
+        self._started = time.perf_counter()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Report the call. What the block raised goes on to the caller."""
+        facts = {"request_duration": self._since_start(time.perf_counter())}
+        if self._first_token is not None:
+            facts["time_to_first_token"] = self._since_start(self._first_token)
+        self.receipt = await self._track(**{**facts, **self._read(), **self._known, **self._outcome(error)})
+
+    def record(self, response: Any, **facts: Any) -> None:
+        """Take the usage of a complete response. `facts` are further fields of `AICall`, and come first."""
+        self._facts = {**reported_of(response, self._known.get("provider")), **facts}
+
+    async def stream(self, chunks: AsyncIterable[Chunk]) -> AsyncIterator[Chunk]:
+        """Pass the events of a stream through untouched, and take their usage."""
+        self._events = events = []
+        async for chunk in chunks:
+            if self._first_token is None and text_of(chunk):
+                self._first_token = time.perf_counter()
+            events.append(chunk)
+            yield chunk
+        self._stream_ended = True
+
+    def _read(self) -> dict[str, Any]:
+        if self._events is None:
+            return self._facts
+        return {**reported_of_stream(self._events, self._known.get("provider")), **self._facts}
+
+    def _outcome(self, error: BaseException | None) -> dict[str, Any]:
+        if error is not None:
+            return {"status": _status_of(error), "error_message": _described(error)}
+        if self._events is not None and not self._stream_ended:
+            return {"status": CallStatus.ERROR, "error_message": INTERRUPTED}
+        return {}
+
+    def _since_start(self, moment: float) -> float:
+        return (moment - self._started) * 1000
+
+
+def _status_of(error: BaseException) -> CallStatus:
+    """By what the SDKs of all providers have in common: a time-out in the name, 429 as the status."""
+    if isinstance(error, TimeoutError) or "timeout" in type(error).__name__.lower():
+        return CallStatus.TIMEOUT
+    status = getattr(error, "status_code", None) or getattr(error, "code", None)
+    if status == TOO_MANY_REQUESTS or "ratelimit" in type(error).__name__.lower():
+        return CallStatus.RATE_LIMITED
+    return CallStatus.ERROR
+
+
+def _described(error: BaseException) -> str:
+    """The kind of error alone: a provider's message may quote the prompt."""
+    if isinstance(error, asyncio.CancelledError | GeneratorExit):
+        return INTERRUPTED
+    return type(error).__name__

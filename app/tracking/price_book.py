@@ -1,0 +1,149 @@
+"""Where administrators' prices are kept: dated, never overlapping, and the same in every process within seconds."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pymongo
+import structlog
+from beanie import PydanticObjectId
+from bson import Decimal128, ObjectId
+from pymongo.errors import PyMongoError
+
+from app.database import Database, Session
+from app.errors import ConflictError, DatabaseUnavailableError, NotFoundError
+from app.tracking.price_overrides import OverrideTable
+from models import PriceOverride, UnitPrices
+from models.base import camel
+
+REFRESH_SECONDS = 2.0
+"""How often a process looks for a change, so that one holds everywhere within five seconds, a missed look included."""
+QUERY_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class PriceBook:
+    """The stored overrides, and this process's table of them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._prices = database.writes[PriceOverride.Settings.name]
+        self._versions = database.writes["versions"]
+        self._seen: int | None = None
+        self.table = OverrideTable([])
+
+    async def refresh(self) -> None:
+        """Read the overrides anew, if they changed. Raises PyMongoError."""
+        with pymongo.timeout(QUERY_SECONDS):
+            found = await self._versions.find_one({"_id": "prices"})
+            version = found["version"] if found else 0
+            if version != self._seen:
+                self.table = OverrideTable(await self.all())
+                self._seen = version
+
+    async def keep_fresh(self) -> None:
+        """Follow changes for ever. While MongoDB is away the last known prices hold."""
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS)
+            try:
+                await self.refresh()
+            except PyMongoError as error:
+                log.warning("prices.not_refreshed", error=str(error)[:200])
+
+    async def all(self) -> list[PriceOverride]:
+        """Every override, ended ones too, by model and date."""
+        cursor = self._prices.find().sort([("model", 1), ("effectiveFrom", 1)])
+        return [PriceOverride.model_validate(stored) async for stored in cursor]
+
+    async def add(
+        self,
+        *,
+        model: str,
+        prices: UnitPrices,
+        effective_from: datetime,
+        effective_to: datetime | None,
+        client_id: str | None,
+        provider: str | None,
+        created_by: str,
+    ) -> PriceOverride:
+        """Store an override. Raises ConflictError where another one for the same calls overlaps it."""
+        override = PriceOverride(
+            id=PydanticObjectId(),
+            client_id=client_id,
+            provider=provider,
+            model=model.lower(),
+            prices=prices,
+            effective_from=effective_from,
+            effective_to=effective_to,
+            created_at=datetime.now(UTC),
+            created_by=created_by,
+        )
+
+        async def insert(session: Session | None) -> None:
+            if other := await self._prices.find_one(_overlapping(override), session=session):
+                raise ConflictError(
+                    f"effectiveFrom: override {other['_id']} holds for the same calls in that time; end it first",
+                    errors=[{"field": "effectiveFrom", "message": f"overlaps override {other['_id']}"}],
+                )
+            await self._prices.insert_one(_stored(override), session=session)
+
+        await self._change(insert)
+        return override
+
+    async def end(self, override_id: str, effective_to: datetime) -> PriceOverride:
+        """Let an override hold no longer than up to `effective_to`. Raises NotFoundError and ConflictError."""
+        key = {"_id": ObjectId(override_id) if ObjectId.is_valid(override_id) else override_id}
+        ended: list[PriceOverride] = []
+
+        async def update(session: Session | None) -> None:
+            stored = await self._prices.find_one(key, session=session)
+            if stored is None:
+                raise NotFoundError(f"there is no override {override_id}")
+            if stored["effectiveTo"] is not None and stored["effectiveTo"] <= effective_to:
+                raise ConflictError(f"override {override_id} has ended already, at {stored['effectiveTo']:%Y-%m-%d}")
+            if effective_to < stored["effectiveFrom"]:
+                raise ConflictError(f"effectiveTo must not lie before effectiveFrom ({stored['effectiveFrom']})")
+            await self._prices.update_one(key, {"$set": {"effectiveTo": effective_to}}, session=session)
+            ended[:] = [PriceOverride.model_validate({**stored, "effectiveTo": effective_to})]
+
+        await self._change(update)
+        return ended[0]
+
+    async def _change(self, work: Callable[[Session | None], Awaitable[None]]) -> None:
+        """Do `work` and count the version up, in one transaction: of two changes at once, one sees the other."""
+
+        async def versioned(session: Session | None) -> None:
+            await self._versions.update_one({"_id": "prices"}, {"$inc": {"version": 1}}, upsert=True, session=session)
+            await work(session)
+
+        try:
+            with pymongo.timeout(QUERY_SECONDS):
+                if self._database.transactional:
+                    async with await self._database.writes.client.start_session() as session:
+                        await session.with_transaction(versioned)
+                else:
+                    await versioned(None)
+            await self.refresh()
+        except PyMongoError as error:
+            raise DatabaseUnavailableError(f"the price was not changed: {error}") from error
+
+
+def _overlapping(override: PriceOverride) -> dict[str, Any]:
+    """Overrides for the same calls that share a moment with this one."""
+    before_end = {} if override.effective_to is None else {"effectiveFrom": {"$lt": override.effective_to}}
+    return {
+        "model": {"$eq": override.model},
+        "clientId": {"$eq": override.client_id},
+        "provider": {"$eq": override.provider},
+        "$or": [{"effectiveTo": None}, {"effectiveTo": {"$gt": override.effective_from}}],
+        **before_end,
+    }
+
+
+def _stored(override: PriceOverride) -> dict[str, Any]:
+    document: dict[str, Any] = override.model_dump(by_alias=True, exclude={"prices", "revision_id"})
+    document["_id"] = ObjectId(override.id)
+    document["prices"] = {camel(unit): Decimal128(price) for unit, price in override.prices.given().items()}
+    return document
