@@ -10,6 +10,7 @@ import uvicorn
 
 from app.errors import AppError, ConfigurationError
 from app.main import create_app
+from app.runtime import calm_the_collector
 from app.settings import Settings
 
 SHUTDOWN_SECONDS = 5
@@ -31,6 +32,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            calm_the_collector()
             self.answering.set()
 
 

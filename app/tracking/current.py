@@ -1,7 +1,6 @@
 """The tracker of this process: opened once, reached by plain functions."""
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -87,8 +86,6 @@ async def open_tracker(settings: Settings, database: Database, counters: Counter
             writer = Writer(Ledger(database, session), deadline=settings.track_deadline, counters=counters)
             tracker = Tracker(writer=writer, features=features, pricing=pricing, counters=counters)
             writer.start()
-            # price tables are 300,000 objects that live as long as we do: the collector need not walk them every time
-            gc.freeze()
             previous, _current = _current, tracker
             following = asyncio.create_task(book.keep_fresh(), name="twinmeter-prices")
             try:

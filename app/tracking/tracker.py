@@ -33,21 +33,25 @@ class Tracker:
             call = AICall.model_validate(reported)
         except ValidationError as error:
             return self._rejected(faults_of(error))
+        del reported
         return await self.track_call(call)
 
     async def track_call(self, call: AICall) -> TrackReceipt:
         """Report one validated call."""
         try:
-            now = datetime.now(UTC)
-            feature = self.features.of(call.content_type)
-            priced = self._pricing.price(call, service_type_of(call, feature), call.created_at or now)
-            pair = build_pair(call, feature, priced, now)
-            outcome = await self.writer.write(pair)
-            return self._receipt(pair, priced.cost, outcome)
+            pair, cost = self._pair(call)
+            del call  # under load many calls wait at once: what a waiting one no longer needs is let go
+            return self._receipt(pair, cost, await self.writer.write(pair))
         except Exception as error:  # noqa: BLE001 - the promise: tracking never raises into an AI endpoint
             self._log.exception("tracking.failed", error=repr(error))
             self.counters.count("failed")
             return TrackReceipt(ReceiptStatus.DROPPED, errors=(Fault("", f"internal error: {type(error).__name__}"),))
+
+    def _pair(self, call: AICall) -> tuple[Pair, Cost]:
+        now = datetime.now(UTC)
+        feature = self.features.of(call.content_type)
+        priced = self._pricing.price(call, service_type_of(call, feature), call.created_at or now)
+        return build_pair(call, feature, priced, now), priced.cost
 
     def _receipt(self, pair: Pair, cost: Cost, outcome: Outcome) -> TrackReceipt:
         feature, cached = pair.entry["feature"], pair.entry["cached"]

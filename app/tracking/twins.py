@@ -99,7 +99,7 @@ def build_pair(call: AICall, feature: Feature, priced: PricedCall, now: datetime
 
 
 def _entry(call: AICall, feature: Feature, priced: PricedCall, now: datetime) -> Document:
-    cost, usage = priced.cost, priced.usage
+    cost, usage, outcome = priced.cost, priced.usage, call.outcome
     entry: Document = {
         "_id": twin_id(call.client_id, call.request_id),
         "schemaVersion": SCHEMA_VERSION,
@@ -107,18 +107,18 @@ def _entry(call: AICall, feature: Feature, priced: PricedCall, now: datetime) ->
         "clientId": call.client_id,
         "contentType": call.content_type,
         "feature": feature.name,
-        "serviceType": service_type_of(call, feature).value,
+        "serviceType": str(service_type_of(call, feature)),
         "provider": priced.seller.provider,
         "aiModel": call.model,
-        "status": call.outcome.value,
-        "success": call.outcome is CallStatus.SUCCESS,
+        "status": str(outcome),
+        "success": outcome is CallStatus.SUCCESS,
         "cached": call.cached,
         "inputTokens": usage.input_tokens,
         "outputTokens": usage.output_tokens,
         "tokensUsed": call.tokens_used if call.tokens_used is not None else usage.total_tokens,
         "cost": None if cost.cost is None else stored_usd(cost.cost),
         "savedCost": stored_usd(cost.saved_cost),
-        "costSource": cost.source.value,
+        "costSource": str(cost.source),
         "synthetic": call.synthetic,
         "createdAt": call.created_at or now,
         "recordedAt": now,

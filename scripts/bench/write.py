@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pymongo.read_concern import ReadConcern
 
 from app.database import DURABLE, Database
+from app.runtime import calm_the_collector
 from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking import AICall, ReceiptStatus, Tracker, open_tracker
@@ -48,6 +49,7 @@ async def measure(settings: Settings, uri: str, count: int, advance: Advance) ->
 
 async def _tracker(settings: Settings, uri: str, count: int, seed: int) -> Figures:
     async with bench_database(settings, uri) as database, open_tracker(patient(settings), database, Counters()) as it:
+        calm_the_collector()
         rate = await _rate(list(calls(count, seed=seed)), lambda call: _track(it, call))
         single = await _p50(calls(SINGLES, seed=seed), lambda call: _track(it, call))
     return [("track_per_s", rate), ("single_p50_ms", single)]
