@@ -19,6 +19,7 @@ from app.tracking import open_tracker
 from routes.admin import AdminController
 from routes.dependencies import DEPENDENCIES
 from routes.health import HealthController
+from routes.prices import PriceController
 from routes.track import TrackController
 
 MAX_BODY_BYTES = 1_000_000
@@ -53,7 +54,7 @@ def create_app(
 
     return Litestar(
         # routes
-        route_handlers=[TrackController, AdminController, HealthController],
+        route_handlers=[TrackController, AdminController, PriceController, HealthController],
         dependencies=DEPENDENCIES,
         # life
         lifespan=[services],

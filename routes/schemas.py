@@ -1,11 +1,16 @@
 """What routes answer, where that is not a report."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Self
 
+from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic_core import PydanticCustomError
+
 from app.reports.rows import Row
 from app.tracking import ReceiptStatus, TrackReceipt
-from models import CostSource
+from app.tracking.call import Moment, Name
+from models import CostSource, PriceOverride, UnitPrices
 from models.base import camel
 
 
@@ -39,6 +44,65 @@ class ReceiptBody(Row):
             cost_source=receipt.cost_source,
             conflicting=receipt.conflicting,
             errors=[FaultBody(field=camel(field), message=message) for field, message in receipt.errors],
+        )
+
+
+class NewOverride(BaseModel):
+    """Prices to set. Without `clientId` for every client, without `provider` for the model at any provider."""
+
+    model_config = ConfigDict(alias_generator=camel, populate_by_name=True, extra="forbid")
+
+    model: Name
+    prices: UnitPrices
+    provider: Name | None = None
+    client_id: Name | None = None
+    effective_from: Moment | None = None
+    """Now, when left out."""
+    effective_to: Moment | None = None
+    """Open, when left out."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.effective_to is not None and self.effective_to <= (self.effective_from or datetime.now(UTC)):
+            message = "must lie after effectiveFrom"
+            raise PydanticCustomError("order", "{reason}", {"field": "effectiveTo", "reason": message})
+        return self
+
+
+class EndOfOverride(BaseModel):
+    """When an override ends."""
+
+    model_config = ConfigDict(alias_generator=camel, populate_by_name=True, extra="forbid")
+
+    effective_to: Moment | None = None
+    """Now, when left out."""
+
+
+class OverrideBody(Row):
+    """One override. `prices` are USD by unit; `mtok` is a million tokens."""
+
+    id: str
+    model: str
+    provider: str | None
+    client_id: str | None
+    prices: dict[str, Decimal]
+    effective_from: datetime
+    effective_to: datetime | None
+    created_at: datetime
+    created_by: str
+
+    @classmethod
+    def of(cls, override: PriceOverride) -> Self:
+        return cls(
+            id=str(override.id),
+            model=override.model,
+            provider=override.provider,
+            client_id=override.client_id,
+            prices={camel(unit): price for unit, price in override.prices.given().items()},
+            effective_from=override.effective_from,
+            effective_to=override.effective_to,
+            created_at=override.created_at,
+            created_by=override.created_by,
         )
 
 

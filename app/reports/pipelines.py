@@ -22,6 +22,7 @@ from app.reports.stages import (
 from app.reports.windows import TimeWindow
 
 TOP_USERS = 20
+MOST_FINDINGS = 100
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,29 @@ def usage(query: LedgerQuery) -> list[Stage]:
                 "byModel": [group_totals({"provider": "$provider", "model": "$aiModel"}), by_requests],
                 "byProvider": [group_totals("$provider"), by_requests],
                 "topUsers": [group_totals("$userId"), by_requests, {"$limit": TOP_USERS}],
+            }
+        },
+    ]
+
+
+def data_quality(query: LedgerQuery) -> list[Stage]:
+    """One document with what the figures of a window leave out or rest on guesses."""
+    by_requests = [sort_by("-requests", "_id"), {"$limit": MOST_FINDINGS}]
+    model = {"provider": "$provider", "model": "$aiModel"}
+    return [
+        *query.stages(),
+        {
+            "$facet": {
+                "totals": [group_totals(None)],
+                "unpriced": [{"$match": {"costSource": "unpriced"}}, group_totals(model), *by_requests],
+                "estimated": [{"$match": {"costSource": "estimated"}}, group_totals(model), *by_requests],
+                "impossible": [
+                    {"$match": {"reportedProvider": {"$exists": True}}},
+                    group_totals({"reportedProvider": "$reportedProvider", **model}),
+                    *by_requests,
+                ],
+                "unmapped": [{"$match": {"unmapped": True}}, group_totals("$contentType"), *by_requests],
+                "unreadable": [{"$match": {"unreadableUsage": True}}, {"$count": "count"}],
             }
         },
     ]

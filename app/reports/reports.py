@@ -16,10 +16,12 @@ from app.reports import pipelines
 from app.reports.pipelines import LedgerQuery
 from app.reports.rows import (
     Activity,
+    DataQualityReport,
     DayTotals,
     EventTotals,
     FeatureTotals,
     HourTotals,
+    ImpossiblePair,
     ModelTotals,
     OverviewReport,
     PeriodTotals,
@@ -29,6 +31,7 @@ from app.reports.rows import (
     Totals,
     Trend,
     Trends,
+    UnmappedContentType,
     UsageReport,
     UserTotals,
     Window,
@@ -73,6 +76,27 @@ class Reports:
             by_model=[ModelTotals.from_stored(row, **row["_id"]) for row in found["byModel"]],
             by_provider=[ProviderTotals.from_stored(row, provider=row["_id"]) for row in found["byProvider"]],
             top_users=[UserTotals.from_stored(row, user_id=row["_id"]) for row in found["topUsers"]],
+            generated_at=self.now(),
+        )
+
+    async def data_quality(self, query: LedgerQuery) -> DataQualityReport:
+        """What the figures of one window leave out, or rest on guesses."""
+        async with self._reader() as read:
+            (found,) = await read.ledger(pipelines.data_quality(query))
+        totals = Totals.from_stored(_first(found["totals"]))
+        return DataQualityReport(
+            window=_described(query.window),
+            synthetic=query.synthetic,
+            totals=totals,
+            unpriced_share=percent(totals.unpriced, totals.requests),
+            estimated_share=percent(totals.estimated, totals.requests),
+            unpriced_models=[ModelTotals.from_stored(row, **row["_id"]) for row in found["unpriced"]],
+            estimated_models=[ModelTotals.from_stored(row, **row["_id"]) for row in found["estimated"]],
+            impossible_pairs=[_impossible_pair(row) for row in found["impossible"]],
+            unmapped_content_types=[
+                UnmappedContentType(content_type=row["_id"], requests=row["requests"]) for row in found["unmapped"]
+            ],
+            unreadable_usage=_first(found["unreadable"]).get("count", 0),
             generated_at=self.now(),
         )
 
@@ -213,6 +237,10 @@ def _daily(window: TimeWindow, rows: Iterable[dict[str, Any]]) -> list[DayTotals
 def _by_hour(rows: Iterable[dict[str, Any]]) -> list[HourTotals]:
     found = {row["_id"]: row for row in rows}
     return [HourTotals.from_stored(found.get(hour, {}), hour=hour) for hour in range(24)]
+
+
+def _impossible_pair(row: dict[str, Any]) -> ImpossiblePair:
+    return ImpossiblePair.model_validate({**row["_id"], "requests": row["requests"]})
 
 
 def _event_totals(rows: Documents) -> EventTotals:

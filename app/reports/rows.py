@@ -183,6 +183,44 @@ class OverviewReport(Row):
     generated_at: datetime
 
 
+class ImpossiblePair(Row):
+    """Calls reported under a provider that does not sell the model. They count under the one that does."""
+
+    reported_provider: str
+    provider: str
+    model: str
+    requests: int
+
+
+class UnmappedContentType(Row):
+    """A content type that no feature is set for. It counts under its own name."""
+
+    content_type: str
+    requests: int
+
+
+class DataQualityReport(Row):
+    """`GET /api/admin/ai/data-quality`: what the figures of a window leave out, or rest on guesses. Each list has the
+    hundred with the most requests.
+    """
+
+    window: Window
+    synthetic: Synthetic
+    totals: Totals
+    unpriced_share: Decimal | None
+    """Of all requests, in percent."""
+    estimated_share: Decimal | None
+    """Of all requests, in percent."""
+    unpriced_models: list[ModelTotals]
+    """With their tokens, so that one can see what is missing."""
+    estimated_models: list[ModelTotals]
+    impossible_pairs: list[ImpossiblePair]
+    unmapped_content_types: list[UnmappedContentType]
+    unreadable_usage: int
+    """Calls whose response said what was used, but not in a form that could be read."""
+    generated_at: datetime
+
+
 class EventTotals(Row):
     """What the events say of one period."""
 

@@ -84,7 +84,7 @@ async def open_tracker(settings: Settings, database: Database, counters: Counter
             sellers = Sellers(TokenPrices(), MediaPrices())
             pricing = Pricing(sellers, book, Estimates(settings.estimates_file))
             writer = Writer(Ledger(database, session), deadline=settings.track_deadline, counters=counters)
-            tracker = Tracker(writer=writer, features=features, pricing=pricing, counters=counters)
+            tracker = Tracker(writer=writer, features=features, pricing=pricing, price_book=book, counters=counters)
             writer.start()
             previous, _current = _current, tracker
             following = asyncio.create_task(book.keep_fresh(), name="twinmeter-prices")

@@ -15,6 +15,7 @@ from app.tracking.media_prices import PricedMedia
 from app.tracking.price_book import PriceBook
 from app.tracking.price_overrides import NO_TOKENS, MediaUse
 from app.tracking.sellers import Seller, Sellers
+from app.tracking.token_prices import PricedModel
 from app.tracking.token_rates import TokenPrice
 from models import CallStatus, CostSource, ServiceType, TokenUsage
 from models.money import ZERO, quantize_usd
@@ -99,28 +100,33 @@ class Pricing:
         if used is None:
             return _FREE if call.outcome in NOT_BILLED and not call.unreadable_usage else _UNPRICED
         try:
-            for price, version in self._prices(call, seller, used, at):
-                if price is not None:
-                    return _quantized(price, CostSource.ESTIMATED if used.estimated else CostSource.PRICED, version)
+            price, version = self._price(call, seller, used, at)
         except ValueError:  # counts that no price list can tell apart: their price is not known
             return _UNPRICED
-        return _UNPRICED
+        if price is None:
+            return _UNPRICED
+        return _quantized(price, CostSource.ESTIMATED if used.estimated else CostSource.PRICED, version)
 
-    def _prices(
-        self, call: AICall, seller: Seller, used: _Used, at: datetime
-    ) -> Iterator[tuple[TokenPrice | None, str]]:
-        """The price of each source in turn, None where it has none for what was used, and the source's version."""
+    def _price(self, call: AICall, seller: Seller, used: _Used, at: datetime) -> tuple[TokenPrice | None, str]:
+        """The price of the first source that has one for all that was used, and the source's version."""
         override = self._book.table.find(client_id=call.client_id, provider=seller.provider, model=call.model, at=at)
-        if override is not None:
-            yield override.price(used.usage, used.media), override.version
-        if seller.tokens is not None:
-            version, context = self._sellers.token_version, _context(call)
-            if used.usage != NO_TOKENS or used.media is _NO_MEDIA:
-                yield seller.tokens.price(used.usage, at, context), version
-            for quantities in _quantities(used.media):
-                yield seller.tokens.price(NO_TOKENS, at, context, quantities), version
-        if seller.media is not None:
-            yield _media_price(seller.media, used.media, call, at), self._sellers.media_version
+        if override is not None and (price := override.price(used.usage, used.media)):
+            return price, override.version
+        if seller.tokens is not None and (price := _list_price(seller.tokens, used, call, at)):
+            return price, self._sellers.token_version
+        price = None if seller.media is None else _media_price(seller.media, used.media, call, at)
+        return price, self._sellers.media_version
+
+
+def _list_price(prices: PricedModel, used: _Used, call: AICall, at: datetime) -> TokenPrice | None:
+    """Tokens come first: where they are sold, images and seconds only say what they were used for."""
+    context = _context(call)
+    if used.usage != NO_TOKENS or used.media is _NO_MEDIA:
+        price = prices.price(used.usage, at, context)
+        if price is not None or used.media is _NO_MEDIA:
+            return price
+    priced = (prices.price(NO_TOKENS, at, context, quantities) for quantities in _quantities(used.media))
+    return next((price for price in priced if price is not None), None)
 
 
 def _media_price(prices: PricedMedia, media: MediaUse, call: AICall, at: datetime) -> TokenPrice | None:

@@ -10,6 +10,7 @@ from app.telemetry import Counters
 from app.tracking.call import AICall, Fault, faults_of
 from app.tracking.features import Features
 from app.tracking.ledger import Outcome
+from app.tracking.price_book import PriceBook
 from app.tracking.pricing import Cost, Pricing
 from app.tracking.receipt import ReceiptStatus, TrackReceipt
 from app.tracking.twins import Pair, build_pair, service_type_of
@@ -19,8 +20,11 @@ from app.tracking.writer import Writer
 class Tracker:
     """Validates, maps, prices and writes calls. One per process."""
 
-    def __init__(self, *, writer: Writer, features: Features, pricing: Pricing, counters: Counters) -> None:
+    def __init__(
+        self, *, writer: Writer, features: Features, pricing: Pricing, price_book: PriceBook, counters: Counters
+    ) -> None:
         self.writer = writer
+        self.price_book = price_book
         self.features = features
         self.counters = counters
         self._pricing = pricing
