@@ -13,7 +13,7 @@ from app.tracking.ledger import Outcome
 from app.tracking.price_book import PriceBook
 from app.tracking.pricing import Cost, Pricing
 from app.tracking.receipt import ReceiptStatus, TrackReceipt
-from app.tracking.twins import Pair, build_pair, service_type_of
+from app.tracking.twins import IdMint, Pair, build_pair, service_type_of
 from app.tracking.writer import Writer
 
 
@@ -28,6 +28,7 @@ class Tracker:
         self.features = features
         self.counters = counters
         self._pricing = pricing
+        self._mint = IdMint()
         # bound once: an event at a level that is off then costs a fraction of a microsecond
         self._log = structlog.get_logger(__name__).bind()
 
@@ -55,7 +56,7 @@ class Tracker:
         now = datetime.now(UTC)
         feature = self.features.of(call.content_type)
         priced = self._pricing.price(call, service_type_of(call, feature), call.created_at or now)
-        return build_pair(call, feature, priced, now), priced.cost
+        return build_pair(call, feature, priced, now, self._mint), priced.cost
 
     def _receipt(self, pair: Pair, cost: Cost, outcome: Outcome) -> TrackReceipt:
         feature, cached = pair.entry["feature"], pair.entry["cached"]

@@ -1,5 +1,7 @@
 """From a priced call to the two documents that stand for it."""
 
+import itertools
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -76,14 +78,27 @@ class Pair:
         return mine != theirs
 
 
-def twin_id(client_id: str, request_id: str | None) -> ObjectId:
-    """The `_id` of both twins. A request id always gives the same one, so that a replay is the same document.
+class IdMint:
+    """Makes fresh ObjectIds: seconds, five random bytes of this mint, and a counter.
+
+    As `ObjectId()` does, which asks the system for the process id each time, and so costs a tenth of a whole report.
+    """
+
+    def __init__(self) -> None:
+        self._mint = os.urandom(5)
+        self._count = itertools.count(int.from_bytes(os.urandom(3), "big"))
+
+    def fresh(self, now: datetime) -> ObjectId:
+        count = next(self._count) & 0xFFFFFF
+        return ObjectId(int(now.timestamp()).to_bytes(4, "big") + self._mint + count.to_bytes(3, "big"))
+
+
+def twin_id(client_id: str, request_id: str) -> ObjectId:
+    """The `_id` of both twins of a named request: always the same one, so that a replay is the same document.
 
     96 bits of BLAKE2b: two of ten thousand million requests share an id with a probability below one in a thousand
     million. A client's name is part of it, so no client can hit another one's ids but by a second preimage.
     """
-    if request_id is None:
-        return ObjectId()
     return ObjectId(blake2b(f"{client_id}\0{request_id}".encode(), digest_size=12).digest())
 
 
@@ -92,16 +107,17 @@ def service_type_of(call: AICall, feature: Feature) -> ServiceType:
     return call.service_type or feature.service_type
 
 
-def build_pair(call: AICall, feature: Feature, priced: PricedCall, now: datetime) -> Pair:
-    """Both documents of `call`, as MongoDB stores them. `now` is the time of the report, whole ms, UTC."""
-    entry = _entry(call, feature, priced, now)
+def build_pair(call: AICall, feature: Feature, priced: PricedCall, now: datetime, mint: IdMint) -> Pair:
+    """Both documents of `call`, as MongoDB stores them. `now` is the time of the report, UTC."""
+    entry_id = mint.fresh(now) if call.request_id is None else twin_id(call.client_id, call.request_id)
+    entry = _entry(entry_id, call, feature, priced, now)
     return Pair(entry["_id"], entry, _event(call, entry), call.created_at is None)
 
 
-def _entry(call: AICall, feature: Feature, priced: PricedCall, now: datetime) -> Document:
+def _entry(entry_id: ObjectId, call: AICall, feature: Feature, priced: PricedCall, now: datetime) -> Document:
     cost, usage, outcome = priced.cost, priced.usage, call.outcome
     entry: Document = {
-        "_id": twin_id(call.client_id, call.request_id),
+        "_id": entry_id,
         "schemaVersion": SCHEMA_VERSION,
         "userId": call.user_id,
         "clientId": call.client_id,

@@ -54,6 +54,8 @@ class Writer:
         self._warned_at = 0.0
         self._closing = False
         self._committer: asyncio.Task[None] | None = None
+        # kept, because asking for the running loop asks the system for the process id each time
+        self._loop = asyncio.get_running_loop()
 
     def start(self) -> None:
         self._committer = asyncio.create_task(self._run(), name="twinmeter-committer")
@@ -69,13 +71,12 @@ class Writer:
             return self._refuse(_STOPPED)
         if len(self._queue) >= MAX_QUEUED:
             return self._refuse(_DROPPED)
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Outcome] = loop.create_future()
+        answer: asyncio.Future[Outcome] = self._loop.create_future()
         self._queue.append((pair, answer))
         self._arrived.set()
-        self._held.append((loop.time() + self._deadline, answer))
+        self._held.append((self._loop.time() + self._deadline, answer))
         if self._alarm is None:
-            self._alarm = loop.call_later(self._deadline, self._release_overdue)
+            self._alarm = self._loop.call_later(self._deadline, self._release_overdue)
         return await answer
 
     async def close(self) -> None:
@@ -108,7 +109,7 @@ class Writer:
 
     async def _commit(self, batch: list[_Waiting]) -> None:
         pairs = [pair for pair, _ in batch]
-        started = asyncio.get_running_loop().time()
+        started = self._loop.time()
         attempt = 0
         while True:
             try:
@@ -119,7 +120,7 @@ class Writer:
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 break
-        self._report(batch, outcomes, milliseconds=(asyncio.get_running_loop().time() - started) * 1000)
+        self._report(batch, outcomes, milliseconds=(self._loop.time() - started) * 1000)
 
     def _report(self, batch: list[_Waiting], outcomes: list[Outcome], *, milliseconds: float) -> None:
         totals: dict[str, int] = {}
@@ -132,8 +133,7 @@ class Writer:
         log.info("ledger.committed", calls=len(batch), milliseconds=round(milliseconds, 1), **totals)
 
     def _release_overdue(self) -> None:
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = self._loop.time()
         while self._held and (self._held[0][1].done() or self._held[0][0] <= now):
             _, answer = self._held.popleft()
             if not answer.done():
@@ -142,7 +142,7 @@ class Writer:
                 self._late += 1
         self._alarm = None
         if self._held:
-            self._alarm = loop.call_at(max(self._held[0][0], now + ALARM_SECONDS), self._release_overdue)
+            self._alarm = self._loop.call_at(max(self._held[0][0], now + ALARM_SECONDS), self._release_overdue)
         if self._late and now - self._warned_at >= SECONDS_BETWEEN_WARNINGS:
             log.warning("tracking.deadline_passed", calls=self._late, deadline_ms=self._deadline * 1000)
             self._late, self._warned_at = 0, now

@@ -4,6 +4,7 @@ python -m scripts.bench write --calls 100000 --json
 """
 
 import argparse
+import asyncio
 import json
 import sys
 
@@ -13,7 +14,7 @@ from rich.table import Table
 from app.deployment import mongodb
 from app.settings import Settings
 from scripts import command
-from scripts.bench import write
+from scripts.bench import pricing, write
 
 
 def main() -> int:
@@ -21,15 +22,24 @@ def main() -> int:
     benchmarks = parser.add_subparsers(dest="benchmark", required=True)
     writes = benchmarks.add_parser("write", help="reporting calls, against plain inserts and the bare driver")
     writes.add_argument("--calls", type=int, default=40_000, help="calls a round (default: 40,000)")
-    writes.add_argument("--json", action="store_true", help="print the figures as JSON")
+    prices = benchmarks.add_parser("pricing", help="pricing a call, against genai_prices.calc_price")
+    for benchmark in (writes, prices):
+        benchmark.add_argument("--json", action="store_true", help="print the figures as JSON")
     arguments = parser.parse_args()
-    return command.run(lambda settings: _write(arguments, settings))
+    work = {"write": _write, "pricing": _pricing}[arguments.benchmark]
+    return command.run(lambda settings: work(arguments, settings))
 
 
 async def _write(arguments: argparse.Namespace, settings: Settings) -> int:
     with mongodb(settings, shared=True) as uri, command.progress("rounds", write.ROUNDS) as advance:
         figures = await write.measure(settings, uri, arguments.calls, advance)
     _print(figures, as_json=arguments.json)
+    return 0
+
+
+async def _pricing(arguments: argparse.Namespace, _: Settings) -> int:
+    figures = await asyncio.to_thread(pricing.measure)
+    _print({name: round(value, 2) for name, value in figures.items()}, as_json=arguments.json)
     return 0
 
 

@@ -21,7 +21,7 @@ from app.tracking.price_book import PriceBook
 from app.tracking.pricing import Pricing
 from app.tracking.sellers import Sellers
 from app.tracking.token_prices import TokenPrices
-from app.tracking.twins import Pair, build_pair
+from app.tracking.twins import IdMint, Pair, build_pair
 from scripts.bench.load import calls
 from scripts.bench.setup import Figures, bench_database
 from scripts.command import Advance
@@ -114,12 +114,12 @@ async def _p50(jobs: Iterable[Job], do: Callable[[Job], Awaitable[None]]) -> flo
 
 def _pairs(database: Database, count: int, seed: int) -> list[Pair]:
     """The documents that the tracker would write, made beforehand."""
-    features, now = Features(), datetime.now(UTC)
+    features, now, mint = Features(), datetime.now(UTC), IdMint()
     pricing = Pricing(Sellers(TokenPrices(), MediaPrices()), PriceBook(database), Estimates())
 
     def pair(reported: dict[str, Any]) -> Pair:
         call = AICall(**reported)
         feature = features.of(call.content_type)
-        return build_pair(call, feature, pricing.price(call, feature.service_type, now), now)
+        return build_pair(call, feature, pricing.price(call, feature.service_type, now), now, mint)
 
     return [pair(reported) for reported in calls(count, seed=seed)]

@@ -16,17 +16,18 @@ from app.tracking.features import Features
 from app.tracking.ledger import Ledger, LedgerUnavailableError
 from app.tracking.pricing import Cost, PricedCall
 from app.tracking.sellers import Seller
-from app.tracking.twins import Pair, build_pair
+from app.tracking.twins import IdMint, Pair, build_pair
 from models import CostSource
 from tests.twins import assert_twins, entries
 
+MINT = IdMint()
 NOW = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
 
 
 def pair(request_id: str | None = None, **reported: Any) -> Pair:
     call = AICall(user_id="u", content_type="chat", model="gpt-4o", request_id=request_id, **reported)
     seller, cost = Seller("openai", None, None), Cost(None, None, Decimal(0), CostSource.UNPRICED)
-    return build_pair(call, Features().of("chat"), PricedCall(seller, call.usage, cost), NOW)
+    return build_pair(call, Features().of("chat"), PricedCall(seller, call.usage, cost), NOW, MINT)
 
 
 async def statuses(ledger: Ledger, pairs: list[Pair], *, again: bool = False) -> list[str]:
