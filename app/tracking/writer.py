@@ -118,6 +118,12 @@ class Writer:
                 attempt += 1
                 log.warning("ledger.unavailable", attempt=attempt, queued=len(self._queue), error=str(error)[:200])
                 await asyncio.sleep(RETRY_SECONDS)
+            except Exception as error:
+                log.exception("ledger.failed", calls=len(batch))
+                outcomes = [Outcome(ReceiptStatus.REJECTED, reason=f"internal error: {type(error).__name__}")] * len(
+                    batch
+                )
+                break
             else:
                 break
         self._report(batch, outcomes, milliseconds=(self._loop.time() - started) * 1000)

@@ -218,6 +218,22 @@ async def test_closing_commits_what_has_queued_and_refuses_what_comes_later(
     assert len(await assert_twins(database)) == 1_500
 
 
+async def test_a_fault_in_a_commit_is_told_and_the_next_call_is_committed(
+    tracker: Tracker, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tracker.writer._ledger, "commit", broken)
+        failed = await tracker.track(user_id="u", content_type="chat", model="gpt-4o")
+    after = await tracker.track(user_id="u", content_type="chat", model="gpt-4o")
+
+    assert (failed.status, failed.errors[0].message) == ("rejected", "internal error: ZeroDivisionError")
+    assert after.status == "committed"
+    assert await assert_twins(database) == {after.id}
+
+
 async def test_without_a_tracker_a_call_is_dropped_with_the_way_out() -> None:
     receipt = await track_ai_request(user_id="u", content_type="chat", model="gpt-4o")
 
