@@ -1,5 +1,6 @@
 """`python -m app`: starts MongoDB when none is configured, then serves."""
 
+import os
 import sys
 
 import uvloop
@@ -12,12 +13,14 @@ from app.server import serve
 from app.settings import Settings
 from app.telemetry import configure_logging
 
+PYTHON = os.path.relpath(sys.executable)
+
 
 async def announce(address: str) -> None:
     """Say where the service is, and what to do first."""
     sys.stdout.write(
         f"twinmeter answers at {address}\n"
-        "an admin token:  python -m scripts.create_token --role admin --user YOU\n"
+        f"an admin token:  {PYTHON} -m scripts.create_token --role admin --user YOU\n"
         f"the interface:   {address}/schema/openapi.json\n"
     )
     sys.stdout.flush()

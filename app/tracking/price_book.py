@@ -1,6 +1,7 @@
 """Where administrators' prices are kept: dated, never overlapping, and the same in every process within seconds."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +10,7 @@ import pymongo
 import structlog
 from beanie import PydanticObjectId
 from bson import Decimal128, ObjectId
-from pymongo.errors import PyMongoError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from app.database import Database, Session
 from app.errors import ConflictError, DatabaseUnavailableError, NotFoundError
@@ -115,11 +116,14 @@ class PriceBook:
         """Do `work` and count the version up, in one transaction: of two changes at once, one sees the other."""
 
         async def versioned(session: Session | None) -> None:
-            await self._versions.update_one({"_id": "prices"}, {"$inc": {"version": 1}}, upsert=True, session=session)
+            await self._versions.update_one({"_id": "prices"}, {"$inc": {"version": 1}}, session=session)
             await work(session)
 
         try:
             with pymongo.timeout(QUERY_SECONDS):
+                # there before any transaction counts it up: two that both insert it would not conflict, but fail
+                with contextlib.suppress(DuplicateKeyError):
+                    await self._versions.update_one({"_id": "prices"}, {"$setOnInsert": {"version": 0}}, upsert=True)
                 if self._database.transactional:
                     async with await self._database.writes.client.start_session() as session:
                         await session.with_transaction(versioned)
