@@ -26,7 +26,7 @@ AT = datetime(2025, 11, 1, 12, 0, tzinfo=UTC)
 def measure() -> dict[str, float]:
     """Microseconds a call, look-up and Decimals included: the median over the models of the best of 15 rounds.
 
-    `price_us` and `calc_price_us` are for plain linear prices, the `general` ones for tiered and dated prices.
+    `least_times_faster` is the worst of all models. `price_us` and `calc_price_us` are for plain linear prices, the `general` ones for tiered and dated prices.
     """
     prices = TokenPrices()
     linear = [_pair(prices, provider, model) for provider, model in LINEAR]
@@ -35,6 +35,7 @@ def measure() -> dict[str, float]:
         "price_us": median(ours for ours, _ in linear),
         "calc_price_us": median(theirs for _, theirs in linear),
         "times_faster": median(theirs / ours for ours, theirs in linear),
+        "least_times_faster": min(theirs / ours for ours, theirs in [*linear, *general]),
         "general_price_us": median(ours for ours, _ in general),
         "general_calc_price_us": median(theirs for _, theirs in general),
         "general_times_faster": median(theirs / ours for ours, theirs in general),
