@@ -26,7 +26,8 @@ AT = datetime(2025, 11, 1, 12, 0, tzinfo=UTC)
 def measure() -> dict[str, float]:
     """Microseconds a call, look-up and Decimals included: the median over the models of the best of 15 rounds.
 
-    `least_times_faster` is the worst of all models. `price_us` and `calc_price_us` are for plain linear prices, the `general` ones for tiered and dated prices.
+    `price_us` and `calc_price_us` are for plain linear prices, the `general` ones for tiered and dated prices;
+    `least_times_faster` is the worst of all models.
     """
     prices = TokenPrices()
     linear = [_pair(prices, provider, model) for provider, model in LINEAR]
