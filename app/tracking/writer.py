@@ -52,6 +52,9 @@ class Writer:
         self._late = 0
         """Callers released by the deadline since the last warning."""
         self._warned_at = 0.0
+        self._refused = 0
+        """Calls refused since the last warning."""
+        self._warned_of_refusals_at = 0.0
         self._closing = False
         self._committer: asyncio.Task[None] | None = None
         # kept, because asking for the running loop asks the system for the process id each time
@@ -93,6 +96,11 @@ class Writer:
 
     def _refuse(self, outcome: Outcome) -> Outcome:
         self._counters.count(outcome.status)
+        self._refused += 1
+        now = self._loop.time()
+        if now - self._warned_of_refusals_at >= SECONDS_BETWEEN_WARNINGS:
+            log.warning("tracking.dropped", calls=self._refused, reason=outcome.reason)
+            self._refused, self._warned_of_refusals_at = 0, now
         return outcome
 
     async def _run(self) -> None:
@@ -118,11 +126,10 @@ class Writer:
                 attempt += 1
                 log.warning("ledger.unavailable", attempt=attempt, queued=len(self._queue), error=str(error)[:200])
                 await asyncio.sleep(RETRY_SECONDS)
-            except Exception as error:
+            except Exception as error:  # a fault of our own must not end the committer for all who follow
                 log.exception("ledger.failed", calls=len(batch))
-                outcomes = [Outcome(ReceiptStatus.REJECTED, reason=f"internal error: {type(error).__name__}")] * len(
-                    batch
-                )
+                failed = Outcome(ReceiptStatus.REJECTED, reason=f"internal error: {type(error).__name__}")
+                outcomes = [failed] * len(batch)
                 break
             else:
                 break

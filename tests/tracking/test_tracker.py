@@ -218,6 +218,20 @@ async def test_closing_commits_what_has_queued_and_refuses_what_comes_later(
     assert len(await assert_twins(database)) == 1_500
 
 
+async def test_a_full_queue_refuses_calls_at_once_and_counts_them(
+    tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.tracking.writer.MAX_QUEUED", 3)
+
+    receipts = await asyncio.gather(
+        *(tracker.track(user_id="u", content_type="chat", model="gpt-4o") for _ in range(5))
+    )
+
+    assert [receipt.status for receipt in receipts] == ["committed"] * 3 + ["dropped"] * 2
+    assert receipts[4].errors == (Fault("", "the queue is full"),)
+    assert tracker.counters.snapshot() == {"committed": 3, "dropped": 2}
+
+
 async def test_a_fault_in_a_commit_is_told_and_the_next_call_is_committed(
     tracker: Tracker, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
