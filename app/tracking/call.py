@@ -46,7 +46,10 @@ def _microseconds(value: Decimal) -> Decimal:
 
 def _stored_precision(value: datetime) -> datetime:
     """MongoDB keeps whole ms, in UTC."""
-    value = value.astimezone(UTC)
+    try:
+        value = value.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("moment", "lies beyond what a calendar holds") from None
     return value.replace(microsecond=value.microsecond // 1000 * 1000)
 
 

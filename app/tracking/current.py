@@ -35,8 +35,10 @@ _current: Tracker | None = None
 """The tracker of this process, while one is open."""
 
 
-async def track_ai_request(*, user_id: str, content_type: str, model: str, **reported: Any) -> TrackReceipt:
+async def track_ai_request(user_id: str = "", content_type: str = "", model: str = "", **reported: Any) -> TrackReceipt:
     """Report one AI call: both documents are committed, or a receipt says why not. Never raises.
+
+    All three names are needed; leaving one out gives a `rejected` receipt too, not an error.
 
     `reported` takes every field of `AICall`, among them `cached`, `success`, `tokens_used`, `input_tokens`,
     `output_tokens`, `request_duration` (ms), `error_message`, `provider`, `request_id` and `created_at`. The caller

@@ -38,6 +38,8 @@ class Tracker:
             call = AICall.model_validate(reported)
         except ValidationError as error:
             return self._rejected(faults_of(error))
+        except Exception as error:  # noqa: BLE001 - as below
+            return self._failed(error)
         del reported
         return await self.track_call(call)
 
@@ -48,9 +50,7 @@ class Tracker:
             del call  # under load many calls wait at once: what a waiting one no longer needs is let go
             return self._receipt(pair, cost, await self.writer.write(pair))
         except Exception as error:  # noqa: BLE001 - the promise: tracking never raises into an AI endpoint
-            self._log.exception("tracking.failed", error=repr(error))
-            self.counters.count("failed")
-            return TrackReceipt(ReceiptStatus.DROPPED, errors=(Fault("", f"internal error: {type(error).__name__}"),))
+            return self._failed(error)
 
     def _pair(self, call: AICall) -> tuple[Pair, Cost]:
         now = datetime.now(UTC)
@@ -71,6 +71,12 @@ class Tracker:
             outcome.conflicting,
             () if outcome.reason is None else (Fault("", outcome.reason),),
         )
+
+    def _failed(self, error: Exception) -> TrackReceipt:
+        """What we did not foresee is ours to see, not the caller's."""
+        self._log.error("tracking.failed", exc_info=error)
+        self.counters.count("failed")
+        return TrackReceipt(ReceiptStatus.DROPPED, errors=(Fault("", f"internal error: {type(error).__name__}"),))
 
     def _rejected(self, faults: list[Fault]) -> TrackReceipt:
         self.counters.count(ReceiptStatus.REJECTED)

@@ -47,6 +47,8 @@ def faults(**reported: Any) -> list[Fault]:
         ("error_message", "\udfff"),
         ("created_at", datetime(2024, 1, 1)),  # noqa: DTZ001 - a time without a zone is the fault
         ("created_at", datetime(1999, 12, 31, tzinfo=UTC)),
+        ("created_at", "9999-12-31T23:59:59-05:00"),
+        ("created_at", "0001-01-01T00:00:00+05:00"),
         ("status", "exploded"),
         ("success", "yes"),
         ("metadata", ["no", "names"]),

@@ -177,6 +177,13 @@ async def test_what_cannot_be_stored_comes_back_rejected_with_every_reason(
     assert tracker.counters.snapshot() == {"rejected": 1}
 
 
+async def test_a_forgotten_name_is_rejected_not_raised(tracker: Tracker) -> None:
+    receipt = await track_ai_request("u", "chat")
+
+    assert (receipt.status, [fault.field for fault in receipt.errors]) == ("rejected", ["model"])
+    assert tracker.counters.snapshot() == {"rejected": 1}
+
+
 async def test_text_that_looks_like_an_operator_is_only_text(tracker: Tracker, database: Database) -> None:
     await tracker.track(user_id="$where", content_type="{$gt: ''}", model="$ne", metadata={"note": "$set"})
 
