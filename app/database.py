@@ -29,6 +29,9 @@ DURABLE = WriteConcern(w="majority", j=True)
 DOCUMENTS = [AIUsage, Analytics, PriceOverride]
 STARTUP_SECONDS = 10
 PING_SECONDS = 1
+STANDALONE_ADVICE = (
+    "this server has no transactions: start mongod with --replSet NAME and run rs.initiate() once; one member is enough"
+)
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,10 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 
 from app.auth import PUBLIC
-from app.database import Database
+from app.database import STANDALONE_ADVICE, Database
 from app.serialization import ExactResponse
 from app.tracking import Tracker
 from routes.schemas import HealthBody, ReadyBody
-
-STANDALONE_ADVICE = (
-    "this server has no transactions: start mongod with --replSet NAME and run rs.initiate() once; one member is enough"
-)
 
 
 class HealthController(Controller):

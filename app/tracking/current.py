@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from app.database import Database, connected
+from app.database import STANDALONE_ADVICE, Database, connected
 from app.deployment import reachable_uri
 from app.settings import Settings
 from app.telemetry import Counters
@@ -73,6 +73,8 @@ async def _track(**reported: Any) -> TrackReceipt:
 async def open_tracker(settings: Settings, database: Database, counters: Counters) -> AsyncIterator[Tracker]:
     """The tracker of this process for the length of a block; at its end what has queued is committed."""
     global _current  # noqa: PLW0603 - one process has one tracker, and endpoints reach it by a plain function
+    if not database.transactional:
+        log.warning("mongodb.standalone", advice=STANDALONE_ADVICE)
     features = Features.from_file(settings.features_file)
     with SessionFiles(settings.data_dir) as session_files:
         ended = await session_files.end_stale(database)

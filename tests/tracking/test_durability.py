@@ -118,6 +118,6 @@ async def test_a_caller_waits_no_longer_than_its_deadline_and_the_calls_are_comm
                     kill(mongod.pid, back)
             # leaving the tracker has committed what was queued
 
-            assert longest < 0.15
+            assert longest < 0.3  # the deadline is 0.1; a busy machine is late by itself
             assert tracker.counters.snapshot() == {"committed": 6, "unknown": 5}
             assert len(await assert_twins(database)) == 6
