@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import UTC, datetime
 from statistics import median
 from typing import Any, TypeVar
 
@@ -13,16 +12,10 @@ from app.database import DURABLE, Database
 from app.runtime import calm_the_collector
 from app.settings import Settings
 from app.telemetry import Counters
-from app.tracking import AICall, ReceiptStatus, Tracker, open_tracker
-from app.tracking.estimates import Estimates
-from app.tracking.features import Features
-from app.tracking.media_prices import MediaPrices
-from app.tracking.price_book import PriceBook
-from app.tracking.pricing import Pricing
-from app.tracking.sellers import Sellers
-from app.tracking.token_prices import TokenPrices
-from app.tracking.twins import IdMint, Pair, build_pair
+from app.tracking import ReceiptStatus, Tracker, open_tracker
+from app.tracking.twins import Pair
 from scripts.bench.load import calls
+from scripts.bench.pairs import built_pairs
 from scripts.bench.setup import Figures, bench_database
 from scripts.command import Advance
 from scripts.reporting import patient
@@ -57,10 +50,12 @@ async def _tracker(settings: Settings, uri: str, count: int, seed: int) -> Figur
 
 async def _plain(settings: Settings, uri: str, count: int, seed: int) -> Figures:
     async with bench_database(settings, uri) as database:
-        naive = await _rate(_pairs(database, count // NAIVE_SHARE, seed), lambda pair: _insert_loosely(database, pair))
+        naive = await _rate(
+            built_pairs(database, calls(count // NAIVE_SHARE, seed=seed)), lambda pair: _insert_loosely(database, pair)
+        )
     async with bench_database(settings, uri) as database:
-        driver = await _driver_rate(database, _pairs(database, count, seed))
-        single = await _p50(_pairs(database, SINGLES, seed), lambda pair: _transact(database, [pair]))
+        driver = await _driver_rate(database, built_pairs(database, calls(count, seed=seed)))
+        single = await _p50(built_pairs(database, calls(SINGLES, seed=seed)), lambda pair: _transact(database, [pair]))
     return [("naive_per_s", naive), ("driver_per_s", driver), ("single_driver_p50_ms", single)]
 
 
@@ -110,16 +105,3 @@ async def _p50(jobs: Iterable[Job], do: Callable[[Job], Awaitable[None]]) -> flo
         await do(job)
         times.append((time.perf_counter() - started) * 1000)
     return median(times)
-
-
-def _pairs(database: Database, count: int, seed: int) -> list[Pair]:
-    """The documents that the tracker would write, made beforehand."""
-    features, now, mint = Features(), datetime.now(UTC), IdMint()
-    pricing = Pricing(Sellers(TokenPrices(), MediaPrices()), PriceBook(database), Estimates())
-
-    def pair(reported: dict[str, Any]) -> Pair:
-        call = AICall(**reported)
-        feature = features.of(call.content_type)
-        return build_pair(call, feature, pricing.price(call, feature.service_type, now), now, mint)
-
-    return [pair(reported) for reported in calls(count, seed=seed)]

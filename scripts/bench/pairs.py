@@ -1,0 +1,29 @@
+"""The documents that the tracker would write, made without writing them."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from app.database import Database
+from app.tracking import AICall
+from app.tracking.estimates import Estimates
+from app.tracking.features import Features
+from app.tracking.media_prices import MediaPrices
+from app.tracking.price_book import PriceBook
+from app.tracking.pricing import Pricing
+from app.tracking.sellers import Sellers
+from app.tracking.token_prices import TokenPrices
+from app.tracking.twins import IdMint, Pair, build_pair
+
+
+def built_pairs(database: Database, reported: Iterable[dict[str, Any]]) -> list[Pair]:
+    """A pair for the fields of each call."""
+    features, now, mint = Features(), datetime.now(UTC), IdMint()
+    pricing = Pricing(Sellers(TokenPrices(), MediaPrices()), PriceBook(database), Estimates())
+
+    def pair(fields: dict[str, Any]) -> Pair:
+        call = AICall(**fields)
+        feature = features.of(call.content_type)
+        return build_pair(call, feature, pricing.price(call, feature.service_type, now), now, mint)
+
+    return [pair(fields) for fields in reported]
