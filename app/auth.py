@@ -14,6 +14,8 @@ from litestar.middleware import AbstractAuthenticationMiddleware, Authentication
 from app.errors import NotAllowedError, NotAuthenticatedError
 
 ALGORITHM = "HS256"
+DEFAULT_CLIENT = "default"
+"""The client of calls and tokens that name none."""
 PUBLIC = {"exclude_from_auth": True}
 """`opt` of a route that anyone may call."""
 
@@ -35,6 +37,8 @@ class Principal:
 
     subject: str
     role: Role
+    client: str = DEFAULT_CLIENT
+    """Whose calls a service reads."""
 
 
 class Tokens:
@@ -43,17 +47,17 @@ class Tokens:
     def __init__(self, secret: str) -> None:
         self._secret = secret
 
-    def issue(self, subject: str, role: Role, lifetime: timedelta) -> str:
-        """A token for `subject`. `lifetime` is how long it holds."""
+    def issue(self, subject: str, role: Role, lifetime: timedelta, client: str = DEFAULT_CLIENT) -> str:
+        """A token for `subject`, of one client. `lifetime` is how long it holds."""
         now = datetime.now(UTC)
-        claims = {"sub": subject, "role": role.value, "iat": now, "exp": now + lifetime}
+        claims = {"sub": subject, "role": role.value, "client": client, "iat": now, "exp": now + lifetime}
         return jwt.encode(claims, self._secret, ALGORITHM)
 
     def principal(self, token: str) -> Principal:
         """Who `token` stands for. Raises NotAuthenticatedError."""
         try:
             claims = jwt.decode(token, self._secret, [ALGORITHM], options={"require": ["exp", "sub"]})
-            return Principal(claims["sub"], Role(claims["role"]))
+            return Principal(claims["sub"], Role(claims["role"]), str(claims.get("client", DEFAULT_CLIENT)))
         except jwt.ExpiredSignatureError as error:
             raise NotAuthenticatedError("the token has expired; ask for a new one") from error
         except (jwt.InvalidTokenError, KeyError, ValueError) as error:

@@ -1,5 +1,6 @@
 """The connection to MongoDB: clients, indexes, and what the server can do. Nothing else imports motor."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,12 +14,13 @@ from motor.motor_asyncio import (
     AsyncIOMotorCollection,
     AsyncIOMotorDatabase,
 )
+from pymongo.errors import CollectionInvalid, InvalidURI, PyMongoError
 from pymongo.errors import ConfigurationError as PyMongoConfigurationError
-from pymongo.errors import InvalidURI, PyMongoError
 from pymongo.write_concern import WriteConcern
 
 from app.errors import ConfigurationError, DatabaseUnavailableError
 from models import AIUsage, Analytics, PriceOverride
+from models.rollups import INDEXES, ROLLUPS
 
 Client = AsyncIOMotorClient[dict[str, Any]]
 Collection = AsyncIOMotorCollection[dict[str, Any]]
@@ -60,11 +62,22 @@ class Database:
                     transactional="setName" in hello or hello.get("msg") == "isdbgrid",
                 )
                 await init_beanie(database.reads, document_models=DOCUMENTS)
+                await database.prepare_rollups()
         except PyMongoError as error:
             writer.close()
             reader.close()
             raise DatabaseUnavailableError(f"MongoDB does not answer: {error}") from error
         return database
+
+    async def prepare_rollups(self) -> None:
+        """Make the collections of the rollups, which a transaction cannot do, and their indexes."""
+        existing = set(await self.writes.list_collection_names())
+        for name in ROLLUPS:
+            if name not in existing:
+                with contextlib.suppress(CollectionInvalid):  # another process was first
+                    await self.writes.create_collection(name)
+            if name in INDEXES:
+                await self.writes[name].create_indexes(INDEXES[name])
 
     @property
     def ledger(self) -> Collection:

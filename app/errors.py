@@ -30,6 +30,11 @@ class InvalidRequestError(AppError):
     title = "Invalid request"
 
 
+def invalid(field: str, message: str) -> InvalidRequestError:
+    """That one parameter cannot be used, and what can."""
+    return InvalidRequestError(f"{field} {message}", errors=[{"field": field, "message": message}])
+
+
 class NotAuthenticatedError(AppError):
     """No credentials, or none that hold."""
 
@@ -70,3 +75,10 @@ class DatabaseUnavailableError(AppError):
 
     status = 503
     title = "Database unavailable"
+
+
+class RollupsNotReadyError(AppError):
+    """The rollups would answer wrongly. Nothing is answered until they have been built."""
+
+    status = 503
+    title = "Rollups not ready"

@@ -17,6 +17,7 @@ from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking import open_tracker
 from routes.admin import AdminController
+from routes.analytics import AnalyticsController
 from routes.dependencies import DEPENDENCIES
 from routes.health import HealthController
 from routes.prices import PriceController
@@ -54,7 +55,7 @@ def create_app(
 
     return Litestar(
         # routes
-        route_handlers=[TrackController, AdminController, PriceController, HealthController],
+        route_handlers=[TrackController, AdminController, AnalyticsController, PriceController, HealthController],
         dependencies=DEPENDENCIES,
         # life
         lifespan=[services],

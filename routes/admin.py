@@ -1,17 +1,35 @@
 """What administrators read."""
 
+from typing import Annotated
+
 from litestar import Controller, get
 from litestar.di import NamedDependency
+from litestar.params import QueryParameter
 
 from app.auth import Role, requires
-from app.reports.pipelines import LedgerQuery
+from app.reports.breakdowns import USER_ORDERS
+from app.reports.calls import MAX_CALLS
+from app.reports.query import ReportQuery, Synthetic
 from app.reports.reports import Reports
-from app.reports.rows import DataQualityReport, OverviewReport, StatsReport, UsageReport
-from app.reports.stages import Synthetic
+from app.reports.rows import (
+    CallsReport,
+    DataQualityReport,
+    ModelsReport,
+    OverviewReport,
+    ProvidersReport,
+    StatsReport,
+    UsageReport,
+    UsersReport,
+)
+from models import CallStatus, CostSource
+from routes.dependencies import Cursor, chosen
+
+MAX_USERS = 100
+SORT = f"One of {', '.join(USER_ORDERS)}; a leading minus sorts downwards."
 
 
 class AdminController(Controller):
-    """Reports over everyone's calls."""
+    """Reports over everyone's calls, or one client's."""
 
     path = "/api/admin"
     tags = ("admin",)
@@ -22,15 +40,55 @@ class AdminController(Controller):
         return await reports.overview(shown)
 
     @get("/ai/usage", summary="One window, by day, hour, feature, model, provider and user")
-    async def usage(self, reports: NamedDependency[Reports], asked: NamedDependency[LedgerQuery]) -> UsageReport:
+    async def usage(self, reports: NamedDependency[Reports], asked: NamedDependency[ReportQuery]) -> UsageReport:
         return await reports.usage(asked)
+
+    @get("/ai/providers", summary="Providers: requests, success, latency, service types")
+    async def providers(
+        self, reports: NamedDependency[Reports], asked: NamedDependency[ReportQuery]
+    ) -> ProvidersReport:
+        return await reports.providers(asked)
+
+    @get("/ai/models", summary="Models: cost, tokens, media, users")
+    async def models(self, reports: NamedDependency[Reports], asked: NamedDependency[ReportQuery]) -> ModelsReport:
+        return await reports.models(asked)
+
+    @get("/ai/users", summary="Users, page by page")
+    async def users(
+        self,
+        reports: NamedDependency[Reports],
+        asked: NamedDependency[ReportQuery],
+        sort: Annotated[str, QueryParameter(description=SORT, max_length=32)] = "-requests",
+        limit: Annotated[int, QueryParameter(ge=1, le=MAX_USERS)] = 20,
+        cursor: Cursor = None,
+    ) -> UsersReport:
+        return await reports.users(asked, sort, limit=limit, cursor=cursor)
+
+    @get("/ai/calls", summary="The ledger, newest first, page by page")
+    async def calls(
+        self,
+        reports: NamedDependency[Reports],
+        asked: NamedDependency[ReportQuery],
+        status: Annotated[str | None, QueryParameter(max_length=32)] = None,
+        cost_source: Annotated[str | None, QueryParameter(name="costSource", max_length=32)] = None,
+        *,
+        limit: Annotated[int, QueryParameter(ge=1, le=MAX_CALLS)] = 50,
+        cursor: Cursor = None,
+    ) -> CallsReport:
+        return await reports.calls(
+            asked,
+            status=chosen("status", status, CallStatus),
+            cost_source=chosen("costSource", cost_source, CostSource),
+            limit=limit,
+            cursor=cursor,
+        )
 
     @get("/ai/data-quality", summary="Unpriced, estimated and unmapped calls, and impossible provider/model pairs")
     async def data_quality(
-        self, reports: NamedDependency[Reports], asked: NamedDependency[LedgerQuery]
+        self, reports: NamedDependency[Reports], asked: NamedDependency[ReportQuery]
     ) -> DataQualityReport:
         return await reports.data_quality(asked)
 
-    @get("/stats", summary="The main dashboard, from the events")
+    @get("/stats", summary="The main dashboard")
     async def stats(self, reports: NamedDependency[Reports], shown: NamedDependency[Synthetic]) -> StatsReport:
         return await reports.stats(shown)

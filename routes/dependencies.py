@@ -1,24 +1,42 @@
 """What handlers are given: services of the running application, and parameters that several routes share."""
 
 from datetime import date
-from typing import Annotated
+from enum import StrEnum
+from typing import Annotated, TypeVar
 
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter
 
-from app.reports.pipelines import LedgerQuery
+from app.errors import invalid
+from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.reports import Reports
-from app.reports.stages import Filters, Synthetic
 from app.reports.windows import MAX_DAYS, requested_window
 from app.settings import Settings
 from app.tracking import Tracker
 
 NameFilter = Annotated[str | None, QueryParameter(max_length=256)]
-SyntheticFilter = Annotated[
-    Synthetic | None,
-    QueryParameter(description="Whether demo data counts; the deployment's setting when left out."),
+Cursor = Annotated[
+    str | None, QueryParameter(max_length=1_000, description="`nextCursor` of the page before; the first page without.")
 ]
+SyntheticFilter = Annotated[
+    str | None,
+    QueryParameter(
+        description="Whether demo data counts: exclude, include or only; the deployment's setting when left out.",
+        max_length=32,
+    ),
+]
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+def chosen(field: str, value: str | None, choices: type[Choice]) -> Choice | None:
+    """The choice of this name. Raises InvalidRequestError that says what there is to choose from."""
+    if value is None:
+        return None
+    try:
+        return choices(value)
+    except ValueError as error:
+        raise invalid(field, f"must be one of {', '.join(choices)}") from error
 
 
 async def provide_tracker(state: State) -> Tracker:
@@ -34,8 +52,8 @@ async def provide_reports(state: State) -> Reports:
 async def provide_synthetic(state: State, synthetic: SyntheticFilter = None) -> Synthetic:
     """As asked, else as the deployment is set."""
     settings: Settings = state.settings
-    if synthetic is not None:
-        return synthetic
+    if (wanted := chosen("synthetic", synthetic, Synthetic)) is not None:
+        return wanted
     return Synthetic.INCLUDE if settings.show_synthetic else Synthetic.EXCLUDE
 
 
@@ -50,10 +68,16 @@ async def provide_ledger_query(
     provider: NameFilter = None,
     model: NameFilter = None,
     user_id: Annotated[str | None, QueryParameter(name="userId", max_length=256)] = None,
-) -> LedgerQuery:
+    client_id: Annotated[str | None, QueryParameter(name="clientId", max_length=256)] = None,
+    timezone: Annotated[
+        str | None, QueryParameter(max_length=64, description="The reporting time zone, or none.")
+    ] = None,
+) -> ReportQuery:
     """The window and the filters of a request."""
+    if timezone not in {None, reports.zone.key}:
+        raise invalid("timezone", f"must be {reports.zone.key}: days are counted in the deployment's time zone")
     window = requested_window(days=days, first=first, last=last, now=reports.now(), zone=reports.zone)
-    return LedgerQuery(window, Filters(feature, provider, model, user_id), shown)
+    return ReportQuery(window, Filters(feature, provider, model, user_id, client_id), shown)
 
 
 DEPENDENCIES = {

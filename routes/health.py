@@ -6,6 +6,8 @@ from litestar.di import NamedDependency
 
 from app.auth import PUBLIC
 from app.database import STANDALONE_ADVICE, Database
+from app.errors import DatabaseUnavailableError, RollupsNotReadyError
+from app.reports.reports import Reports
 from app.serialization import ExactResponse
 from app.tracking import Tracker
 from routes.schemas import HealthBody, ReadyBody
@@ -23,16 +25,25 @@ class HealthController(Controller):
         return HealthBody(status="ok")
 
     @get("/ready", summary="The database answers, and how tracking stands")
-    async def ready(self, state: State, tracker: NamedDependency[Tracker]) -> ExactResponse[ReadyBody]:
-        """503 while MongoDB does not answer."""
+    async def ready(
+        self, state: State, tracker: NamedDependency[Tracker], reports: NamedDependency[Reports]
+    ) -> ExactResponse[ReadyBody]:
+        """503 while MongoDB does not answer. Where the rollups have to be built anew, calls are still taken."""
         database: Database = state.database
         alive = await database.answers()
+        fresh, advice = None, None if database.transactional else STANDALONE_ADVICE
+        if alive:
+            try:
+                fresh = await reports.freshness()
+            except (RollupsNotReadyError, DatabaseUnavailableError) as error:
+                advice = error.detail
         body = ReadyBody(
             status="ready" if alive else "unavailable",
             database="ok" if alive else "does not answer",
             transactions=database.transactional,
             queued=tracker.writer.queued,
             calls=tracker.counters.snapshot(),
-            advice=None if database.transactional else STANDALONE_ADVICE,
+            freshness=fresh,
+            advice=advice,
         )
         return ExactResponse(body, status_code=200 if alive else 503)

@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.reports.rows import Row
+from app.reports.rows import Freshness, Row
 from app.tracking import ReceiptStatus, TrackReceipt
 from app.tracking.call import Moment, Name
 from models import CostSource, PriceOverride, UnitPrices
@@ -122,4 +122,6 @@ class ReadyBody(Row):
     """Calls that wait for a commit."""
     calls: dict[str, int]
     """Calls by what became of them."""
+    freshness: Freshness | None
+    """Of the rollups; null while they cannot answer."""
     advice: str | None

@@ -10,7 +10,7 @@ import argparse
 import sys
 from datetime import timedelta
 
-from app.auth import Role, Tokens
+from app.auth import DEFAULT_CLIENT, Role, Tokens
 from app.settings import Settings
 from scripts import command
 
@@ -19,6 +19,7 @@ def main() -> int:
     parser = command.parser("create_token", __doc__)
     parser.add_argument("--role", required=True, choices=[role.value for role in Role])
     parser.add_argument("--user", required=True, metavar="ID", help="who the token stands for")
+    parser.add_argument("--client", default=DEFAULT_CLIENT, help="whose calls it reads (default: %(default)s)")
     parser.add_argument("--days", type=int, default=30, help="how long it holds (default: 30)")
     arguments = parser.parse_args()
     if arguments.days < 1:
@@ -28,7 +29,7 @@ def main() -> int:
 
 async def _print_token(arguments: argparse.Namespace, settings: Settings) -> int:
     tokens = Tokens(settings.signing_secret)
-    token = tokens.issue(arguments.user, Role(arguments.role), timedelta(days=arguments.days))
+    token = tokens.issue(arguments.user, Role(arguments.role), timedelta(days=arguments.days), arguments.client)
     sys.stdout.write(f"{token}\n")
     return 0
 

@@ -4,13 +4,10 @@ They are the plain truth about a window: slow over long ones, and what every fas
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from app.reports.query import NO_FILTERS, ReportQuery, Synthetic
 from app.reports.stages import (
-    NO_FILTERS,
-    Filters,
     Stage,
-    Synthetic,
     group_count,
     group_totals,
     hour_of_day,
@@ -18,6 +15,7 @@ from app.reports.stages import (
     match,
     match_hours_before,
     sort_by,
+    weekday,
 )
 from app.reports.windows import TimeWindow
 
@@ -25,47 +23,36 @@ TOP_USERS = 20
 MOST_FINDINGS = 100
 
 
-@dataclass(frozen=True)
-class LedgerQuery:
-    """Which entries a report is about."""
-
-    window: TimeWindow
-    filters: Filters = NO_FILTERS
-    synthetic: Synthetic = Synthetic.EXCLUDE
-    hours_before: int | None = None
-    """Only the hours 0 to this one, exclusive, of each day."""
-
-    def stages(self) -> list[Stage]:
-        """The stages that select them."""
-        selected = [match(self.window, self.filters, self.synthetic)]
-        if self.hours_before is not None:
-            selected.append(match_hours_before(self.hours_before, self.window))
-        return selected
+def _selected(query: ReportQuery) -> list[Stage]:
+    selected = [match(query.window, query.filters, query.synthetic)]
+    if query.hours_before is not None:
+        selected.append(match_hours_before(query.hours_before, query.window))
+    return selected
 
 
-def totals(query: LedgerQuery) -> list[Stage]:
+def totals(query: ReportQuery) -> list[Stage]:
     """One row of every additive figure; no row where there is no entry."""
-    return [*query.stages(), group_totals(None)]
+    return [*_selected(query), group_totals(None)]
 
 
-def active_users(query: LedgerQuery) -> list[Stage]:
+def active_users(query: ReportQuery) -> list[Stage]:
     """`count`: how many users have an entry."""
-    return [*query.stages(), {"$group": {"_id": "$userId"}}, {"$count": "count"}]
+    return [*_selected(query), {"$group": {"_id": "$userId"}}, {"$count": "count"}]
 
 
-def statuses(query: LedgerQuery) -> list[Stage]:
+def statuses(query: ReportQuery) -> list[Stage]:
     """`count` by status."""
-    return [*query.stages(), group_count("$status"), sort_by("_id")]
+    return [*_selected(query), group_count("$status"), sort_by("_id")]
 
 
-def duration_percentiles(query: LedgerQuery, percents: Sequence[int]) -> list[Stage]:
+def duration_percentiles(query: ReportQuery, percents: Sequence[int]) -> list[Stage]:
     """Exact percentiles of the request duration, by nearest rank: `p50`, `p95`, … in ms.
 
     Durations are counted by value and counted up in order, so that no list of all calls has to fit into memory. The
     p-th percentile is the least duration that at least p in a hundred calls do not exceed.
     """
     return [
-        *query.stages(),
+        *_selected(query),
         {"$match": {"requestDuration": {"$type": "number"}}},
         group_count("$requestDuration"),
         {
@@ -87,17 +74,17 @@ def _least_at(percent: int) -> Stage:
     return {"$min": {"$cond": [reached, "$_id", None]}}
 
 
-def usage(query: LedgerQuery) -> list[Stage]:
+def usage(query: ReportQuery) -> list[Stage]:
     """One document with the rows of every part of the usage report, in one pass over the window."""
     window = query.window
     by_requests = sort_by("-requests", "_id")
     return [
-        *query.stages(),
+        *_selected(query),
         {
             "$facet": {
                 "totals": [group_totals(None)],
                 "daily": [group_totals(local_day(window)), sort_by("_id")],
-                "byHour": [group_totals(hour_of_day(window)), sort_by("_id")],
+                "byHour": [group_totals({"weekday": weekday(window), "hour": hour_of_day(window)})],
                 "byFeature": [group_totals("$feature"), by_requests],
                 "byModel": [group_totals({"provider": "$provider", "model": "$aiModel"}), by_requests],
                 "byProvider": [group_totals("$provider"), by_requests],
@@ -107,12 +94,12 @@ def usage(query: LedgerQuery) -> list[Stage]:
     ]
 
 
-def data_quality(query: LedgerQuery) -> list[Stage]:
+def data_quality(query: ReportQuery) -> list[Stage]:
     """One document with what the figures of a window leave out or rest on guesses."""
     by_requests = [sort_by("-requests", "_id"), {"$limit": MOST_FINDINGS}]
     model = {"provider": "$provider", "model": "$aiModel"}
     return [
-        *query.stages(),
+        *_selected(query),
         {
             "$facet": {
                 "totals": [group_totals(None)],
@@ -125,22 +112,6 @@ def data_quality(query: LedgerQuery) -> list[Stage]:
                 ],
                 "unmapped": [{"$match": {"unmapped": True}}, group_totals("$contentType"), *by_requests],
                 "unreadable": [{"$match": {"unreadableUsage": True}}, {"$count": "count"}],
-            }
-        },
-    ]
-
-
-def event_totals(window: TimeWindow, synthetic: Synthetic) -> list[Stage]:
-    """AI requests, their cost and their users, from the events alone."""
-    return [
-        _ai_events(window, synthetic),
-        {"$group": {"_id": "$userId", "requests": {"$sum": 1}, "cost": {"$sum": "$properties.cost"}}},
-        {
-            "$group": {
-                "_id": None,
-                "requests": {"$sum": "$requests"},
-                "cost": {"$sum": "$cost"},
-                "uniqueUsers": {"$sum": 1},
             }
         },
     ]

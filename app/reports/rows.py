@@ -7,7 +7,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from app.reports.stages import Synthetic
+from app.reports.query import Synthetic
+from models import CallStatus, CostSource, ServiceType
 from models.base import camel
 from models.money import to_decimal
 
@@ -80,10 +81,21 @@ class DayTotals(Totals):
     day: date
 
 
-class HourTotals(Totals):
-    """One hour of the day, 0 to 23, over all days of the window."""
+class HourFigures(Row):
+    """One hour of the clock on the wall, 0 to 23, over all days of the window."""
 
     hour: int
+    requests: int
+    successes: int
+    input_tokens: int
+    output_tokens: int
+    cost: Decimal
+
+
+class WeekdayHour(HourFigures):
+    """One hour of one weekday, 1 for Monday to 7 for Sunday (ISO 8601)."""
+
+    weekday: int
 
 
 class FeatureTotals(Totals):
@@ -105,10 +117,36 @@ class ProviderTotals(Totals):
     provider: str
 
 
-class UserTotals(Totals):
+class UserFigures(Row):
     """One user."""
 
     user_id: str
+    requests: int
+    cost: Decimal
+    saved_cost: Decimal
+    tokens: int
+    """Input and output together."""
+    success_rate: Decimal | None
+
+    @classmethod
+    def from_stored(cls, stored: Mapping[str, Any], **more: Any) -> Self:
+        """From a row whose `_id` is the user."""
+        requests = stored["requests"]
+        return cls(
+            user_id=stored["_id"],
+            requests=requests,
+            cost=to_decimal(stored.get("cost")),
+            saved_cost=to_decimal(stored.get("savedCost")),
+            tokens=stored.get("tokensUsed", 0),
+            success_rate=percent(stored.get("successes", 0), requests),
+            **more,
+        )
+
+
+class ListedUser(UserFigures):
+    """One user in a list."""
+
+    last_active: date
 
 
 class Window(Row):
@@ -132,8 +170,10 @@ class UsageReport(Row):
     by_feature: list[FeatureTotals]
     by_model: list[ModelTotals]
     by_provider: list[ProviderTotals]
-    by_hour: list[HourTotals]
-    top_users: list[UserTotals]
+    by_hour: list[HourFigures]
+    by_weekday_hour: list[WeekdayHour]
+    """All 168 hours of a week, for a heat map."""
+    top_users: list[UserFigures]
     generated_at: datetime
 
 
@@ -161,7 +201,7 @@ class Trends(Row):
 
 
 class Quality(Row):
-    """How the calls of the month so far went. Percentiles of the request duration are exact, by nearest rank."""
+    """How the calls of the month so far went. Percentiles of the request duration are within 1 % of the exact ones."""
 
     success_rate: Decimal | None
     error_rate: Decimal | None
@@ -171,6 +211,24 @@ class Quality(Row):
     p99: int | None
 
 
+class Health(Row):
+    """How well the calls of the month so far went, in one figure from 0 to 100; see `app.reports.health`."""
+
+    score: int | None
+    success: int | None
+    latency: int | None
+    cost_coverage: int | None
+
+
+class Freshness(Row):
+    """How far what is read lies behind what was written. Reports are exact at once; only the views lag."""
+
+    last_commit: datetime | None
+    views_lag_seconds: Decimal
+    """The age of the oldest commit that is not in the cells yet."""
+    pending_deltas: int
+
+
 class OverviewReport(Row):
     """`GET /api/admin/ai/overview`."""
 
@@ -178,8 +236,166 @@ class OverviewReport(Row):
     month: PeriodTotals
     trends: Trends
     quality: Quality
+    health: Health
+    freshness: Freshness
     synthetic: Synthetic
     timezone: str
+    generated_at: datetime
+
+
+class Percentiles(Row):
+    """Of the request duration, in ms, each within 1 % of the exact one. Null where it is not known."""
+
+    p50: int | None
+    p95: int | None
+    p99: int | None
+
+
+class ServiceTotals(Totals):
+    """One service type of a provider."""
+
+    service_type: ServiceType
+    latency: Percentiles
+
+
+class ProviderPerformance(ProviderTotals):
+    """One provider, over all and by service type."""
+
+    latency: Percentiles
+    """Null under a filter by model or feature: latency is kept by provider and service type."""
+    services: list[ServiceTotals]
+
+
+class ProvidersReport(Row):
+    """`GET /api/admin/ai/providers`, by requests."""
+
+    window: Window
+    synthetic: Synthetic
+    providers: list[ProviderPerformance]
+    generated_at: datetime
+
+
+class ModelCosts(ModelTotals):
+    """What one model cost, and for what."""
+
+    input_cost: Decimal
+    output_cost: Decimal
+    generation_cost: Decimal
+    average_cost: Decimal | None
+    """USD a priced call, to 15 decimals."""
+    images: int
+    video_seconds: Decimal
+    audio_seconds: Decimal
+    unique_users: int
+    service_types: list[ServiceType]
+
+
+class ModelsReport(Row):
+    """`GET /api/admin/ai/models`, by cost."""
+
+    window: Window
+    synthetic: Synthetic
+    models: list[ModelCosts]
+    generated_at: datetime
+
+
+class UsersReport(Row):
+    """`GET /api/admin/ai/users`: one page of the ranking."""
+
+    window: Window
+    synthetic: Synthetic
+    active_users: int | None
+    """How many there are; null under a filter by provider, model or feature."""
+    users: list[ListedUser]
+    next_cursor: str | None
+    """Ask with `cursor=` for the next page; null on the last one."""
+    generated_at: datetime
+
+
+class WeekTotals(Totals):
+    """One ISO week, Monday to Sunday. Changes are in percent of the week before; null for a week not over yet."""
+
+    week: str
+    """As `2026-W47`."""
+    first: date
+    complete: bool
+    requests_change: Decimal | None
+    cost_change: Decimal | None
+
+
+class MonthTotals(Totals):
+    """One month of the calendar."""
+
+    month: str
+    """As `2026-11`."""
+    complete: bool
+
+
+class ConversationFigures(Row):
+    """One conversation."""
+
+    conversation_id: str
+    client_id: str
+    requests: int
+    tokens: int
+    cost: Decimal
+    last_active: date
+
+
+class AnalyticsReport(Row):
+    """`GET /api/analytics`. Parts that were not asked for are null."""
+
+    window: Window
+    client_id: str | None
+    """Null for all clients."""
+    synthetic: Synthetic
+    summary: PeriodTotals
+    daily: list[DayTotals] | None
+    weekly: list[WeekTotals] | None
+    """The last 12 weeks up to the window's end."""
+    monthly: list[MonthTotals] | None
+    """The last 12 months up to the window's end."""
+    by_conversation: list[ConversationFigures] | None
+    """The 20 with the most tokens."""
+    providers: list[ProviderTotals]
+    generated_at: datetime
+
+
+class LedgerCall(Row):
+    """One entry of the ledger."""
+
+    id: str
+    user_id: str
+    client_id: str
+    conversation_id: str | None
+    content_type: str
+    feature: str
+    service_type: ServiceType
+    provider: str
+    model: str
+    status: CallStatus
+    cached: bool
+    error_message: str | None
+    input_tokens: int
+    output_tokens: int
+    tokens_used: int
+    cost: Decimal | None
+    saved_cost: Decimal
+    cost_source: CostSource
+    price_version: str | None
+    request_duration: int | None
+    synthetic: bool
+    created_at: datetime
+    recorded_at: datetime
+
+
+class CallsReport(Row):
+    """`GET /api/admin/ai/calls`: entries of the ledger, newest first."""
+
+    window: Window
+    synthetic: Synthetic
+    calls: list[LedgerCall]
+    next_cursor: str | None
     generated_at: datetime
 
 
@@ -196,6 +412,14 @@ class UnmappedContentType(Row):
     """A content type that no feature is set for. It counts under its own name."""
 
     content_type: str
+    requests: int
+
+
+class FoldedNames(Row):
+    """Calls with names beyond the client's cap: reports count them under `other`, the ledger has the names."""
+
+    dimension: str
+    """provider, model or feature."""
     requests: int
 
 
@@ -218,15 +442,8 @@ class DataQualityReport(Row):
     unmapped_content_types: list[UnmappedContentType]
     unreadable_usage: int
     """Calls whose response said what was used, but not in a form that could be read."""
+    folded_names: list[FoldedNames]
     generated_at: datetime
-
-
-class EventTotals(Row):
-    """What the events say of one period."""
-
-    requests: int
-    cost: Decimal
-    unique_users: int
 
 
 class Activity(Row):
@@ -245,7 +462,7 @@ class Activity(Row):
 
 
 class StatsReport(Row):
-    """`GET /api/admin/stats`: the main dashboard, from `analytics` alone."""
+    """`GET /api/admin/stats`: the main dashboard. Requests are counted by the rollups, recent activity is events."""
 
     ai_requests_today: int
     ai_requests_this_month: int

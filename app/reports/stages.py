@@ -1,48 +1,14 @@
-"""Aggregation stages over the raw ledger. Each function returns one stage, or a part of one, as a plain dict."""
+"""Aggregation stages, most of them over the raw ledger. Each function returns one stage, or a part of one."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from enum import StrEnum
 from typing import Any
 
+from app.reports.query import Filters, Synthetic
 from app.reports.windows import TimeWindow
 
 Stage = dict[str, Any]
 Expression = Any
-
-
-class Synthetic(StrEnum):
-    """Whether a figure counts demo data."""
-
-    EXCLUDE = "exclude"
-    INCLUDE = "include"
-    ONLY = "only"
-
-
-@dataclass(frozen=True)
-class Filters:
-    """What a report is narrowed to. None asks for everything."""
-
-    feature: str | None = None
-    provider: str | None = None
-    model: str | None = None
-    user_id: str | None = None
-    client_id: str | None = None
-
-    def conditions(self) -> dict[str, Any]:
-        """Equality conditions by stored name. `$eq` keeps a text from ever being read as an operator."""
-        stored = {
-            "feature": self.feature,
-            "provider": self.provider,
-            "aiModel": self.model,
-            "userId": self.user_id,
-            "clientId": self.client_id,
-        }
-        return {name: {"$eq": value} for name, value in stored.items() if value is not None}
-
-
-NO_FILTERS = Filters()
 
 
 def match(window: TimeWindow, filters: Filters, synthetic: Synthetic) -> Stage:
@@ -71,6 +37,11 @@ def local_day(window: TimeWindow) -> Expression:
 def hour_of_day(window: TimeWindow) -> Expression:
     """The hour of an entry, 0 to 23, by the clock on the wall."""
     return {"$hour": {"date": "$createdAt", "timezone": _offset(window)}}
+
+
+def weekday(window: TimeWindow) -> Expression:
+    """The weekday of an entry, 1 for Monday to 7 for Sunday (ISO 8601)."""
+    return {"$isoDayOfWeek": {"date": "$createdAt", "timezone": _offset(window)}}
 
 
 def _offset(window: TimeWindow) -> Expression:
@@ -108,6 +79,11 @@ TOTALS: Mapping[str, Expression] = {
 def group_totals(key: Expression) -> Stage:
     """Every additive figure by `key`; None for one row over all."""
     return {"$group": {"_id": key, **TOTALS}}
+
+
+def sums(names: Iterable[str]) -> dict[str, Expression]:
+    """Accumulators that sum fields which are there already."""
+    return {name: {"$sum": f"${name}"} for name in names}
 
 
 def group_count(key: Expression) -> Stage:

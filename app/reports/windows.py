@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from app.errors import InvalidRequestError
+from app.errors import invalid
 
 MAX_DAYS = 366
 DEFAULT_DAYS = 30
@@ -76,24 +76,20 @@ def requested_window(
     Raises InvalidRequestError naming the parameter at fault.
     """
     if days is not None and (first is not None or last is not None):
-        raise _invalid("days", "give either days, or from and to")
+        raise invalid("days", "give either days, or from and to")
     if first is None and last is None:
         days = DEFAULT_DAYS if days is None else days
         if not 1 <= days <= MAX_DAYS:
-            raise _invalid("days", f"must be between 1 and {MAX_DAYS}")
+            raise invalid("days", f"must be between 1 and {MAX_DAYS}")
         last = today(now, zone)
         return TimeWindow(last - (days - 1) * DAY, last, zone)
     if first is None:
-        raise _invalid("from", "is missing: to needs from")
+        raise invalid("from", "is missing: to needs from")
     last = today(now, zone) if last is None else last
     if first > last:
-        raise _invalid("from", f"must not be after to ({last})")
+        raise invalid("from", f"must not be after to ({last})")
     if (last - first).days >= MAX_DAYS:
-        raise _invalid("from", f"lies more than {MAX_DAYS} days before to; ask for a shorter window")
+        raise invalid("from", f"lies more than {MAX_DAYS} days before to; ask for a shorter window")
     if not date(2000, 1, 1) <= first <= last <= date(9000, 1, 1):
-        raise _invalid("from", "must lie between 2000-01-01 and 9000-01-01, as to must")
+        raise invalid("from", "must lie between 2000-01-01 and 9000-01-01, as to must")
     return TimeWindow(first, last, zone)
-
-
-def _invalid(field: str, message: str) -> InvalidRequestError:
-    return InvalidRequestError(f"{field} {message}", errors=[{"field": field, "message": message}])

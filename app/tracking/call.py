@@ -22,6 +22,7 @@ from pydantic_core import PydanticCustomError
 
 from models import CallStatus, ServiceType, TokenUsage
 from models.base import camel
+from models.rollups import EVERYONE
 from models.token_usage import PART_FIELDS, contradictions
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -170,6 +171,8 @@ class AICall(BaseModel):
     def _consistent(self) -> Self:
         if self.created_at is not None:
             _check_moment(self.created_at)
+        if self.client_id == EVERYONE:
+            raise _fault("client_id", f"must not be {EVERYONE}, which stands for all clients")
         if self.success is not None and self.status is not None and self.success != (self.status is CallStatus.SUCCESS):
             raise _fault("status", f"contradicts success={str(self.success).lower()}; leave one of them out")
         if not PART_FIELDS.isdisjoint(self.model_fields_set):

@@ -12,14 +12,18 @@ from app.deployment import reachable_uri
 from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking.call import Fault
+from app.tracking.compactor import Compactor
 from app.tracking.estimates import Estimates
 from app.tracking.features import Features
+from app.tracking.increments import LocalTime
 from app.tracking.instrument import TrackedCall
 from app.tracking.ledger import Ledger
 from app.tracking.media_prices import MediaPrices
 from app.tracking.price_book import PriceBook
 from app.tracking.pricing import Pricing
+from app.tracking.rebuild import Rebuild
 from app.tracking.receipt import ReceiptStatus, TrackReceipt
+from app.tracking.rollup_state import RollupState
 from app.tracking.sellers import Sellers
 from app.tracking.session_files import SessionFiles
 from app.tracking.token_prices import TokenPrices
@@ -70,34 +74,49 @@ async def _track(**reported: Any) -> TrackReceipt:
 
 
 @asynccontextmanager
-async def open_tracker(settings: Settings, database: Database, counters: Counters) -> AsyncIterator[Tracker]:
-    """The tracker of this process for the length of a block; at its end what has queued is committed."""
+async def open_tracker(
+    settings: Settings, database: Database, counters: Counters, *, compacting: bool = True
+) -> AsyncIterator[Tracker]:
+    """The tracker of this process for the length of a block; at its end what has queued is committed.
+
+    Without `compacting`, merging the deltas is left to other processes.
+    """
     global _current  # noqa: PLW0603 - one process has one tracker, and endpoints reach it by a plain function
     if not database.transactional:
         log.warning("mongodb.standalone", advice=STANDALONE_ADVICE)
+        # a run that was killed may have left a batch half written
+        rebuild = Rebuild(database, settings.zone, None, None)
+        await rebuild.run(await rebuild.prepare(), lambda _: None)
     features = Features.from_file(settings.features_file)
     with SessionFiles(settings.data_dir) as session_files:
         ended = await session_files.end_stale(database)
         if ended:
             log.info("sessions.ended", sessions=ended)
-        async with database.committer_session() as session:
+        async with database.committer_session() as session, database.committer_session() as merging_session:
             if session is not None:
                 session_files.record(session)
+            local_time = LocalTime((await RollupState.open(database, settings.zone)).zone)
+            compactor = Compactor(database, merging_session, local_time=local_time)
             book = PriceBook(database)
             await book.refresh()
             sellers = Sellers(TokenPrices(), MediaPrices())
             pricing = Pricing(sellers, book, Estimates(settings.estimates_file))
-            writer = Writer(Ledger(database, session), deadline=settings.track_deadline, counters=counters)
+            writer = Writer(Ledger(database, session, local_time), deadline=settings.track_deadline, counters=counters)
             tracker = Tracker(writer=writer, features=features, pricing=pricing, price_book=book, counters=counters)
             writer.start()
             previous, _current = _current, tracker
-            following = asyncio.create_task(book.keep_fresh(), name="twinmeter-prices")
+            chores = [asyncio.create_task(book.keep_fresh(), name="twinmeter-prices")]
+            if compacting:
+                chores.append(asyncio.create_task(compactor.run(), name="twinmeter-compactor"))
             try:
                 yield tracker
             finally:
                 _current = previous
-                following.cancel()
                 await writer.close()
+                for chore in chores:
+                    chore.cancel()
+                await asyncio.gather(*chores, return_exceptions=True)
+                await compactor.stop()
 
 
 @asynccontextmanager

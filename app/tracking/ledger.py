@@ -1,4 +1,4 @@
-"""The ledger: one transaction a batch writes both collections, or neither."""
+"""The ledger: one transaction a batch writes both collections and what they add to the rollups, or nothing."""
 
 import asyncio
 import random
@@ -12,8 +12,11 @@ from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from app.database import DURABLE, Collection, Database, Session
+from app.tracking.increments import Increments, LocalTime, delta_of
+from app.tracking.name_caps import NameCaps
 from app.tracking.receipt import ReceiptStatus
 from app.tracking.twins import Document, Pair
+from models.rollups import DELTAS
 
 DUPLICATE_KEY = 11_000
 FIRST_PAUSE_SECONDS = 0.002
@@ -50,9 +53,13 @@ class _KnownIdsError(Exception):
 class Ledger:
     """Writes pairs. One per process, used by one committer at a time."""
 
-    def __init__(self, database: Database, session: Session | None) -> None:
+    def __init__(self, database: Database, session: Session | None, local_time: LocalTime) -> None:
         self._entries = database.ledger
         self._events = database.events
+        self._deltas = database.writes[DELTAS]
+        self._caps = NameCaps(database)
+        self.local_time = local_time
+        """Tells the day of an entry in the zone of the rollups."""
         self._session = session
         """None where the server has no transactions."""
 
@@ -67,6 +74,7 @@ class Ledger:
             first.setdefault(pair.id, pair)
         try:
             with pymongo.timeout(seconds):
+                await self._caps.admit(pair.entry for pair in pairs)
                 outcomes = await self._commit_distinct(list(first.values()), again=again)
         except PyMongoError as error:
             raise LedgerUnavailableError(str(error)) from error
@@ -116,7 +124,7 @@ class Ledger:
             stored = await self._stored(pairs, session) if look_up else _Stored({}, set())
             await _insert(self._entries, [p.entry for p in pairs if p.id not in stored.entries], session)
             await _insert(self._events, [p.event for p in pairs if p.id not in stored.events], session)
-            # the batch's delta, which keeps the rollups true, is inserted here
+            await self._insert_delta([p.entry for p in pairs if p.id not in stored.entries], session)
         except BaseException:
             await session.abort_transaction()
             raise
@@ -128,7 +136,17 @@ class Ledger:
         stored = await self._stored(pairs, None)
         await _insert(self._entries, [p.entry for p in pairs if p.id not in stored.entries], None)
         await _insert(self._events, [p.event for p in pairs if p.id not in stored.events], None)
+        await self._insert_delta([p.entry for p in pairs if p.id not in stored.entries], None)
         return {pair.id: _outcome(pair, stored.entries.get(pair.id), again=again) for pair in pairs}
+
+    async def _insert_delta(self, entries: list[Document], session: Session | None) -> None:
+        """One document with everything that the batch adds to the rollups: no two writers ever touch the same one."""
+        if not entries:
+            return
+        increments = Increments(self.local_time, self._caps)
+        for entry in entries:
+            increments.add(entry)
+        await self._deltas.insert_one(delta_of(increments, entries, self.local_time), session=session)
 
     async def _stored(self, pairs: list[Pair], session: Session | None) -> "_Stored":
         known = {"_id": {"$in": [pair.id for pair in pairs]}}

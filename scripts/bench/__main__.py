@@ -1,6 +1,7 @@
 """Measure this deployment's machine. Figures compare versions within one run; only their ratios carry over.
 
 python -m scripts.bench write --calls 100000 --json
+python -m scripts.bench reads --events 10000000 --json
 """
 
 import argparse
@@ -12,9 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from app.deployment import mongodb
+from app.runtime import calm_the_collector
 from app.settings import Settings
 from scripts import command
-from scripts.bench import pricing, write
+from scripts.bench import pricing, reads, write
 
 
 def main() -> int:
@@ -23,16 +25,28 @@ def main() -> int:
     writes = benchmarks.add_parser("write", help="reporting calls, against plain inserts and the bare driver")
     writes.add_argument("--calls", type=int, default=40_000, help="calls a round (default: 40,000)")
     prices = benchmarks.add_parser("pricing", help="pricing a call, against genai_prices.calc_price")
-    for benchmark in (writes, prices):
+    reading = benchmarks.add_parser("reads", help="administrators' pages beside a live writer, against raw aggregation")
+    reading.add_argument("--events", type=int, default=100_000, help="calls in the ledger (default: 100,000)")
+    reading.add_argument("--uniform", action="store_true", help="users and conversations uniform instead of Zipf")
+    reading.add_argument("--keep", metavar="DATABASE", help="fill this database once and use it again")
+    for benchmark in (writes, prices, reading):
         benchmark.add_argument("--json", action="store_true", help="print the figures as JSON")
     arguments = parser.parse_args()
-    work = {"write": _write, "pricing": _pricing}[arguments.benchmark]
+    work = {"write": _write, "pricing": _pricing, "reads": _reads}[arguments.benchmark]
     return command.run(lambda settings: work(arguments, settings))
 
 
 async def _write(arguments: argparse.Namespace, settings: Settings) -> int:
     with mongodb(settings, shared=True) as uri, command.progress("rounds", write.ROUNDS) as advance:
         figures = await write.measure(settings, uri, arguments.calls, advance)
+    _print(figures, as_json=arguments.json)
+    return 0
+
+
+async def _reads(arguments: argparse.Namespace, settings: Settings) -> int:
+    calm_the_collector()
+    with mongodb(settings, shared=True) as uri:
+        figures = await reads.measure(settings, uri, arguments.events, zipf=not arguments.uniform, keep=arguments.keep)
     _print(figures, as_json=arguments.json)
     return 0
 

@@ -4,8 +4,8 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from app.reports import pipelines
-from app.reports.pipelines import LedgerQuery
-from app.reports.stages import Filters, Synthetic, hour_of_day, local_day
+from app.reports.query import Filters, ReportQuery, Synthetic
+from app.reports.stages import hour_of_day, local_day
 from app.reports.windows import TimeWindow
 
 DAY = TimeWindow(date(2024, 5, 1), date(2024, 5, 1), ZoneInfo("Asia/Kolkata"))
@@ -18,18 +18,20 @@ IN_DAY = {
 
 
 def test_a_query_selects_its_window_without_demo_data() -> None:
-    assert LedgerQuery(DAY).stages() == [{"$match": {**IN_DAY, "synthetic": False}}]
+    assert pipelines.totals(ReportQuery(DAY))[:-1] == [{"$match": {**IN_DAY, "synthetic": False}}]
 
 
 def test_demo_data_is_included_or_alone_only_when_asked_for() -> None:
-    assert LedgerQuery(DAY, synthetic=Synthetic.ONLY).stages() == [{"$match": {**IN_DAY, "synthetic": True}}]
-    assert LedgerQuery(DAY, synthetic=Synthetic.INCLUDE).stages() == [{"$match": IN_DAY}]
+    assert pipelines.totals(ReportQuery(DAY, synthetic=Synthetic.ONLY))[:-1] == [
+        {"$match": {**IN_DAY, "synthetic": True}}
+    ]
+    assert pipelines.totals(ReportQuery(DAY, synthetic=Synthetic.INCLUDE))[:-1] == [{"$match": IN_DAY}]
 
 
 def test_filters_are_equalities_whatever_their_text() -> None:
     filters = Filters(feature="chat", provider="openai", model="$ne", user_id="{}", client_id="c")
 
-    assert LedgerQuery(DAY, filters, Synthetic.INCLUDE).stages() == [
+    assert pipelines.totals(ReportQuery(DAY, filters, Synthetic.INCLUDE))[:-1] == [
         {
             "$match": {
                 **IN_DAY,
@@ -57,11 +59,13 @@ def test_a_change_of_the_clock_inside_the_window_changes_the_offset() -> None:
 
 
 def test_like_hours_are_matched_by_the_clock_on_the_wall() -> None:
-    assert LedgerQuery(DAY, hours_before=13).stages()[1] == {"$match": {"$expr": {"$lt": [hour_of_day(DAY), 13]}}}
+    assert pipelines.totals(ReportQuery(DAY, hours_before=13))[1] == {
+        "$match": {"$expr": {"$lt": [hour_of_day(DAY), 13]}}
+    }
 
 
 def test_percentiles_count_durations_by_value_and_never_round_a_rank() -> None:
-    *_, known, by_value, running, ranks = pipelines.duration_percentiles(LedgerQuery(DAY), [50])
+    *_, known, by_value, running, ranks = pipelines.duration_percentiles(ReportQuery(DAY), [50])
 
     assert known == {"$match": {"requestDuration": {"$type": "number"}}}
     assert by_value == {"$group": {"_id": "$requestDuration", "count": {"$sum": 1}}}
@@ -83,6 +87,6 @@ def test_percentiles_count_durations_by_value_and_never_round_a_rank() -> None:
 
 
 def test_the_main_dashboard_reads_ai_events_alone() -> None:
-    (first, *_) = pipelines.event_totals(DAY, Synthetic.EXCLUDE)
+    (first, *_) = pipelines.recent_events(DAY, Synthetic.EXCLUDE, 10)
 
     assert first == {"$match": {"event": {"$eq": "ai_generation"}, **IN_DAY, "synthetic": False}}

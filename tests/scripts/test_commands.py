@@ -10,7 +10,7 @@ import pytest
 
 from app.auth import Role, Tokens
 from app.database import Database
-from app.reports.pipelines import LedgerQuery
+from app.reports.query import ReportQuery
 from app.reports.reports import Reports
 from app.reports.windows import TimeWindow
 from app.settings import Settings
@@ -61,11 +61,11 @@ async def test_the_recorded_trace_gives_its_exact_totals_and_once_only(
     assert (again.returncode, again.stdout.split()) == (0, ["duplicate", "19,366"])
     assert len(await assert_twins(database)) == 19_366
     day = TimeWindow(date(2023, 11, 16), date(2023, 11, 16), settings.zone)
-    report = await Reports(database, settings.zone).usage(LedgerQuery(day))
+    report = await Reports(database, settings.zone).usage(ReportQuery(day))
     totals = report.totals
     assert (totals.requests, totals.tokens.input, totals.tokens.output) == (19_366, 22_361_870, 4_088_665)
     assert totals.cost == Decimal("96.791325")
-    assert {hour.hour: (hour.requests, hour.tokens.input, hour.tokens.output) for hour in report.by_hour} == {
+    assert {hour.hour: (hour.requests, hour.input_tokens, hour.output_tokens) for hour in report.by_hour} == {
         **dict.fromkeys(range(24), (0, 0, 0)),
         18: (15_606, 18_444_477, 3_138_185),
         19: (3_760, 3_917_393, 950_480),

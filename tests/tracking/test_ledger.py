@@ -5,14 +5,16 @@ from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from bson import ObjectId
 from mongomock_motor import AsyncMongoMockClient
 
-from app.database import Database
+from app.database import Database, Session
 from app.tracking.call import AICall
 from app.tracking.features import Features
+from app.tracking.increments import LocalTime
 from app.tracking.ledger import Ledger, LedgerUnavailableError
 from app.tracking.pricing import Cost, PricedCall
 from app.tracking.sellers import Seller
@@ -30,6 +32,10 @@ def pair(request_id: str | None = None, **reported: Any) -> Pair:
     return build_pair(call, Features().of("chat"), PricedCall(seller, call.usage, cost), NOW, MINT)
 
 
+def ledger_of(database: Database, session: Session | None) -> Ledger:
+    return Ledger(database, session, LocalTime(ZoneInfo("UTC")))
+
+
 async def statuses(ledger: Ledger, pairs: list[Pair], *, again: bool = False) -> list[str]:
     return [outcome.status for outcome in await ledger.commit(pairs, seconds=10, again=again)]
 
@@ -40,7 +46,7 @@ async def test_a_document_that_bson_cannot_hold_is_isolated(database: Database) 
     pairs[13].event["userId"] = "\ud800"
 
     async with database.committer_session() as session:
-        found = await statuses(Ledger(database, session), pairs)
+        found = await statuses(ledger_of(database, session), pairs)
 
     assert [i for i, status in enumerate(found) if status != "committed"] == [7, 13]
     assert {found[7], found[13]} == {"rejected"}
@@ -53,7 +59,7 @@ async def test_a_document_that_the_server_refuses_is_isolated(database: Database
     pairs[4].event["userId"] = "refused"
 
     async with database.committer_session() as session:
-        outcomes = await Ledger(database, session).commit(pairs, seconds=10)
+        outcomes = await ledger_of(database, session).commit(pairs, seconds=10)
 
     assert [outcome.status for outcome in outcomes] == ["committed"] * 4 + ["rejected"] + ["committed"] * 5
     assert outcomes[4].reason == "Document failed validation"
@@ -62,7 +68,7 @@ async def test_a_document_that_the_server_refuses_is_isolated(database: Database
 
 async def test_what_an_earlier_attempt_stored_is_committed_not_a_duplicate(database: Database) -> None:
     async with database.committer_session() as session:
-        ledger = Ledger(database, session)
+        ledger = ledger_of(database, session)
         mine = pair("mine")
         await statuses(ledger, [mine])
 
@@ -76,13 +82,13 @@ async def test_a_lone_event_gets_its_entry_when_the_call_is_reported_again(datab
     await database.events.insert_one(torn.event)
 
     async with database.committer_session() as session:
-        assert await statuses(Ledger(database, session), [torn]) == ["committed"]
+        assert await statuses(ledger_of(database, session), [torn]) == ["committed"]
     assert await assert_twins(database) == {str(torn.id)}
 
 
 async def test_the_same_request_twice_in_one_batch_is_a_duplicate(database: Database) -> None:
     async with database.committer_session() as session:
-        outcomes = await Ledger(database, session).commit([pair("r"), pair("r"), pair("r", images=2)], seconds=10)
+        outcomes = await ledger_of(database, session).commit([pair("r"), pair("r"), pair("r", images=2)], seconds=10)
 
     assert [(outcome.status, outcome.conflicting) for outcome in outcomes] == [
         ("committed", False),
@@ -93,7 +99,7 @@ async def test_the_same_request_twice_in_one_batch_is_a_duplicate(database: Data
 
 async def test_two_writers_of_the_same_requests_store_each_once(database: Database) -> None:
     async with database.committer_session() as one, database.committer_session() as two:
-        writers = Ledger(database, one), Ledger(database, two)
+        writers = ledger_of(database, one), ledger_of(database, two)
         counted: Counter[str] = Counter()
         for batch in range(20):
             ids = [f"{batch}:{i}" for i in range(50)]
@@ -111,17 +117,17 @@ async def test_another_writer_in_the_way_is_waited_for(database: Database) -> No
         other.start_transaction()
         await database.ledger.insert_one(blocked.entry, session=other)
         with pytest.raises(LedgerUnavailableError):
-            await Ledger(database, session).commit([blocked], seconds=0.3)
+            await ledger_of(database, session).commit([blocked], seconds=0.3)
         await other.abort_transaction()
 
-        assert await statuses(Ledger(database, session), [blocked], again=True) == ["committed"]
+        assert await statuses(ledger_of(database, session), [blocked], again=True) == ["committed"]
     assert await assert_twins(database) == {str(blocked.id)}
 
 
 async def test_without_transactions_the_same_call_repairs_a_torn_pair() -> None:
     client: Any = AsyncMongoMockClient()
     database = Database(writes=client["test"], reads=client["test"], transactional=False)
-    ledger = Ledger(database, None)
+    ledger = ledger_of(database, None)
     torn = pair("torn")
     await database.ledger.insert_one(dict(torn.entry))
 

@@ -1,0 +1,155 @@
+"""Providers, models and users, one row each."""
+
+from datetime import date, datetime
+from decimal import Decimal
+
+from app.errors import invalid
+from app.reports import cells
+from app.reports.active_users import active_users
+from app.reports.cursors import decoded, encoded
+from app.reports.figures import described, grouped
+from app.reports.query import ReportQuery
+from app.reports.ranking import top_users
+from app.reports.reader import Document, Documents, Reader
+from app.reports.rows import (
+    ListedUser,
+    ModelCosts,
+    ModelsReport,
+    Percentiles,
+    ProviderPerformance,
+    ProvidersReport,
+    ServiceTotals,
+    UsersReport,
+)
+from models import ServiceType
+from models.latency import merged, percentiles
+from models.money import USD_PLACES, to_decimal
+from models.rollups import USAGE_TOTALS, escaped
+
+PERCENTS = (50, 95, 99)
+USER_ORDERS = {"requests": "requests", "cost": "cost", "tokens": "tokensUsed", "lastActive": "lastDay"}
+"""What users can be sorted by, and the stored figure."""
+
+_QUANTUM = Decimal(1).scaleb(-USD_PLACES)
+
+
+async def providers(read: Reader, query: ReportQuery, generated_at: datetime) -> ProvidersReport:
+    """Providers by requests, with their latency."""
+    parts = await read.cells(cells.by_part(query))
+    known = query.filters.model is None and query.filters.feature is None
+    sketches = await read.cells(cells.latency(query)) if known else []
+    by_service = grouped(parts, lambda row: (row["_id"]["provider"], row["_id"]["serviceType"]))
+    return ProvidersReport(
+        window=described(query.window),
+        synthetic=query.synthetic,
+        providers=[
+            ProviderPerformance.from_stored(
+                totals,
+                provider=provider,
+                latency=_latency(sketches, provider),
+                services=[
+                    ServiceTotals.from_stored(
+                        of_service, service_type=service, latency=_latency(sketches, name, service)
+                    )
+                    for (name, service), of_service in by_service
+                    if name == provider
+                ],
+            )
+            for provider, totals in grouped(parts, lambda row: row["_id"]["provider"])
+        ],
+        generated_at=generated_at,
+    )
+
+
+def _latency(sketches: Documents, provider: str, service: str | None = None) -> Percentiles:
+    chosen = [
+        sketch
+        for row in sketches
+        if row["_id"]["provider"] == provider and service in {None, row["_id"]["serviceType"]}
+        for sketch in row["latency"]
+    ]
+    return Percentiles(**percentiles(merged(chosen), PERCENTS))
+
+
+async def models(read: Reader, query: ReportQuery, generated_at: datetime) -> ModelsReport:
+    """Models by cost."""
+    parts = await read.cells(cells.by_part(query))
+    users = {
+        (row["_id"]["provider"], row["_id"]["model"]): row["users"]
+        for row in await read.cells(cells.unique_users_by_model(query))
+    }
+    groups = grouped(parts, lambda row: (row["_id"]["provider"], row["_id"]["model"]), USAGE_TOTALS)
+    services: dict[tuple[str, str], set[ServiceType]] = {}
+    for row in parts:
+        services.setdefault((row["_id"]["provider"], row["_id"]["model"]), set()).add(row["_id"]["serviceType"])
+    rows = [
+        _model_costs(provider, model, totals, users[escaped(provider), escaped(model)], services[provider, model])
+        for (provider, model), totals in groups
+    ]
+    return ModelsReport(
+        window=described(query.window),
+        synthetic=query.synthetic,
+        models=sorted(rows, key=lambda row: (-row.cost, -row.requests, row.provider, row.model)),
+        generated_at=generated_at,
+    )
+
+
+def _model_costs(provider: str, model: str, totals: Document, users: int, services: set[ServiceType]) -> ModelCosts:
+    priced = totals["requests"] - totals["unpriced"]
+    return ModelCosts.from_stored(
+        totals,
+        provider=provider,
+        model=model,
+        input_cost=to_decimal(totals["inputCost"]),
+        output_cost=to_decimal(totals["outputCost"]),
+        generation_cost=to_decimal(totals["generationCost"]),
+        average_cost=(to_decimal(totals["cost"]) / priced).quantize(_QUANTUM) if priced else None,
+        images=totals["images"],
+        video_seconds=to_decimal(totals["videoSeconds"]),
+        audio_seconds=to_decimal(totals["audioSeconds"]),
+        unique_users=users,
+        service_types=sorted(services),
+    )
+
+
+async def users(
+    read: Reader,
+    query: ReportQuery,
+    state: Document,
+    order: str,
+    *,
+    limit: int,
+    cursor: str | None,
+    generated_at: datetime,
+) -> UsersReport:
+    """One page of the users. `order` is a name of `USER_ORDERS`, with a leading minus for the greatest first."""
+    descending, name = order.startswith("-"), order.removeprefix("-")
+    if name not in USER_ORDERS:
+        allowed = ", ".join([*USER_ORDERS, *(f"-{each}" for each in USER_ORDERS)])
+        message = f"must be one of {allowed}"
+        raise invalid("sort", message)
+    skip = 0 if cursor is None else _position(cursor, order)
+    if order == "-requests":
+        rows = await top_users(read, query, state, limit + 1, skip)
+    else:
+        rows = await read.cells(
+            cells.ranked_users(query, USER_ORDERS[name], descending=descending, skip=skip, limit=limit + 1)
+        )
+    listed = [ListedUser.from_stored(row, last_active=date.fromisoformat(row["lastDay"])) for row in rows[:limit]]
+    return UsersReport(
+        window=described(query.window),
+        synthetic=query.synthetic,
+        active_users=await active_users(read, query) if not query.filters.any_part() else None,
+        users=listed,
+        next_cursor=encoded({"sort": order, "skip": skip + limit}) if len(rows) > limit else None,
+        generated_at=generated_at,
+    )
+
+
+def _position(cursor: str, order: str) -> int:
+    position = decoded(cursor)
+    skip = position.get("skip")
+    if position.get("sort") != order or not isinstance(skip, int) or skip < 0:
+        message = "belongs to another list; start without a cursor"
+        raise invalid("cursor", message)
+    return skip

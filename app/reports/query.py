@@ -1,0 +1,60 @@
+"""What a report is about: a window, filters, and whether demo data counts."""
+
+from dataclasses import dataclass, replace
+from datetime import date
+from enum import StrEnum
+from typing import Any, Self
+
+from app.reports.windows import TimeWindow
+
+
+class Synthetic(StrEnum):
+    """Whether a figure counts demo data."""
+
+    EXCLUDE = "exclude"
+    INCLUDE = "include"
+    ONLY = "only"
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a report is narrowed to. None asks for everything."""
+
+    feature: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    user_id: str | None = None
+    client_id: str | None = None
+
+    def any_part(self) -> bool:
+        """Whether they narrow by provider, model or feature."""
+        return not self.provider is self.model is self.feature is None
+
+    def conditions(self) -> dict[str, Any]:
+        """Equality conditions by stored name. `$eq` keeps a text from ever being read as an operator."""
+        stored = {
+            "feature": self.feature,
+            "provider": self.provider,
+            "aiModel": self.model,
+            "userId": self.user_id,
+            "clientId": self.client_id,
+        }
+        return {name: {"$eq": value} for name, value in stored.items() if value is not None}
+
+
+NO_FILTERS = Filters()
+
+
+@dataclass(frozen=True)
+class ReportQuery:
+    """Which calls a report is about."""
+
+    window: TimeWindow
+    filters: Filters = NO_FILTERS
+    synthetic: Synthetic = Synthetic.EXCLUDE
+    hours_before: int | None = None
+    """Only the hours 0 to this one, exclusive, of each day."""
+
+    def over(self, first: date, last: date) -> Self:
+        """The same over other days."""
+        return replace(self, window=replace(self.window, first=first, last=last))

@@ -1,0 +1,104 @@
+"""The users with the most requests, without adding up the days of every user.
+
+For the usual windows up to today there are trailing totals up to yesterday, sorted by requests. With the users of
+today and of the deltas that makes three sorted lists. As in the threshold algorithm (Fagin, Lotem, Naor: "Optimal
+aggregation algorithms for middleware", PODS 2001) the heads of the lists are read, and every user in them is added up.
+A user in none of them has at most the sum of what the lists go on with: once that is less than the last of the ranking,
+the ranking is exact.
+"""
+
+from collections.abc import Iterable
+
+from app.reports import cells
+from app.reports.query import ReportQuery, Synthetic
+from app.reports.reader import Document, Documents, Reader
+from app.reports.stages import Stage
+from app.reports.windows import DAY
+from models.rollups import EVERYONE, TRAILING
+
+FIRST_DEPTH = 100
+DEEPER = 4
+DEEPEST = 6_400
+
+Requests = dict[str, int]
+
+
+async def top_users(read: Reader, query: ReportQuery, state: Document, limit: int, skip: int = 0) -> Documents:
+    """`limit` users behind the first `skip`, by requests and then by name, with their totals."""
+    names = None
+    if (build := _trailing(query, state)) is not None:
+        names = await _by_threshold(read, query, build, skip + limit)
+    if names is None:
+        ranking = cells.ranked_users(query, "requests", descending=True, skip=skip, limit=limit)
+        return await read.cells(ranking)
+    rows = await read.cells(cells.users(query, names[skip:]))
+    return sorted(rows, key=lambda row: (-row["requests"], row["_id"]))
+
+
+def _trailing(query: ReportQuery, state: Document) -> str | None:
+    """The trailing totals of the days before the window's last one."""
+    if query.filters.any_part() or query.synthetic is Synthetic.INCLUDE:
+        return None
+    window = query.window
+    wanted = window.first.isoformat(), (window.last - DAY).isoformat()
+    for kept in state["trailing"]:
+        if (kept["first"], kept["last"]) == wanted:
+            build: str = kept["build"]
+            return build
+    return None
+
+
+async def _by_threshold(read: Reader, query: ReportQuery, build: str, limit: int) -> list[str] | None:
+    """The names of the first `limit` users; None where they lie too close together to tell."""
+    last_day = query.over(query.window.last, query.window.last)
+    pending = _requests(await read.cells(cells.pending_users(query)))
+    by_pending = sorted(pending.values(), reverse=True)
+    depth = max(FIRST_DEPTH, DEEPER * limit)
+    while depth <= DEEPEST:
+        past = _requests(await read.cells(_trailing_head(query, build, depth)))
+        current = _requests(await read.cells(cells.top_users_of(last_day, depth)))
+        among = sorted({*past, *current, *_head(pending, depth)})
+        past_of = past | _requests(await read.find(TRAILING, _trailing_ids(query, build, set(among) - past.keys())))
+        missing = sorted(set(among) - current.keys())
+        current_of = current | _requests(await read.cells(cells.requests_of(last_day, missing)))
+        totals = {user: past_of.get(user, 0) + current_of.get(user, 0) + pending.get(user, 0) for user in among}
+        ranked = sorted(totals, key=lambda user: (-totals[user], user))[:limit]
+        rest = _rest(past.values(), depth) + _rest(current.values(), depth) + _rest(by_pending[:depth], depth)
+        if rest == 0 or (len(ranked) == limit and totals[ranked[-1]] > rest):
+            return ranked
+        depth *= DEEPER
+    return None
+
+
+def _trailing_head(query: ReportQuery, build: str, depth: int) -> cells.Query:
+    condition = {"_id.build": build, "_id.scope": _scope(query), "_id.synthetic": _only_synthetic(query)}
+    chosen: list[Stage] = [{"$match": condition}, {"$sort": {"requests": -1}}, {"$limit": depth}]
+    return TRAILING, [*chosen, {"$project": {"_id": "$_id.user", "requests": 1}}]
+
+
+def _trailing_ids(query: ReportQuery, build: str, users: Iterable[str]) -> Document:
+    scope, synthetic = _scope(query), _only_synthetic(query)
+    ids = [{"build": build, "scope": scope, "synthetic": synthetic, "user": user} for user in sorted(users)]
+    return {"_id": {"$in": ids}}
+
+
+def _scope(query: ReportQuery) -> str:
+    return query.filters.client_id or EVERYONE
+
+
+def _only_synthetic(query: ReportQuery) -> bool:
+    return query.synthetic is Synthetic.ONLY
+
+
+def _requests(rows: Documents) -> Requests:
+    return {row["_id"] if isinstance(row["_id"], str) else row["_id"]["user"]: row["requests"] for row in rows}
+
+
+def _head(requests: Requests, depth: int) -> list[str]:
+    return sorted(requests, key=lambda user: -requests[user])[:depth]
+
+
+def _rest(head: Iterable[int], depth: int) -> int:
+    """The most that an entry behind the head of a sorted list can have."""
+    values = list(head)
+    return min(values) if len(values) >= depth else 0

@@ -1,0 +1,54 @@
+"""The periods of the overview, and the like spans that its trends compare."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from app.reports.query import NO_FILTERS, ReportQuery, Synthetic
+from app.reports.windows import DAY, TimeWindow, today
+
+
+class Comparison(NamedTuple):
+    """Two like spans. None where there is nothing to compare yet."""
+
+    now: ReportQuery | None
+    before: ReportQuery | None
+    words: str
+
+
+class Spans(NamedTuple):
+    """What the overview of one moment is about."""
+
+    day: ReportQuery
+    month: ReportQuery
+    of_day: Comparison
+    """Today's complete hours against the same hours of yesterday, by the clock on the wall."""
+    of_month: Comparison
+    """The month's complete days against as many days of the month before, as far as that has as many."""
+
+
+def spans(now: datetime, zone: ZoneInfo, synthetic: Synthetic) -> Spans:
+    """The spans at `now`."""
+    this_day = today(now, zone)
+    day = ReportQuery(TimeWindow(this_day, this_day, zone), NO_FILTERS, synthetic)
+    month = day.over(this_day.replace(day=1), this_day)
+    return Spans(day, month, _of_day(day, now.astimezone(zone).hour), _of_month(month))
+
+
+def _of_day(day: ReportQuery, hour: int) -> Comparison:
+    this_day, yesterday = day.window.first, day.window.first - DAY
+    complete = replace(day, hours_before=hour)
+    words = f"{this_day} against {yesterday}, 00:00 to {hour:02}:00"
+    return Comparison(complete, complete.over(yesterday, yesterday), words)
+
+
+def _of_month(month: ReportQuery) -> Comparison:
+    first = month.window.first
+    first_before = (first - DAY).replace(day=1)
+    days = min((month.window.last - first).days, (first - first_before).days)
+    if days == 0:
+        return Comparison(None, None, "the month has no complete day yet")
+    span = timedelta(days=days - 1)
+    words = f"{first} to {first + span} against {first_before} to {first_before + span}"
+    return Comparison(month.over(first, first + span), month.over(first_before, first_before + span), words)

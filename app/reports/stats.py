@@ -1,0 +1,56 @@
+"""The main dashboard."""
+
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from app.reports import cells, pipelines
+from app.reports.active_users import active_in
+from app.reports.figures import summed
+from app.reports.query import Synthetic
+from app.reports.reader import Document, Reader
+from app.reports.rows import Activity, StatsReport
+from app.reports.spans import spans
+from app.reports.windows import DAY, TimeWindow
+from models.money import to_decimal
+
+RECENT_ACTIVITY = 10
+
+
+async def stats(read: Reader, now: datetime, zone: ZoneInfo, synthetic: Synthetic) -> StatsReport:
+    """AI requests are counted by the rollups, which hold one for each event; what is recent is read from the events."""
+    of = spans(now, zone, synthetic)
+    rows = await read.cells(cells.by_day(of.month))
+    day = summed(row for row in rows if row["_id"] == of.day.window.first.isoformat())
+    month = summed(rows)
+    (active,) = await active_in(read, [of.day])
+    # calls may be dated a little ahead of our clock; what is recent includes them
+    ever = TimeWindow(date(2000, 1, 1), of.day.window.last + DAY, zone)
+    recent = await read.events(pipelines.recent_events(ever, synthetic, RECENT_ACTIVITY))
+    return StatsReport(
+        ai_requests_today=day["requests"],
+        ai_requests_this_month=month["requests"],
+        ai_cost_today=to_decimal(day["cost"]),
+        ai_cost_this_month=to_decimal(month["cost"]),
+        unique_users_today=active,
+        recent_activity=[_activity(event) for event in recent],
+        synthetic=synthetic,
+        timezone=zone.key,
+        generated_at=now,
+    )
+
+
+def _activity(event: Document) -> Activity:
+    properties = event["properties"]
+    cost = properties["cost"]
+    return Activity(
+        id=str(event["_id"]),
+        user_id=event["userId"],
+        feature=properties["feature"],
+        content_type=properties["contentType"],
+        model=properties["model"],
+        provider=properties["provider"],
+        cached=properties["cached"],
+        success=properties["success"],
+        cost=None if cost is None else to_decimal(cost),
+        created_at=event["createdAt"],
+    )

@@ -1,0 +1,96 @@
+"""Who was active when: a bit a day in each user's month, and the number of users of each day and month.
+
+That a user was active is written once a day and part, and not with every merge: what is known to be stored is skipped.
+"""
+
+from collections.abc import Iterable
+
+from bson import ObjectId
+
+from app.database import Database, Session
+from app.tracking.subject_cells import SEPARATOR, active_users
+from app.tracking.twins import Document
+from app.tracking.upserts import upsert
+from models.active_days import ActiveDay, NewUsers, StoredDays, new_users
+from models.rollups import ACTIVE_USERS, DELTAS, USER_MONTHS
+
+MAX_KNOWN = 500_000
+"""About 100 MB: then all is forgotten, and written once more."""
+
+PartDay = tuple[ActiveDay, str]
+"""A user's day, and the part that it was active in."""
+
+
+class ActiveUsers:
+    """What one process knows to be stored."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._deltas = database.writes[DELTAS]
+        self._months = database.writes[USER_MONTHS]
+        self._known: set[str] = set()
+
+    async def store(self, deltas: list[ObjectId], session: Session | None) -> set[str]:
+        """Set the bits of who is active in `deltas`, and count who is new. Returns what `remember` takes."""
+        found = self._deltas.aggregate(active_users(deltas), session=session)
+        texts = {row["_id"] async for row in found} - self._known
+        active = {_parsed(text) for text in texts}
+        new = new_users({day for day, _ in active}, await self._stored_days(active, session))
+        await upsert(self._database, ACTIVE_USERS, count_updates(new), session)
+        await upsert(self._database, USER_MONTHS, month_updates(active), session)
+        return texts
+
+    def remember(self, stored: set[str]) -> None:
+        """Call this when the transaction that stored them has been committed."""
+        if len(self._known) + len(stored) > MAX_KNOWN:
+            self._known.clear()
+        self._known |= stored
+
+    def forget(self) -> None:
+        """Call this when the cells have been changed by anybody but a compactor."""
+        self._known.clear()
+
+    async def _stored_days(self, active: set[PartDay], session: Session | None) -> StoredDays:
+        condition = {
+            "_id.user": {"$in": list({day.user for day, _ in active})},
+            "_id.month": {"$in": list({day.month for day, _ in active})},
+        }
+        found: StoredDays = {}
+        async for month in self._months.find(condition, {"days": 1}, session=session):
+            key = month["_id"]
+            found.setdefault((key["month"], key["synthetic"], key["user"]), {})[key["client"]] = month["days"]
+        return found
+
+
+def _parsed(text: str) -> PartDay:
+    day, client, synthetic, user, part = text.split(SEPARATOR)
+    return ActiveDay(day, client, bool(synthetic), user), part
+
+
+def count_updates(new: NewUsers) -> list[Document]:
+    """Upserts that count users in their days and months."""
+    return [
+        {
+            "q": {"_id": {"period": period, "scope": scope, "synthetic": synthetic}},
+            "u": {"$inc": {"users": users}},
+            "upsert": True,
+        }
+        for (period, scope, synthetic), users in new.items()
+    ]
+
+
+def month_updates(active: Iterable[PartDay]) -> list[Document]:
+    """Upserts that set the bits of `active`, over all and by part."""
+    months: dict[tuple[str, str, bool, str], dict[str, int]] = {}
+    for day, part in active:
+        bits = months.setdefault((day.month, day.client, day.synthetic, day.user), {"days": 0})
+        bits["days"] |= day.bit
+        bits["parts." + part] = bits.get("parts." + part, 0) | day.bit
+    return [
+        {
+            "q": {"_id": {"month": month, "client": client, "synthetic": synthetic, "user": user}},
+            "u": {"$bit": {path: {"or": value} for path, value in bits.items()}},
+            "upsert": True,
+        }
+        for (month, client, synthetic, user), bits in months.items()
+    ]

@@ -1,0 +1,165 @@
+"""The compactor: merges deltas into the cells, about once a second, each exactly once.
+
+A merge is one transaction: it adds the deltas to the cells and deletes them. Two merges at once both write the state,
+so that one of them is undone whole. A process killed in the middle of one leaves nothing behind.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pymongo
+import structlog
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from app.database import DURABLE, Database, Session
+from app.tracking.active_users import ActiveUsers
+from app.tracking.cells import KEYS as CELLS
+from app.tracking.cells import CellChanges
+from app.tracking.increments import LocalTime
+from app.tracking.lease import Lease
+from app.tracking.rollup_state import STATE_KEY, stored_state
+from app.tracking.subject_cells import conversation_updates, user_updates
+from app.tracking.trailing import Trailing
+from app.tracking.twins import Document
+from app.tracking.upserts import upsert
+from models.rollups import CONVERSATIONS, DELTAS, STATE, USERS
+
+log = structlog.get_logger(__name__)
+
+INTERVAL_SECONDS = 1.0
+LEASE_POLL_SECONDS = 2.0
+MERGE_SECONDS = 30.0
+MAX_DELTAS = 500
+MAX_CALLS = 20_000
+"""What one transaction merges, at most, beyond its first delta."""
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Compactor:
+    """One process's compactor. Only the one with the lease merges."""
+
+    def __init__(
+        self,
+        database: Database,
+        session: Session | None,
+        lease: Lease | None = None,
+        local_time: LocalTime | None = None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._database = database
+        self._local_time = local_time
+        """That of this process's ledger, which follows the zone of the rollups."""
+        self._writes = database.writes
+        self._raw_deltas = database.writes[DELTAS].with_options(CodecOptions(document_class=RawBSONDocument))
+        self._states = database.writes[STATE]
+        self._session = session
+        self._lease = lease or Lease(database, session)
+        self.trailing = Trailing(database, clock)
+        self._active = ActiveUsers(database)
+        self._stored: set[str] = set()
+        """What the last merge stored."""
+        self._epoch = 0
+
+    async def run(self) -> None:
+        """Merge for ever. While MongoDB is away, deltas wait in it like everything else."""
+        while True:
+            started = time.monotonic()
+            pause = LEASE_POLL_SECONDS
+            try:
+                with pymongo.timeout(MERGE_SECONDS):
+                    await self._follow_zone()
+                    if await self._lease.acquire():
+                        await self.merge_all()
+                        await self.trailing.keep_up()
+                        pause = INTERVAL_SECONDS
+            except PyMongoError as error:
+                log.warning("compactor.failed", error=str(error)[:200])
+            await asyncio.sleep(max(0.0, pause - (time.monotonic() - started)))
+
+    async def _follow_zone(self) -> None:
+        zone = (await stored_state(self._database))["timezone"]
+        if self._local_time is not None and self._local_time.zone.key != zone:
+            log.warning("rollups.zone_changed", before=self._local_time.zone.key, now=zone)
+            self._local_time.follow(ZoneInfo(zone))
+
+    async def stop(self) -> None:
+        """Let go of the lease."""
+        try:
+            with pymongo.timeout(1):
+                await self._lease.release()
+        except PyMongoError as error:
+            log.info("compactor.lease_not_released", error=str(error)[:200])
+
+    async def merge_all(self) -> int:
+        """Merge until no delta is left. Returns how many there were."""
+        merged = 0
+        while (count := await self.merge()) > 0:
+            merged += count
+            await self._lease.acquire()
+        return merged
+
+    async def merge(self) -> int:
+        """Merge the oldest deltas in one transaction. Returns how many. Raises PyMongoError."""
+        if await self._writes[DELTAS].find_one({}, {"_id": 1}) is None:
+            return 0
+        started = time.monotonic()
+        if self._session is None:
+            count = await self._merge(None)
+        else:
+            async with self._session.start_transaction(ReadConcern("snapshot"), DURABLE):
+                count = await self._merge(self._session)
+        self._active.remember(self._stored)
+        log.debug("compactor.merged", deltas=count, milliseconds=round((time.monotonic() - started) * 1000, 1))
+        return count
+
+    async def _merge(self, session: Session | None) -> int:
+        # two merges at once meet here: one of them is undone
+        state = await self._states.find_one_and_update(STATE_KEY, {"$inc": {"merges": 1}}, session=session)
+        assert state is not None  # noqa: S101 - it is there from the first start on
+        deltas = await self._oldest(state["timezone"], session)
+        if not deltas:
+            return 0
+        ids = [delta["_id"] for delta in deltas]
+        if state["epoch"] != self._epoch:
+            self._active.forget()
+            self._epoch = state["epoch"]
+        changes = CellChanges()
+        for delta in deltas:
+            changes.add(delta)
+            await asyncio.sleep(0)
+        for collection in CELLS:
+            await upsert(self._database, collection, changes.updates(collection), session)
+        for collection, pipeline in ((USERS, user_updates(ids)), (CONVERSATIONS, conversation_updates(ids))):
+            statements = await self._raw_deltas.aggregate(pipeline, session=session).to_list(None)
+            await upsert(self._database, collection, statements, session)
+        self._stored = await self._active.store(ids, session)
+        if min(day for delta in deltas for day in delta["days"]) < state["today"]:
+            await self.trailing.add_late(ids, state, session)
+        await self._writes[DELTAS].delete_many({"_id": {"$in": ids}}, session=session)
+        last = max(delta["at"] for delta in deltas)
+        await self._states.update_one(STATE_KEY, {"$max": {"lastCommit": last}}, session=session)
+        return len(deltas)
+
+    async def _oldest(self, timezone: str, session: Session | None) -> list[Document]:
+        """The oldest deltas, without their users and conversations."""
+        deltas, calls = [], 0
+        without = {"usage.users": 0, "usage.conversations": 0}
+        cursor = (
+            self._writes[DELTAS].find({"timezone": timezone}, without, session=session).sort("_id").limit(MAX_DELTAS)
+        )
+        async for delta in cursor:
+            deltas.append(delta)
+            calls += delta["calls"]
+            if calls >= MAX_CALLS:
+                break
+        await cursor.close()
+        return deltas

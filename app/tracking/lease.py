@@ -1,0 +1,59 @@
+"""The lease: which process compacts. It saves work; that figures are right follows from transactions alone."""
+
+import uuid
+from typing import Any
+
+import structlog
+from pymongo import ReturnDocument
+
+from app.database import Database, Session
+from models.rollups import STATE
+
+log = structlog.get_logger(__name__)
+
+LEASE_SECONDS = 5
+
+
+class Lease:
+    """A named lease in the state collection, kept by the server's clock."""
+
+    def __init__(self, database: Database, session: Session | None) -> None:
+        self._states = database.writes[STATE]
+        self._admin = database.writes.client.admin
+        self._holder = uuid.uuid4().hex
+        # the driver's stub takes the property for a method
+        lsid: Any = None if session is None else session.session_id
+        self._session: Any = None if lsid is None else lsid["id"]
+
+    async def acquire(self, *, by_force: bool = False) -> bool:
+        """Take the lease, or prolong it. `by_force` takes it from a living holder too, which then stops merging.
+
+        Raises PyMongoError.
+        """
+        mine = {"$eq": ["$holder", self._holder]}
+        # where there is no lease yet, `until` is missing, which sorts before every date
+        taken = {"$or": [by_force, mine, {"$lt": ["$until", "$$NOW"]}]}
+        until = {"$dateAdd": {"startDate": "$$NOW", "unit": "second", "amount": LEASE_SECONDS}}
+        change = {
+            "holder": {"$cond": [taken, self._holder, "$holder"]},
+            "until": {"$cond": [taken, until, "$until"]},
+            "session": {"$cond": [taken, {"$literal": self._session}, "$session"]},
+            "previous": {"$cond": [mine, None, {"$ifNull": ["$session", None]}]},
+        }
+        lease = await self._states.find_one_and_update(
+            {"_id": "compactor"}, [{"$set": change}], upsert=True, return_document=ReturnDocument.AFTER
+        )
+        if lease is None or lease["holder"] != self._holder:
+            return False
+        if lease["previous"] is not None:
+            await self._end(lease["previous"])
+        return True
+
+    async def release(self) -> None:
+        """Let another process compact at once."""
+        await self._states.delete_one({"_id": "compactor", "holder": self._holder})
+
+    async def _end(self, session: Any) -> None:
+        """End what the holder before left open: a transaction of a killed process blocks its cells for a minute."""
+        await self._admin.command("killSessions", [{"id": session}])
+        log.info("compactor.taken_over")

@@ -1,0 +1,54 @@
+"""How many names of its own a client gets in the rollups. The ledger keeps every name as it was reported.
+
+The first names to come are the ones that stay, in every process; calls with later ones are counted under `other`.
+"""
+
+import contextlib
+from collections.abc import Iterable
+
+from pymongo.errors import DuplicateKeyError
+
+from app.database import Database
+from app.tracking.twins import Document
+from models.rollups import CAPS, NAMES, OTHER
+
+
+class NameCaps:
+    """What one process knows of the names that have been admitted. Names are only ever added."""
+
+    def __init__(self, database: Database) -> None:
+        self._stored = database.writes[NAMES]
+        self._admitted: dict[str, dict[str, set[str]]] = {}
+        self._seen: set[tuple[str, ...]] = set()
+
+    async def admit(self, entries: Iterable[Document]) -> None:
+        """Admit the names of `entries`, as far as there is room. Raises PyMongoError."""
+        for entry in entries:
+            names = (
+                entry["clientId"],
+                entry["provider"],
+                entry["aiModel"],
+                entry["feature"],
+                entry.get("reportedProvider") or (entry["contentType"] if "unmapped" in entry else ""),
+            )
+            if names not in self._seen:
+                client, *by_dimension = names
+                for dimension, name in zip(CAPS, by_dimension, strict=True):
+                    await self._admit(client, dimension, name)
+                if len(self._seen) < sum(CAPS.values()):
+                    self._seen.add(names)
+
+    def counted_as(self, client: str, dimension: str, name: str) -> str:
+        """`name` where it has been admitted, else `other`."""
+        return name if name in self._admitted[client][dimension] else OTHER
+
+    async def _admit(self, client: str, dimension: str, name: str) -> None:
+        known = self._admitted.get(client, {}).get(dimension, set())
+        if name in known or len(known) >= CAPS[dimension]:
+            return
+        room = {f"{dimension}.{CAPS[dimension] - 1}": {"$exists": False}}
+        # where there is no room, the upsert means to insert the client once more
+        with contextlib.suppress(DuplicateKeyError):
+            await self._stored.update_one({"_id": client, **room}, {"$addToSet": {dimension: name}}, upsert=True)
+        stored = await self._stored.find_one({"_id": client}) or {}
+        self._admitted[client] = {dimension: set(stored.get(dimension, ())) for dimension in CAPS}

@@ -1,0 +1,121 @@
+"""Builds the rollups anew from the ledger, day by day: after damage, for an older ledger, or in another time zone."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from app.database import Database
+from app.errors import ConfigurationError
+from app.tracking.compactor import Compactor
+from app.tracking.lease import LEASE_SECONDS, Lease
+from app.tracking.recount import DAY, Recount
+from app.tracking.rollup_state import STATE_KEY, RollupState
+from models.rollups import DELTAS, NAMES, ROLLUPS, STATE
+
+PROGRESS_KEY = {"_id": "rebuild"}
+
+
+class Rebuild:
+    """One rebuild of `first` to `last`; of the whole ledger when they are None."""
+
+    def __init__(self, database: Database, zone: ZoneInfo, first: date | None, last: date | None) -> None:
+        self._database = database
+        self._states = database.writes[STATE]
+        self._zone = zone
+        self._whole = first is None and last is None
+        self._first = first
+        self._last = last
+
+    async def prepare(self) -> list[date]:
+        """The days that are to be recounted. A rebuild that was interrupted goes on where it was.
+
+        Raises ConfigurationError where the rollups are of another zone, and only a part was asked for.
+        """
+        state = await RollupState.open(self._database, self._zone)
+        if state.zone.key != self._zone.key:
+            if not self._whole:
+                raise ConfigurationError(
+                    f"the rollups count days in {state.zone.key}, but TWINMETER_TIMEZONE is {self._zone.key}: "
+                    "rebuild the whole ledger (leave out --from and --to), or set it back"
+                )
+            await self._switch_zone()
+        return await self._days()
+
+    async def run(self, days: list[date], advance: Callable[[int], None]) -> int:
+        """Recount and merge each day, and tell `advance`. Returns how many calls there were. Raises PyMongoError."""
+        recount, total = Recount(self._database, self._zone), 0
+        async with self._compacting() as compactor:
+            for day in days:
+                total += await recount.days(day, day)
+                await compactor.merge_all()
+                await self._states.update_one(PROGRESS_KEY, {"$set": {"next": (day + DAY).isoformat()}})
+                advance(1)
+            await self._recount_foreign(recount, compactor)
+        if self._whole:
+            await self._states.update_one(STATE_KEY, {"$set": {"complete": True}})
+        await self._states.delete_one(PROGRESS_KEY)
+        return total
+
+    async def _switch_zone(self) -> None:
+        """From here on nothing is reported until the rebuild is complete, and running processes follow the zone."""
+        today = datetime.now(self._zone).date().isoformat()
+        change = {"timezone": self._zone.key, "complete": False, "today": today, "trailing": []}
+        await self._states.update_one(STATE_KEY, {"$set": change, "$inc": {"merges": 1, "epoch": 1, "late": 1}})
+        await self._states.delete_one(PROGRESS_KEY)
+        for collection in set(ROLLUPS) - {STATE, DELTAS, NAMES}:
+            await self._database.writes[collection].delete_many({})
+
+    async def _days(self) -> list[date]:
+        span = await self._span()
+        if span is None:
+            return []
+        first, last = span
+        # a whole rebuild that goes on is the same one, although the ledger has grown
+        wanted = {"whole": self._whole, "timezone": self._zone.key}
+        wanted |= {} if self._whole else {"first": first.isoformat(), "last": last.isoformat()}
+        interrupted = await self._states.find_one({**PROGRESS_KEY, **wanted})
+        if interrupted is None:
+            await self._states.replace_one(PROGRESS_KEY, {**wanted, "next": first.isoformat()}, upsert=True)
+        start = first if interrupted is None else date.fromisoformat(interrupted["next"])
+        return [start + n * DAY for n in range((last - start).days + 1)]
+
+    async def _span(self) -> tuple[date, date] | None:
+        """The days asked for, as far as the ledger reaches; None where it is empty."""
+        ends = [
+            await self._database.ledger.find_one({}, {"createdAt": 1}, sort=[("createdAt", way)]) for way in (1, -1)
+        ]
+        today = datetime.now(self._zone).date()
+        found = [entry["createdAt"].astimezone(self._zone).date() for entry in ends if entry is not None]
+        if self._first is None and not found:
+            return None
+        return self._first or found[0], self._last or max(today, *found)
+
+    async def _recount_foreign(self, recount: Recount, compactor: Compactor) -> None:
+        """Deltas that processes wrote before they followed the zone: the days around theirs are recounted."""
+        foreign = {"timezone": {"$ne": self._zone.key}}
+        while (delta := await self._database.writes[DELTAS].find_one(foreign, {"days": 1})) is not None:
+            first, *_, last = sorted(delta["days"] * 2)
+            await recount.days(date.fromisoformat(first) - DAY, date.fromisoformat(last) + DAY)
+            await compactor.merge_all()
+
+    @asynccontextmanager
+    async def _compacting(self) -> AsyncIterator[Compactor]:
+        """A compactor that holds the lease, taken from whoever has it."""
+        async with self._database.committer_session() as session:
+            lease = Lease(self._database, session)
+            keeping = asyncio.create_task(_keep(lease), name="twinmeter-rebuild-lease")
+            try:
+                await lease.acquire(by_force=True)
+                yield Compactor(self._database, session, lease)
+            finally:
+                keeping.cancel()
+                await asyncio.gather(keeping, return_exceptions=True)
+                await lease.release()
+
+
+async def _keep(lease: Lease) -> None:
+    while True:
+        await asyncio.sleep(LEASE_SECONDS / 3)
+        await lease.acquire(by_force=True)

@@ -1,0 +1,221 @@
+"""Recounts days of the rollups from the ledger, beside living writers, without a moment in which a figure is wrong.
+
+The ledger's entries are read in one snapshot. One transaction then takes away what cells and waiting deltas say of
+these days, and puts deltas with the recount in their place, which are merged like all others. A delta that is written
+meanwhile is left alone: its calls came after the snapshot. A merge that came in between makes the recount start again.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import bson
+import pymongo
+from bson import ObjectId
+from bson.raw_bson import RawBSONDocument
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from app.database import DURABLE, Database, Session
+from app.tracking.cells import KEYS
+from app.tracking.increments import Increments, LocalTime, delta_of
+from app.tracking.name_caps import NameCaps
+from app.tracking.rollup_state import STATE_KEY
+from app.tracking.twins import Document
+from models.active_days import bit_of
+from models.rollups import (
+    ACTIVE_USERS,
+    CONVERSATIONS,
+    DELTAS,
+    EVERYONE,
+    OPTIONAL_AMOUNTS,
+    OPTIONAL_COUNTS,
+    STATE,
+    USER_MONTHS,
+    USERS,
+)
+
+CALLS_PER_DELTA = 10_000
+ATTEMPTS = 10
+DAY_SECONDS = 600.0
+"""How long one attempt at a day may take."""
+
+DAY = timedelta(days=1)
+
+_DAILY = (*KEYS, USERS, CONVERSATIONS)
+_FIELDS = (
+    "userId",
+    "clientId",
+    "conversationId",
+    "contentType",
+    "feature",
+    "serviceType",
+    "provider",
+    "reportedProvider",
+    "aiModel",
+    "status",
+    "success",
+    "cached",
+    "inputTokens",
+    "outputTokens",
+    "tokensUsed",
+    "cost",
+    "savedCost",
+    "costSource",
+    "unmapped",
+    "unreadableUsage",
+    "requestDuration",
+    "synthetic",
+    "createdAt",
+    *OPTIONAL_COUNTS,
+    *OPTIONAL_AMOUNTS,
+)
+
+
+class DisturbedError(Exception):
+    """The cells were changed while the ledger was read."""
+
+
+class _Found(NamedTuple):
+    state: Document
+    known: list[Document]
+    """Waiting deltas that touch the days."""
+    recount: list[RawBSONDocument]
+
+
+class Recount:
+    """Recounts days in the zone of the rollups."""
+
+    def __init__(self, database: Database, zone: ZoneInfo) -> None:
+        self._database = database
+        self._zone = zone
+        self._local_time = LocalTime(zone)
+        self._caps = NameCaps(database)
+
+    async def days(self, first: date, last: date) -> int:
+        """Recount the days from `first` to `last`. Returns how many calls they have. Raises PyMongoError.
+
+        Whoever merges meanwhile disturbs it, so that the caller should hold the lease of the compactor.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with pymongo.timeout(DAY_SECONDS):
+                    return await self._attempt(first, last)
+            except DisturbedError:
+                if attempt == ATTEMPTS:
+                    raise
+            except PyMongoError as error:
+                if attempt == ATTEMPTS or not error.has_error_label("TransientTransactionError"):
+                    raise
+            await asyncio.sleep(0.05 * attempt)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _attempt(self, first: date, last: date) -> int:
+        client = self._database.writes.client
+        if not self._database.transactional:
+            return await self._replace(first, last, await self._read(first, last, None), None)
+        async with await client.start_session(snapshot=True) as snapshot:
+            found = await self._read(first, last, snapshot)
+        async with (
+            await client.start_session() as session,
+            session.start_transaction(ReadConcern("snapshot"), DURABLE),
+        ):
+            return await self._replace(first, last, found, session)
+
+    async def _read(self, first: date, last: date, session: Session | None) -> "_Found":
+        """Everything of one moment."""
+        writes = self._database.writes
+        state = await writes[STATE].find_one(STATE_KEY, session=session) or {}
+        # a day of another zone may reach into these from either side
+        around = {"$gte": (first - DAY).isoformat(), "$lte": (last + DAY).isoformat()}
+        touching = {"days": {"$elemMatch": around}}
+        known = await writes[DELTAS].find(touching, {"days": 1, "timezone": 1}, session=session).to_list(None)
+        return _Found(state, known, [delta async for delta in self._recounted(first, last, session)])
+
+    async def _recounted(self, first: date, last: date, session: Session | None) -> AsyncIterator[RawBSONDocument]:
+        """Deltas that hold every entry of the days, encoded, because a busy day has many."""
+        start, end = (datetime.combine(day, time(), self._zone).astimezone(UTC) for day in (first, last + DAY))
+        condition = {"createdAt": {"$gte": start, "$lt": end}}
+        found = self._database.ledger.find(condition, dict.fromkeys(_FIELDS, 1), session=session)
+        entries = found.sort("createdAt")
+        # many at a time: one by one costs more than the counting
+        while batch := await entries.to_list(CALLS_PER_DELTA):
+            yield await self._delta(batch)
+
+    async def _delta(self, entries: list[Document]) -> RawBSONDocument:
+        await self._caps.admit(entries)
+        increments = Increments(self._local_time, self._caps)
+        for entry in entries:
+            increments.add(entry)
+        return RawBSONDocument(bson.encode({"_id": ObjectId(), **delta_of(increments, entries, self._local_time)}))
+
+    async def _replace(self, first: date, last: date, found: "_Found", session: Session | None) -> int:
+        state, known, deltas = found
+        writes = self._database.writes
+        days = {"$gte": first.isoformat(), "$lte": last.isoformat()}
+        covered = {"$elemMatch": {"first": {"$lte": days["$lte"]}, "last": {"$gte": days["$gte"]}}}
+        unchanged = await writes[STATE].find_one_and_update(
+            {**STATE_KEY, "merges": state["merges"]},
+            {"$inc": {"merges": 1, "epoch": 1, "late": 1}, "$pull": {"trailing": covered["$elemMatch"]}},
+            session=session,
+        )
+        if unchanged is None:
+            raise DisturbedError
+        for collection in _DAILY:
+            await writes[collection].delete_many({"_id.day": days}, session=session)
+        for offset in range((last - first).days + 1):
+            await self._forget_active_users((first + timedelta(days=offset)).isoformat(), session)
+        await self._take_from_deltas(known, days, session)
+        if deltas:
+            await writes[DELTAS].insert_many(deltas, session=session)
+        return sum(delta["calls"] for delta in deltas)
+
+    async def _take_from_deltas(self, known: list[Document], days: Document, session: Session | None) -> None:
+        """Deltas of another zone are dropped whole: the days around theirs are recounted."""
+        waiting = self._database.writes[DELTAS]
+        foreign = [delta["_id"] for delta in known if delta["timezone"] != self._zone.key]
+        mine = [delta["_id"] for delta in known if delta["timezone"] == self._zone.key]
+        await waiting.delete_many({"_id": {"$in": foreign}}, session=session)
+        taken = {"usage": {"day": days}, "findings": {"day": days}, "days": days}
+        await waiting.update_many({"_id": {"$in": mine}}, {"$pull": taken}, session=session)
+        await waiting.delete_many({"_id": {"$in": mine}, "days": []}, session=session)
+
+    async def _forget_active_users(self, day: str, session: Session | None) -> None:
+        """Clear the day's bit, and count the users of its month anew."""
+        writes, month = self._database.writes, day[:7]
+        await writes[USER_MONTHS].update_many(
+            {"_id.month": month, "days": {"$bitsAnySet": bit_of(day)}}, without(day), session=session
+        )
+        await writes[USER_MONTHS].delete_many({"_id.month": month, "days": 0}, session=session)
+        await writes[ACTIVE_USERS].delete_many({"_id.period": {"$in": [day, month]}}, session=session)
+        counts: list[Document] = []
+        for scope in ("$_id.client", EVERYONE):
+            by_user = {"scope": scope, "synthetic": "$_id.synthetic", "user": "$_id.user"}
+            pipeline: list[dict[str, Any]] = [
+                {"$match": {"_id.month": month}},
+                {"$group": {"_id": by_user}},
+                {
+                    "$group": {
+                        "_id": {"period": month, "scope": "$_id.scope", "synthetic": "$_id.synthetic"},
+                        "users": {"$sum": 1},
+                    }
+                },
+            ]
+            counts += await writes[USER_MONTHS].aggregate(pipeline, session=session).to_list(None)
+        if counts:
+            await writes[ACTIVE_USERS].insert_many(counts, session=session)
+
+
+def without(day: str) -> list[dict[str, Any]]:
+    """An update that clears the bit of a day, over all and in every part. MongoDB 6 has no bitwise expressions."""
+    bit = bit_of(day)
+
+    def cleared(value: str) -> dict[str, Any]:
+        is_set = {"$eq": [{"$mod": [{"$floor": {"$divide": [value, bit]}}, 2]}, 1]}
+        return {"$cond": [is_set, {"$subtract": [value, bit]}, value]}
+
+    parts = {"$map": {"input": {"$objectToArray": "$parts"}, "in": {"k": "$$this.k", "v": cleared("$$this.v")}}}
+    left = {"$filter": {"input": parts, "cond": {"$ne": ["$$this.v", 0]}}}
+    return [{"$set": {"days": cleared("$days"), "parts": {"$arrayToObject": left}}}]

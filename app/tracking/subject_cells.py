@@ -1,0 +1,90 @@
+"""From the users and conversations of deltas to updates of cells, made by MongoDB itself.
+
+There are nearly as many of these as of calls. So the server sums them up and writes the very statements that its
+`update` command takes; this process hands them back without looking inside.
+"""
+
+from typing import Any
+
+from bson import ObjectId
+
+from models.rollups import CONVERSATION_TOTALS, USER_TOTALS
+
+Stage = dict[str, Any]
+
+_USAGE_KEY = {"day": "$usage.day", "client": "$usage.client", "synthetic": "$usage.synthetic"}
+SEPARATOR = "\x1f"
+"""No name holds a control character."""
+
+
+def user_updates(deltas: list[ObjectId]) -> list[Stage]:
+    """Statements that add to the cells of users: the totals, over all and by part."""
+    by_part = {"_id": {**_USAGE_KEY, "user": "$usage.users.user", "part": "$usage.part"}}
+    figures = [{"k": {"$concat": ["parts.", "$_id.part", f".{name}"]}, "v": f"${name}"} for name in USER_TOTALS]
+    by_user = {name: f"$_id.{name}" for name in ("day", "client", "synthetic", "user")}
+    return [
+        *_unwound(deltas, "users"),
+        {"$group": {**by_part, **_sums("users", USER_TOTALS)}},
+        {
+            "$group": {
+                "_id": by_user,
+                "parts": {"$mergeObjects": {"$arrayToObject": _without_zeros(figures)}},
+                **{name: {"$sum": f"${name}"} for name in USER_TOTALS},
+            }
+        },
+        _statement({"$mergeObjects": ["$parts", {"$arrayToObject": _without_zeros(_figures(USER_TOTALS))}]}),
+    ]
+
+
+def conversation_updates(deltas: list[ObjectId]) -> list[Stage]:
+    """Statements that add to the cells of conversations."""
+    key = {**_USAGE_KEY, "conversation": "$usage.conversations.conversation"}
+    return [
+        *_unwound(deltas, "conversations"),
+        {"$group": {"_id": key, **_sums("conversations", CONVERSATION_TOTALS)}},
+        _statement({"$arrayToObject": _without_zeros(_figures(CONVERSATION_TOTALS))}),
+    ]
+
+
+def active_users(deltas: list[ObjectId]) -> list[Stage]:
+    """`_id`: day, client, synthetic, user and part of who was active, as one text."""
+    synthetic = {"$cond": ["$usage.synthetic", "1", ""]}
+    names = ["$usage.day", "$usage.client", synthetic, "$usage.users.user", "$usage.part"]
+    separated = [text for name in names for text in (name, SEPARATOR)][:-1]
+    return [*_unwound(deltas, "users"), {"$group": {"_id": {"$concat": separated}}}]
+
+
+def past_requests(deltas: list[ObjectId], today: str) -> list[Stage]:
+    """`requests` by day, client, synthetic and user, of the days before `today`."""
+    return [
+        *_unwound(deltas, "users"),
+        {"$match": {"usage.day": {"$lt": today}}},
+        {
+            "$group": {
+                "_id": {**_USAGE_KEY, "user": "$usage.users.user"},
+                "requests": {"$sum": "$usage.users.requests"},
+            }
+        },
+    ]
+
+
+def _unwound(deltas: list[ObjectId], subject: str) -> list[Stage]:
+    return [{"$match": {"_id": {"$in": deltas}}}, {"$unwind": "$usage"}, {"$unwind": f"$usage.{subject}"}]
+
+
+def _sums(subject: str, figures: tuple[str, ...]) -> Stage:
+    return {name: {"$sum": f"$usage.{subject}.{name}"} for name in figures}
+
+
+def _figures(names: tuple[str, ...]) -> list[Stage]:
+    return [{"k": name, "v": f"${name}"} for name in names]
+
+
+def _without_zeros(figures: list[Stage]) -> Stage:
+    return {"$filter": {"input": figures, "cond": {"$ne": ["$$this.v", 0]}}}
+
+
+def _statement(increments: Stage) -> Stage:
+    """`{q: {_id: ...}, u: {$inc: ...}, upsert: true}`."""
+    update = {"$arrayToObject": [[{"k": {"$literal": "$inc"}, "v": increments}]]}
+    return {"$project": {"_id": 0, "q": {"_id": "$_id"}, "u": update, "upsert": {"$literal": True}}}

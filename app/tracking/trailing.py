@@ -1,0 +1,105 @@
+"""Trailing totals: requests by user over the usual windows up to yesterday, so that a ranking need not add up days.
+
+They are made anew once a day from the cells. Late calls are added to them in the transaction that merges them; where
+one is merged while they are being made, they are made again.
+"""
+
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import structlog
+from bson import ObjectId
+
+from app.database import Database, Session
+from app.tracking.rollup_state import STATE_KEY, stored_state
+from app.tracking.subject_cells import past_requests
+from app.tracking.twins import Document
+from app.tracking.upserts import upsert
+from models.rollups import DELTAS, EVERYONE, STATE, TRAILING, TRAILING_DAYS, USERS
+
+log = structlog.get_logger(__name__)
+
+
+class Trailing:
+    """Keeps the trailing totals of one deployment."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._database = database
+        self._states = database.writes[STATE]
+        self._deltas = database.writes[DELTAS]
+        self._totals = database.writes[TRAILING]
+        self._users = database.writes[USERS]
+
+    async def keep_up(self) -> None:
+        """Make what is missing for today, and remove what was for earlier days."""
+        state = await stored_state(self._database)
+        today = self._clock().astimezone(ZoneInfo(state["timezone"])).date()
+        if today.isoformat() > state["today"]:
+            # from here on, a merge of a day before today counts as late, in every process
+            await self._states.update_one(STATE_KEY, {"$set": {"today": today.isoformat()}})
+            state = await stored_state(self._database)
+        yesterday = today - timedelta(days=1)
+        kept = {window["days"] for window in state["trailing"] if window["last"] == yesterday.isoformat()}
+        for days in TRAILING_DAYS:
+            if days not in kept:
+                await self._make(yesterday, days)
+        if any(window["last"] < yesterday.isoformat() for window in state["trailing"]):
+            await self._states.update_one(STATE_KEY, {"$pull": {"trailing": {"last": {"$lt": yesterday.isoformat()}}}})
+            await self._totals.delete_many({"last": {"$lt": yesterday.isoformat()}})
+
+    async def add_late(self, deltas: list[ObjectId], state: Document, session: Session | None) -> None:
+        """Add what `deltas` say of days before today, in the transaction that merges them."""
+        await self._states.update_one(STATE_KEY, {"$inc": {"late": 1}}, session=session)
+        late: Counter[tuple[str, str, str, bool, str]] = Counter()
+        async for row in self._deltas.aggregate(past_requests(deltas, state["today"]), session=session):
+            key = row["_id"]
+            for window in state["trailing"]:
+                if window["first"] <= key["day"] <= window["last"]:
+                    for scope in (EVERYONE, key["client"]):
+                        late[window["build"], window["last"], scope, key["synthetic"], key["user"]] += row["requests"]
+        updates = [
+            {
+                "q": {"_id": {"build": build, "scope": scope, "synthetic": synthetic, "user": user}},
+                "u": {"$inc": {"requests": requests}, "$setOnInsert": {"last": last}},
+                "upsert": True,
+            }
+            for (build, last, scope, synthetic, user), requests in late.items()
+        ]
+        await upsert(self._database, TRAILING, updates, session)
+
+    async def _make(self, last: date, days: int) -> None:
+        """The window of so many days up to the day after `last`. It counts only when no late call came in between."""
+        first = last - timedelta(days=days - 2)
+        state = await stored_state(self._database)
+        span = {"days": days, "last": last.isoformat()}
+        # a name of its own: two processes that make the same window never touch each other's totals
+        window = {**span, "first": first.isoformat(), "build": uuid.uuid4().hex}
+        for pipeline in (totals_of(window, None), totals_of(window, "$_id.client")):
+            await self._users.aggregate(pipeline, allowDiskUse=True).to_list(None)
+        registered = await self._states.update_one(
+            {**STATE_KEY, "late": state["late"], "trailing": {"$not": {"$elemMatch": span}}},
+            {"$push": {"trailing": window}},
+        )
+        if not registered.modified_count:
+            log.info("trailing.disturbed", **window)
+
+
+def totals_of(window: dict[str, Any], client: str | None) -> list[Document]:
+    """From users' cells to the trailing totals of one window: of everyone, or with `$_id.client` of each client."""
+    key = {
+        "build": window["build"],
+        "scope": client or EVERYONE,
+        "synthetic": "$_id.synthetic",
+        "user": "$_id.user",
+    }
+    return [
+        {"$match": {"_id.day": {"$gte": window["first"], "$lte": window["last"]}}},
+        {"$group": {"_id": key, "requests": {"$sum": "$requests"}}},
+        {"$set": {"last": window["last"]}},
+        {"$merge": {"into": TRAILING}},
+    ]

@@ -1,0 +1,153 @@
+"""The shape of the rollups: additive cells by day, and the deltas that wait to be merged into them.
+
+A delta holds what one batch adds: `usage` rows by client, each with its `users` and `conversations`, and `findings`.
+Cells hold the same figures by scope, which is one client or everyone, or by client. A cell's `_id` is its key; figures
+that are zero are absent.
+"""
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+DELTAS = "rollup_deltas"
+DAYS = "rollup_days"
+"""Day x scope x synthetic: every figure, by hour, with one latency sketch."""
+USAGE = "rollup_usage"
+"""Day x scope x synthetic x provider x model x service type x feature: every figure, by hour."""
+LATENCY = "rollup_latency"
+"""Day x scope x synthetic x provider x service type: a latency sketch."""
+USERS = "rollup_users"
+"""Day x client x synthetic x user: the totals, over all and by part."""
+USER_MONTHS = "rollup_user_months"
+"""Month x client x synthetic x user: on which days, over all and by part, as bits; bit 0 is the first of the month."""
+ACTIVE_USERS = "rollup_active_users"
+"""Day or month x scope x synthetic: how many users."""
+CONVERSATIONS = "rollup_conversations"
+"""Day x client x synthetic x conversation."""
+FINDINGS = "rollup_findings"
+"""Day x scope x synthetic x kind x names: what data quality is about."""
+TRAILING = "rollup_trailing"
+"""Window x scope x synthetic x user: requests from the window's first day up to yesterday."""
+NAMES = "rollup_names"
+"""Client: the names that have cells of their own."""
+STATE = "rollup_state"
+"""One document, `rollups`: zone, completeness and version; and one, `compactor`: the lease."""
+
+ROLLUPS = (
+    DELTAS,
+    DAYS,
+    USAGE,
+    LATENCY,
+    USERS,
+    USER_MONTHS,
+    ACTIVE_USERS,
+    CONVERSATIONS,
+    FINDINGS,
+    TRAILING,
+    NAMES,
+    STATE,
+)
+"""Every collection of the rollups."""
+
+EVERYONE = "*"
+"""The scope of all clients together. No client may have this name."""
+OTHER = "other"
+"""Where names beyond a client's cap are counted."""
+SCHEMA_VERSION = 1
+
+PART = ("provider", "model", "serviceType", "feature")
+"""What calls are told apart by."""
+
+TOTALS = (
+    "requests",
+    "successes",
+    "cached",
+    "inputTokens",
+    "outputTokens",
+    "tokensUsed",
+    "unpriced",
+    "estimated",
+    "duration",
+    "durations",
+    "cost",
+    "savedCost",
+)
+"""What every report of calls sums: `duration` in ms over `durations` calls that report one, costs in USD."""
+OPTIONAL_COUNTS = (
+    "cacheReadTokens",
+    "cacheWriteTokens",
+    "cacheWrite1hTokens",
+    "reasoningTokens",
+    "inputAudioTokens",
+    "outputAudioTokens",
+    "cacheAudioReadTokens",
+    "inputImageTokens",
+    "outputImageTokens",
+    "cacheImageReadTokens",
+    "inputVideoTokens",
+    "webSearches",
+    "images",
+    "characters",
+)
+OPTIONAL_AMOUNTS = ("inputCost", "outputCost", "generationCost", "videoSeconds", "audioSeconds")
+AMOUNTS = frozenset({"cost", "savedCost", *OPTIONAL_AMOUNTS})
+"""Figures that are Decimal128, all with 15 decimals; every other one is an integer."""
+USAGE_TOTALS = (*TOTALS, *OPTIONAL_COUNTS, *OPTIONAL_AMOUNTS)
+"""What usage cells sum, beside `statuses` by status, and `hours`."""
+HOUR_TOTALS = ("requests", "successes", "inputTokens", "outputTokens", "cost")
+"""What usage cells sum by hour of the day."""
+USER_TOTALS = ("requests", "successes", "tokensUsed", "cost", "savedCost")
+"""What a user's cell sums."""
+CONVERSATION_TOTALS = ("requests", "tokensUsed", "cost")
+
+
+class Finding:
+    """Kinds of findings, as stored."""
+
+    UNPRICED = "unpriced"
+    ESTIMATED = "estimated"
+    IMPOSSIBLE = "impossible"
+    """`name` is the provider that was reported."""
+    UNMAPPED = "unmapped"
+    """`name` is the content type."""
+    UNREADABLE = "unreadable"
+    FOLDED = "folded"
+    """Calls with a name beyond the client's cap; `name` says what it names."""
+
+
+CAPS = {"provider": 100, "model": 1_000, "feature": 500, "name": 500}
+"""How many names a client may have cells for, by dimension; `name` is that of findings. Later ones are `other`."""
+
+TRAILING_DAYS = (7, 30, 60, 90)
+"""Windows up to today whose rankings of users are kept."""
+
+# what a field name in MongoDB must not hold, and what we separate with
+_ESCAPES = str.maketrans({"%": "%25", "|": "%7C", ".": "%2E", "$": "%24"})
+
+
+def escaped(name: str) -> str:
+    """`name` as part of a field's name."""
+    # nearly every name passes the test, which takes a fraction of the translation
+    return name.translate(_ESCAPES) if "%" in name or "|" in name or "." in name or "$" in name else name
+
+
+def joined(*names: str | bool) -> str:
+    """One text of several names, unambiguous whatever they hold, that may be the name of a field."""
+    return "|".join([escaped(str(name)) for name in names])
+
+
+def _index(*fields: str, name: str = "window") -> IndexModel:
+    return IndexModel([(f.removeprefix("-"), DESCENDING if f[0] == "-" else ASCENDING) for f in fields], name=name)
+
+
+_WINDOW = _index("_id.scope", "_id.synthetic", "_id.day")
+_DAYS = _index("_id.day", "_id.synthetic", "_id.client")
+INDEXES = {
+    DAYS: [_WINDOW],
+    USAGE: [_WINDOW],
+    LATENCY: [_WINDOW],
+    FINDINGS: [_WINDOW],
+    USERS: [_DAYS, _index("_id.user", "_id.day", name="user")],
+    USER_MONTHS: [_index("_id.month", "_id.synthetic", "_id.client"), _index("_id.user", "_id.month", name="user")],
+    CONVERSATIONS: [_DAYS],
+    TRAILING: [_index("_id.build", "_id.scope", "_id.synthetic", "-requests", name="ranking")],
+}
+"""The indexes of the cells. All other access is by `_id`."""
