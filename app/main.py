@@ -12,10 +12,12 @@ from app.auth import AuthenticationMiddleware, Tokens
 from app.database import connected
 from app.errors import AppError
 from app.reports.reports import Reports
+from app.reports.views import ensure_views
 from app.serialization import ExactRequest, ExactResponse
 from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking import open_tracker
+from app.tracking.rollup_state import stored_state
 from routes.admin import AdminController
 from routes.analytics import AnalyticsController
 from routes.dependencies import DEPENDENCIES
@@ -41,6 +43,7 @@ def create_app(
                 connected(mongodb_uri, settings.database) as database,
                 open_tracker(settings, database, Counters()) as tracker,
             ):
+                await ensure_views(database, (await stored_state(database))["timezone"])
                 app.state.update(
                     settings=settings,
                     database=database,

@@ -16,6 +16,7 @@ from datetime import date
 
 from app.database import connected
 from app.deployment import mongodb
+from app.reports.views import ensure_views
 from app.runtime import calm_the_collector
 from app.settings import Settings
 from app.tracking.rebuild import Rebuild
@@ -44,6 +45,7 @@ async def _rebuild(arguments: argparse.Namespace, settings: Settings) -> int:
             days = await rebuild.prepare()
             with command.progress("days", len(days)) as advance:
                 calls = await rebuild.run(days, advance)
+            await ensure_views(database, settings.zone.key)
     seconds = round(time.monotonic() - started, 1)
     if arguments.json:
         sys.stdout.write(json.dumps({"days": len(days), "calls": calls, "seconds": seconds}) + "\n")

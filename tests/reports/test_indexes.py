@@ -1,0 +1,88 @@
+"""No report reads the ledger, the events or a growing collection of cells without an index."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from app.database import Database
+from app.reports.analytics import AnalyticsType
+from app.reports.query import Filters, ReportQuery, Synthetic
+from app.reports.reports import Reports
+from app.reports.windows import requested_window
+from app.tracking import Tracker
+from app.tracking.compactor import Compactor
+from models import CallStatus
+
+SMALL = {"rollup_deltas", "rollup_state"}
+"""Deltas are merged every second; the state is two documents."""
+
+
+async def plans(database: Database) -> list[tuple[str, str, str]]:
+    """Collection, plan and command of everything that was read since the profiler was switched on."""
+    profile: list[dict[str, Any]] = await database.writes["system.profile"].find().to_list(None)
+    return [
+        (read["ns"].split(".", 1)[1], read.get("planSummary", ""), str(read.get("command", {}))[:400])
+        for read in profile
+        if read["op"] in {"query", "command"} and "planSummary" in read and "system." not in read["ns"]
+    ]
+
+
+async def ask_everything(reports: Reports) -> None:
+    now = reports.now()
+    window = requested_window(days=30, first=None, last=None, now=now, zone=reports.zone)
+    plain = ReportQuery(window)
+    narrowed = [
+        plain,
+        replace(plain, synthetic=Synthetic.INCLUDE),
+        replace(plain, filters=Filters(client_id="a")),
+        replace(plain, filters=Filters(feature="chat", provider="openai", model="gpt-4o")),
+    ]
+    for query in narrowed:
+        await reports.usage(query)
+        await reports.data_quality(query)
+        await reports.providers(query)
+        await reports.models(query)
+        for order in ("-requests", "cost"):
+            await reports.users(query, order, limit=1, cursor=None)
+        await reports.analytics(query, AnalyticsType.ALL)
+        await reports.calls(query, status=None, cost_source=None, limit=10, cursor=None)
+    one_user = replace(plain, filters=Filters(user_id="u1"))
+    await reports.usage(one_user)
+    await reports.data_quality(one_user)
+    page = await reports.calls(one_user, status=CallStatus.SUCCESS, cost_source=None, limit=1, cursor=None)
+    assert page.next_cursor is not None
+    await reports.calls(one_user, status=CallStatus.SUCCESS, cost_source=None, limit=1, cursor=page.next_cursor)
+    for synthetic in Synthetic:
+        await reports.overview(synthetic)
+        await reports.stats(synthetic)
+    await reports.freshness()
+
+
+async def test_every_report_reads_through_an_index(database: Database, tracker: Tracker) -> None:
+    now = datetime.now(UTC)
+    for n in range(40):
+        await tracker.track(
+            user_id=f"u{n % 3}",
+            client_id="ab"[n % 2],
+            content_type="chat",
+            model="gpt-4o",
+            input_tokens=10,
+            conversation_id="c",
+            created_at=now - timedelta(hours=5 * n),
+        )
+    async with database.committer_session() as session:
+        compactor = Compactor(database, session)
+        await compactor.merge_all()
+        await compactor.trailing.keep_up()
+    await database.writes.command("profile", 2)
+
+    await ask_everything(Reports(database, ZoneInfo("UTC")))
+
+    await database.writes.command("profile", 0)
+    read = await plans(database)
+    scanned = [plan for plan in read if "COLLSCAN" in plan[1] and plan[0] not in SMALL]
+    assert scanned == []
+    assert {"aiusages", "analytics", "rollup_days", "rollup_usage", "rollup_users", "rollup_trailing"} <= {
+        collection for collection, _, _ in read
+    }

@@ -1,0 +1,33 @@
+"""A process that holds the compactor's lease and stops in the middle of a merge, with its transaction open.
+
+compactor_process.py URI DATABASE. It says `merging` when the cells have been added to and the deltas not yet deleted.
+"""
+
+import asyncio
+import sys
+
+from app.database import connected
+from app.telemetry import configure_logging
+from app.tracking import compactor, upserts
+from app.tracking.compactor import Compactor
+from models.rollups import CONVERSATIONS
+
+
+async def stop_in_the_middle(uri: str, database_name: str) -> None:
+    original = upserts.upsert
+
+    async def upsert(database, collection, updates, session) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        await original(database, collection, updates, session)
+        if collection == CONVERSATIONS:
+            sys.stdout.write("merging\n")
+            sys.stdout.flush()
+            await asyncio.Event().wait()
+
+    compactor.upsert = upsert
+    async with connected(uri, database_name) as database, database.committer_session() as session:
+        await Compactor(database, session).run()
+
+
+if __name__ == "__main__":
+    configure_logging("error")
+    asyncio.run(stop_in_the_middle(*sys.argv[1:]))

@@ -1,0 +1,163 @@
+"""Merging: each delta exactly once, whoever merges, and whoever is killed while merging."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from pymongo.errors import PyMongoError
+
+from app.database import Database
+from app.reports.query import ReportQuery
+from app.reports.reports import Reports
+from app.reports.windows import requested_window
+from app.settings import Settings
+from app.telemetry import Counters
+from app.tracking import Tracker, open_tracker
+from app.tracking.compactor import Compactor
+from app.tracking.lease import Lease
+from models.rollups import DAYS, DELTAS, STATE
+
+ROOT = Path(__file__).parents[2]
+UTC = ZoneInfo("UTC")
+CALL = {"content_type": "chat", "model": "gpt-4o", "input_tokens": 1_000, "conversation_id": "c"}
+
+
+async def track(tracker: Tracker, calls: int) -> None:
+    receipts = await asyncio.gather(*(tracker.track(user_id=f"u{n % 7}", **CALL) for n in range(calls)))
+    assert {receipt.status for receipt in receipts} == {"committed"}
+
+
+async def requests(database: Database) -> int:
+    """What the usage report says of today and yesterday, so that midnight makes no difference."""
+    reports = Reports(database, UTC)
+    window = requested_window(days=2, first=None, last=None, now=reports.now(), zone=UTC)
+    return (await reports.usage(ReportQuery(window))).totals.requests
+
+
+async def in_cells(database: Database) -> int:
+    return sum([cell["requests"] async for cell in database.writes[DAYS].find({"_id.scope": "*"})])
+
+
+async def until_merged(database: Database, seconds: float) -> float:
+    """Wait until no delta is left, and return the seconds that took."""
+    started = time.monotonic()
+    while await database.writes[DELTAS].count_documents({}) > 0:
+        assert time.monotonic() - started < seconds
+        await asyncio.sleep(0.05)
+    return time.monotonic() - started
+
+
+@pytest.fixture
+async def writer(settings: Settings, database: Database) -> Tracker:
+    """A tracker that leaves merging to others."""
+    async with open_tracker(settings, database, Counters(), compacting=False) as tracker:
+        yield tracker  # type: ignore[misc]
+
+
+async def test_a_compactor_killed_in_mid_merge_is_replaced_within_ten_seconds_and_changes_no_figure(
+    settings: Settings, database: Database, writer: Tracker
+) -> None:
+    await track(writer, 50)
+    assert settings.mongodb_uri is not None
+    uri = settings.mongodb_uri.get_secret_value()
+    command = [sys.executable, "-m", "tests.tracking.compactor_process", uri, settings.database]
+    with subprocess.Popen(  # noqa: ASYNC220 - what is waited for is read in a thread
+        command, cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert await asyncio.to_thread(process.stdout.readline) == "merging\n"
+        assert (await requests(database), await in_cells(database)) == (50, 0)
+        process.send_signal(signal.SIGKILL)
+
+    async with database.committer_session() as session:
+        running = asyncio.create_task(Compactor(database, session).run())
+        await track(writer, 50)
+        assert await requests(database) == 100
+        await until_merged(database, 10)
+        running.cancel()
+
+    assert (await requests(database), await in_cells(database)) == (100, 100)
+
+
+async def test_two_that_merge_at_once_count_nothing_twice(database: Database, writer: Tracker) -> None:
+    async def merge(compactor: Compactor) -> None:
+        while await database.writes[DELTAS].count_documents({}) > 0:
+            try:
+                await compactor.merge()
+            except PyMongoError as error:
+                assert error.has_error_label("TransientTransactionError")  # noqa: PT017 - the other one was first
+
+    async with database.committer_session() as one, database.committer_session() as two:
+        compactors = Compactor(database, one), Compactor(database, two)
+        for _ in range(10):
+            for _ in range(8):
+                await track(writer, 5)
+            await asyncio.gather(*map(merge, compactors))
+
+    assert (await requests(database), await in_cells(database)) == (400, 400)
+
+
+async def test_a_report_is_exact_before_while_and_after_its_calls_are_merged(
+    database: Database, tracker: Tracker
+) -> None:
+    """The tracker's own compactor merges beside."""
+    for round_ in range(1, 31):
+        await track(tracker, 10)
+        assert await requests(database) == 10 * round_
+
+
+async def test_deltas_are_merged_within_two_seconds(database: Database, tracker: Tracker) -> None:
+    await track(tracker, 20)
+
+    assert await until_merged(database, 10) < 2.5
+    assert await in_cells(database) == 20
+
+
+async def test_one_process_has_the_lease_until_it_lets_go(database: Database) -> None:
+    async with database.committer_session() as one, database.committer_session() as two:
+        first, second = Lease(database, one), Lease(database, two)
+
+        assert [await first.acquire(), await second.acquire(), await first.acquire()] == [True, False, True]
+        await second.release()
+        assert not await second.acquire()
+        await first.release()
+        assert [await second.acquire(), await first.acquire()] == [True, False]
+        assert await first.acquire(by_force=True)
+        assert not await second.acquire()
+
+
+async def test_a_lease_that_ran_out_is_free(database: Database) -> None:
+    async with database.committer_session() as one, database.committer_session() as two:
+        first, second = Lease(database, one), Lease(database, two)
+        await first.acquire()
+        past = [{"$set": {"until": {"$dateSubtract": {"startDate": "$$NOW", "unit": "second", "amount": 1}}}}]
+        await database.writes[STATE].update_one({"_id": "compactor"}, past)
+
+        assert await second.acquire()
+        assert not await first.acquire()
+
+
+async def test_the_freshness_of_a_report_says_how_far_the_views_lie_behind(database: Database, writer: Tracker) -> None:
+    reports = Reports(database, UTC)
+    assert (await reports.freshness()).model_dump() == {
+        "last_commit": None,
+        "views_lag_seconds": 0,
+        "pending_deltas": 0,
+    }
+
+    await track(writer, 1)
+    await track(writer, 1)
+    waiting = await reports.freshness()
+    async with database.committer_session() as session:
+        await Compactor(database, session).merge_all()
+    merged = await reports.freshness()
+
+    assert (waiting.pending_deltas, merged.pending_deltas, merged.views_lag_seconds) == (2, 0, 0)
+    assert waiting.views_lag_seconds > 0
+    assert waiting.last_commit is not None
+    assert merged.last_commit == waiting.last_commit
