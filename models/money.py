@@ -25,7 +25,6 @@ def quantize_usd(amount: Decimal) -> Decimal:
 
 # the upper of the two words of IEEE 754-2008's binary integer encoding, for the exponent that all stored amounts share
 _HIGH_WORD = (6176 - USD_PLACES) << 49
-_HIGH_BYTES = _HIGH_WORD.to_bytes(8, "little")
 _ONE_WORD = 1 << 64
 _STORED_ZERO = Decimal128(quantize_usd(ZERO))
 
@@ -58,10 +57,11 @@ def plain(number: Decimal) -> str:
 
 def stored_units(amount: Decimal128) -> int:
     """A stored amount as a whole number of its last decimal, 1e-15 USD: such numbers sum fast and exactly."""
-    words = amount.bid
+    # the two words, as the constructor takes them; `bid` packs them into bytes first
+    high, low = amount.__getstate__()
     # the usual case: positive, our exponent, and small enough for one word
-    if words[8:] == _HIGH_BYTES:
-        return int.from_bytes(words[:8], "little")
+    if high == _HIGH_WORD:
+        return low
     return int(amount.to_decimal().scaleb(USD_PLACES, _STORAGE))
 
 

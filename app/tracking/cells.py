@@ -17,7 +17,7 @@ KEYS = {
 Key = tuple[Any, ...]
 
 
-class _Cell:
+class _Sums:
     """What is added to one cell, by path. Amounts are whole numbers of their last decimal."""
 
     __slots__ = ("amounts", "counts")
@@ -26,7 +26,7 @@ class _Cell:
         self.counts: dict[str, int] = {}
         self.amounts: dict[str, int] = {}
 
-    def add(self, row: Document, figures: tuple[str, ...], path: str = "") -> None:
+    def add_row(self, row: Document, figures: tuple[str, ...], path: str = "") -> None:
         """Add those `figures` that `row` has, below `path`."""
         for name in figures:
             if (value := row.get(name)) is not None:
@@ -35,53 +35,70 @@ class _Cell:
                 else:
                     self.counts[path + name] = self.counts.get(path + name, 0) + value
 
-    def count(self, path: str, value: int) -> None:
-        self.counts[path] = self.counts.get(path, 0) + value
+    def add_counts(self, counts: dict[str, int], path: str) -> None:
+        for name, count in counts.items():
+            self.counts[path + name] = self.counts.get(path + name, 0) + count
+
+    def add(self, other: "_Sums") -> None:
+        for mine, theirs in ((self.counts, other.counts), (self.amounts, other.amounts)):
+            for path, value in theirs.items():
+                mine[path] = mine.get(path, 0) + value
 
     def increments(self) -> Document:
         return self.counts | {path: from_units(units) for path, units in self.amounts.items()}
 
 
 class CellChanges:
-    """What deltas add to the cells of every scope."""
+    """What deltas add to the cells. Rows are summed by client first, and then spread over scopes and collections."""
 
     def __init__(self) -> None:
-        self._cells: dict[str, dict[Key, _Cell]] = {collection: {} for collection in KEYS}
+        self._figures: dict[Key, _Sums] = {}
+        """By day, client, synthetic and part."""
+        self._latency: dict[Key, _Sums] = {}
+        """By day, client, synthetic, provider and service type."""
+        self._findings: dict[Key, _Sums] = {}
+        """By day, client, synthetic, kind, provider, model and name."""
 
     def add(self, delta: Document) -> None:
         """Add one delta."""
         for row in delta["usage"]:
-            for scope in (EVERYONE, row["client"]):
-                self._add_usage((row["day"], scope, row["synthetic"]), row)
-        for row in delta["findings"]:
-            for scope in (EVERYONE, row["client"]):
-                names = row["kind"], row["provider"], row["model"], row["name"]
-                self._cell(FINDINGS, (row["day"], scope, row["synthetic"], *names)).add(row, TOTALS)
-
-    def updates(self, collection: str) -> list[Document]:
-        """Upserts of the cells of one collection, as the `update` command takes them."""
-        names = KEYS[collection]
-        return [
-            {"q": {"_id": dict(zip(names, key, strict=True))}, "u": {"$inc": cell.increments()}, "upsert": True}
-            for key, cell in self._cells[collection].items()
-        ]
-
-    def _add_usage(self, where: Key, row: Document) -> None:
-        day = self._cell(DAYS, where)
-        for cell in (day, self._cell(USAGE, (*where, *(row[name] for name in PART)))):
-            cell.add(row, USAGE_TOTALS)
-            for status, count in row["statuses"].items():
-                cell.count(f"statuses.{status}", count)
+            where = row["day"], row["client"], row["synthetic"]
+            sums = _at(self._figures, (*where, *(row[name] for name in PART)))
+            sums.add_row(row, USAGE_TOTALS)
+            sums.add_counts(row["statuses"], "statuses.")
             for hour, figures in row["hours"].items():
-                cell.add(figures, HOUR_TOTALS, f"hours.{hour}.")
-        if row["latency"]:
-            sketch = self._cell(LATENCY, (*where, row["provider"], row["serviceType"]))
-            for bucket, count in row["latency"].items():
-                day.count(f"latency.{bucket}", count)
-                sketch.count(f"latency.{bucket}", count)
+                sums.add_row(figures, HOUR_TOTALS, f"hours.{hour}.")
+            if row["latency"]:
+                sketch = _at(self._latency, (*where, row["provider"], row["serviceType"]))
+                sketch.add_counts(row["latency"], "latency.")
+        for row in delta["findings"]:
+            names = row["day"], row["client"], row["synthetic"], row["kind"], row["provider"], row["model"], row["name"]
+            _at(self._findings, names).add_row(row, TOTALS)
 
-    def _cell(self, collection: str, key: Key) -> _Cell:
-        cells = self._cells[collection]
-        if (cell := cells.get(key)) is None:
-            cell = cells[key] = _Cell()
-        return cell
+    def updates(self) -> dict[str, list[Document]]:
+        """By collection, upserts of its cells, as the `update` command takes them."""
+        cells: dict[str, dict[Key, _Sums]] = {collection: {} for collection in KEYS}
+        for collections, found in (
+            ((DAYS, USAGE), self._figures),
+            ((DAYS, LATENCY), self._latency),
+            ((FINDINGS,), self._findings),
+        ):
+            for (day, client, synthetic, *names), sums in found.items():
+                for scope in (EVERYONE, client):
+                    for collection in collections:
+                        where = day, scope, synthetic
+                        _at(cells[collection], where if collection == DAYS else (*where, *names)).add(sums)
+        return {collection: _upserts(KEYS[collection], of_collection) for collection, of_collection in cells.items()}
+
+
+def _at(sums: dict[Key, _Sums], key: Key) -> _Sums:
+    if (found := sums.get(key)) is None:
+        found = sums[key] = _Sums()
+    return found
+
+
+def _upserts(names: tuple[str, ...], cells: dict[Key, _Sums]) -> list[Document]:
+    return [
+        {"q": {"_id": dict(zip(names, key, strict=True))}, "u": {"$inc": sums.increments()}, "upsert": True}
+        for key, sums in cells.items()
+    ]

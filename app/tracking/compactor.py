@@ -19,7 +19,6 @@ from pymongo.read_concern import ReadConcern
 
 from app.database import DURABLE, Database, Session
 from app.tracking.active_users import ActiveUsers
-from app.tracking.cells import KEYS as CELLS
 from app.tracking.cells import CellChanges
 from app.tracking.increments import LocalTime
 from app.tracking.lease import Lease
@@ -136,8 +135,8 @@ class Compactor:
         for delta in deltas:
             changes.add(delta)
             await asyncio.sleep(0)
-        for collection in CELLS:
-            await upsert(self._database, collection, changes.updates(collection), session)
+        for collection, updates in changes.updates().items():
+            await upsert(self._database, collection, updates, session)
         for collection, pipeline in ((USERS, user_updates(ids)), (CONVERSATIONS, conversation_updates(ids))):
             statements = await self._raw_deltas.aggregate(pipeline, session=session).to_list(None)
             await upsert(self._database, collection, statements, session)

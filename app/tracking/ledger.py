@@ -12,7 +12,7 @@ from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from app.database import DURABLE, Collection, Database, Session
-from app.tracking.increments import Increments, LocalTime, delta_of
+from app.tracking.increments import LocalTime, delta_of
 from app.tracking.name_caps import NameCaps
 from app.tracking.receipt import ReceiptStatus
 from app.tracking.twins import Document, Pair
@@ -74,7 +74,6 @@ class Ledger:
             first.setdefault(pair.id, pair)
         try:
             with pymongo.timeout(seconds):
-                await self._caps.admit(pair.entry for pair in pairs)
                 outcomes = await self._commit_distinct(list(first.values()), again=again)
         except PyMongoError as error:
             raise LedgerUnavailableError(str(error)) from error
@@ -143,10 +142,7 @@ class Ledger:
         """One document with everything that the batch adds to the rollups: no two writers ever touch the same one."""
         if not entries:
             return
-        increments = Increments(self.local_time, self._caps)
-        for entry in entries:
-            increments.add(entry)
-        await self._deltas.insert_one(delta_of(increments, entries, self.local_time), session=session)
+        await self._deltas.insert_one(await delta_of(entries, self.local_time, self._caps), session=session)
 
     async def _stored(self, pairs: list[Pair], session: Session | None) -> "_Stored":
         known = {"_id": {"$in": [pair.id for pair in pairs]}}

@@ -4,12 +4,10 @@ The first names to come are the ones that stay, in every process; calls with lat
 """
 
 import contextlib
-from collections.abc import Iterable
 
 from pymongo.errors import DuplicateKeyError
 
 from app.database import Database
-from app.tracking.twins import Document
 from models.rollups import CAPS, NAMES, OTHER
 
 
@@ -19,24 +17,11 @@ class NameCaps:
     def __init__(self, database: Database) -> None:
         self._stored = database.writes[NAMES]
         self._admitted: dict[str, dict[str, set[str]]] = {}
-        self._seen: set[tuple[str, ...]] = set()
 
-    async def admit(self, entries: Iterable[Document]) -> None:
-        """Admit the names of `entries`, as far as there is room. Raises PyMongoError."""
-        for entry in entries:
-            names = (
-                entry["clientId"],
-                entry["provider"],
-                entry["aiModel"],
-                entry["feature"],
-                entry.get("reportedProvider") or (entry["contentType"] if "unmapped" in entry else ""),
-            )
-            if names not in self._seen:
-                client, *by_dimension = names
-                for dimension, name in zip(CAPS, by_dimension, strict=True):
-                    await self._admit(client, dimension, name)
-                if len(self._seen) < sum(CAPS.values()):
-                    self._seen.add(names)
+    async def admit(self, client: str, **names: str) -> None:
+        """Admit a name of each dimension, as far as there is room. Raises PyMongoError."""
+        for dimension, name in names.items():
+            await self._admit(client, dimension, name)
 
     def counted_as(self, client: str, dimension: str, name: str) -> str:
         """`name` where it has been admitted, else `other`."""

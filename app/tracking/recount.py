@@ -20,7 +20,7 @@ from pymongo.read_concern import ReadConcern
 
 from app.database import DURABLE, Database, Session
 from app.tracking.cells import KEYS
-from app.tracking.increments import Increments, LocalTime, delta_of
+from app.tracking.increments import LocalTime, delta_of
 from app.tracking.name_caps import NameCaps
 from app.tracking.rollup_state import STATE_KEY
 from app.tracking.twins import Document
@@ -145,11 +145,8 @@ class Recount:
             yield await self._delta(batch)
 
     async def _delta(self, entries: list[Document]) -> RawBSONDocument:
-        await self._caps.admit(entries)
-        increments = Increments(self._local_time, self._caps)
-        for entry in entries:
-            increments.add(entry)
-        return RawBSONDocument(bson.encode({"_id": ObjectId(), **delta_of(increments, entries, self._local_time)}))
+        delta = await delta_of(entries, self._local_time, self._caps)
+        return RawBSONDocument(bson.encode({"_id": ObjectId(), **delta}))
 
     async def _replace(self, first: date, last: date, found: "_Found", session: Session | None) -> int:
         state, known, deltas = found

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
+from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -53,10 +55,10 @@ async def until_merged(database: Database, seconds: float) -> float:
 
 
 @pytest.fixture
-async def writer(settings: Settings, database: Database) -> Tracker:
+async def writer(settings: Settings, database: Database) -> AsyncIterator[Tracker]:
     """A tracker that leaves merging to others."""
     async with open_tracker(settings, database, Counters(), compacting=False) as tracker:
-        yield tracker  # type: ignore[misc]
+        yield tracker
 
 
 async def test_a_compactor_killed_in_mid_merge_is_replaced_within_ten_seconds_and_changes_no_figure(
@@ -157,7 +159,8 @@ async def test_the_freshness_of_a_report_says_how_far_the_views_lie_behind(datab
         await Compactor(database, session).merge_all()
     merged = await reports.freshness()
 
-    assert (waiting.pending_deltas, merged.pending_deltas, merged.views_lag_seconds) == (2, 0, 0)
+    assert (waiting.pending_deltas, merged.pending_deltas) == (2, 0)
+    assert merged.views_lag_seconds == Decimal(0)
     assert waiting.views_lag_seconds > 0
     assert waiting.last_commit is not None
     assert merged.last_commit == waiting.last_commit
