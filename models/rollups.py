@@ -47,6 +47,10 @@ ROLLUPS = (
 )
 """Every collection of the rollups."""
 
+MERGED = {"merged": True}
+"""Of a delta whose figures are in the cells, while its users and conversations are not yet."""
+NOT_MERGED = {"merged": {"$exists": False}}
+
 EVERYONE = "*"
 """The scope of all clients together. No client may have this name."""
 OTHER = "other"

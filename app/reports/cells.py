@@ -18,6 +18,7 @@ from models.rollups import (
     EVERYONE,
     FINDINGS,
     LATENCY,
+    NOT_MERGED,
     PART,
     TOTALS,
     USAGE,
@@ -131,7 +132,7 @@ def active_users(query: ReportQuery) -> Query:
     ]
     return USER_MONTHS, [
         *cells,
-        _union(_delta_users(query, None)),
+        _union([{"$match": NOT_MERGED}, *_delta_users(query, None)]),
         {"$group": {"_id": "$key.user"}},
         {"$count": "count"},
     ]
@@ -140,7 +141,7 @@ def active_users(query: ReportQuery) -> Query:
 def pending_active_users(query: ReportQuery) -> Query:
     """`_id`: day, client, synthetic and user of who is active in the deltas."""
     key = {name: f"$key.{name}" for name in ("day", "client", "synthetic", "user")}
-    return DELTAS, [*_delta_users(query, None), {"$group": {"_id": key}}]
+    return DELTAS, [{"$match": NOT_MERGED}, *_delta_users(query, None), {"$group": {"_id": key}}]
 
 
 def unique_users_by_model(query: ReportQuery) -> Query:
@@ -163,6 +164,7 @@ def unique_users_by_model(query: ReportQuery) -> Query:
     ]
     # names in cells are escaped, those in deltas are brought to the same form
     deltas = [
+        {"$match": NOT_MERGED},
         *_delta_users(query, None),
         {"$set": {"names": {"$split": ["$key.part", "|"]}}},
         {
@@ -185,8 +187,9 @@ def unique_users_by_model(query: ReportQuery) -> Query:
 
 def freshness() -> Query:
     """Of the deltas: when the `oldest` and the `newest` was committed, and how many there are."""
+    waiting = {"$match": NOT_MERGED}
     group = {"_id": None, "oldest": {"$min": "$at"}, "newest": {"$max": "$at"}, "count": {"$sum": 1}}
-    return DELTAS, [{"$group": group}]
+    return DELTAS, [waiting, {"$group": group}]
 
 
 def _usage(query: ReportQuery, *, by_part: bool) -> Query:
@@ -229,7 +232,7 @@ def _active_in(window: TimeWindow, month: str, bits: str) -> list[dict[str, Any]
 def _delta_usage(query: ReportQuery) -> list[Stage]:
     key = {name: f"$usage.{name}" for name in ("day", *PART)}
     return [
-        {"$match": {"days": {"$elemMatch": _days(query.window)}}},
+        {"$match": {**NOT_MERGED, "days": {"$elemMatch": _days(query.window)}}},
         {"$project": {"usage.users": 0, "usage.conversations": 0, "findings": 0}},
         {"$unwind": "$usage"},
         {"$match": _delta_rows(query, "usage")},
@@ -241,7 +244,7 @@ def _delta_findings(query: ReportQuery, names: dict[str, str | None]) -> list[St
     key = {name: f"$findings.{name}" for name in ("kind", "provider", "model", "name")}
     condition = _delta_place(query, "findings") | _equalities("findings", names)
     return [
-        {"$match": {"days": {"$elemMatch": _days(query.window)}}},
+        {"$match": {**NOT_MERGED, "days": {"$elemMatch": _days(query.window)}}},
         {"$unwind": "$findings"},
         {"$match": condition},
         {"$replaceRoot": {"newRoot": {"$mergeObjects": ["$findings", {"key": key}]}}},

@@ -32,8 +32,8 @@ class ActiveUsers:
 
     async def store(self, deltas: list[ObjectId], session: Session | None) -> set[str]:
         """Set the bits of who is active in `deltas`, and count who is new. Returns what `remember` takes."""
-        found = self._deltas.aggregate(active_users(deltas), session=session)
-        texts = {row["_id"] async for row in found} - self._known
+        found = await self._deltas.aggregate(active_users(deltas), session=session).to_list(None)
+        texts = {row["_id"] for row in found} - self._known
         active = {_parsed(text) for text in texts}
         new = new_users({day for day, _ in active}, await self._stored_days(active, session))
         await upsert(self._database, ACTIVE_USERS, count_updates(new), session)

@@ -1,12 +1,13 @@
 """The compactor: merges deltas into the cells, about once a second, each exactly once.
 
-A merge is one transaction: it adds the deltas to the cells and deletes them. Two merges at once both write the state,
-so that one of them is undone whole. A process killed in the middle of one leaves nothing behind.
+A delta is merged in two steps: first its figures, then its users and conversations, with which it is deleted. Each step
+is one transaction. Two at once both write the state, so that one is undone whole; a process killed in the middle of one
+leaves nothing behind.
 """
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -27,16 +28,22 @@ from app.tracking.subject_cells import conversation_updates, user_updates
 from app.tracking.trailing import Trailing
 from app.tracking.twins import Document
 from app.tracking.upserts import upsert
-from models.rollups import CONVERSATIONS, DELTAS, STATE, USERS
+from models.rollups import CONVERSATIONS, DELTAS, MERGED, NOT_MERGED, STATE, USERS
 
 log = structlog.get_logger(__name__)
 
 INTERVAL_SECONDS = 1.0
+SUBJECTS_SECONDS = 5.0
+"""How often users and conversations are merged. There are nearly as many of them as of calls: the more calls are merged
+at once, the fewer cells are written. Reports read what waits from the deltas; no view is made of them."""
 LEASE_POLL_SECONDS = 2.0
 MERGE_SECONDS = 30.0
 MAX_DELTAS = 500
 MAX_CALLS = 20_000
 """What one transaction merges, at most, beyond its first delta."""
+
+
+Merge = Callable[[list[Document], Document, Session | None], Awaitable[None]]
 
 
 def utc_now() -> datetime:
@@ -57,8 +64,8 @@ class Compactor:
         self._database = database
         self._local_time = local_time
         """That of this process's ledger, which follows the zone of the rollups."""
-        self._writes = database.writes
-        self._raw_deltas = database.writes[DELTAS].with_options(CodecOptions(document_class=RawBSONDocument))
+        self._deltas = database.writes[DELTAS]
+        self._raw_deltas = self._deltas.with_options(CodecOptions(document_class=RawBSONDocument))
         self._states = database.writes[STATE]
         self._session = session
         self._lease = lease or Lease(database, session)
@@ -67,6 +74,7 @@ class Compactor:
         self._stored: set[str] = set()
         """What the last merge stored."""
         self._epoch = 0
+        self._subjects_merged = 0.0
 
     async def run(self) -> None:
         """Merge for ever. While MongoDB is away, deltas wait in it like everything else."""
@@ -77,12 +85,20 @@ class Compactor:
                 with pymongo.timeout(MERGE_SECONDS):
                     await self._follow_zone()
                     if await self._lease.acquire():
-                        await self.merge_all()
-                        await self.trailing.keep_up()
+                        await self._work(started)
                         pause = INTERVAL_SECONDS
             except PyMongoError as error:
                 log.warning("compactor.failed", error=str(error)[:200])
             await asyncio.sleep(max(0.0, pause - (time.monotonic() - started)))
+
+    async def _work(self, now: float) -> None:
+        while await self.merge_figures() > 0:
+            await self._lease.acquire()
+        if now - self._subjects_merged >= SUBJECTS_SECONDS:
+            self._subjects_merged = now
+            while await self.merge_subjects() > 0:
+                await self._lease.acquire()
+        await self.trailing.keep_up()
 
     async def _follow_zone(self) -> None:
         zone = (await stored_state(self._database))["timezone"]
@@ -98,36 +114,46 @@ class Compactor:
         except PyMongoError as error:
             log.info("compactor.lease_not_released", error=str(error)[:200])
 
-    async def merge_all(self) -> int:
-        """Merge until no delta is left. Returns how many there were."""
-        merged = 0
-        while (count := await self.merge()) > 0:
-            merged += count
-            await self._lease.acquire()
+    async def merge_all(self) -> None:
+        """Merge until no delta is left."""
+        for merge in (self.merge_figures, self.merge_subjects):
+            while await merge() > 0:
+                await self._lease.acquire()
+
+    async def merge_figures(self) -> int:
+        """Merge the figures of the oldest deltas in one transaction. Returns of how many. Raises PyMongoError."""
+        self._stored = set()
+        merged = await self._transact(NOT_MERGED, self._merge_figures)
+        self._active.remember(self._stored)
         return merged
 
-    async def merge(self) -> int:
-        """Merge the oldest deltas in one transaction. Returns how many. Raises PyMongoError."""
-        if await self._writes[DELTAS].find_one({}, {"_id": 1}) is None:
+    async def merge_subjects(self) -> int:
+        """Merge the users and conversations of deltas whose figures are merged. Returns of how many, as above."""
+        return await self._transact(MERGED, self._merge_subjects)
+
+    async def _transact(self, which: Document, merge: Merge) -> int:
+        if await self._deltas.find_one(which, {"_id": 1}) is None:
             return 0
         started = time.monotonic()
         if self._session is None:
-            count = await self._merge(None)
+            count = await self._merge(which, merge, None)
         else:
             async with self._session.start_transaction(ReadConcern("snapshot"), DURABLE):
-                count = await self._merge(self._session)
-        self._active.remember(self._stored)
-        log.debug("compactor.merged", deltas=count, milliseconds=round((time.monotonic() - started) * 1000, 1))
+                count = await self._merge(which, merge, self._session)
+        milliseconds = round((time.monotonic() - started) * 1000, 1)
+        log.debug("compactor.merged", deltas=count, of=merge.__name__, milliseconds=milliseconds)
         return count
 
-    async def _merge(self, session: Session | None) -> int:
+    async def _merge(self, which: Document, merge: Merge, session: Session | None) -> int:
         # two merges at once meet here: one of them is undone
         state = await self._states.find_one_and_update(STATE_KEY, {"$inc": {"merges": 1}}, session=session)
         assert state is not None  # noqa: S101 - it is there from the first start on
-        deltas = await self._oldest(state["timezone"], session)
-        if not deltas:
-            return 0
-        ids = [delta["_id"] for delta in deltas]
+        deltas = await self._oldest({**which, "timezone": state["timezone"]}, session)
+        if deltas:
+            await merge(deltas, state, session)
+        return len(deltas)
+
+    async def _merge_figures(self, deltas: list[Document], state: Document, session: Session | None) -> None:
         if state["epoch"] != self._epoch:
             self._active.forget()
             self._epoch = state["epoch"]
@@ -137,24 +163,26 @@ class Compactor:
             await asyncio.sleep(0)
         for collection, updates in changes.updates().items():
             await upsert(self._database, collection, updates, session)
+        ids = [delta["_id"] for delta in deltas]
+        self._stored = await self._active.store(ids, session)
+        await self._deltas.update_many({"_id": {"$in": ids}}, {"$set": MERGED}, session=session)
+        last = max(delta["at"] for delta in deltas)
+        await self._states.update_one(STATE_KEY, {"$max": {"lastCommit": last}}, session=session)
+
+    async def _merge_subjects(self, deltas: list[Document], state: Document, session: Session | None) -> None:
+        ids = [delta["_id"] for delta in deltas]
         for collection, pipeline in ((USERS, user_updates(ids)), (CONVERSATIONS, conversation_updates(ids))):
             statements = await self._raw_deltas.aggregate(pipeline, session=session).to_list(None)
             await upsert(self._database, collection, statements, session)
-        self._stored = await self._active.store(ids, session)
         if min(day for delta in deltas for day in delta["days"]) < state["today"]:
             await self.trailing.add_late(ids, state, session)
-        await self._writes[DELTAS].delete_many({"_id": {"$in": ids}}, session=session)
-        last = max(delta["at"] for delta in deltas)
-        await self._states.update_one(STATE_KEY, {"$max": {"lastCommit": last}}, session=session)
-        return len(deltas)
+        await self._deltas.delete_many({"_id": {"$in": ids}}, session=session)
 
-    async def _oldest(self, timezone: str, session: Session | None) -> list[Document]:
+    async def _oldest(self, which: Document, session: Session | None) -> list[Document]:
         """The oldest deltas, without their users and conversations."""
         deltas, calls = [], 0
         without = {"usage.users": 0, "usage.conversations": 0}
-        cursor = (
-            self._writes[DELTAS].find({"timezone": timezone}, without, session=session).sort("_id").limit(MAX_DELTAS)
-        )
+        cursor = self._deltas.find(which, without, session=session).sort("_id").limit(MAX_DELTAS)
         async for delta in cursor:
             deltas.append(delta)
             calls += delta["calls"]

@@ -10,7 +10,7 @@ from app.database import connected
 from app.telemetry import configure_logging
 from app.tracking import compactor, upserts
 from app.tracking.compactor import Compactor
-from models.rollups import CONVERSATIONS
+from models.rollups import LATENCY
 
 
 async def stop_in_the_middle(uri: str, database_name: str) -> None:
@@ -18,7 +18,7 @@ async def stop_in_the_middle(uri: str, database_name: str) -> None:
 
     async def upsert(database, collection, updates, session) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
         await original(database, collection, updates, session)
-        if collection == CONVERSATIONS:
+        if collection == LATENCY:
             sys.stdout.write("merging\n")
             sys.stdout.flush()
             await asyncio.Event().wait()
