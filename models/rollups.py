@@ -149,7 +149,11 @@ INDEXES = {
     USAGE: [_WINDOW],
     LATENCY: [_WINDOW],
     FINDINGS: [_WINDOW],
-    USERS: [_DAYS, _index("_id.user", "_id.day", name="user")],
+    USERS: [
+        # in the order of the ranking of a day, and with all that a ranking of more days needs
+        _index("_id.day", "_id.synthetic", "-requests", "_id.client", "_id.user", name="ranking"),
+        _index("_id.user", "_id.day", name="user"),
+    ],
     USER_MONTHS: [_index("_id.month", "_id.synthetic", "_id.client"), _index("_id.user", "_id.month", name="user")],
     CONVERSATIONS: [_DAYS],
     TRAILING: [_index("_id.build", "_id.scope", "_id.synthetic", "-requests", name="ranking")],

@@ -102,8 +102,14 @@ def pending_users(query: ReportQuery) -> Query:
     return DELTAS, [*_delta_users(query, None), {"$group": group}]
 
 
+def top_cells_of(query: ReportQuery, limit: int) -> Query:
+    """The cells of users with the most requests on one day. A user has one for each of its clients."""
+    head = [{"$match": _subjects(query)}, sort_by("-requests"), {"$limit": limit}]
+    return USERS, [*head, {"$project": {"_id.user": 1, "requests": 1}}]
+
+
 def top_users_of(query: ReportQuery, limit: int) -> Query:
-    """The users with the most requests in the cells of a window of few days."""
+    """The users with the most requests on one day."""
     group = {"_id": "$_id.user", "requests": {"$sum": "$requests"}}
     return USERS, [{"$match": _subjects(query)}, {"$group": group}, sort_by("-requests", "_id"), {"$limit": limit}]
 
@@ -185,11 +191,20 @@ def unique_users_by_model(query: ReportQuery) -> Query:
     ]
 
 
-def freshness() -> Query:
-    """Of the deltas: when the `oldest` and the `newest` was committed, and how many there are."""
-    waiting = {"$match": NOT_MERGED}
-    group = {"_id": None, "oldest": {"$min": "$at"}, "newest": {"$max": "$at"}, "count": {"$sum": 1}}
-    return DELTAS, [waiting, {"$group": group}]
+def waiting(timezone: str) -> Query:
+    """Of the deltas whose figures wait: when the `oldest` and the `newest` was committed, and how many there are.
+
+    `foreign` is how many deltas count their days in another zone than `timezone`.
+    """
+    pending = {"$not": ["$merged"]}
+    group = {
+        "_id": None,
+        "oldest": {"$min": {"$cond": [pending, "$at", "$$REMOVE"]}},
+        "newest": {"$max": "$at"},
+        "count": {"$sum": {"$toInt": pending}},
+        "foreign": {"$sum": {"$toInt": {"$ne": ["$timezone", timezone]}}},
+    }
+    return DELTAS, [{"$group": group}]
 
 
 def _usage(query: ReportQuery, *, by_part: bool) -> Query:
@@ -210,9 +225,11 @@ def _cells(query: ReportQuery, names: dict[str, str | None]) -> list[Stage]:
 
 
 def _subjects(query: ReportQuery) -> dict[str, Any]:
+    window, synthetic = query.window, _synthetic(query.synthetic)
     return {
-        "_id.day": _days(query.window),
-        "_id.synthetic": {"$in": _synthetic(query.synthetic)},
+        # equalities where they will do: only then the index is in the order of the ranking
+        "_id.day": window.first.isoformat() if window.first == window.last else _days(window),
+        "_id.synthetic": synthetic[0] if len(synthetic) == 1 else {"$in": synthetic},
         **_equalities("_id", {"client": query.filters.client_id}),
     }
 

@@ -10,8 +10,8 @@ from app.errors import invalid
 from app.reports import analytics, breakdowns, calls, overview, quality, stats, usage
 from app.reports.analytics import AnalyticsType
 from app.reports.query import ReportQuery, Synthetic
-from app.reports.reader import Document, Reader, reading
-from app.reports.rollup_guard import checked_state, freshness
+from app.reports.reader import Reader, reading
+from app.reports.rollup_guard import Rollups, checked
 from app.reports.rows import (
     AnalyticsReport,
     CallsReport,
@@ -51,10 +51,10 @@ class Reports:
         """Today and the month so far, with trends and quality."""
 
         async def compute() -> OverviewReport:
-            async with self._rollups() as (read, state):
+            async with self._rollups() as (read, rollups):
                 now = self.now()
                 parts = await overview.from_cells(read, now, self.zone, synthetic)
-                return overview.overview_report(parts, await freshness(read, state), synthetic, now)
+                return overview.overview_report(parts, rollups.freshness, synthetic, now)
 
         return await self._shared.share(("overview", synthetic), compute)
 
@@ -66,8 +66,8 @@ class Reports:
                 async with self._ledger(query) as read:
                     parts = await usage.from_ledger(read, query)
             else:
-                async with self._rollups() as (read, state):
-                    parts = await usage.from_cells(read, query, state)
+                async with self._rollups() as (read, rollups):
+                    parts = await usage.from_cells(read, query, rollups.state)
             return usage.usage_report(query, parts, self.now())
 
         return await self._shared.share(("usage", query), compute)
@@ -111,9 +111,9 @@ class Reports:
         _refuse_user(query)
 
         async def compute() -> UsersReport:
-            async with self._rollups() as (read, state):
+            async with self._rollups() as (read, rollups):
                 return await breakdowns.users(
-                    read, query, state, order, limit=limit, cursor=cursor, generated_at=self.now()
+                    read, query, rollups.state, order, limit=limit, cursor=cursor, generated_at=self.now()
                 )
 
         return await self._shared.share(("users", query, order, limit, cursor), compute)
@@ -162,15 +162,15 @@ class Reports:
         """How far the views lie behind what was written."""
 
         async def compute() -> Freshness:
-            async with self._rollups() as (read, state):
-                return await freshness(read, state)
+            async with self._rollups() as (_, rollups):
+                return rollups.freshness
 
         return await self._shared.share("freshness", compute)
 
     @asynccontextmanager
-    async def _rollups(self) -> AsyncIterator[tuple[Reader, Document]]:
+    async def _rollups(self) -> AsyncIterator[tuple[Reader, Rollups]]:
         async with reading(self._database) as read:
-            yield read, await checked_state(read, self.zone)
+            yield read, await checked(read, self.zone)
 
     @asynccontextmanager
     async def _ledger(self, query: ReportQuery) -> AsyncIterator[Reader]:

@@ -2,18 +2,26 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from app.errors import RollupsNotReadyError
 from app.reports import cells
 from app.reports.reader import Document, Reader, first
 from app.reports.rows import Freshness
-from models.rollups import DELTAS, STATE
+from models.rollups import STATE
 
 REBUILD = "python -m scripts.rebuild_rollups"
 
 
-async def checked_state(read: Reader, zone: ZoneInfo) -> Document:
+class Rollups(NamedTuple):
+    """The rollups as one session sees them."""
+
+    state: Document
+    freshness: Freshness
+
+
+async def checked(read: Reader, zone: ZoneInfo) -> Rollups:
     """The state of the rollups. Raises RollupsNotReadyError where they would answer wrongly."""
     state = first(await read.find(STATE, {"_id": "rollups"}))
     if not state:
@@ -25,18 +33,18 @@ async def checked_state(read: Reader, zone: ZoneInfo) -> Document:
         )
     if not state["complete"]:
         raise RollupsNotReadyError(f"the ledger is older than its rollups: build them with `{REBUILD}`")
-    if await read.find(DELTAS, {"timezone": {"$ne": zone.key}}, {"_id": 1}):
+    waiting = first(await read.cells(cells.waiting(zone.key)))
+    if waiting.get("foreign"):
         raise RollupsNotReadyError("calls counted in another time zone are being sorted into days; ask again shortly")
-    return state
+    return Rollups(state, _freshness(state, waiting))
 
 
-async def freshness(read: Reader, state: Document) -> Freshness:
-    """How far the views lie behind."""
-    pending = first(await read.cells(cells.freshness()))
-    commits = [commit for commit in (state.get("lastCommit"), pending.get("newest")) if commit is not None]
-    lag = max(0.0, (datetime.now(UTC) - pending["oldest"]).total_seconds()) if pending else 0.0
+def _freshness(state: Document, waiting: Document) -> Freshness:
+    commits = [commit for commit in (state.get("lastCommit"), waiting.get("newest")) if commit is not None]
+    oldest = waiting.get("oldest")
+    lag = 0.0 if oldest is None else max(0.0, (datetime.now(UTC) - oldest).total_seconds())
     return Freshness(
         last_commit=max(commits, default=None),
         views_lag_seconds=round(Decimal(lag), 3),
-        pending_deltas=pending.get("count", 0),
+        pending_deltas=waiting.get("count", 0),
     )

@@ -37,6 +37,8 @@ SUBJECTS_SECONDS = 5.0
 """How often users and conversations are merged. There are nearly as many of them as of calls: the more calls are merged
 at once, the fewer cells are written. Reports read what waits from the deltas; no view is made of them."""
 LEASE_POLL_SECONDS = 2.0
+MANY_DELTAS = 300
+"""Deltas that are merged earlier: where calls come one by one, each has its own, and reports read them all."""
 MERGE_SECONDS = 30.0
 MAX_DELTAS = 500
 MAX_CALLS = 20_000
@@ -75,6 +77,8 @@ class Compactor:
         """What the last merge stored."""
         self._epoch = 0
         self._subjects_merged = 0.0
+        self._waiting = 0
+        """Deltas whose users and conversations wait."""
 
     async def run(self) -> None:
         """Merge for ever. While MongoDB is away, deltas wait in it like everything else."""
@@ -92,10 +96,11 @@ class Compactor:
             await asyncio.sleep(max(0.0, pause - (time.monotonic() - started)))
 
     async def _work(self, now: float) -> None:
-        while await self.merge_figures() > 0:
+        while (merged := await self.merge_figures()) > 0:
+            self._waiting += merged
             await self._lease.acquire()
-        if now - self._subjects_merged >= SUBJECTS_SECONDS:
-            self._subjects_merged = now
+        if now - self._subjects_merged >= SUBJECTS_SECONDS or self._waiting >= MANY_DELTAS:
+            self._subjects_merged, self._waiting = now, 0
             while await self.merge_subjects() > 0:
                 await self._lease.acquire()
         await self.trailing.keep_up()
