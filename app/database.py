@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import pymongo
+import structlog
 from beanie import init_beanie
 from motor.motor_asyncio import (
     AsyncIOMotorClient,
@@ -14,13 +15,15 @@ from motor.motor_asyncio import (
     AsyncIOMotorCollection,
     AsyncIOMotorDatabase,
 )
-from pymongo.errors import CollectionInvalid, InvalidURI, PyMongoError
+from pymongo.errors import CollectionInvalid, InvalidURI, OperationFailure, PyMongoError
 from pymongo.errors import ConfigurationError as PyMongoConfigurationError
 from pymongo.write_concern import WriteConcern
 
 from app.errors import ConfigurationError, DatabaseUnavailableError
 from models import AIUsage, Analytics, PriceOverride
 from models.rollups import INDEXES, ROLLUPS
+
+log = structlog.get_logger(__name__)
 
 Client = AsyncIOMotorClient[dict[str, Any]]
 Collection = AsyncIOMotorCollection[dict[str, Any]]
@@ -61,13 +64,25 @@ class Database:
                     reads=reader.get_database(name),
                     transactional="setName" in hello or hello.get("msg") == "isdbgrid",
                 )
-                await init_beanie(database.reads, document_models=DOCUMENTS)
-                await database.prepare_rollups()
+            # without a limit: on a large ledger a new index takes minutes
+            await init_beanie(database.reads, document_models=DOCUMENTS)
+            await database.drop_retired_indexes()
+            await database.prepare_rollups()
         except PyMongoError as error:
             writer.close()
             reader.close()
             raise DatabaseUnavailableError(f"MongoDB does not answer: {error}") from error
         return database
+
+    async def drop_retired_indexes(self) -> None:
+        """Remove what earlier versions made and nothing uses any more. Indexes of others stay."""
+        for document in (AIUsage, Analytics):
+            collection = self.writes[document.Settings.name]
+            made = await collection.index_information()
+            for name in made.keys() & set(document.Settings.retired_indexes):
+                log.info("index.dropped", collection=collection.name, index=name)
+                with contextlib.suppress(OperationFailure):  # another process was first
+                    await collection.drop_index(name)
 
     async def prepare_rollups(self) -> None:
         """Make the collections of the rollups, which a transaction cannot do, and their indexes."""

@@ -121,6 +121,8 @@ class AIUsage(StoredDocument):
 
         name = "aiusages"
         indexes: ClassVar[list[IndexModel]] = [
-            IndexModel([("createdAt", DESCENDING)], name="time"),
-            IndexModel([("userId", ASCENDING), ("createdAt", DESCENDING)], name="user_time"),
+            # with the id, by which lists of calls are in one order: without it every page would sort the whole window
+            IndexModel([("createdAt", DESCENDING), ("_id", DESCENDING)], name="newest"),
+            IndexModel([("userId", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)], name="user_newest"),
         ]
+        retired_indexes: ClassVar[list[str]] = ["time", "user_time"]

@@ -31,5 +31,6 @@ class Analytics(StoredDocument):
 
         name = "analytics"
         indexes: ClassVar[list[IndexModel]] = [
-            IndexModel([("event", ASCENDING), ("createdAt", DESCENDING)], name="event_time"),
+            IndexModel([("event", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)], name="event_newest"),
         ]
+        retired_indexes: ClassVar[list[str]] = ["event_time"]

@@ -2,15 +2,28 @@
 
 import pytest
 
-from app.database import Database
+from app.database import Database, connected
 from app.errors import ConfigurationError, DatabaseUnavailableError
+from app.settings import Settings
 
 
 async def test_a_replica_set_has_transactions_and_gets_its_indexes(database: Database) -> None:
     assert database.transactional
-    assert set(await database.ledger.index_information()) == {"_id_", "time", "user_time"}
-    assert set(await database.events.index_information()) == {"_id_", "event_time"}
+    assert set(await database.ledger.index_information()) == {"_id_", "newest", "user_newest"}
+    assert set(await database.events.index_information()) == {"_id_", "event_newest"}
     assert await database.answers()
+
+
+async def test_indexes_of_earlier_versions_are_dropped_and_those_of_others_stay(
+    settings: Settings, database: Database, mongodb_uri: str
+) -> None:
+    await database.ledger.create_index([("createdAt", -1)], name="time")
+    await database.ledger.create_index("campaignId", name="ours")
+
+    async with connected(mongodb_uri, settings.database):
+        pass
+
+    assert set(await database.ledger.index_information()) == {"_id_", "newest", "user_newest", "ours"}
 
 
 async def test_a_server_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 That a user was active is written once a day and part, and not with every merge: what is known to be stored is skipped.
 """
 
+import asyncio
 from collections.abc import Iterable
 
 from bson import ObjectId
@@ -14,8 +15,8 @@ from app.tracking.upserts import upsert
 from models.active_days import ActiveDay, NewUsers, StoredDays, new_users
 from models.rollups import ACTIVE_USERS, DELTAS, USER_MONTHS
 
-MAX_KNOWN = 500_000
-"""About 100 MB: then all is forgotten, and written once more."""
+MAX_KNOWN = 300_000
+"""About 50 MB: then all is forgotten, and written once more."""
 
 PartDay = tuple[ActiveDay, str]
 """A user's day, and the part that it was active in."""
@@ -35,9 +36,11 @@ class ActiveUsers:
         found = await self._deltas.aggregate(active_users(deltas), session=session).to_list(None)
         texts = {row["_id"] for row in found} - self._known
         active = {_parsed(text) for text in texts}
-        new = new_users({day for day, _ in active}, await self._stored_days(active, session))
-        await upsert(self._database, ACTIVE_USERS, count_updates(new), session)
-        await upsert(self._database, USER_MONTHS, month_updates(active), session)
+        stored = await self._stored_days(active, session)
+        # in a thread, because in the morning everybody is new, and callers must not wait for this
+        counts, months = await asyncio.to_thread(_updates, active, stored)
+        await upsert(self._database, ACTIVE_USERS, counts, session)
+        await upsert(self._database, USER_MONTHS, months, session)
         return texts
 
     def remember(self, stored: set[str]) -> None:
@@ -65,6 +68,10 @@ class ActiveUsers:
 def _parsed(text: str) -> PartDay:
     day, client, synthetic, user, part = text.split(SEPARATOR)
     return ActiveDay(day, client, bool(synthetic), user), part
+
+
+def _updates(active: set[PartDay], stored: StoredDays) -> tuple[list[Document], list[Document]]:
+    return count_updates(new_users({day for day, _ in active}, stored)), month_updates(active)
 
 
 def count_updates(new: NewUsers) -> list[Document]:

@@ -98,11 +98,13 @@ class Compactor:
     async def _work(self, now: float) -> None:
         while (merged := await self.merge_figures()) > 0:
             self._waiting += merged
-            await self._lease.acquire()
+            if not await self._lease.acquire():
+                return
         if now - self._subjects_merged >= SUBJECTS_SECONDS or self._waiting >= MANY_DELTAS:
             self._subjects_merged, self._waiting = now, 0
             while await self.merge_subjects() > 0:
-                await self._lease.acquire()
+                if not await self._lease.acquire():
+                    return
         await self.trailing.keep_up()
 
     async def _follow_zone(self) -> None:

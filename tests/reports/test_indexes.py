@@ -86,3 +86,25 @@ async def test_every_report_reads_through_an_index(database: Database, tracker: 
     assert {"aiusages", "analytics", "rollup_days", "rollup_usage", "rollup_users", "rollup_trailing"} <= {
         collection for collection, _, _ in read
     }
+
+
+async def test_lists_of_what_is_newest_are_read_in_the_order_of_an_index(database: Database, tracker: Tracker) -> None:
+    for _ in range(5):
+        await tracker.track(user_id="u", content_type="chat", model="gpt-4o", input_tokens=10)
+    reports = Reports(database, ZoneInfo("UTC"))
+    window = requested_window(days=2, first=None, last=None, now=reports.now(), zone=reports.zone)
+    await database.writes.command("profile", 2)
+
+    for filters in (Filters(), Filters(user_id="u"), Filters(provider="openai")):
+        query = ReportQuery(window, filters)
+        page = await reports.calls(query, status=None, cost_source=None, limit=2, cursor=None)
+        await reports.calls(query, status=None, cost_source=None, limit=2, cursor=page.next_cursor)
+    await reports.stats(Synthetic.EXCLUDE)
+
+    await database.writes.command("profile", 0)
+    lists = database.writes["system.profile"].find(
+        {"command.aggregate": {"$in": ["aiusages", "analytics"]}, "command.pipeline.$limit": {"$exists": True}}
+    )
+    read = await lists.to_list(None)
+    assert len(read) == 7
+    assert [plan["planSummary"] for plan in read if plan.get("hasSortStage")] == []
