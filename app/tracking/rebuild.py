@@ -12,7 +12,7 @@ from app.tracking.compactor import Compactor
 from app.tracking.lease import LEASE_SECONDS, Lease
 from app.tracking.recount import DAY, Recount
 from app.tracking.rollup_state import STATE_KEY, RollupState
-from models.rollups import DELTAS, NAMES, ROLLUPS, STATE
+from models.rollups import DAYS, DELTAS, NAMES, ROLLUPS, STATE
 
 PROGRESS_KEY = {"_id": "rebuild"}
 
@@ -82,15 +82,18 @@ class Rebuild:
         return [start + n * DAY for n in range((last - start).days + 1)]
 
     async def _span(self) -> tuple[date, date] | None:
-        """The days asked for, as far as the ledger reaches; None where it is empty."""
+        """The days asked for, as far as the ledger or the cells reach; None where there is nothing."""
         ends = [
-            await self._database.ledger.find_one({}, {"createdAt": 1}, sort=[("createdAt", way)]) for way in (1, -1)
+            await self._database.ledger.find_one({}, {"createdAt": 1}, sort=[("createdAt", order), ("_id", order)])
+            for order in (1, -1)
         ]
-        today = datetime.now(self._zone).date()
         found = [entry["createdAt"].astimezone(self._zone).date() for entry in ends if entry is not None]
-        if self._first is None and not found:
+        if (cell := await self._database.writes[DAYS].find_one({}, {"_id": 1}, sort=[("_id.day", -1)])) is not None:
+            found.append(date.fromisoformat(cell["_id"]["day"]))
+        if not found:
             return None
-        return self._first or found[0], self._last or max(today, *found)
+        # not before the ledger's first day: retention may have deleted entries, whose cells stay
+        return self._first or found[0], self._last or max(found)
 
     async def _recount_foreign(self, recount: Recount, compactor: Compactor) -> None:
         """Deltas that processes wrote before they followed the zone: the days around theirs are recounted."""

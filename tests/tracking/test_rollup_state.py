@@ -1,0 +1,120 @@
+"""Rollups that would answer wrongly do not answer: an older ledger, another time zone. A rebuild puts both right."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from app.database import Database
+from app.errors import ConfigurationError, RollupsNotReadyError
+from app.reports.query import ReportQuery, Synthetic
+from app.reports.reports import Reports
+from app.reports.windows import TimeWindow
+from app.settings import Settings
+from app.telemetry import Counters
+from app.tracking import Tracker, open_tracker
+from app.tracking.rebuild import Rebuild
+from scripts.bench.pairs import built_pairs
+
+UTC_ZONE, KOLKATA = ZoneInfo("UTC"), ZoneInfo("Asia/Kolkata")
+# 20:00 UTC is the next day in Kolkata
+CALLS: list[dict[str, Any]] = [
+    {"user_id": "u", "content_type": "chat", "model": "gpt-4o", "input_tokens": 1_000, "created_at": moment}
+    for moment in (
+        datetime(2024, 5, 1, 10, tzinfo=UTC),
+        datetime(2024, 5, 1, 20, tzinfo=UTC),
+        datetime(2024, 5, 2, 20, tzinfo=UTC),
+    )
+]
+
+
+async def by_day(database: Database, zone: ZoneInfo) -> dict[str, int]:
+    window = TimeWindow(date(2024, 4, 28), date(2024, 5, 6), zone)
+    report = await Reports(database, zone).usage(ReportQuery(window))
+    return {day.day.isoformat(): day.requests for day in report.daily if day.requests}
+
+
+async def rebuild(database: Database, zone: ZoneInfo) -> int:
+    whole = Rebuild(database, zone, None, None)
+    return await whole.run(await whole.prepare(), lambda _: None)
+
+
+async def test_a_ledger_older_than_its_rollups_is_said_until_they_are_built(
+    settings: Settings, database: Database
+) -> None:
+    for pair in built_pairs(database, CALLS):
+        await database.ledger.insert_one(pair.entry)
+        await database.events.insert_one(pair.event)
+
+    async with open_tracker(settings, database, Counters()) as tracker:
+        assert (await tracker.track(**CALLS[0])).status == "committed"
+        for refused in (
+            by_day(database, UTC_ZONE),
+            Reports(database, UTC_ZONE).overview(Synthetic.EXCLUDE),
+            Reports(database, UTC_ZONE).freshness(),
+        ):
+            with pytest.raises(RollupsNotReadyError, match=r"older than its rollups.*scripts\.rebuild_rollups"):
+                await refused
+
+        assert await rebuild(database, UTC_ZONE) == 4
+        assert await by_day(database, UTC_ZONE) == {"2024-05-01": 3, "2024-05-02": 1}
+
+
+async def test_in_another_time_zone_nothing_is_answered_until_the_rollups_are_built_for_it(
+    settings: Settings, database: Database, tracker: Tracker
+) -> None:
+    for call in CALLS:
+        await tracker.track(**call)
+    assert await by_day(database, UTC_ZONE) == {"2024-05-01": 2, "2024-05-02": 1}
+
+    elsewhere = settings.model_copy(update={"timezone": "Asia/Kolkata"})
+    async with open_tracker(elsewhere, database, Counters()) as later:
+        assert (await later.track(**CALLS[0])).status == "committed"
+        with pytest.raises(RollupsNotReadyError, match=r"count days in UTC, but TWINMETER_TIMEZONE is Asia/Kolkata"):
+            await by_day(database, KOLKATA)
+        with pytest.raises(ConfigurationError, match="rebuild the whole ledger"):
+            await Rebuild(database, KOLKATA, date(2024, 5, 1), None).prepare()
+
+        await rebuild(database, KOLKATA)
+
+        assert await by_day(database, KOLKATA) == {"2024-05-01": 2, "2024-05-02": 1, "2024-05-03": 1}
+        with pytest.raises(RollupsNotReadyError, match="count days in Asia/Kolkata"):
+            await by_day(database, UTC_ZONE)
+
+
+async def test_a_rebuild_that_was_interrupted_goes_on_where_it_was(database: Database, tracker: Tracker) -> None:
+    for call in CALLS:
+        await tracker.track(**call)
+
+    def interrupted(_: int) -> None:
+        raise InterruptedError
+
+    first = Rebuild(database, UTC_ZONE, date(2024, 5, 1), date(2024, 5, 3))
+    days = await first.prepare()
+    with pytest.raises(InterruptedError):
+        await first.run(days, interrupted)
+    again = Rebuild(database, UTC_ZONE, date(2024, 5, 1), date(2024, 5, 3))
+
+    assert days == [date(2024, 5, 1), date(2024, 5, 2), date(2024, 5, 3)]
+    assert await again.prepare() == days[1:]
+    assert await again.run(days[1:], lambda _: None) == 1
+    assert await by_day(database, UTC_ZONE) == {"2024-05-01": 2, "2024-05-02": 1}
+    assert await again.prepare() == days
+
+
+async def test_damaged_cells_are_put_right_by_a_rebuild_of_their_day(database: Database, tracker: Tracker) -> None:
+    for call in CALLS:
+        await tracker.track(**call)
+    await rebuild(database, UTC_ZONE)
+    await database.writes.rollup_days.update_many({}, {"$inc": {"requests": 7}})
+    await database.writes.rollup_users.delete_many({"_id.day": "2024-05-01"})
+    assert await by_day(database, UTC_ZONE) == {"2024-05-01": 9, "2024-05-02": 8}
+
+    day = Rebuild(database, UTC_ZONE, date(2024, 5, 1), date(2024, 5, 1))
+    assert await day.run(await day.prepare(), lambda _: None) == 2
+
+    assert await by_day(database, UTC_ZONE) == {"2024-05-01": 2, "2024-05-02": 8}
+    window = TimeWindow(date(2024, 5, 1), date(2024, 5, 1), UTC_ZONE)
+    users = await Reports(database, UTC_ZONE).users(ReportQuery(window), "-requests", limit=5, cursor=None)
+    assert [(user.user_id, user.requests) for user in users.users] == [("u", 2)]
