@@ -23,6 +23,10 @@ PROBLEM_JSON = "application/problem+json"
 log = structlog.get_logger(__name__)
 
 
+DISCONNECTED = "client disconnected prematurely"
+"""How Litestar says that a client went away while it sent its request."""
+
+
 def problem(
     status: int, title: str, detail: str, *, errors: list[Any] | None = None, headers: dict[str, str] | None = None
 ) -> Problem:
@@ -48,6 +52,9 @@ def _of_litestar(request: AnyRequest, error: HTTPException) -> Problem:
         if isinstance(cause, pydantic.ValidationError):
             return _of_body(cause)
     if error.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
+        if error.detail == DISCONNECTED:
+            log.info("request.abandoned", method=request.method, path=request.url.path)
+            return problem(error.status_code, "Abandoned", error.detail)  # nobody is there to read it
         return _unexpected(request, error)
     detail, errors = _described(error)
     title = InvalidRequestError.title if errors else HTTPStatus(error.status_code).phrase
