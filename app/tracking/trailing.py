@@ -4,6 +4,7 @@ They are made anew once a day from the cells. Late calls are added to them in th
 one is merged while they are being made, they are made again.
 """
 
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
@@ -24,11 +25,17 @@ from models.rollups import DELTAS, EVERYONE, STATE, TRAILING, TRAILING_DAYS, USE
 log = structlog.get_logger(__name__)
 
 
+RETRY_SECONDS = 30.0
+"""After which to try again: where late calls keep coming, rankings are added up from the days meanwhile."""
+
+
 class Trailing:
     """Keeps the trailing totals of one deployment."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._clock = clock
+        self._not_before = 0.0
+        """When to try again after late calls disturbed the last attempt, by the monotonic clock."""
         self._database = database
         self._states = database.writes[STATE]
         self._deltas = database.writes[DELTAS]
@@ -46,7 +53,7 @@ class Trailing:
         yesterday = today - timedelta(days=1)
         kept = {window["days"] for window in state["trailing"] if window["last"] == yesterday.isoformat()}
         for days in TRAILING_DAYS:
-            if days not in kept:
+            if days not in kept and time.monotonic() >= self._not_before:
                 await self._make(yesterday, days)
         if any(window["last"] < yesterday.isoformat() for window in state["trailing"]):
             await self._states.update_one(STATE_KEY, {"$pull": {"trailing": {"last": {"$lt": yesterday.isoformat()}}}})
@@ -86,6 +93,7 @@ class Trailing:
             {"$push": {"trailing": window}},
         )
         if not registered.modified_count:
+            self._not_before = time.monotonic() + RETRY_SECONDS
             log.info("trailing.disturbed", **window)
 
 
