@@ -45,6 +45,7 @@ format: $(VENV)/installed-dev ## put the code into the house style
 bench: install ## the benchmarks of docs/benchmarks.md
 	$(BIN)/python -m scripts.bench write
 	$(BIN)/python -m scripts.bench pricing
+	$(BIN)/python -m scripts.bench reads
 
 lock: ## resolve the dependencies anew (needs uv)
 	$(LOCK) pyproject.toml -o requirements.lock

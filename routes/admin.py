@@ -7,11 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
 from app.auth import Role, requires
-from app.reports.breakdowns import USER_ORDERS
-from app.reports.calls import MAX_CALLS
-from app.reports.query import ReportQuery, Synthetic
-from app.reports.reports import Reports
-from app.reports.rows import (
+from app.reports.answers import (
     CallsReport,
     DataQualityReport,
     ModelsReport,
@@ -21,6 +17,10 @@ from app.reports.rows import (
     UsageReport,
     UsersReport,
 )
+from app.reports.breakdowns import USER_ORDERS
+from app.reports.calls import MAX_CALLS
+from app.reports.query import ReportQuery, Synthetic
+from app.reports.reports import Reports
 from models import CallStatus, CostSource
 from routes.dependencies import Cursor, chosen
 

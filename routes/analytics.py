@@ -10,9 +10,9 @@ from litestar.params import QueryParameter
 from app.auth import Principal, Role, requires
 from app.errors import NotAllowedError
 from app.reports.analytics import AnalyticsType
+from app.reports.answers import AnalyticsReport
 from app.reports.query import ReportQuery
 from app.reports.reports import Reports
-from app.reports.rows import AnalyticsReport
 from routes.dependencies import chosen
 
 

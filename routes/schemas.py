@@ -7,7 +7,8 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.reports.rows import Freshness, Row
+from app.reports.answers import Freshness
+from app.reports.rows import Row
 from app.tracking import ReceiptStatus, TrackReceipt
 from app.tracking.call import Moment, Name
 from models import CostSource, PriceOverride, UnitPrices

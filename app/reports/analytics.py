@@ -6,19 +6,11 @@ from enum import StrEnum
 
 from app.reports import cells
 from app.reports.active_users import active_users
+from app.reports.answers import AnalyticsReport, ConversationFigures, MonthTotals, PeriodTotals, WeekTotals
 from app.reports.figures import daily, described, grouped, summed
 from app.reports.query import ReportQuery
 from app.reports.reader import Document, Documents, Reader
-from app.reports.rows import (
-    AnalyticsReport,
-    ConversationFigures,
-    MonthTotals,
-    PeriodTotals,
-    ProviderTotals,
-    Totals,
-    WeekTotals,
-    change,
-)
+from app.reports.rows import ProviderTotals, Totals, change
 from app.reports.windows import DAY, today
 from models.latency import merged, percentiles
 from models.money import to_decimal

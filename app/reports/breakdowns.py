@@ -6,12 +6,7 @@ from decimal import Decimal
 from app.errors import invalid
 from app.reports import cells
 from app.reports.active_users import active_users
-from app.reports.cursors import decoded, encoded
-from app.reports.figures import described, grouped
-from app.reports.query import ReportQuery
-from app.reports.ranking import top_users
-from app.reports.reader import Document, Documents, Reader
-from app.reports.rows import (
+from app.reports.answers import (
     ListedUser,
     ModelCosts,
     ModelsReport,
@@ -21,6 +16,11 @@ from app.reports.rows import (
     ServiceTotals,
     UsersReport,
 )
+from app.reports.cursors import decoded, encoded
+from app.reports.figures import described, grouped
+from app.reports.query import ReportQuery
+from app.reports.ranking import top_users
+from app.reports.reader import Document, Documents, Reader
 from models import ServiceType
 from models.latency import merged, percentiles
 from models.money import USD_PLACES, to_decimal

@@ -6,11 +6,11 @@ from typing import Any
 from bson import ObjectId
 
 from app.errors import invalid
+from app.reports.answers import CallsReport, LedgerCall
 from app.reports.cursors import decoded, encoded
 from app.reports.figures import described
 from app.reports.query import ReportQuery
 from app.reports.reader import Document, Reader
-from app.reports.rows import CallsReport, LedgerCall
 from app.reports.stages import Stage, match, sort_by
 from models import CallStatus, CostSource
 from models.money import to_decimal

@@ -12,7 +12,8 @@ there is no score.
 
 from fractions import Fraction
 
-from app.reports.rows import Health, Totals
+from app.reports.answers import Health
+from app.reports.rows import Totals
 
 WEIGHTS = {"success": 60, "latency": 25, "cost_coverage": 15}
 WORST_SUCCESS = Fraction(9, 10)

@@ -7,21 +7,12 @@ from zoneinfo import ZoneInfo
 
 from app.reports import cells, pipelines
 from app.reports.active_users import active_in
+from app.reports.answers import Freshness, OverviewReport, PeriodTotals, Quality, Trend, Trends
 from app.reports.figures import summed, week_hours
 from app.reports.health import health
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reader import Document, Documents, Reader, first
-from app.reports.rows import (
-    Freshness,
-    OverviewReport,
-    PeriodTotals,
-    Quality,
-    Totals,
-    Trend,
-    Trends,
-    change,
-    percent,
-)
+from app.reports.rows import Totals, change, percent
 from app.reports.spans import Comparison, Spans, spans
 from models import CallStatus
 from models.latency import merged, percentiles

@@ -4,18 +4,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 from app.reports import cells, pipelines
+from app.reports.answers import DataQualityReport, FoldedNames, ImpossiblePair, UnmappedContentType
 from app.reports.figures import described, grouped, summed
 from app.reports.query import ReportQuery
 from app.reports.reader import Document, Documents, Reader, first
-from app.reports.rows import (
-    DataQualityReport,
-    FoldedNames,
-    ImpossiblePair,
-    ModelTotals,
-    Totals,
-    UnmappedContentType,
-    percent,
-)
+from app.reports.rows import ModelTotals, Totals, percent
 from models.rollups import Finding
 
 MOST_FINDINGS = 100

@@ -9,10 +9,7 @@ from app.database import Database
 from app.errors import invalid
 from app.reports import analytics, breakdowns, calls, overview, quality, stats, usage
 from app.reports.analytics import AnalyticsType
-from app.reports.query import ReportQuery, Synthetic
-from app.reports.reader import Reader, reading
-from app.reports.rollup_guard import Rollups, checked
-from app.reports.rows import (
+from app.reports.answers import (
     AnalyticsReport,
     CallsReport,
     DataQualityReport,
@@ -24,6 +21,9 @@ from app.reports.rows import (
     UsageReport,
     UsersReport,
 )
+from app.reports.query import ReportQuery, Synthetic
+from app.reports.reader import Reader, reading
+from app.reports.rollup_guard import Rollups, checked
 from app.reports.sharing import SharedComputations
 from models import CallStatus, CostSource
 

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 from app.errors import RollupsNotReadyError
 from app.reports import cells
+from app.reports.answers import Freshness
 from app.reports.reader import Document, Reader, first
-from app.reports.rows import Freshness
 from models.rollups import STATE
 
 REBUILD = "python -m scripts.rebuild_rollups"

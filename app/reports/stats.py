@@ -5,10 +5,10 @@ from zoneinfo import ZoneInfo
 
 from app.reports import cells, pipelines
 from app.reports.active_users import active_in
+from app.reports.answers import Activity, StatsReport
 from app.reports.figures import summed
 from app.reports.query import Synthetic
 from app.reports.reader import Document, Reader
-from app.reports.rows import Activity, StatsReport
 from app.reports.spans import spans
 from app.reports.windows import DAY, TimeWindow
 from models.money import to_decimal

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from app.reports import cells, pipelines
+from app.reports.answers import UsageReport
 from app.reports.figures import (
     WeekHours,
     by_hour,
@@ -17,7 +18,7 @@ from app.reports.figures import (
 from app.reports.query import ReportQuery
 from app.reports.ranking import top_users
 from app.reports.reader import Document, Documents, Reader, first
-from app.reports.rows import FeatureTotals, ModelTotals, ProviderTotals, Totals, UsageReport, UserFigures
+from app.reports.rows import FeatureTotals, ModelTotals, ProviderTotals, Totals, UserFigures
 
 TOP_USERS = 20
 
