@@ -33,7 +33,6 @@ Row = dict[str, Any]
 
 _OPTIONAL = frozenset({*OPTIONAL_COUNTS, *OPTIONAL_AMOUNTS})
 _GUESSES = frozenset({CostSource.UNPRICED, CostSource.ESTIMATED})
-_NOTED = frozenset({"reportedProvider", "unmapped", "unreadableUsage"})
 
 
 class LocalTime:
@@ -133,7 +132,7 @@ class Increments:
         for more in entry.keys() & _OPTIONAL:
             if (value := entry[more]) is not None:
                 _increase(usage.more, more, stored_units(value) if more in AMOUNTS else value)
-        if source in _GUESSES or not _NOTED.isdisjoint(entry):
+        if source in _GUESSES or "reportedProvider" in entry or "unmapped" in entry or "unreadableUsage" in entry:
             for kind, noted in _findings(entry):
                 self._add_finding((day, client, synthetic, kind, key[3], key[4], noted), entry, cost, saved)
 
