@@ -30,6 +30,9 @@ PERCENTS = (50, 95, 99)
 USER_ORDERS = {"requests": "requests", "cost": "cost", "tokens": "tokensUsed", "lastActive": "lastDay"}
 """What users can be sorted by, and the stored figure."""
 
+MOST_USERS = 10_000_000
+"""The last position that a cursor can name."""
+
 _QUANTUM = Decimal(1).scaleb(-USD_PLACES)
 
 
@@ -149,7 +152,7 @@ async def users(
 def _position(cursor: str, order: str) -> int:
     position = decoded(cursor)
     skip = position.get("skip")
-    if position.get("sort") != order or not isinstance(skip, int) or skip < 0:
+    if position.get("sort") != order or not isinstance(skip, int) or not 0 <= skip <= MOST_USERS:
         message = "belongs to another list; start without a cursor"
         raise invalid("cursor", message)
     return skip

@@ -10,6 +10,7 @@ from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
 from app.auth import Role, Tokens
+from app.reports.cursors import encoded
 from tests.routes.conftest import bearer
 
 Client = AsyncTestClient[Litestar]
@@ -165,6 +166,12 @@ async def test_weeks_are_iso_weeks_and_compared_with_the_week_before(client: Cli
         ("/api/analytics", {"userId": "u1"}, "userId", "usage or calls"),
         ("/api/admin/ai/users", {"sort": "name"}, "sort", "requests, cost, tokens, lastActive"),
         ("/api/admin/ai/users", {"cursor": "nonsense!"}, "cursor", "nextCursor"),
+        (
+            "/api/admin/ai/users",
+            {"cursor": encoded({"sort": "-requests", "skip": 10**30})},
+            "cursor",
+            "without a cursor",
+        ),
         ("/api/admin/ai/users", {"limit": "1000"}, "limit", "100"),
         ("/api/admin/ai/calls", {"cursor": "e30"}, "cursor", "start without a cursor"),
         ("/api/admin/ai/calls", {"status": "lost"}, "status", "success, error, rate_limited, timeout"),
