@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import pymongo
@@ -44,6 +45,14 @@ MERGE_SECONDS = 30.0
 MAX_DELTAS = 500
 MAX_CALLS = 20_000
 """What one transaction merges, at most, beyond its first delta."""
+
+
+class Merged(NamedTuple):
+    """What one merge did."""
+
+    deltas: int
+    more: bool
+    """Whether it stopped at its limits, so that more may wait."""
 
 
 Merge = Callable[[list[Document], Document, Session | None], Awaitable[None]]
@@ -97,13 +106,17 @@ class Compactor:
             await asyncio.sleep(max(0.0, pause - (time.monotonic() - started)))
 
     async def _work(self, now: float) -> None:
-        while (merged := await self.merge_figures()) > 0:
+        more = True
+        while more:
+            merged, more = await self.merge_figures()
             self._waiting += merged
             if not await self._lease.acquire():
                 return
         if now - self._subjects_merged >= SUBJECTS_SECONDS or self._waiting >= MANY_DELTAS:
             self._subjects_merged, self._waiting = now, 0
-            while await self.merge_subjects() > 0:
+            more = True
+            while more:
+                _, more = await self.merge_subjects()
                 if not await self._lease.acquire():
                     return
         await self.trailing.keep_up()
@@ -123,43 +136,46 @@ class Compactor:
             log.info("compactor.lease_not_released", error=str(error)[:200])
 
     async def merge_all(self) -> None:
-        """Merge until no delta is left."""
+        """Merge all that waits now. What writers add meanwhile is left for the next time."""
         for merge in (self.merge_figures, self.merge_subjects):
-            while await merge() > 0:
+            more = True
+            while more:
+                _, more = await merge()
                 await self._lease.acquire()
 
-    async def merge_figures(self) -> int:
-        """Merge the figures of the oldest deltas in one transaction. Returns of how many. Raises PyMongoError."""
+    async def merge_figures(self) -> Merged:
+        """Merge the figures of the oldest deltas in one transaction. Raises PyMongoError."""
         self._stored = set()
         merged = await self._transact(NOT_MERGED, self._merge_figures)
         self._active.remember(self._stored)
         return merged
 
-    async def merge_subjects(self) -> int:
-        """Merge the users and conversations of deltas whose figures are merged. Returns of how many, as above."""
+    async def merge_subjects(self) -> Merged:
+        """Merge the users and conversations of deltas whose figures are merged, likewise."""
         return await self._transact(MERGED, self._merge_subjects)
 
-    async def _transact(self, which: Document, merge: Merge) -> int:
+    async def _transact(self, which: Document, merge: Merge) -> Merged:
         if await self._deltas.find_one(which, {"_id": 1}) is None:
-            return 0
+            return Merged(0, more=False)
         started = time.monotonic()
         if self._session is None:
-            count = await self._merge(which, merge, None)
+            merged = await self._merge(which, merge, None)
         else:
             async with self._session.start_transaction(ReadConcern("snapshot"), DURABLE):
-                count = await self._merge(which, merge, self._session)
+                merged = await self._merge(which, merge, self._session)
         milliseconds = round((time.monotonic() - started) * 1000, 1)
-        log.debug("compactor.merged", deltas=count, of=merge.__name__, milliseconds=milliseconds)
-        return count
+        log.debug("compactor.merged", deltas=merged.deltas, of=merge.__name__, milliseconds=milliseconds)
+        return merged
 
-    async def _merge(self, which: Document, merge: Merge, session: Session | None) -> int:
+    async def _merge(self, which: Document, merge: Merge, session: Session | None) -> Merged:
         # two merges at once meet here: one of them is undone
         state = await self._states.find_one_and_update(STATE_KEY, {"$inc": {"merges": 1}}, session=session)
         assert state is not None  # noqa: S101 - it is there from the first start on
         deltas = await self._oldest({**which, "timezone": state["timezone"]}, session)
         if deltas:
             await merge(deltas, state, session)
-        return len(deltas)
+        full = len(deltas) == MAX_DELTAS or sum(delta["calls"] for delta in deltas) >= MAX_CALLS
+        return Merged(len(deltas), more=full)
 
     async def _merge_figures(self, deltas: list[Document], state: Document, session: Session | None) -> None:
         if state["epoch"] != self._epoch:

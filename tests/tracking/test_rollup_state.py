@@ -1,5 +1,6 @@
 """Rollups that would answer wrongly do not answer: an older ledger, another time zone. A rebuild puts both right."""
 
+import asyncio
 from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
 from app.tracking.rebuild import Rebuild
+from models.rollups import CAPS
 from scripts.bench.pairs import built_pairs
 
 UTC_ZONE, KOLKATA = ZoneInfo("UTC"), ZoneInfo("Asia/Kolkata")
@@ -118,3 +120,55 @@ async def test_damaged_cells_are_put_right_by_a_rebuild_of_their_day(database: D
     window = TimeWindow(date(2024, 5, 1), date(2024, 5, 1), UTC_ZONE)
     users = await Reports(database, UTC_ZONE).users(ReportQuery(window), "-requests", limit=5, cursor=None)
     assert [(user.user_id, user.requests) for user in users.users] == [("u", 2)]
+
+
+async def test_a_rebuild_beside_living_writers_never_takes_a_call_away(database: Database, tracker: Tracker) -> None:
+    acknowledged, done = 0, asyncio.Event()
+
+    async def report_on() -> None:
+        nonlocal acknowledged
+        while not done.is_set():
+            receipt = await tracker.track(**{**CALLS[acknowledged % 3], "user_id": f"u{acknowledged % 11}"})
+            assert receipt.status == "committed"
+            acknowledged += 1
+
+    writers = [asyncio.create_task(report_on()) for _ in range(4)]
+    for _ in range(4):
+        part = Rebuild(database, UTC_ZONE, date(2024, 5, 1), date(2024, 5, 2))
+        days, before = await part.prepare(), acknowledged
+        await part.run(days, lambda _: None)
+        assert sum((await by_day(database, UTC_ZONE)).values()) >= before
+    done.set()
+    await asyncio.gather(*writers)
+
+    assert sum((await by_day(database, UTC_ZONE)).values()) == acknowledged
+    await rebuild(database, UTC_ZONE)
+    assert sum((await by_day(database, UTC_ZONE)).values()) == acknowledged
+
+
+async def test_names_beyond_a_clients_cap_are_counted_together_and_said(
+    settings: Settings, database: Database, tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CAPS, "model", 2)
+    async with open_tracker(settings, database, Counters(), compacting=False) as other:
+        for writer, client, model in [
+            (tracker, "a", "m1"),
+            (other, "a", "m2"),
+            (tracker, "a", "m3"),
+            (other, "a", "m4"),
+            (other, "a", "m1"),
+            (tracker, "b", "m3"),
+        ]:
+            await writer.track(**{**CALLS[0], "client_id": client, "model": model, "provider": "acme"})
+
+    reports = Reports(database, UTC_ZONE)
+    query = ReportQuery(TimeWindow(date(2024, 5, 1), date(2024, 5, 1), UTC_ZONE))
+    models = {row.model: row.requests for row in (await reports.usage(query)).by_model}
+    quality = await reports.data_quality(query)
+
+    assert models == {"m1": 2, "other": 2, "m2": 1, "m3": 1}
+    assert [(folded.dimension, folded.requests) for folded in quality.folded_names] == [("model", 2)]
+    stored = await database.ledger.distinct("aiModel")
+    assert sorted(stored) == ["m1", "m2", "m3", "m4"]
+    refused = await tracker.track(**{**CALLS[0], "client_id": "*"})
+    assert (refused.status, [fault.field for fault in refused.errors]) == ("rejected", ["client_id"])
