@@ -28,6 +28,7 @@ from models.token_usage import PART_FIELDS, contradictions
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far a caller's clock may run ahead of ours."""
 OLDEST = datetime(2000, 1, 1, tzinfo=UTC)
+MAX_MILLISECONDS = 1_000_000_000
 MAX_METADATA_KEYS = 32
 MAX_METADATA_BYTES = 4_096
 
@@ -36,7 +37,8 @@ _MICROSECOND = Decimal("0.000001")
 
 def _whole_milliseconds(value: object) -> object:
     """Durations are stored as whole ms, so that their sums are exact. Rounded half-even."""
-    if isinstance(value, float | Decimal) and math.isfinite(value):
+    # bounded first: 1e999999999 as a whole number would have a thousand million digits
+    if isinstance(value, float | Decimal) and math.isfinite(value) and abs(value) <= MAX_MILLISECONDS:
         return round(value)
     return value
 
@@ -87,7 +89,7 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"
 MetadataKey = Annotated[str, StringConstraints(pattern=r"^[^$.\x00-\x1f\x7f][^.\x00-\x1f\x7f]{0,63}$")]
 Count = Annotated[StrictInt, Field(ge=0, le=1_000_000_000)]
 """A thousand million is far over any one call, and ten thousand million such calls still sum within 64 bits."""
-Milliseconds = Annotated[int, BeforeValidator(_whole_milliseconds), Field(strict=True, ge=0, le=1_000_000_000)]
+Milliseconds = Annotated[int, BeforeValidator(_whole_milliseconds), Field(strict=True, ge=0, le=MAX_MILLISECONDS)]
 Seconds = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False), AfterValidator(_microseconds)]
 Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000_000, allow_inf_nan=False)]
 Moment = Annotated[AwareDatetime, AfterValidator(_stored_precision)]

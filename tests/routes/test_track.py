@@ -80,10 +80,11 @@ async def test_bad_fields_are_a_problem_that_names_each(client: Client, tokens: 
         (b"\xff\xfe", 400),
         (b'{"a":' * 100_000, 400),
         (b'{"userId": "u", "contentType": "chat", "model": "m", "inputTokens": 1e999}', 400),
+        (b'{"userId": "u", "contentType": "chat", "model": "m", "requestDuration": 1e999999999}', 400),
         (b'{"userId": "\\ud800", "contentType": "chat", "model": "m"}', 400),
         (b'{"userId": "' + b"u" * 1_100_000 + b'"}', 413),
     ],
-    ids=["cut", "empty", "array", "string", "no UTF-8", "deep", "huge number", "lone surrogate", "too large"],
+    ids=["cut", "empty", "array", "string", "no UTF-8", "deep", "huge number", "endless number", "lone surrogate", "too large"],
 )
 async def test_a_body_that_is_no_call_is_a_clear_4xx(
     client: Client, tokens: Tokens, database: Database, content: bytes, status: int
