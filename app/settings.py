@@ -33,6 +33,8 @@ class Settings(BaseSettings):
     estimates_file: Path | None = None
     track_deadline_ms: int = Field(250, ge=1, le=60_000)
     """The longest that reporting a call may hold its caller."""
+    spool_max_mb: int = Field(1_024, ge=1, le=1_000_000)
+    """How much of the disk calls may take that wait for MongoDB; about a thousand bytes each."""
     show_synthetic: bool = False
     """Whether reports include demo data when the request does not say."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -60,6 +62,10 @@ class Settings(BaseSettings):
     @property
     def track_deadline(self) -> timedelta:
         return timedelta(milliseconds=self.track_deadline_ms)
+
+    @property
+    def spool_max_bytes(self) -> int:
+        return self.spool_max_mb * 1_000_000
 
     @cached_property
     def signing_secret(self) -> str:

@@ -1,10 +1,12 @@
-"""Structured logs and the counters of one process."""
+"""Structured logs and the metrics of one process."""
 
 import logging
 import sys
+from collections import Counter as Tally
+from collections.abc import Callable
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 
 def configure_logging(level: str) -> None:
@@ -26,26 +28,69 @@ def configure_logging(level: str) -> None:
     )
 
 
+COMMIT_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+BATCH_CALLS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000)
+
+
 class Counters:
-    """What this process did with the calls reported to it, since it started."""
+    """What this process did with the calls reported to it, since it started. Served at `/metrics`."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.calls = Counter(
             "twinmeter_calls",
-            "AI calls by what became of them",
+            "AI calls by the way they came in and by what their callers were told",
+            ["door", "status"],
+            registry=self.registry,
+        )
+        self.unpriced = Counter("twinmeter_unpriced_calls", "AI calls without a known price", registry=self.registry)
+        self._replayed = Counter(
+            "twinmeter_replayed_calls",
+            "Calls delivered from the spool, by what the ledger made of them",
             ["status"],
             registry=self.registry,
         )
+        self._commits = Histogram(
+            "twinmeter_commit_seconds",
+            "Time of a committed transaction",
+            buckets=COMMIT_SECONDS,
+            registry=self.registry,
+        )
+        self._batches = Histogram(
+            "twinmeter_batch_calls", "Calls in a committed transaction", buckets=BATCH_CALLS, registry=self.registry
+        )
 
-    def count(self, status: str, calls: int = 1) -> None:
-        self.calls.labels(status).inc(calls)
+    def count(self, door: str, status: str, calls: int = 1) -> None:
+        self.calls.labels(door, status).inc(calls)
+
+    def count_told(self, told: "Tally[tuple[str, str]]") -> None:
+        """Count what callers were told, by door and status."""
+        for (door, status), calls in told.items():
+            self.count(door, status, calls)
+
+    def committed(self, calls: int, seconds: float) -> None:
+        """Count one transaction."""
+        self._commits.observe(seconds)
+        self._batches.observe(calls)
+
+    def replayed(self, statuses: "Tally[str]") -> None:
+        """Count what came out of the spool, by status."""
+        for status, calls in statuses.items():
+            self._replayed.labels(status).inc(calls)
+
+    def watch(self, name: str, description: str, value: Callable[[], float]) -> None:
+        """Show a figure that is read when it is asked for."""
+        Gauge(name, description, registry=self.registry).set_function(value)
 
     def snapshot(self) -> dict[str, int]:
-        """Calls by status."""
-        return {
-            sample.labels["status"]: int(sample.value)
-            for metric in self.calls.collect()
-            for sample in metric.samples
-            if sample.name.endswith("_total")
-        }
+        """Calls by what their callers were told."""
+        found: Tally[str] = Tally()
+        for metric in self.calls.collect():
+            for sample in metric.samples:
+                if sample.name.endswith("_total"):
+                    found[sample.labels["status"]] += int(sample.value)
+        return dict(found)
+
+    def exposition(self) -> bytes:
+        """All of them in Prometheus' text format."""
+        return generate_latest(self.registry)

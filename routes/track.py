@@ -12,6 +12,7 @@ from routes.schemas import ReceiptBody
 STATUS_CODES = {
     ReceiptStatus.COMMITTED: 201,
     ReceiptStatus.DUPLICATE: 200,
+    ReceiptStatus.SPOOLED: 202,
     ReceiptStatus.UNKNOWN: 202,
     ReceiptStatus.REJECTED: 400,
     ReceiptStatus.DROPPED: 503,
@@ -28,6 +29,6 @@ class TrackController(Controller):
     @post("/track", summary="Report one AI call")
     async def track(self, data: JSONBody[AICall], tracker: NamedDependency[Tracker]) -> ExactResponse[ReceiptBody]:
         """201 is committed, 200 a duplicate whose first report stands, 202 not known yet: send it again."""
-        receipt = await tracker.track_call(data)
+        receipt = await tracker.track_call(data, "http")
         headers = {"Retry-After": "1"} if receipt.status is ReceiptStatus.DROPPED else None
         return ExactResponse(ReceiptBody.of(receipt), status_code=STATUS_CODES[receipt.status], headers=headers)

@@ -14,7 +14,7 @@ from pymongo.read_concern import ReadConcern
 from app.database import DURABLE, Collection, Database, Session
 from app.tracking.increments import LocalTime, delta_of
 from app.tracking.name_caps import NameCaps
-from app.tracking.receipt import ReceiptStatus
+from app.tracking.receipt import Outcome, ReceiptStatus
 from app.tracking.twins import Document, Pair
 from models.rollups import DELTAS
 
@@ -25,14 +25,6 @@ LONGEST_PAUSE_SECONDS = 0.1
 _SNAPSHOT = ReadConcern("snapshot")
 # what the driver raises, before anything is sent, for a document that BSON cannot hold
 _UNSTORABLE = (BSONError, OverflowError, UnicodeError)
-
-
-class Outcome(NamedTuple):
-    """What became of one pair."""
-
-    status: ReceiptStatus
-    conflicting: bool = False
-    reason: str | None = None
 
 
 _COMMITTED = Outcome(ReceiptStatus.COMMITTED)

@@ -13,14 +13,26 @@ class ReceiptStatus(StrEnum):
 
     COMMITTED = "committed"
     """Both documents are on the journals of a majority."""
+    SPOOLED = "spooled"
+    """MongoDB was away: the call is on this machine's disk, fsynced, and is delivered when MongoDB is back."""
+    QUEUED = "queued"
+    """Reported with `wait=False`: what becomes of it is counted, not told."""
     DUPLICATE = "duplicate"
     """This request id was reported before; the first report stands."""
     REJECTED = "rejected"
     """The report cannot be stored as it is; `errors` says why."""
     UNKNOWN = "unknown"
-    """The deadline passed first. The call is still queued and may yet be committed."""
+    """The deadline passed before MongoDB or the spool had the call. It may yet be stored."""
     DROPPED = "dropped"
-    """Not stored: the queue is full, or tracking is not running."""
+    """Not stored: the queue or the spool is full, the disk fails, or tracking is not running."""
+
+
+class Outcome(NamedTuple):
+    """What became of one pair of documents."""
+
+    status: ReceiptStatus
+    conflicting: bool = False
+    reason: str | None = None
 
 
 class TrackReceipt(NamedTuple):

@@ -1,20 +1,26 @@
 """The tracker: from what a caller reports to a receipt. It never raises into its caller."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
+from bson import ObjectId
 from pydantic import ValidationError
 
 from app.telemetry import Counters
+from app.tracking.background import DOOR as BACKGROUND
+from app.tracking.background import Background, Posted
 from app.tracking.call import AICall, Fault, faults_of
 from app.tracking.features import Features
-from app.tracking.ledger import Outcome
 from app.tracking.price_book import PriceBook
 from app.tracking.pricing import Cost, Pricing
-from app.tracking.receipt import ReceiptStatus, TrackReceipt
+from app.tracking.receipt import Outcome, ReceiptStatus, TrackReceipt
 from app.tracking.twins import IdMint, Pair, build_pair, service_type_of
 from app.tracking.writer import Writer
+
+FUNCTION = "function"
+"""The door of `track_ai_request`; the routes have names of their own."""
 
 
 class Tracker:
@@ -29,34 +35,54 @@ class Tracker:
         self.counters = counters
         self._pricing = pricing
         self._mint = IdMint()
+        self.background = Background(writer, self._build, self._mint, counters)
         # bound once: an event at a level that is off then costs a fraction of a microsecond
         self._log = structlog.get_logger(__name__).bind()
 
     async def track(self, **reported: Any) -> TrackReceipt:
         """Report one call by the fields of `AICall`. What cannot be stored comes back `rejected`, with its faults."""
-        try:
-            call = AICall.model_validate(reported)
-        except ValidationError as error:
-            return self._rejected(faults_of(error))
-        except Exception as error:  # noqa: BLE001 - as below
-            return self._failed(error)
+        call = self._validated(reported, FUNCTION)
         del reported
-        return await self.track_call(call)
+        return call if isinstance(call, TrackReceipt) else await self.track_call(call, FUNCTION)
 
-    async def track_call(self, call: AICall) -> TrackReceipt:
-        """Report one validated call."""
+    async def post(self, **reported: Any) -> TrackReceipt:
+        """The same without any wait: the receipt says `queued`, and what becomes of the call is only counted."""
+        call = self._validated(reported, BACKGROUND)
+        return call if isinstance(call, TrackReceipt) else await self.background.post(call)
+
+    def _validated(self, reported: dict[str, Any], door: str) -> AICall | TrackReceipt:
         try:
-            pair, cost = self._pair(call)
-            del call  # under load many calls wait at once: what a waiting one no longer needs is let go
-            return self._receipt(pair, cost, await self.writer.write(pair))
+            return AICall.model_validate(reported)
+        except ValidationError as error:
+            return self.rejected(faults_of(error), door)
         except Exception as error:  # noqa: BLE001 - the promise: tracking never raises into an AI endpoint
-            return self._failed(error)
+            return self._failed(error, door)
 
-    def _pair(self, call: AICall) -> tuple[Pair, Cost]:
-        now = datetime.now(UTC)
+    async def track_call(self, call: AICall, door: str) -> TrackReceipt:
+        """Report one validated call. `door` is the way it came in, for the counters."""
+        try:
+            now = datetime.now(UTC)
+            pair, cost = self._pair(call, now, self._mint.id_of(call, now))
+            del call  # under load many calls wait at once: what a waiting one no longer needs is let go
+            return self._receipt(pair, cost, await self.writer.write(pair, door))
+        except Exception as error:  # noqa: BLE001 - as above
+            return self._failed(error, door)
+
+    def rejected(self, faults: Sequence[Fault], door: str) -> TrackReceipt:
+        """The receipt of a report that is no call."""
+        self.counters.count(door, ReceiptStatus.REJECTED)
+        self._log.warning("tracking.rejected", errors=[f"{field}: {message}" for field, message in faults])
+        return TrackReceipt(ReceiptStatus.REJECTED, errors=tuple(faults))
+
+    def _pair(self, call: AICall, now: datetime, entry_id: ObjectId) -> tuple[Pair, Cost]:
         feature = self.features.of(call.content_type)
         priced = self._pricing.price(call, service_type_of(call, feature), call.created_at or now)
-        return build_pair(call, feature, priced, now, self._mint), priced.cost
+        if priced.cost.cost is None:
+            self.counters.unpriced.inc()
+        return build_pair(call, feature, priced, now, entry_id), priced.cost
+
+    def _build(self, posted: Posted) -> Pair:
+        return self._pair(*posted)[0]
 
     def _receipt(self, pair: Pair, cost: Cost, outcome: Outcome) -> TrackReceipt:
         feature, cached = pair.entry["feature"], pair.entry["cached"]
@@ -72,13 +98,8 @@ class Tracker:
             () if outcome.reason is None else (Fault("", outcome.reason),),
         )
 
-    def _failed(self, error: Exception) -> TrackReceipt:
+    def _failed(self, error: Exception, door: str) -> TrackReceipt:
         """What we did not foresee is ours to see, not the caller's."""
         self._log.error("tracking.failed", exc_info=error)
-        self.counters.count("failed")
+        self.counters.count(door, "failed")
         return TrackReceipt(ReceiptStatus.DROPPED, errors=(Fault("", f"internal error: {type(error).__name__}"),))
-
-    def _rejected(self, faults: list[Fault]) -> TrackReceipt:
-        self.counters.count(ReceiptStatus.REJECTED)
-        self._log.warning("tracking.rejected", errors=[f"{field}: {message}" for field, message in faults])
-        return TrackReceipt(ReceiptStatus.REJECTED, errors=tuple(faults))

@@ -88,6 +88,10 @@ class IdMint:
         self._mint = os.urandom(5)
         self._count = itertools.count(int.from_bytes(os.urandom(3), "big"))
 
+    def id_of(self, call: AICall, now: datetime) -> ObjectId:
+        """The `_id` of both twins of `call`: one that follows from its request id, else a fresh one."""
+        return self.fresh(now) if call.request_id is None else twin_id(call.client_id, call.request_id)
+
     def fresh(self, now: datetime) -> ObjectId:
         count = next(self._count) & 0xFFFFFF
         return ObjectId(int(now.timestamp()).to_bytes(4, "big") + self._mint + count.to_bytes(3, "big"))
@@ -107,9 +111,8 @@ def service_type_of(call: AICall, feature: Feature) -> ServiceType:
     return call.service_type or feature.service_type
 
 
-def build_pair(call: AICall, feature: Feature, priced: PricedCall, now: datetime, mint: IdMint) -> Pair:
+def build_pair(call: AICall, feature: Feature, priced: PricedCall, now: datetime, entry_id: ObjectId) -> Pair:
     """Both documents of `call`, as MongoDB stores them. `now` is the time of the report, UTC."""
-    entry_id = mint.fresh(now) if call.request_id is None else twin_id(call.client_id, call.request_id)
     entry = _entry(entry_id, call, feature, priced, now)
     return Pair(entry["_id"], entry, _event(call, entry), call.created_at is None)
 

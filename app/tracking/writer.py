@@ -1,60 +1,68 @@
 """Group commit: the queue between callers and the ledger.
 
 One committer takes everything that has queued and commits it in one transaction; meanwhile the next batch gathers.
-Alone, a call commits at once; under load batches grow by themselves. A caller waits no longer than the deadline: its
-call stays queued, and its receipt says `unknown`.
+Alone, a call commits at once; under load batches grow by themselves. What MongoDB has not taken when most of a caller's
+deadline is over goes to the spool, and so does all that follows, until MongoDB is back.
 """
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable
 from datetime import timedelta
-from itertools import islice
 
 import structlog
 
 from app.telemetry import Counters
-from app.tracking.ledger import Ledger, LedgerUnavailableError, Outcome
-from app.tracking.receipt import ReceiptStatus
+from app.tracking.breaker import Breaker
+from app.tracking.ledger import Ledger, LedgerUnavailableError
+from app.tracking.receipt import Outcome, ReceiptStatus
+from app.tracking.spool import SpoolError
+from app.tracking.spooler import Spooler
 from app.tracking.twins import Pair
+from app.tracking.waiting import Waiting, settle_all
 
 log = structlog.get_logger(__name__)
 
 MAX_BATCH = 1_000
 MAX_QUEUED = 50_000
-"""About 250 MB of calls: what a process holds while MongoDB is away. Later calls are dropped and counted."""
-RETRY_SECONDS = 0.25
+"""About 250 MB of calls: what a process holds in memory. Later ones are dropped and counted."""
+PATIENCE = 0.7
+"""The share of a caller's deadline after which its call goes to the spool; the rest is for the disk."""
 ATTEMPT_SECONDS = 5.0
 """How long one attempt at a commit may take. The callers' deadline is shorter and does not depend on it."""
 DRAIN_SECONDS = 10.0
 ALARM_SECONDS = 0.005
 """How much longer than the deadline a caller may wait, so that one timer serves many."""
 SECONDS_BETWEEN_WARNINGS = 1.0
+QUEUE_IS_FULL = "the queue is full"
 
-_UNKNOWN = Outcome(ReceiptStatus.UNKNOWN)
-_DROPPED = Outcome(ReceiptStatus.DROPPED, reason="the queue is full")
+_LATE = Outcome(ReceiptStatus.UNKNOWN, reason="the deadline passed first")
+_FULL = Outcome(ReceiptStatus.DROPPED, reason=QUEUE_IS_FULL)
 _STOPPED = Outcome(ReceiptStatus.DROPPED, reason="tracking has been stopped")
-
-_Waiting = tuple[Pair, "asyncio.Future[Outcome]"]
 
 
 class Writer:
     """Takes pairs from any number of callers and commits them in batches, in the order of their arrival."""
 
-    def __init__(self, ledger: Ledger, *, deadline: timedelta, counters: Counters) -> None:
+    def __init__(
+        self, ledger: Ledger, spooler: Spooler, breaker: Breaker, *, deadline: timedelta, counters: Counters
+    ) -> None:
+        self.spooler = spooler
+        self.breaker = breaker
         self._ledger = ledger
         self._deadline = deadline.total_seconds()
+        self._patience = self._deadline * PATIENCE
         self._counters = counters
-        self._queue: deque[_Waiting] = deque()
+        self._queue: deque[Waiting] = deque()
+        self._batch: list[Waiting] = []
+        """What is being committed."""
         self._arrived = asyncio.Event()
-        self._held: deque[tuple[float, asyncio.Future[Outcome]]] = deque()
-        """Callers by the time at which they stop waiting; all wait equally long, so the first is always next."""
+        self._late: deque[Waiting] = deque()
+        """Calls given to the spooler, whose callers are released at their deadline; the first is always next."""
         self._alarm: asyncio.TimerHandle | None = None
-        self._late = 0
-        """Callers released by the deadline since the last warning."""
-        self._warned_at = 0.0
         self._refused = 0
         """Calls refused since the last warning."""
-        self._warned_of_refusals_at = 0.0
+        self._warned_at = 0.0
         self._closing = False
         self._committer: asyncio.Task[None] | None = None
         # kept, because asking for the running loop asks the system for the process id each time
@@ -65,43 +73,68 @@ class Writer:
 
     @property
     def queued(self) -> int:
-        """Calls that wait for a commit."""
-        return len(self._queue)
+        """Calls in memory that wait for a commit or for the disk."""
+        return len(self._queue) + len(self._batch) + self.spooler.pending
 
-    async def write(self, pair: Pair) -> Outcome:
+    @property
+    def room(self) -> int:
+        """How many more calls the queue takes."""
+        return MAX_QUEUED - self.queued
+
+    async def write(self, pair: Pair, door: str) -> Outcome:
         """Queue `pair` and wait for its outcome, no longer than the deadline. Never raises but when cancelled."""
-        if self._closing or self._committer is None:
-            return self._refuse(_STOPPED)
-        if len(self._queue) >= MAX_QUEUED:
-            return self._refuse(_DROPPED)
         answer: asyncio.Future[Outcome] = self._loop.create_future()
-        self._queue.append((pair, answer))
-        self._arrived.set()
-        self._held.append((self._loop.time() + self._deadline, answer))
-        if self._alarm is None:
-            self._alarm = self._loop.call_later(self._deadline, self._release_overdue)
+        self._take(Waiting(pair, door, self._loop.time(), answer))
         return await answer
 
-    async def close(self) -> None:
-        """Refuse new calls and commit what has queued, for ten seconds at most. What is left is counted as dropped."""
+    def post(self, pair: Pair, door: str) -> None:
+        """Queue `pair`, for which nobody waits."""
+        self._take(Waiting(pair, door, self._loop.time(), None))
+
+    async def has_room(self) -> None:
+        """Wait until the queue takes another call."""
+        while self.room <= 0:
+            self.spooler.left.clear()
+            await self.spooler.left.wait()
+
+    async def drain(self) -> None:
+        """Refuse new calls and commit what has queued, for ten seconds at most."""
         self._closing = True
         self._arrived.set()
         if self._committer is not None:
             await asyncio.wait({self._committer}, timeout=DRAIN_SECONDS)
+
+    async def close(self) -> None:
+        """Spool what could not be committed. To be called after `drain`."""
+        if self._committer is not None:
             self._committer.cancel()
             await asyncio.gather(self._committer, return_exceptions=True)
+        self._spool([*self._batch, *self._queue])
+        self._queue.clear()
+        await self.spooler.close()
         if self._alarm is not None:
             self._alarm.cancel()
-        self._release_all()
 
-    def _refuse(self, outcome: Outcome) -> Outcome:
-        self._counters.count(outcome.status)
+    def _take(self, call: Waiting) -> None:
+        if self._closing or self._committer is None:
+            self._refuse(call, _STOPPED)
+        elif self.room <= 0:
+            self._refuse(call, _FULL)
+        elif self.breaker.is_open:
+            self._spool([call])
+        else:
+            self._queue.append(call)
+            self._arrived.set()
+            if self._alarm is None:
+                self._alarm = self._loop.call_later(self._patience, self._look_for_late_calls)
+
+    def _refuse(self, call: Waiting, outcome: Outcome) -> None:
+        self._tell([(call, outcome)])
         self._refused += 1
         now = self._loop.time()
-        if now - self._warned_of_refusals_at >= SECONDS_BETWEEN_WARNINGS:
+        if now - self._warned_at >= SECONDS_BETWEEN_WARNINGS:
             log.warning("tracking.dropped", calls=self._refused, reason=outcome.reason)
-            self._refused, self._warned_of_refusals_at = 0, now
-        return outcome
+            self._refused, self._warned_at = 0, now
 
     async def _run(self) -> None:
         while self._queue or not self._closing:
@@ -109,63 +142,82 @@ class Writer:
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
-            batch = list(islice(self._queue, MAX_BATCH))
-            await self._commit(batch)
-            # only now: what is cancelled half-way is still in the queue, and is counted at the end
-            for _ in batch:
-                self._queue.popleft()
-
-    async def _commit(self, batch: list[_Waiting]) -> None:
-        pairs = [pair for pair, _ in batch]
-        started = self._loop.time()
-        attempt = 0
-        while True:
+            self._batch = [self._queue.popleft() for _ in range(min(len(self._queue), MAX_BATCH))]
             try:
-                outcomes = await self._ledger.commit(pairs, seconds=ATTEMPT_SECONDS, again=attempt > 0)
+                if batch := await self._not_spooled(self._batch):
+                    await self._commit(batch)
             except LedgerUnavailableError as error:
-                attempt += 1
-                log.warning("ledger.unavailable", attempt=attempt, queued=len(self._queue), error=str(error)[:200])
-                await asyncio.sleep(RETRY_SECONDS)
+                self.breaker.open(str(error))
+                self._spool([*self._batch, *self._queue])
+                self._queue.clear()
             except Exception as error:  # a fault of our own must not end the committer for all who follow
-                log.exception("ledger.failed", calls=len(batch))
+                log.exception("ledger.failed", calls=len(self._batch))
                 failed = Outcome(ReceiptStatus.REJECTED, reason=f"internal error: {type(error).__name__}")
-                outcomes = [failed] * len(batch)
-                break
-            else:
-                break
-        self._report(batch, outcomes, milliseconds=(self._loop.time() - started) * 1000)
+                self._tell((call, failed) for call in self._batch if not call.spooling)
+            # only now: what is cancelled half-way is spooled at the end
+            self._batch = []
+            self.spooler.left.set()
 
-    def _report(self, batch: list[_Waiting], outcomes: list[Outcome], *, milliseconds: float) -> None:
-        totals: dict[str, int] = {}
-        for (_, answer), outcome in zip(batch, outcomes, strict=True):
-            totals[outcome.status] = totals.get(outcome.status, 0) + 1
-            if not answer.done():
-                answer.set_result(outcome)
-        for status, calls in totals.items():
-            self._counters.count(status, calls)
-        log.info("ledger.committed", calls=len(batch), milliseconds=round(milliseconds, 1), **totals)
+    async def _not_spooled(self, batch: list[Waiting]) -> list[Waiting]:
+        """What is to be committed of `batch`: a request that waits in the spool was there first, and stands."""
+        if not self.spooler.depth.calls:
+            return batch
+        try:
+            known = await self.spooler.waiting_here([call.pair.id for call in batch])
+        except SpoolError as error:  # then the ledger alone decides which was first
+            log.error("spool.failed", error=str(error))  # noqa: TRY400 - says all there is
+            return batch
+        self._tell(
+            (call, Outcome(ReceiptStatus.DUPLICATE, call.pair.conflicts_with(known[call.pair.id].entry)))
+            for call in batch
+            if call.pair.id in known and not call.spooling
+        )
+        return [call for call in batch if call.pair.id not in known]
 
-    def _release_overdue(self) -> None:
+    async def _commit(self, batch: list[Waiting]) -> None:
+        for call in batch:
+            call.offered = True
+        started = self._loop.time()
+        outcomes = await self._ledger.commit([call.pair for call in batch], seconds=ATTEMPT_SECONDS)
+        seconds = self._loop.time() - started
+        self.breaker.close()
+        told = settle_all(zip(batch, outcomes, strict=True))
+        self._counters.count_told(told)
+        self._counters.committed(len(batch), seconds)
+        statuses = {f"{door}.{status}": calls for (door, status), calls in told.items()}
+        log.info("ledger.committed", calls=len(batch), milliseconds=round(seconds * 1000, 1), **statuses)
+
+    def _look_for_late_calls(self) -> None:
         now = self._loop.time()
-        while self._held and (self._held[0][1].done() or self._held[0][0] <= now):
-            _, answer = self._held.popleft()
-            if not answer.done():
-                answer.set_result(_UNKNOWN)
-                self._counters.count(_UNKNOWN.status)
-                self._late += 1
-        self._alarm = None
-        if self._held:
-            self._alarm = self._loop.call_at(max(self._held[0][0], now + ALARM_SECONDS), self._release_overdue)
-        if self._late and now - self._warned_at >= SECONDS_BETWEEN_WARNINGS:
-            log.warning("tracking.deadline_passed", calls=self._late, deadline_ms=self._deadline * 1000)
-            self._late, self._warned_at = 0, now
+        late = [call for call in self._uncommitted() if call.since + self._patience <= now]
+        while self._queue and self._queue[0].since + self._patience <= now:
+            late.append(self._queue.popleft())
+        if late:
+            self.breaker.open("no commit within the callers' deadline")
+            self._spool(late)
+        while self._late and (self._late[0].settled or self._late[0].since + self._deadline <= now):
+            self._tell([(self._late.popleft(), _LATE)])
+        self._set_alarm(now)
 
-    def _release_all(self) -> None:
-        lost = [answer for _, answer in self._queue]
-        self._queue.clear()
-        for answer in lost:
-            if not answer.done():
-                answer.set_result(_STOPPED)
-        if lost:
-            self._counters.count(ReceiptStatus.DROPPED, len(lost))
-            log.error("tracking.calls_lost", calls=len(lost), reason="MongoDB was away while tracking stopped")
+    def _set_alarm(self, now: float) -> None:
+        """For the next call that runs out of patience or of time."""
+        due = [call.since + self._patience for call in self._uncommitted()[:1]]
+        due += [self._queue[0].since + self._patience] if self._queue else []
+        due += [self._late[0].since + self._deadline] if self._late else []
+        self._alarm = None
+        if due:
+            self._alarm = self._loop.call_at(max(min(due), now + ALARM_SECONDS), self._look_for_late_calls)
+
+    def _uncommitted(self) -> list[Waiting]:
+        """What is being committed and is nowhere else yet."""
+        return [call for call in self._batch if not (call.settled or call.spooling)]
+
+    def _spool(self, calls: list[Waiting]) -> None:
+        new = [call for call in calls if not (call.settled or call.spooling)]
+        self.spooler.take(new)
+        self._late.extend(call for call in new if call.answer is not None)
+        if self._late and self._alarm is None:
+            self._set_alarm(self._loop.time())
+
+    def _tell(self, outcomes: Iterable[tuple[Waiting, Outcome]]) -> None:
+        self._counters.count_told(settle_all(outcomes))

@@ -24,6 +24,7 @@ def built_pairs(database: Database, reported: Iterable[dict[str, Any]]) -> list[
     def pair(fields: dict[str, Any]) -> Pair:
         call = AICall(**fields)
         feature = features.of(call.content_type)
-        return build_pair(call, feature, pricing.price(call, feature.service_type, now), now, mint)
+        priced = pricing.price(call, feature.service_type, now)
+        return build_pair(call, feature, priced, now, mint.id_of(call, now))
 
     return [pair(fields) for fields in reported]

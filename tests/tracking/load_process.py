@@ -1,7 +1,7 @@
 """A process that reports calls until it is killed, and says which were committed.
 
-load_process.py URI DATABASE DATA_DIR [REQUEST_ID]. With a request id it opens a transaction on that request instead,
-and leaves it open.
+load_process.py URI DATABASE DATA_DIR DEADLINE_MS [REQUEST_ID]. With a request id it opens a transaction on that request
+instead, and leaves it open.
 """
 
 import asyncio
@@ -26,10 +26,10 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-async def report_for_ever(uri: str, database_name: str, data_dir: str) -> None:
+async def report_for_ever(uri: str, database_name: str, data_dir: str, deadline_ms: str) -> None:
     started = time.monotonic()
     settings = Settings(
-        _env_file=None, mongodb_uri=uri, database=database_name, data_dir=data_dir, track_deadline_ms=60_000
+        _env_file=None, mongodb_uri=uri, database=database_name, data_dir=data_dir, track_deadline_ms=int(deadline_ms)
     )
     async with connected(uri, database_name) as database, open_tracker(settings, database, Counters()) as tracker:
         await report(tracker)
@@ -47,7 +47,7 @@ async def report(tracker: Tracker) -> None:
     say(f"{receipt.status} {receipt.id}")
 
 
-async def leave_open(uri: str, database_name: str, data_dir: str, request_id: str) -> None:
+async def leave_open(uri: str, database_name: str, data_dir: str, _: str, request_id: str) -> None:
     async with connected(uri, database_name) as database, database.committer_session() as session:
         assert session is not None
         SessionFiles(Path(data_dir)).record(session)
@@ -59,4 +59,4 @@ async def leave_open(uri: str, database_name: str, data_dir: str, request_id: st
 
 if __name__ == "__main__":
     configure_logging("error")
-    asyncio.run(leave_open(*sys.argv[1:]) if len(sys.argv) == 5 else report_for_ever(*sys.argv[1:]))
+    asyncio.run(leave_open(*sys.argv[1:]) if len(sys.argv) == 6 else report_for_ever(*sys.argv[1:]))

@@ -29,7 +29,7 @@ NOW = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
 def pair(request_id: str | None = None, **reported: Any) -> Pair:
     call = AICall(user_id="u", content_type="chat", model="gpt-4o", request_id=request_id, **reported)
     seller, cost = Seller("openai", None, None), Cost(None, None, Decimal(0), CostSource.UNPRICED)
-    return build_pair(call, Features().of("chat"), PricedCall(seller, call.usage, cost), NOW, MINT)
+    return build_pair(call, Features().of("chat"), PricedCall(seller, call.usage, cost), NOW, MINT.id_of(call, NOW))
 
 
 def ledger_of(database: Database, session: Session | None) -> Ledger:

@@ -15,7 +15,7 @@ from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking import Fault, Tracker, open_tracker, track_ai_request
 from app.tracking import tracker as tracker_module
-from app.tracking.ledger import Outcome
+from app.tracking.receipt import Outcome
 from app.tracking.twins import Pair
 from app.tracking.writer import MAX_BATCH
 from tests.twins import assert_twins, entries, events

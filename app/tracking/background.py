@@ -1,0 +1,95 @@
+"""Background mode: a caller that wants no wait at all leaves its call in a bounded queue and goes on.
+
+Pricing and making the documents come later, in slices between other work.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import structlog
+from bson import ObjectId
+
+from app.telemetry import Counters
+from app.tracking.call import AICall, Fault
+from app.tracking.receipt import ReceiptStatus, TrackReceipt
+from app.tracking.twins import IdMint, Pair
+from app.tracking.writer import QUEUE_IS_FULL, Writer
+
+log = structlog.get_logger(__name__)
+
+MAX_CALLS = 50_000
+YIELD_FROM = 10_000
+"""From so many on, each report yields to the event loop once: one that reports in a tight loop lets the queue drain."""
+SLICE = 20
+"""Calls that are priced and made in one go, about 2 ms."""
+CLOSE_SECONDS = 10.0
+DOOR = "background"
+
+
+class Posted(NamedTuple):
+    """A call that waits for its documents."""
+
+    call: AICall
+    now: datetime
+    id: ObjectId
+
+
+class Background:
+    """The queue in front of the writer. `build` makes the documents of a call."""
+
+    def __init__(self, writer: Writer, build: Callable[[Posted], Pair], mint: IdMint, counters: Counters) -> None:
+        self._writer = writer
+        self._build = build
+        self._mint = mint
+        self._counters = counters
+        self._queue: deque[Posted] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+
+    @property
+    def queued(self) -> int:
+        return len(self._queue)
+
+    async def post(self, call: AICall) -> TrackReceipt:
+        """Take `call`, or say that it was dropped."""
+        if self._closing or len(self._queue) >= MAX_CALLS:
+            self._counters.count(DOOR, ReceiptStatus.DROPPED)
+            reason = "tracking has been stopped" if self._closing else QUEUE_IS_FULL
+            return TrackReceipt(ReceiptStatus.DROPPED, errors=(Fault("", reason),))
+        now = datetime.now(UTC)
+        posted = Posted(call, now, self._mint.id_of(call, now))
+        self._queue.append(posted)
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="twinmeter-background")
+        if len(self._queue) >= YIELD_FROM:
+            await asyncio.sleep(0)
+        return TrackReceipt(ReceiptStatus.QUEUED, str(posted.id))
+
+    async def close(self) -> None:
+        """Hand all that has queued to the writer, for ten seconds at most. What is left is counted as dropped."""
+        self._closing = True
+        if self._task is None:
+            return
+        task = self._task
+        await asyncio.wait({task}, timeout=CLOSE_SECONDS)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        if self._queue:
+            self._counters.count(DOOR, ReceiptStatus.DROPPED, len(self._queue))
+            log.error("tracking.calls_lost", calls=len(self._queue), reason="they were still queued at the stop")
+
+    async def _run(self) -> None:
+        while self._queue:
+            await self._writer.has_room()
+            for _ in range(min(SLICE, len(self._queue))):
+                posted = self._queue.popleft()
+                try:
+                    self._writer.post(self._build(posted), DOOR)
+                except Exception:  # a fault of our own must not end the queue for all who follow
+                    log.exception("tracking.failed")
+                    self._counters.count(DOOR, "failed")
+            await asyncio.sleep(0)
+        self._task = None

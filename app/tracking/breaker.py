@@ -1,0 +1,30 @@
+"""The circuit breaker: while MongoDB is away, calls go straight to the spool instead of waiting for it one by one."""
+
+import time
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+
+class Breaker:
+    """Open while MongoDB is taken to be away. The writer opens it; whoever next commits something closes it."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._since is not None
+
+    def open(self, reason: str) -> None:
+        """MongoDB has failed, or taken too long."""
+        if self._since is None:
+            self._since = time.monotonic()
+            log.warning("mongodb.away", reason=reason[:200])
+
+    def close(self) -> None:
+        """MongoDB has committed."""
+        if self._since is not None:
+            log.warning("mongodb.back", seconds=round(time.monotonic() - self._since, 1))
+            self._since = None

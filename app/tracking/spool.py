@@ -1,0 +1,217 @@
+"""The spool: a journal on local disk for calls that MongoDB could not take in time.
+
+One SQLite file per data folder and database, shared by all processes of the folder. What `append` returns for has been
+fsynced; it stays until MongoDB has it. Everything here blocks: `spooler` and `replayer` call it in a thread.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import bson
+import structlog
+from bson import ObjectId
+from bson.codec_options import CodecOptions
+
+from app.errors import ConfigurationError
+from app.tracking.receipt import Outcome, ReceiptStatus
+from app.tracking.twins import Document, Pair
+
+log = structlog.get_logger(__name__)
+
+BUSY_SECONDS = 5.0
+"""How long to wait for another process's write, which takes a few ms."""
+
+_CODEC: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS calls (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id BLOB NOT NULL UNIQUE,
+    pair BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS refused (id BLOB PRIMARY KEY, pair BLOB NOT NULL, reason TEXT NOT NULL, at TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS totals (calls INTEGER NOT NULL, bytes INTEGER NOT NULL);
+INSERT INTO totals SELECT 0, 0 WHERE NOT EXISTS (SELECT 1 FROM totals);
+CREATE TRIGGER IF NOT EXISTS added AFTER INSERT ON calls BEGIN
+    UPDATE totals SET calls = calls + 1, bytes = bytes + length(NEW.pair);
+END;
+CREATE TRIGGER IF NOT EXISTS removed AFTER DELETE ON calls BEGIN
+    UPDATE totals SET calls = calls - 1, bytes = bytes - length(OLD.pair);
+END;
+"""
+"""`refused` keeps what MongoDB will never take, for a person to look at."""
+
+
+class SpoolError(Exception):
+    """The spool cannot take a call: the disk is full or fails, or the cap is reached. Nothing was written."""
+
+
+class Depth(NamedTuple):
+    """How much waits for MongoDB."""
+
+    calls: int
+    bytes: int
+
+
+class Spooled(NamedTuple):
+    """A call in the spool, and its place there."""
+
+    seq: int
+    pair: Pair
+
+
+class Spool:
+    """An open spool. Used by one thread at a time. Raises ConfigurationError where the file cannot be opened."""
+
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        self.path = path
+        self.max_bytes = max_bytes
+        self._connection = _opened(path)
+
+    @classmethod
+    def of(cls, data_dir: Path, database: str, max_bytes: int) -> Self:
+        """The spool of one database in one data folder."""
+        data_dir.mkdir(parents=True, exist_ok=True)
+        return cls(data_dir / f"spool-{database}.sqlite3", max_bytes)
+
+    def append(self, pairs: Sequence[Pair]) -> list[Outcome]:
+        """Journal `pairs`, all or none, and say what became of each. Raises SpoolError."""
+        rows = [_encoded(pair) for pair in pairs]
+        with self._transaction() as connection:
+            size = sum(len(row) for row in rows if row is not None)
+            if self._depth(connection).bytes + size > self.max_bytes:
+                raise SpoolError(f"the spool has reached its cap of {self.max_bytes // 1_000_000:,} MB")
+            return [_appended(connection, pair, row) for pair, row in zip(pairs, rows, strict=True)]
+
+    def page(self, limit: int) -> list[Spooled]:
+        """The oldest calls, in the order of their arrival. Raises SpoolError."""
+        with self._reading() as connection:
+            rows = connection.execute("SELECT seq, pair FROM calls ORDER BY seq LIMIT ?", (limit,)).fetchall()
+        return [Spooled(seq, _decoded(pair)) for seq, pair in rows]
+
+    def find(self, ids: Iterable[ObjectId]) -> dict[ObjectId, Pair]:
+        """Those of `ids` that wait here. Raises SpoolError."""
+        found = {}
+        with self._reading() as connection:
+            for id_ in ids:
+                if row := connection.execute("SELECT pair FROM calls WHERE id = ?", (id_.binary,)).fetchone():
+                    found[id_] = _decoded(row[0])
+        return found
+
+    def settle(self, page: Sequence[Spooled], refused: Sequence[tuple[Spooled, str]] = ()) -> None:
+        """Forget a page that MongoDB has, and set aside what it will never take, with the reason. Raises SpoolError."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        with self._transaction() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO refused SELECT id, pair, ?, ? FROM calls WHERE seq = ?",
+                [(reason, now, each.seq) for each, reason in refused],
+            )
+            connection.executemany("DELETE FROM calls WHERE seq = ?", [(each.seq,) for each in page])
+
+    def replace(self, spooled: Spooled, pair: Pair) -> None:
+        """Put `pair` in the place of a call that waits; nothing where it no longer does. Raises SpoolError."""
+        blob = _encoded(pair)
+        with self._transaction() as connection:
+            connection.execute("UPDATE calls SET pair = ? WHERE seq = ?", (blob, spooled.seq))
+
+    def refused(self) -> int:
+        """How many calls were set aside. Raises SpoolError."""
+        with self._reading() as connection:
+            (count,) = connection.execute("SELECT count(*) FROM refused").fetchone()
+        return int(count)
+
+    def depth(self) -> Depth:
+        """How much waits. Raises SpoolError."""
+        with self._reading() as connection:
+            return self._depth(connection)
+
+    def shrink(self) -> None:
+        """Give the disk back what calls took that have gone. Raises SpoolError."""
+        with self._reading() as connection:
+            connection.execute("PRAGMA incremental_vacuum").fetchall()
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @staticmethod
+    def _depth(connection: sqlite3.Connection) -> Depth:
+        return Depth(*connection.execute("SELECT calls, bytes FROM totals").fetchone())
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._reading() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):  # SQLite has rolled back by itself when the disk is full
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        try:
+            yield self._connection
+        except sqlite3.Error as error:
+            raise SpoolError(f"{self.path.name}: {error}") from error
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """A file that is damaged is kept under another name, and a new one is begun. Raises ConfigurationError."""
+    try:
+        return _connected(path)
+    except (OSError, sqlite3.OperationalError) as error:
+        message = f"{path} cannot be opened ({error}): set TWINMETER_DATA_DIR to a folder that can be written"
+        raise ConfigurationError(message) from error
+    except sqlite3.DatabaseError as error:
+        kept = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
+        path.rename(kept)
+        for side_file in (path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+            side_file.unlink(missing_ok=True)
+        log.error("spool.damaged", error=str(error), kept=str(kept))  # noqa: TRY400 - the file says more than a trace
+        return _connected(path)
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    # the owner's alone: it holds what users did; SQLite gives its side files the same mode
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.executescript("BEGIN IMMEDIATE;" + _SCHEMA + "COMMIT;")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _encoded(pair: Pair) -> bytes | None:
+    """None for what BSON cannot hold, and MongoDB therefore neither."""
+    try:
+        return bson.encode({"entry": pair.entry, "event": pair.event, "stamped": pair.stamped})
+    except (bson.errors.BSONError, OverflowError, UnicodeError):
+        return None
+
+
+def _decoded(blob: bytes) -> Pair:
+    stored = bson.decode(blob, _CODEC)
+    return Pair(stored["entry"]["_id"], stored["entry"], stored["event"], stored["stamped"])
+
+
+def _appended(connection: sqlite3.Connection, pair: Pair, blob: bytes | None) -> Outcome:
+    if blob is None:
+        return Outcome(ReceiptStatus.REJECTED, reason="a field holds what MongoDB cannot store")
+    added = connection.execute("INSERT OR IGNORE INTO calls (id, pair) VALUES (?, ?)", (pair.id.binary, blob)).rowcount
+    if added:
+        return Outcome(ReceiptStatus.SPOOLED)
+    (stored,) = connection.execute("SELECT pair FROM calls WHERE id = ?", (pair.id.binary,)).fetchone()
+    return Outcome(ReceiptStatus.DUPLICATE, conflicting=pair.conflicts_with(_decoded(stored).entry))

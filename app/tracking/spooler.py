@@ -1,0 +1,115 @@
+"""Puts calls into the spool, in groups: while one group is being written, the next one gathers.
+
+A call that the disk does not take is `dropped`, or `unknown` where MongoDB was asked first and may have it.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import structlog
+from bson import ObjectId
+
+from app.telemetry import Counters
+from app.tracking.receipt import Outcome, ReceiptStatus
+from app.tracking.spool import Depth, Spool, SpoolError
+from app.tracking.twins import Pair
+from app.tracking.waiting import Waiting, settle_all
+
+log = structlog.get_logger(__name__)
+
+MAX_GROUP = 2_000
+CLOSE_SECONDS = 10.0
+
+Result = TypeVar("Result")
+
+
+class Spooler:
+    """One process's way to the spool."""
+
+    def __init__(self, spool: Spool, counters: Counters) -> None:
+        self.depth = spool.depth()
+        """As last seen; other processes share the spool."""
+        self._spool = spool
+        self._counters = counters
+        self._pending: list[Waiting] = []
+        self._group: list[Waiting] = []
+        """The first of them, being written."""
+        self._thread = ThreadPoolExecutor(1, "twinmeter-spool")
+        self._task: asyncio.Task[None] | None = None
+        self.arrived = asyncio.Event()
+        """Set when the spool has new calls."""
+        self.left = asyncio.Event()
+        """Set when calls have left this process's memory, for MongoDB too."""
+
+    @property
+    def pending(self) -> int:
+        """Calls in memory that are to be written."""
+        return len(self._pending)
+
+    def take(self, calls: Iterable[Waiting]) -> None:
+        """Write `calls`, and tell their callers."""
+        for call in calls:
+            call.spooling = True
+            self._pending.append(call)
+        if self._pending and self._task is None:
+            self._task = asyncio.create_task(self._write(), name="twinmeter-spooler")
+
+    async def do(self, work: Callable[[Spool], Result]) -> Result:
+        """Do something with the spool in its thread. Raises SpoolError."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._spool)
+
+    async def look(self) -> Depth:
+        """See how much waits, whoever put it there. Raises SpoolError."""
+        self.depth = await self.do(Spool.depth)
+        return self.depth
+
+    async def waiting_here(self, ids: list[ObjectId]) -> dict[ObjectId, Pair]:
+        """Those of `ids` that wait in the spool. Raises SpoolError."""
+        return await self.do(lambda spool: spool.find(ids))
+
+    async def close(self) -> None:
+        """Write what was taken, for ten seconds at most; what is left then is counted as lost."""
+        if self._task is not None:
+            await asyncio.wait({self._task}, timeout=CLOSE_SECONDS)
+        if self._task is None:
+            await self.do(Spool.close)
+        else:
+            self._task.cancel()
+            reason = "the disk did not answer"
+            self._tell((call, _failed(call, reason, maybe=call in self._group)) for call in self._pending)
+            log.error("tracking.calls_lost", calls=len(self._pending), reason=reason)
+        self._thread.shutdown(wait=False)
+
+    async def _write(self) -> None:
+        while self._pending:
+            self._group = self._pending[:MAX_GROUP]
+            outcomes = await self._written(self._group)
+            del self._pending[: len(self._group)]
+            self._tell(zip(self._group, outcomes, strict=True))
+            self.arrived.set()
+            self.left.set()
+        self._group = []
+        self._task = None
+
+    async def _written(self, group: list[Waiting]) -> list[Outcome]:
+        pairs = [call.pair for call in group]
+        try:
+            outcomes, self.depth = await self.do(lambda spool: (spool.append(pairs), spool.depth()))
+        except SpoolError as error:
+            log.error("spool.failed", calls=len(group), error=str(error))  # noqa: TRY400 - says all there is
+            return [_failed(call, str(error)) for call in group]
+        except Exception as error:  # a fault of our own must not end the spooler for all who follow
+            log.exception("spool.broken", calls=len(group))
+            return [_failed(call, f"internal error: {type(error).__name__}") for call in group]
+        return outcomes
+
+    def _tell(self, outcomes: Iterable[tuple[Waiting, Outcome]]) -> None:
+        self._counters.count_told(settle_all(outcomes))
+
+
+def _failed(call: Waiting, reason: str, *, maybe: bool = False) -> Outcome:
+    """Of a call that the spool did not take. `maybe` it did."""
+    status = ReceiptStatus.UNKNOWN if call.offered or maybe else ReceiptStatus.DROPPED
+    return Outcome(status, reason=reason)

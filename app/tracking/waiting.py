@@ -1,0 +1,46 @@
+"""A pair on its way to MongoDB or to the spool, and the caller that may be waiting for it."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable
+
+from app.tracking.receipt import Outcome
+from app.tracking.twins import Pair
+
+
+class Waiting:
+    """One pair. It is settled once; what comes to be known later changes nothing that its caller was told."""
+
+    __slots__ = ("answer", "door", "offered", "pair", "settled", "since", "spooling")
+
+    def __init__(self, pair: Pair, door: str, since: float, answer: "asyncio.Future[Outcome] | None") -> None:
+        self.pair = pair
+        self.door = door
+        """Through which the call came in; a label of the counters."""
+        self.since = since
+        """When it came, by the loop's clock."""
+        self.answer = answer
+        """None where nobody waits."""
+        self.settled = False
+        self.offered = False
+        """Whether MongoDB was asked to take it, and so may have it."""
+        self.spooling = False
+        """Whether the spooler has been given it."""
+
+    def settle(self, outcome: Outcome) -> bool:
+        """Tell the caller, unless it has been told. Returns whether this was the first word."""
+        if self.settled:
+            return False
+        self.settled = True
+        if self.answer is not None and not self.answer.done():
+            self.answer.set_result(outcome)
+        return True
+
+
+def settle_all(pairs: Iterable[tuple[Waiting, Outcome]]) -> "Counter[tuple[str, str]]":
+    """Settle each and count those that had not been told: by door and status."""
+    told: Counter[tuple[str, str]] = Counter()
+    for waiting, outcome in pairs:
+        if waiting.settle(outcome):
+            told[waiting.door, outcome.status] += 1
+    return told

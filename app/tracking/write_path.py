@@ -1,0 +1,105 @@
+"""The write path of one process, put together: writer, spool, replayer, prices and compactor, from start to stop."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import structlog
+
+from app.database import STANDALONE_ADVICE, Database, Session
+from app.settings import Settings
+from app.telemetry import Counters
+from app.tracking.breaker import Breaker
+from app.tracking.compactor import Compactor
+from app.tracking.estimates import Estimates
+from app.tracking.features import Features
+from app.tracking.increments import LocalTime
+from app.tracking.ledger import Ledger
+from app.tracking.media_prices import MediaPrices
+from app.tracking.price_book import PriceBook
+from app.tracking.pricing import Pricing
+from app.tracking.rebuild import Rebuild
+from app.tracking.replayer import Replayer
+from app.tracking.rollup_state import RollupState
+from app.tracking.sellers import Sellers
+from app.tracking.session_files import SessionFiles
+from app.tracking.spool import Spool
+from app.tracking.spooler import Spooler
+from app.tracking.token_prices import TokenPrices
+from app.tracking.tracker import Tracker
+from app.tracking.writer import Writer
+
+log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def write_path(
+    settings: Settings, database: Database, counters: Counters, *, compacting: bool
+) -> AsyncIterator[Tracker]:
+    """A tracker for the length of a block. Raises ConfigurationError, and PyMongoError where MongoDB is away."""
+    if not database.transactional:
+        log.warning("mongodb.standalone", advice=STANDALONE_ADVICE)
+        # a run that was killed may have left a batch half written
+        rebuild = Rebuild(database, settings.zone, None, None)
+        await rebuild.run(await rebuild.prepare(), lambda _: None)
+    features = Features.from_file(settings.features_file)
+    estimates = Estimates(settings.estimates_file)
+    async with AsyncExitStack() as stack:
+        committing, replaying, merging = await _sessions(stack, settings, database)
+        local_time = LocalTime((await RollupState.open(database, settings.zone)).zone)
+        book = PriceBook(database)
+        await book.refresh()
+        breaker, spool = Breaker(), Spool.of(settings.data_dir, settings.database, settings.spool_max_bytes)
+        spooler = Spooler(spool, counters)
+        ledger = Ledger(database, committing, local_time)
+        writer = Writer(ledger, spooler, breaker, deadline=settings.track_deadline, counters=counters)
+        pricing = Pricing(Sellers(TokenPrices(), MediaPrices()), book, estimates)
+        tracker = Tracker(writer=writer, features=features, pricing=pricing, price_book=book, counters=counters)
+        _watch(tracker, counters)
+        replaying_ledger, lock = Ledger(database, replaying, local_time), spool.path.with_suffix(".lock")
+        replayer = Replayer(database, replaying_ledger, spooler, breaker, counters=counters, lock=lock)
+        compactor = Compactor(database, merging, local_time=local_time)
+        chores = [_chore(book.keep_fresh(), "prices"), _chore(replayer.run(), "replayer")]
+        if compacting:
+            chores.append(_chore(compactor.run(), "compactor"))
+        writer.start()
+        try:
+            yield tracker
+        finally:
+            await tracker.background.close()
+            await writer.drain()
+            for chore in chores:
+                chore.cancel()
+            await asyncio.gather(*chores, return_exceptions=True)
+            await writer.close()
+            await compactor.stop()
+
+
+async def _sessions(
+    stack: AsyncExitStack, settings: Settings, database: Database
+) -> tuple[Session | None, Session | None, Session | None]:
+    """One for the writer, one for the replayer, one for the compactor. What killed processes left open is ended."""
+    files = stack.enter_context(SessionFiles(settings.data_dir))
+    if ended := await files.end_stale(database):
+        log.info("sessions.ended", sessions=ended)
+    committing, replaying, merging = [await stack.enter_async_context(database.committer_session()) for _ in range(3)]
+    for session in (committing, replaying):  # the compactor's is kept in its lease
+        if session is not None:
+            files.record(session)
+    return committing, replaying, merging
+
+
+def _chore(work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
+    return asyncio.create_task(work, name=f"twinmeter-{name}")
+
+
+def _watch(tracker: Tracker, counters: Counters) -> None:
+    writer = tracker.writer
+    counters.watch("twinmeter_queued_calls", "Calls in memory that wait for a commit", lambda: writer.queued)
+    counters.watch(
+        "twinmeter_posted_calls", "Calls in memory reported with wait=False", lambda: tracker.background.queued
+    )
+    counters.watch("twinmeter_spooled_calls", "Calls on disk that wait for MongoDB", lambda: writer.spooler.depth.calls)
+    counters.watch("twinmeter_spool_bytes", "Their size", lambda: writer.spooler.depth.bytes)
+    counters.watch("twinmeter_mongodb_away", "1 while calls go to the spool", lambda: writer.breaker.is_open)
