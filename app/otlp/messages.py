@@ -1,0 +1,118 @@
+"""OTLP/HTTP's messages as bytes: the export that comes in, in protobuf or JSON, and the answers to it."""
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError, Message
+from google.rpc import code_pb2, status_pb2
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+
+from app.errors import InvalidRequestError
+
+# https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto names the HTTP status of each code
+_CODES = {
+    401: code_pb2.UNAUTHENTICATED,
+    403: code_pb2.PERMISSION_DENIED,
+    404: code_pb2.NOT_FOUND,
+    408: code_pb2.DEADLINE_EXCEEDED,
+    409: code_pb2.ABORTED,
+    429: code_pb2.RESOURCE_EXHAUSTED,
+    501: code_pb2.UNIMPLEMENTED,
+    503: code_pb2.UNAVAILABLE,
+    504: code_pb2.DEADLINE_EXCEEDED,
+}
+_SERVER_ERRORS = 500
+
+_ID_FIELDS = ("traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id")
+
+# not app.serialization's: that reads 1e999999999 as a Decimal, which takes for ever to become an int
+_json = msgspec.json.Decoder()
+
+
+def parse(body: bytes, *, as_json: bool) -> ExportTraceServiceRequest:
+    """The export in `body`. An empty protobuf is one without spans. Raises InvalidRequestError.
+
+    The messages of protobuf's own errors may quote the body, prompts and all: they are not passed on.
+    """
+    if as_json:
+        return _from_json(body)
+    try:
+        export: ExportTraceServiceRequest = ExportTraceServiceRequest.FromString(body)
+    except DecodeError:
+        raise InvalidRequestError("the body is not an OTLP trace export in protobuf") from None
+    return export
+
+
+def success(rejected: int, message: str, *, as_json: bool) -> bytes:
+    """The answer to an export that was taken, but for `rejected` of its spans."""
+    response = ExportTraceServiceResponse()
+    if rejected or message:
+        response.partial_success.rejected_spans = rejected
+        response.partial_success.error_message = message
+    return _encoded(response, as_json=as_json)
+
+
+def failure(status: int, message: str, *, as_json: bool) -> bytes:
+    """The answer to an export that was refused with the HTTP status `status`."""
+    other = code_pb2.INTERNAL if status >= _SERVER_ERRORS else code_pb2.INVALID_ARGUMENT
+    return _encoded(status_pb2.Status(code=_CODES.get(status, other), message=message), as_json=as_json)
+
+
+def _encoded(message: Message, *, as_json: bool) -> bytes:
+    encoded: bytes = (
+        json_format.MessageToJson(message, indent=None).encode() if as_json else message.SerializeToString()
+    )
+    return encoded
+
+
+def _from_json(body: bytes) -> ExportTraceServiceRequest:
+    try:
+        content = _json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequestError(f"the body is not valid JSON: {error}") from None
+    except RecursionError:
+        raise InvalidRequestError("the body is nested too deeply") from None
+    if not isinstance(content, dict):
+        raise InvalidRequestError("the body is not an OTLP trace export: a JSON object with resourceSpans is expected")
+    for holder in _holders_of_ids(content):
+        _decode_ids(holder)
+    export = ExportTraceServiceRequest()
+    try:
+        json_format.ParseDict(content, export, ignore_unknown_fields=True)
+    except Exception:  # noqa: BLE001 - mostly ParseError, but a wrong shape can raise nearly anything in there
+        reason = "a field of it has the wrong type, or is nested too deeply"
+        raise InvalidRequestError(f"the body is not an OTLP trace export: {reason}") from None
+    return export
+
+
+def _holders_of_ids(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every span and every link of the export. What has another shape is left for the parser to refuse."""
+    for resource_spans in _objects(content, "resourceSpans", "resource_spans"):
+        for scope_spans in _objects(resource_spans, "scopeSpans", "scope_spans"):
+            for span in _objects(scope_spans, "spans"):
+                yield span
+                yield from _objects(span, "links")
+
+
+def _objects(holder: dict[str, Any], *names: str) -> Iterator[dict[str, Any]]:
+    for name in names:
+        items = holder.get(name)
+        if isinstance(items, list):
+            yield from (item for item in items if isinstance(item, dict))
+
+
+def _decode_ids(holder: dict[str, Any]) -> None:
+    """OTLP's JSON has ids in hexadecimal, protobuf's in base64. An id that is not hexadecimal stays as it is."""
+    for field in _ID_FIELDS:
+        value = holder.get(field)
+        if isinstance(value, str):
+            try:
+                holder[field] = base64.b64encode(bytes.fromhex(value)).decode()
+            except ValueError:
+                continue

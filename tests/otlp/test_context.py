@@ -1,0 +1,96 @@
+from typing import Any
+
+import pytest
+
+from app.otlp.calls import calls_of
+from tests.otlp.exports import CHAT, export, fault_of, fields_of, span
+
+USERS = [
+    "twinmeter.user_id",
+    "user.id",
+    "enduser.id",
+    "gen_ai.user",
+    "langfuse.user.id",
+    "traceloop.association.properties.user_id",
+]
+CONVERSATIONS = [
+    "twinmeter.conversation_id",
+    "gen_ai.conversation.id",
+    "session.id",
+    "langfuse.session.id",
+    "traceloop.association.properties.session_id",
+    "traceloop.association.properties.thread_id",
+]
+
+
+def innermost(*layers: dict[str, Any], resource: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The fields of a chat within spans with these attributes, outermost first; the last are its own."""
+    spans = [span(number, values, parent=number - 1) for number, values in enumerate(layers[:-1], 1)]
+    call = span(len(layers), CHAT | layers[-1], parent=len(layers) - 1)
+    [found] = calls_of(export(call, *spans, resource=resource)).calls
+    return found.fields
+
+
+@pytest.mark.parametrize(
+    ("attribute", "field"),
+    [(name, "user_id") for name in USERS]
+    + [(name, "conversation_id") for name in CONVERSATIONS]
+    + [("twinmeter.content_type", "content_type"), ("twinmeter.endpoint", "endpoint")],
+)
+def test_the_nearest_span_says_who_and_what_for(attribute: str, field: str) -> None:
+    outer, inner, own = {attribute: "outer"}, {attribute: "inner"}, {attribute: "own"}
+    resource = {attribute: "resource"}
+    assert innermost(outer, inner, own, resource=resource)[field] == "own"
+    assert innermost(outer, inner, {}, resource=resource)[field] == "inner"
+    assert innermost(outer, {}, {}, resource=resource)[field] == "outer"
+    assert innermost({}, {}, {}, resource=resource)[field] == "resource"
+
+
+def test_a_call_without_any_is_anonymous_and_a_chat() -> None:
+    fields = innermost({}, {})
+    assert (fields["user_id"], fields["content_type"]) == ("anonymous", "chat")
+    assert fields.keys().isdisjoint({"conversation_id", "endpoint", "synthetic"})
+
+
+def test_of_several_names_on_one_span_ours_stands() -> None:
+    assert fields_of(CHAT | dict(zip(reversed(USERS), "fedcba", strict=True)))["user_id"] == "a"
+
+
+def test_an_id_may_be_a_number() -> None:
+    assert fields_of(CHAT | {"user.id": 42})["user_id"] == "42"
+
+
+def test_the_user_may_stand_in_openinferences_parameters() -> None:
+    call = {"openinference.span.kind": "LLM", "llm.invocation_parameters": '{"model": "gpt-4o", "user": "u7"}'}
+    fields = fields_of(call)
+    assert (fields["model"], fields["user_id"]) == ("gpt-4o", "u7")
+    embedding = {"openinference.span.kind": "EMBEDDING", "embedding.invocation_parameters": '{"model": "e", "user": 7}'}
+    assert (fields_of(embedding)["model"], fields_of(embedding)["user_id"]) == ("e", "anonymous")
+
+
+@pytest.mark.parametrize("parameters", ["", "{", "[]", "5", "[" * 100_000, '{"user": {"a": 1}}', '{"user": ""}', 5])
+def test_parameters_that_cannot_be_read_say_nothing(parameters: Any) -> None:
+    assert fields_of(CHAT | {"llm.invocation_parameters": parameters})["user_id"] == "anonymous"
+
+
+@pytest.mark.parametrize(("value", "synthetic"), [(True, True), (False, False), ("true", True), ("False", False)])
+def test_a_load_test_says_so_on_any_span_or_resource(value: Any, synthetic: bool) -> None:
+    said = {"twinmeter.synthetic": value}
+    assert fields_of(CHAT | said)["synthetic"] is synthetic
+    assert innermost(said, {})["synthetic"] is synthetic
+    assert innermost({}, {}, resource=said)["synthetic"] is synthetic
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "message"),
+    [
+        ("user.id", "a\nb", "user.id must be a text of 1 to 256 characters without control characters"),
+        ("user.id", "SECRET" * 50, "user.id must be a text of 1 to 256 characters without control characters"),
+        ("session.id", [1], "session.id must be a text of 1 to 256 characters without control characters"),
+        ("enduser.id", True, "enduser.id must be a text of 1 to 256 characters without control characters"),
+        ("twinmeter.synthetic", "perhaps", "twinmeter.synthetic must be true or false"),
+        ("twinmeter.synthetic", 1, "twinmeter.synthetic must be true or false"),
+    ],
+)
+def test_a_name_that_cannot_be_stored_is_a_fault_that_says_which(attribute: str, value: Any, message: str) -> None:
+    assert fault_of(CHAT | {attribute: value}) == message
