@@ -1,87 +1,181 @@
-"""Who is asking: a signed token becomes a principal, and guards say what its role may do."""
+"""Who is asking: a token or an API key becomes a principal, and guards say what its scopes let it do."""
 
-from collections.abc import Callable
+import hashlib
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 import jwt
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
 
+from app.claims import Bearer, TokenRules, bearer_of
 from app.errors import NotAllowedError, NotAuthenticatedError
+from app.expiring import ExpiringCache
+from app.jwks import KeySet, open_key_set
+from app.settings import Settings
 
-ALGORITHM = "HS256"
+SHARED_SECRET = "HS256"  # noqa: S105 - the name of an algorithm
+PUBLIC_KEY = ("RS256", "ES256")
+LEEWAY_SECONDS = 10
+"""How far the clocks of those who sign tokens may differ from ours."""
+VERIFIED_SECONDS = 5
+"""How long a token that was verified is not verified again: it takes longer than all else that a small request does."""
+MOST_VERIFIED = 10_000
 DEFAULT_CLIENT = "default"
 """The client of calls and tokens that name none."""
+API_KEY_PREFIX = "tm_"
 PUBLIC = {"exclude_from_auth": True}
 """`opt` of a route that anyone may call."""
 
 
+class Scope(StrEnum):
+    """What a caller may do, for its own client."""
+
+    INGEST = "ingest"
+    """Report calls."""
+    READ = "read"
+    """Read figures."""
+    ADMIN = "admin"
+    """Read everything, and set prices and keys."""
+
+
 class Role(StrEnum):
-    """What a caller is."""
+    """What a token says that its bearer is."""
 
     ADMIN = "admin"
-    """Reads every report; may also report calls."""
+    """Runs the deployment: everything, of every client."""
     SERVICE = "service"
-    """An application: reports calls for any user."""
+    """An application: reports and reads the calls of one client, for any of its users."""
     USER = "user"
-    """A person: sees itself."""
+    """A person: reports its own calls and sees itself. Also whoever has no role that we know."""
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The caller of a request."""
+    """The caller of a request. What it may reach follows from this alone."""
 
     subject: str
-    role: Role
-    client: str = DEFAULT_CLIENT
-    """Whose calls a service reads."""
+    """Who it is, for the record: the user of a token, or `key:` and the id of an API key."""
+    scopes: frozenset[Scope]
+    client: str | None
+    """The only client that it reports for and sees; None for every client."""
+    user: str | None
+    """The only user that it reports for and sees; None for every user of the client."""
+
+    @classmethod
+    def bearing(cls, bearer: Bearer) -> Self:
+        """Who bears a token. Without a known role it is a user: the least that there is."""
+        client = bearer.client or DEFAULT_CLIENT
+        if bearer.role == Role.ADMIN:
+            return cls(bearer.subject, frozenset(Scope), None, None)
+        user = None if bearer.role == Role.SERVICE else bearer.subject
+        return cls(bearer.subject, frozenset({Scope.INGEST, Scope.READ}), client, user)
 
 
 class Tokens:
-    """Makes and checks JSON Web Tokens (RFC 7519) signed with HS256."""
+    """Makes JSON Web Tokens (RFC 7519), and checks ours and those of an identity provider."""
 
-    def __init__(self, secret: str) -> None:
+    def __init__(self, secret: str, rules: TokenRules | None = None, keys: KeySet | None = None) -> None:
         self._secret = secret
+        self._rules = rules or TokenRules()
+        self._keys = keys
+        self._verified: ExpiringCache[bytes, Principal] = ExpiringCache(MOST_VERIFIED)
+
+    @classmethod
+    def of(cls, settings: Settings, keys: KeySet | None = None) -> Self:
+        """Those of a deployment."""
+        return cls(settings.signing_secret, TokenRules.of(settings), keys)
 
     def issue(self, subject: str, role: Role, lifetime: timedelta, client: str = DEFAULT_CLIENT) -> str:
-        """A token for `subject`, of one client. `lifetime` is how long it holds."""
+        """A token for `subject`, of one client, signed with our secret. `lifetime` is how long it holds."""
         now = datetime.now(UTC)
-        claims = {"sub": subject, "role": role.value, "client": client, "iat": now, "exp": now + lifetime}
-        return jwt.encode(claims, self._secret, ALGORITHM)
+        rules = self._rules
+        claims = {"sub": subject, "iat": now, "exp": now + lifetime}
+        claims |= {rules.user_claim: subject, rules.role_claim: role.value, rules.client_claim: client}
+        asked = {"iss": rules.issuer, "aud": rules.audience}
+        claims |= {name: value for name, value in asked.items() if value is not None}
+        return jwt.encode(claims, self._secret, SHARED_SECRET)
 
-    def principal(self, token: str) -> Principal:
-        """Who `token` stands for. Raises NotAuthenticatedError."""
+    async def principal(self, token: str) -> Principal:
+        """Who `token` stands for. Raises NotAuthenticatedError, and KeyServerUnavailableError."""
+        digest = hashlib.sha256(token.encode()).digest()
+        if (verified := self._verified.get(digest)) is not None:
+            return verified
         try:
-            claims = jwt.decode(token, self._secret, [ALGORITHM], options={"require": ["exp", "sub"]})
-            return Principal(claims["sub"], Role(claims["role"]), str(claims.get("client", DEFAULT_CLIENT)))
-        except jwt.ExpiredSignatureError as error:
-            raise NotAuthenticatedError("the token has expired; ask for a new one") from error
-        except (jwt.InvalidTokenError, KeyError, ValueError) as error:
-            raise NotAuthenticatedError("the token is not valid here") from error
+            claims = await self._claims(token)
+            principal = Principal.bearing(bearer_of(claims, self._rules))
+            expires = int(claims["exp"]) + LEEWAY_SECONDS
+        except jwt.ExpiredSignatureError:
+            raise NotAuthenticatedError("the token has expired; ask for a new one") from None
+        except (jwt.InvalidIssuerError, jwt.InvalidAudienceError):
+            raise NotAuthenticatedError("the token is of another issuer, or for another audience") from None
+        # whatever else a token may be; no cause is kept, since it may quote the token
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
+            raise NotAuthenticatedError("the token is not valid here") from None
+        self._verified.put(digest, principal, min(time.time() + VERIFIED_SECONDS, expires))
+        return principal
+
+    async def _claims(self, token: str) -> dict[str, Any]:
+        """The claims of a token that holds. Its `alg` chooses who checks it; each checker takes one algorithm alone."""
+        header = jwt.get_unverified_header(token)
+        algorithm = header.get("alg")
+        if algorithm == SHARED_SECRET:
+            return self._decoded(token, self._secret, SHARED_SECRET)
+        if self._keys is None or algorithm not in PUBLIC_KEY or "kid" not in header:
+            raise jwt.InvalidAlgorithmError
+        key = await self._keys.key(header["kid"])
+        return self._decoded(token, key, key.algorithm_name)
+
+    def _decoded(self, token: str, key: str | jwt.PyJWK, algorithm: str) -> dict[str, Any]:
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key,
+            [algorithm],
+            options={"require": ["exp"]},
+            issuer=self._rules.issuer,
+            audience=self._rules.audience,
+            leeway=LEEWAY_SECONDS,
+        )
+        return claims
+
+
+@asynccontextmanager
+async def open_tokens(settings: Settings) -> AsyncIterator[Tokens]:
+    """The tokens of a deployment, with the keys of its identity provider where it has one."""
+    if settings.jwks_url is None:
+        yield Tokens.of(settings)
+        return
+    async with open_key_set(settings.jwks_url) as keys:
+        yield Tokens.of(settings, keys)
 
 
 class AuthenticationMiddleware(AbstractAuthenticationMiddleware):
-    """Refuses every request without a valid Bearer token, but for routes that say they are public."""
+    """Refuses every request without a valid token or API key, but for routes that say they are public."""
 
     async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
-        scheme, _, token = connection.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise NotAuthenticatedError("send a token: Authorization: Bearer TOKEN")
-        tokens: Tokens = connection.app.state.tokens
-        return AuthenticationResult(user=tokens.principal(token.strip()), auth=token)
+        scheme, _, text = connection.headers.get("authorization", "").partition(" ")
+        text = text.strip()
+        if scheme.lower() != "bearer" or not text:
+            raise NotAuthenticatedError("send a token or an API key: Authorization: Bearer TOKEN")
+        state = connection.app.state
+        checker = state.api_keys if text.startswith(API_KEY_PREFIX) else state.tokens
+        # the text itself goes no further: nothing behind this needs it, and nothing can write it down
+        return AuthenticationResult(user=await checker.principal(text), auth=None)
 
 
-def requires(*roles: Role) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]:
-    """A guard that lets only `roles` pass."""
+def requires(scope: Scope) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]:
+    """A guard that lets only callers with this scope pass."""
 
     def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         principal: Principal = connection.user
-        if principal.role not in roles:
-            needed = " or ".join(role.value for role in roles)
-            raise NotAllowedError(f"this needs the role {needed}; the token has the role {principal.role.value}")
+        if scope not in principal.scopes:
+            granted = ", ".join(sorted(principal.scopes)) or "none"
+            raise NotAllowedError(f"this needs the scope {scope}; the caller has {granted}")
 
     return guard

@@ -20,7 +20,7 @@ from pymongo.errors import ConfigurationError as PyMongoConfigurationError
 from pymongo.write_concern import WriteConcern
 
 from app.errors import ConfigurationError, DatabaseUnavailableError
-from models import AIUsage, Analytics, PriceOverride
+from models import AIUsage, Analytics, ApiKey, PriceOverride
 from models.rollups import INDEXES, ROLLUPS
 
 log = structlog.get_logger(__name__)
@@ -31,7 +31,7 @@ Session = AsyncIOMotorClientSession
 
 DURABLE = WriteConcern(w="majority", j=True)
 """What `committed` means: on the journals of a majority."""
-DOCUMENTS = [AIUsage, Analytics, PriceOverride]
+DOCUMENTS = [AIUsage, Analytics, PriceOverride, ApiKey]
 STARTUP_SECONDS = 10
 PING_SECONDS = 1
 STANDALONE_ADVICE = (

@@ -77,6 +77,13 @@ class DatabaseUnavailableError(AppError):
     title = "Database unavailable"
 
 
+class KeyServerUnavailableError(AppError):
+    """The identity provider's keys cannot be read: whether a token is valid cannot be told now."""
+
+    status = 503
+    title = "Identity provider unavailable"
+
+
 class RollupsNotReadyError(AppError):
     """The rollups would answer wrongly. Nothing is answered until they have been built."""
 

@@ -8,7 +8,8 @@ from litestar.middleware import DefineMiddleware
 from litestar.plugins.pydantic import PydanticPlugin
 
 from app import openapi, problems
-from app.auth import AuthenticationMiddleware, Tokens
+from app.api_keys import open_key_ring
+from app.auth import AuthenticationMiddleware, open_tokens
 from app.database import connected
 from app.errors import AppError
 from app.reports.reports import Reports
@@ -20,6 +21,7 @@ from app.tracking import open_tracker
 from app.tracking.rollup_state import stored_state
 from routes.admin import AdminController
 from routes.analytics import AnalyticsController
+from routes.api_keys import ApiKeyController
 from routes.dependencies import DEPENDENCIES
 from routes.health import HealthController
 from routes.prices import PriceController
@@ -42,6 +44,8 @@ def create_app(
             async with (
                 connected(mongodb_uri, settings.database) as database,
                 open_tracker(settings, database, Counters()) as tracker,
+                open_key_ring(database) as api_keys,
+                open_tokens(settings) as tokens,
             ):
                 await ensure_views(database, (await stored_state(database))["timezone"])
                 app.state.update(
@@ -49,7 +53,8 @@ def create_app(
                     database=database,
                     tracker=tracker,
                     reports=Reports(database, settings.zone),
-                    tokens=Tokens(settings.signing_secret),
+                    api_keys=api_keys,
+                    tokens=tokens,
                 )
                 yield
         except AppError as error:
@@ -58,7 +63,14 @@ def create_app(
 
     return Litestar(
         # routes
-        route_handlers=[TrackController, AdminController, AnalyticsController, PriceController, HealthController],
+        route_handlers=[
+            TrackController,
+            AdminController,
+            AnalyticsController,
+            PriceController,
+            ApiKeyController,
+            HealthController,
+        ],
         dependencies=DEPENDENCIES,
         # life
         lifespan=[services],

@@ -4,14 +4,17 @@ import os
 import secrets
 from datetime import timedelta
 from functools import cached_property
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, StringConstraints, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DatabaseName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,38}$")]
+ClaimName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 
 class Settings(BaseSettings):
@@ -27,6 +30,14 @@ class Settings(BaseSettings):
     database: DatabaseName = "twinmeter"
     jwt_secret: SecretStr | None = None
     """At least 32 bytes, as HS256 asks for (RFC 7518, 3.2). Without it one is made and kept in `data_dir`."""
+    jwks_url: str | None = None
+    """Where an identity provider has its public keys (RFC 7517). Without it only our own secret signs tokens."""
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
+    jwt_role_claim: ClaimName = "role"
+    """A claim's exact name, or a dotted path into claims."""
+    jwt_user_claim: ClaimName = "sub"
+    jwt_client_claim: ClaimName = "client"
     timezone: str = "UTC"
     """IANA name of the zone in which days are counted."""
     features_file: Path | None = None
@@ -45,6 +56,21 @@ class Settings(BaseSettings):
         if secret is not None and len(secret.get_secret_value().encode()) < 32:  # noqa: PLR2004 - see jwt_secret
             raise ValueError("must have at least 32 bytes; `openssl rand -hex 32` makes one")
         return secret
+
+    @field_validator("jwks_url")
+    @classmethod
+    def _private_on_its_way(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("must not hold a user or a password: public keys are public")
+        # whoever can change the keys on their way can be anyone
+        if not parts.hostname or not (
+            parts.scheme == "https" or (parts.scheme == "http" and _loopback(parts.hostname))
+        ):
+            raise ValueError("must be an https:// address; http:// is for this machine alone")
+        return url
 
     @field_validator("timezone")
     @classmethod
@@ -73,6 +99,13 @@ class Settings(BaseSettings):
         if self.jwt_secret is not None:
             return self.jwt_secret.get_secret_value()
         return _kept_secret(self.data_dir / "jwt_secret")
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _kept_secret(path: Path) -> str:

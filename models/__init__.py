@@ -2,6 +2,7 @@
 
 from models.ai_usage import AIUsage, CallStatus, CostSource, ServiceType
 from models.analytics import AI_GENERATION, Analytics
+from models.api_key import ApiKey
 from models.price_override import PriceOverride, UnitPrices
 from models.token_usage import TokenUsage
 
@@ -9,6 +10,7 @@ __all__ = [
     "AI_GENERATION",
     "AIUsage",
     "Analytics",
+    "ApiKey",
     "CallStatus",
     "CostSource",
     "PriceOverride",

@@ -6,7 +6,7 @@ from litestar import Controller, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
-from app.auth import Role, requires
+from app.auth import Scope, requires
 from app.reports.answers import (
     CallsReport,
     DataQualityReport,
@@ -29,15 +29,17 @@ SORT = f"One of {', '.join(USER_ORDERS)}; a leading minus sorts downwards."
 
 
 class AdminController(Controller):
-    """Reports over everyone's calls, or one client's."""
+    """Reports over everyone's calls, or one client's. An administrator of one client sees that one."""
 
     path = "/api/admin"
     tags = ("admin",)
-    guards = (requires(Role.ADMIN),)
+    guards = (requires(Scope.ADMIN),)
 
     @get("/ai/overview", summary="Today and the month so far")
-    async def overview(self, reports: NamedDependency[Reports], shown: NamedDependency[Synthetic]) -> OverviewReport:
-        return await reports.overview(shown)
+    async def overview(
+        self, reports: NamedDependency[Reports], shown: NamedDependency[Synthetic], about: NamedDependency[str | None]
+    ) -> OverviewReport:
+        return await reports.overview(shown, about)
 
     @get("/ai/usage", summary="One window, by day, hour, feature, model, provider and user")
     async def usage(self, reports: NamedDependency[Reports], asked: NamedDependency[ReportQuery]) -> UsageReport:
@@ -90,5 +92,7 @@ class AdminController(Controller):
         return await reports.data_quality(asked)
 
     @get("/stats", summary="The main dashboard")
-    async def stats(self, reports: NamedDependency[Reports], shown: NamedDependency[Synthetic]) -> StatsReport:
-        return await reports.stats(shown)
+    async def stats(
+        self, reports: NamedDependency[Reports], shown: NamedDependency[Synthetic], about: NamedDependency[str | None]
+    ) -> StatsReport:
+        return await reports.stats(shown, about)

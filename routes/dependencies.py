@@ -2,22 +2,30 @@
 
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
+from litestar import Request
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter
 
+from app.api_keys import KeyRing
+from app.auth import Principal
 from app.errors import invalid
 from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.reports import Reports
 from app.reports.windows import MAX_DAYS, requested_window
+from app.scoping import narrowed, own_client
 from app.settings import Settings
 from app.tracking import Tracker
 
 NameFilter = Annotated[str | None, QueryParameter(max_length=256)]
 Cursor = Annotated[
     str | None, QueryParameter(max_length=1_000, description="`nextCursor` of the page before; the first page without.")
+]
+ClientFilter = Annotated[
+    str | None,
+    QueryParameter(name="clientId", max_length=256, description="One client's calls; a caller of one sees no other."),
 ]
 SyntheticFilter = Annotated[
     str | None,
@@ -49,6 +57,11 @@ async def provide_reports(state: State) -> Reports:
     return reports
 
 
+async def provide_api_keys(state: State) -> KeyRing:
+    api_keys: KeyRing = state.api_keys
+    return api_keys
+
+
 async def provide_synthetic(state: State, synthetic: SyntheticFilter = None) -> Synthetic:
     """As asked, else as the deployment is set."""
     settings: Settings = state.settings
@@ -57,7 +70,13 @@ async def provide_synthetic(state: State, synthetic: SyntheticFilter = None) -> 
     return Synthetic.INCLUDE if settings.show_synthetic else Synthetic.EXCLUDE
 
 
+async def provide_client(request: Request[Principal, Any, Any], client_id: ClientFilter = None) -> str | None:
+    """The client that is asked about, None for all: never one that the caller does not see."""
+    return own_client(request.user, client_id)
+
+
 async def provide_ledger_query(
+    request: Request[Principal, Any, Any],
     reports: NamedDependency[Reports],
     shown: NamedDependency[Synthetic],
     *,
@@ -68,21 +87,24 @@ async def provide_ledger_query(
     provider: NameFilter = None,
     model: NameFilter = None,
     user_id: Annotated[str | None, QueryParameter(name="userId", max_length=256)] = None,
-    client_id: Annotated[str | None, QueryParameter(name="clientId", max_length=256)] = None,
+    client_id: ClientFilter = None,
     timezone: Annotated[
         str | None, QueryParameter(max_length=64, description="The reporting time zone, or none.")
     ] = None,
 ) -> ReportQuery:
-    """The window and the filters of a request."""
+    """The window and the filters of a request, narrowed to what the caller sees."""
     if timezone not in {None, reports.zone.key}:
         raise invalid("timezone", f"must be {reports.zone.key}: days are counted in the deployment's time zone")
     window = requested_window(days=days, first=first, last=last, now=reports.now(), zone=reports.zone)
-    return ReportQuery(window, Filters(feature, provider, model, user_id, client_id), shown)
+    filters = narrowed(request.user, Filters(feature, provider, model, user_id, client_id))
+    return ReportQuery(window, filters, shown)
 
 
 DEPENDENCIES = {
     "tracker": Provide(provide_tracker),
     "reports": Provide(provide_reports),
+    "api_keys": Provide(provide_api_keys),
     "shown": Provide(provide_synthetic),
+    "about": Provide(provide_client),
     "asked": Provide(provide_ledger_query),
 }

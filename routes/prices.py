@@ -7,8 +7,11 @@ from litestar import Controller, Request, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from app.auth import Principal, Role, requires
+from app.auth import Principal, Scope, requires
+from app.errors import NotAllowedError, NotFoundError
+from app.scoping import own_client
 from app.tracking import Tracker
+from models import PriceOverride
 from routes.schemas import EndOfOverride, NewOverride, OverrideBody
 
 
@@ -17,23 +20,25 @@ class PriceController(Controller):
 
     path = "/api/admin/prices"
     tags = ("prices",)
-    guards = (requires(Role.ADMIN),)
+    guards = (requires(Scope.ADMIN),)
 
-    @get("/", summary="Every override, ended ones too")
-    async def list_overrides(self, tracker: NamedDependency[Tracker]) -> list[OverrideBody]:
-        return [OverrideBody.of(override) for override in await tracker.price_book.all()]
+    @get("/", summary="Every override that holds for the caller's calls, ended ones too")
+    async def list_overrides(
+        self, tracker: NamedDependency[Tracker], request: Request[Principal, Any, Any]
+    ) -> list[OverrideBody]:
+        return [OverrideBody.of(override) for override in await _seen(tracker, request.user)]
 
     @post("/", summary="Add an override")
     async def add_override(
         self, data: JSONBody[NewOverride], tracker: NamedDependency[Tracker], request: Request[Principal, Any, Any]
     ) -> OverrideBody:
-        """409 where another override for the same calls overlaps it."""
+        """409 where another override for the same calls overlaps it. One client's administrator sets that one's."""
         override = await tracker.price_book.add(
             model=data.model,
             prices=data.prices,
             effective_from=data.effective_from or datetime.now(UTC),
             effective_to=data.effective_to,
-            client_id=data.client_id,
+            client_id=own_client(request.user, data.client_id),
             provider=data.provider,
             created_by=request.user.subject,
         )
@@ -41,8 +46,32 @@ class PriceController(Controller):
 
     @post("/{override_id:str}/end", summary="End an override", status_code=200)
     async def end_override(
-        self, override_id: FromPath[str], data: JSONBody[EndOfOverride], tracker: NamedDependency[Tracker]
+        self,
+        override_id: FromPath[str],
+        data: JSONBody[EndOfOverride],
+        tracker: NamedDependency[Tracker],
+        request: Request[Principal, Any, Any],
     ) -> OverrideBody:
         """Calls at or after the date are no longer priced by it. Ended at its own start, it never held."""
+        if request.user.client is not None:
+            await _check_own(tracker, request.user, override_id)
         ended = await tracker.price_book.end(override_id, data.effective_to or datetime.now(UTC))
         return OverrideBody.of(ended)
+
+
+async def _seen(tracker: Tracker, principal: Principal) -> list[PriceOverride]:
+    """The overrides that can hold for calls of the caller's client."""
+    return [
+        override
+        for override in await tracker.price_book.all()
+        if principal.client is None or override.client_id in {None, principal.client}
+    ]
+
+
+async def _check_own(tracker: Tracker, principal: Principal, override_id: str) -> None:
+    for override in await _seen(tracker, principal):
+        if str(override.id) == override_id:
+            if override.client_id is None:
+                raise NotAllowedError("this override is for every client; only the deployment's administrator ends it")
+            return
+    raise NotFoundError(f"there is no override {override_id}")

@@ -2,16 +2,17 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from app.auth import Scope
 from app.reports.answers import Freshness
 from app.reports.rows import Row
 from app.tracking import ReceiptStatus, TrackReceipt
 from app.tracking.call import Moment, Name
-from models import CostSource, PriceOverride, UnitPrices
+from models import ApiKey, CostSource, PriceOverride, UnitPrices
 from models.base import camel
 
 
@@ -105,6 +106,63 @@ class OverrideBody(Row):
             created_at=override.created_at,
             created_by=override.created_by,
         )
+
+
+class NewApiKey(BaseModel):
+    """A key to make. Without `clientId` for the caller's own client."""
+
+    model_config = ConfigDict(alias_generator=camel, populate_by_name=True, extra="forbid")
+
+    name: Name
+    scopes: Annotated[frozenset[Scope], Field(min_length=1)]
+    client_id: Name | None = None
+    expires_at: Moment | None = None
+    """Never, when left out."""
+
+    @field_validator("expires_at")
+    @classmethod
+    def _to_come(cls, moment: datetime | None) -> datetime | None:
+        if moment is not None and moment <= datetime.now(UTC):
+            raise PydanticCustomError("past", "must lie in the future")
+        return moment
+
+
+class ApiKeyBody(Row):
+    """One key. Nobody can tell its text."""
+
+    id: str
+    """The public part of its text."""
+    name: str
+    client_id: str
+    scopes: list[str]
+    created_at: datetime
+    created_by: str
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    """Within a minute."""
+    revoked_at: datetime | None
+
+    @classmethod
+    def of(cls, stored: ApiKey, **more: str) -> Self:
+        return cls(
+            id=stored.key_id,
+            name=stored.name,
+            client_id=stored.client_id,
+            scopes=stored.scopes,
+            created_at=stored.created_at,
+            created_by=stored.created_by,
+            expires_at=stored.expires_at,
+            last_used_at=stored.last_used_at,
+            revoked_at=stored.revoked_at,
+            **more,
+        )
+
+
+class MadeApiKey(ApiKeyBody):
+    """A key that was just made."""
+
+    key: str
+    """Its text, which is shown this once."""
 
 
 class HealthBody(Row):

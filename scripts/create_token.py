@@ -28,7 +28,7 @@ def main() -> int:
 
 
 async def _print_token(arguments: argparse.Namespace, settings: Settings) -> int:
-    tokens = Tokens(settings.signing_secret)
+    tokens = Tokens.of(settings)
     token = tokens.issue(arguments.user, Role(arguments.role), timedelta(days=arguments.days), arguments.client)
     sys.stdout.write(f"{token}\n")
     return 0

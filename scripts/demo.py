@@ -62,7 +62,7 @@ async def _fill(settings: Settings, uri: str) -> None:
 
 
 async def _welcome(settings: Settings, address: str) -> None:
-    token = Tokens(settings.signing_secret).issue("demo", Role.ADMIN, timedelta(days=DAYS))
+    token = Tokens.of(settings).issue("demo", Role.ADMIN, timedelta(days=DAYS))
     sys.stdout.write(
         f"\ntwinmeter answers at {address}, with demo data shown and labelled as such\n\n"
         f"an admin token:\n{token}\n\n"

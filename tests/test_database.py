@@ -10,7 +10,7 @@ from app.settings import Settings
 async def test_a_replica_set_has_transactions_and_gets_its_indexes(database: Database) -> None:
     assert database.transactional
     assert set(await database.ledger.index_information()) == {"_id_", "newest", "user_newest"}
-    assert set(await database.events.index_information()) == {"_id_", "event_newest"}
+    assert set(await database.events.index_information()) == {"_id_", "event_newest", "client_newest"}
     assert await database.answers()
 
 

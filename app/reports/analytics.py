@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
-from app.reports import cells
+from app.reports import cells, pipelines
 from app.reports.active_users import active_users
 from app.reports.answers import AnalyticsReport, ConversationFigures, MonthTotals, PeriodTotals, WeekTotals
 from app.reports.figures import daily, described, grouped, summed
 from app.reports.query import ReportQuery
-from app.reports.reader import Document, Documents, Reader
+from app.reports.reader import Document, Documents, Reader, first
 from app.reports.rows import ProviderTotals, Totals, change
 from app.reports.windows import DAY, today
 from models.latency import merged, percentiles
@@ -31,42 +32,83 @@ class AnalyticsType(StrEnum):
     CONVERSATION = "conversation"
 
 
-async def analytics(read: Reader, query: ReportQuery, wanted: AnalyticsType, now: datetime) -> AnalyticsReport:
-    """The parts that are wanted; the summary and the providers always."""
-    window = query.window
+class AnalyticsParts(NamedTuple):
+    """The rows of the report, as MongoDB returns them or as sums of such."""
 
-    def wants(part: AnalyticsType) -> bool:
-        return wanted in {AnalyticsType.ALL, part}
+    days: Documents
+    """From the first day of any part on."""
+    active_users: int
+    p95: int | None
+    providers: list[tuple[str, Document]]
+    conversations: Documents | None
 
-    week_starts, month_starts = _weeks(window.last), _months(window.last)
-    starts = [window.first]
-    starts += week_starts[:1] if wants(AnalyticsType.WEEKLY) else []
-    starts += month_starts[:1] if wants(AnalyticsType.MONTHLY) else []
-    days = await read.cells(cells.by_day(query.over(min(starts), window.last), latency_from=window.first.isoformat()))
-    asked = [row for row in days if row["_id"] >= window.first.isoformat()]
-    summary = percentiles(merged(sketch for row in asked for sketch in row["latency"]), (95,))
+
+async def from_cells(read: Reader, query: ReportQuery, wanted: AnalyticsType) -> AnalyticsParts:
+    """From the rollups."""
+    first_day = query.window.first.isoformat()
+    days = await read.cells(cells.by_day(_whole_span(query, wanted), latency_from=first_day))
+    sketches = (sketch for row in _asked(days, query) for sketch in row["latency"])
     parts = await read.cells(cells.by_part(query))
-    over = min(window.last + DAY, today(now, window.zone))
-    conversations = None
-    if wants(AnalyticsType.CONVERSATION):
-        conversations = await read.cells(cells.conversations(query, TOP_CONVERSATIONS))
+    top = cells.conversations(query, TOP_CONVERSATIONS)
+    return AnalyticsParts(
+        days=days,
+        active_users=await active_users(read, query),
+        p95=percentiles(merged(sketches), (95,))["p95"],
+        providers=grouped(parts, lambda row: row["_id"]["provider"]),
+        conversations=await read.cells(top) if _wants(wanted, AnalyticsType.CONVERSATION) else None,
+    )
+
+
+async def from_ledger(read: Reader, query: ReportQuery, wanted: AnalyticsType) -> AnalyticsParts:
+    """From the ledger: what one user did, by the index of users. The percentile is exact.
+
+    Weeks and months reach back up to a year, whatever the window: of one user that is little.
+    """
+    top = pipelines.conversations(query, TOP_CONVERSATIONS)
+    return AnalyticsParts(
+        days=await read.ledger(pipelines.daily(_whole_span(query, wanted))),
+        active_users=first(await read.ledger(pipelines.active_users(query))).get("count", 0),
+        p95=first(await read.ledger(pipelines.duration_percentiles(query, (95,)))).get("p95"),
+        providers=[(row["_id"], row) for row in await read.ledger(pipelines.by_provider(query))],
+        conversations=await read.ledger(top) if _wants(wanted, AnalyticsType.CONVERSATION) else None,
+    )
+
+
+def analytics_report(
+    query: ReportQuery, parts: AnalyticsParts, wanted: AnalyticsType, generated_at: datetime
+) -> AnalyticsReport:
+    """The parts that are wanted; the summary and the providers always."""
+    window, asked = query.window, _asked(parts.days, query)
+    over = min(window.last + DAY, today(generated_at, window.zone))
     return AnalyticsReport(
         window=described(window),
         client_id=query.filters.client_id,
+        user_id=query.filters.user_id,
         synthetic=query.synthetic,
-        summary=PeriodTotals.from_stored(
-            summed(asked), active_users=await active_users(read, query), p95_duration=summary["p95"]
-        ),
-        daily=daily(window, asked) if wants(AnalyticsType.DAILY) else None,
-        weekly=_weekly(days, week_starts, over) if wants(AnalyticsType.WEEKLY) else None,
-        monthly=_monthly(days, month_starts, over) if wants(AnalyticsType.MONTHLY) else None,
-        by_conversation=None if conversations is None else [_conversation(row) for row in conversations],
-        providers=[
-            ProviderTotals.from_stored(row, provider=provider)
-            for provider, row in grouped(parts, lambda row: row["_id"]["provider"])
-        ],
-        generated_at=now,
+        summary=PeriodTotals.from_stored(summed(asked), active_users=parts.active_users, p95_duration=parts.p95),
+        daily=daily(window, asked) if _wants(wanted, AnalyticsType.DAILY) else None,
+        weekly=_weekly(parts.days, _weeks(window.last), over) if _wants(wanted, AnalyticsType.WEEKLY) else None,
+        monthly=_monthly(parts.days, _months(window.last), over) if _wants(wanted, AnalyticsType.MONTHLY) else None,
+        by_conversation=None if parts.conversations is None else [_conversation(row) for row in parts.conversations],
+        providers=[ProviderTotals.from_stored(row, provider=provider) for provider, row in parts.providers],
+        generated_at=generated_at,
     )
+
+
+def _wants(wanted: AnalyticsType, part: AnalyticsType) -> bool:
+    return wanted in {AnalyticsType.ALL, part}
+
+
+def _whole_span(query: ReportQuery, wanted: AnalyticsType) -> ReportQuery:
+    """The days of every part that is wanted."""
+    starts = [query.window.first]
+    starts += _weeks(query.window.last)[:1] if _wants(wanted, AnalyticsType.WEEKLY) else []
+    starts += _months(query.window.last)[:1] if _wants(wanted, AnalyticsType.MONTHLY) else []
+    return query.over(min(starts), query.window.last)
+
+
+def _asked(days: Documents, query: ReportQuery) -> Documents:
+    return [row for row in days if row["_id"] >= query.window.first.isoformat()]
 
 
 def _weeks(last: date) -> list[date]:

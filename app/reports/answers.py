@@ -103,6 +103,9 @@ class OverviewReport(Row):
     quality: Quality
     health: Health
     freshness: Freshness
+    """Of the whole deployment."""
+    client_id: str | None
+    """Null for all clients."""
     synthetic: Synthetic
     timezone: str
     generated_at: datetime
@@ -213,6 +216,8 @@ class AnalyticsReport(Row):
     window: Window
     client_id: str | None
     """Null for all clients."""
+    user_id: str | None
+    """Null for all users."""
     synthetic: Synthetic
     summary: PeriodTotals
     daily: list[DayTotals] | None
@@ -335,6 +340,8 @@ class StatsReport(Row):
     ai_cost_this_month: Decimal
     unique_users_today: int
     recent_activity: list[Activity]
+    client_id: str | None
+    """Null for all clients."""
     synthetic: Synthetic
     timezone: str
     generated_at: datetime

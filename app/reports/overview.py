@@ -41,9 +41,11 @@ class OverviewParts:
     of_month: tuple[Document, Document]
 
 
-async def from_cells(read: Reader, now: datetime, zone: ZoneInfo, synthetic: Synthetic) -> OverviewParts:
+async def from_cells(
+    read: Reader, now: datetime, zone: ZoneInfo, synthetic: Synthetic, client_id: str | None = None
+) -> OverviewParts:
     """From the rollups: one query for every figure but the users."""
-    of = spans(now, zone, synthetic)
+    of = spans(now, zone, synthetic, client_id)
     yesterday = of.of_day.before
     assert yesterday is not None  # noqa: S101 - a day always has one before
     month_before = of.of_month.before or of.month
@@ -69,9 +71,11 @@ async def from_cells(read: Reader, now: datetime, zone: ZoneInfo, synthetic: Syn
     )
 
 
-async def from_ledger(read: Reader, now: datetime, zone: ZoneInfo, synthetic: Synthetic) -> OverviewParts:
+async def from_ledger(
+    read: Reader, now: datetime, zone: ZoneInfo, synthetic: Synthetic, client_id: str | None = None
+) -> OverviewParts:
     """From the ledger. Percentiles are exact."""
-    of = spans(now, zone, synthetic)
+    of = spans(now, zone, synthetic, client_id)
 
     async def totals(query: ReportQuery | None) -> Document:
         return {} if query is None else first(await read.ledger(pipelines.totals(query)))
@@ -110,6 +114,7 @@ def overview_report(
         ),
         health=health(month, month.p95_duration),
         freshness=freshness,
+        client_id=parts.spans.day.filters.client_id,
         synthetic=synthetic,
         timezone=parts.spans.day.window.zone.key,
         generated_at=generated_at,

@@ -5,8 +5,9 @@ They are the plain truth about a window: slow over long ones, and what every fas
 
 from collections.abc import Sequence
 
-from app.reports.query import NO_FILTERS, ReportQuery, Synthetic
+from app.reports.query import ReportQuery
 from app.reports.stages import (
+    TOTALS,
     Stage,
     group_count,
     group_totals,
@@ -17,7 +18,7 @@ from app.reports.stages import (
     sort_by,
     weekday,
 )
-from app.reports.windows import TimeWindow
+from models.rollups import CONVERSATION_TOTALS
 
 TOP_USERS = 20
 MOST_FINDINGS = 100
@@ -117,11 +118,34 @@ def data_quality(query: ReportQuery) -> list[Stage]:
     ]
 
 
-def recent_events(window: TimeWindow, synthetic: Synthetic, limit: int) -> list[Stage]:
-    """The latest AI events, newest first."""
-    return [_ai_events(window, synthetic), sort_by("-createdAt", "-_id"), {"$limit": limit}]
+def recent_events(query: ReportQuery, limit: int) -> list[Stage]:
+    """The latest AI events, newest first. An event can be narrowed by user and client."""
+    return [_ai_events(query), sort_by("-createdAt", "-_id"), {"$limit": limit}]
 
 
-def _ai_events(window: TimeWindow, synthetic: Synthetic) -> Stage:
-    conditions = match(window, NO_FILTERS, synthetic)["$match"]
+def _ai_events(query: ReportQuery) -> Stage:
+    conditions = match(query.window, query.filters, query.synthetic)["$match"]
     return {"$match": {"event": {"$eq": "ai_generation"}, **conditions}}
+
+
+def daily(query: ReportQuery) -> list[Stage]:
+    """Every additive figure, one row a day."""
+    return [*_selected(query), group_totals(local_day(query.window)), sort_by("_id")]
+
+
+def by_provider(query: ReportQuery) -> list[Stage]:
+    """Every additive figure by provider, the one with the most requests first."""
+    return [*_selected(query), group_totals("$provider"), sort_by("-requests", "_id")]
+
+
+def conversations(query: ReportQuery, limit: int) -> list[Stage]:
+    """The conversations with the most tokens: `requests`, `tokensUsed`, `cost` and `lastDay`."""
+    figures = {name: TOTALS[name] for name in CONVERSATION_TOTALS}
+    key = {"client": "$clientId", "conversation": "$conversationId"}
+    return [
+        *_selected(query),
+        {"$match": {"conversationId": {"$exists": True}}},
+        {"$group": {"_id": key, **figures, "lastDay": {"$max": local_day(query.window)}}},
+        sort_by("-tokensUsed", "_id"),
+        {"$limit": limit},
+    ]

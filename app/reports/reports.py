@@ -47,16 +47,16 @@ class Reports:
         """The moment for which a report is made, UTC."""
         return self._clock()
 
-    async def overview(self, synthetic: Synthetic) -> OverviewReport:
-        """Today and the month so far, with trends and quality."""
+    async def overview(self, synthetic: Synthetic, client_id: str | None = None) -> OverviewReport:
+        """Today and the month so far, with trends and quality, of one client or of all."""
 
         async def compute() -> OverviewReport:
             async with self._rollups() as (read, rollups):
                 now = self.now()
-                parts = await overview.from_cells(read, now, self.zone, synthetic)
+                parts = await overview.from_cells(read, now, self.zone, synthetic, client_id)
                 return overview.overview_report(parts, rollups.freshness, synthetic, now)
 
-        return await self._shared.share(("overview", synthetic), compute)
+        return await self._shared.share(("overview", synthetic, client_id), compute)
 
     async def usage(self, query: ReportQuery) -> UsageReport:
         """One window by day, hour, feature, model, provider and user. About one user: from the ledger."""
@@ -140,23 +140,27 @@ class Reports:
             )
 
     async def analytics(self, query: ReportQuery, wanted: AnalyticsType) -> AnalyticsReport:
-        """What a client sees of its own calls."""
-        _refuse_user(query)
+        """What a client, or one of its users, sees of its own calls. About one user: from the ledger."""
 
         async def compute() -> AnalyticsReport:
-            async with self._rollups() as (read, _):
-                return await analytics.analytics(read, query, wanted, self.now())
+            if query.filters.user_id is not None:
+                async with self._ledger(query) as read:
+                    parts = await analytics.from_ledger(read, query, wanted)
+            else:
+                async with self._rollups() as (read, _):
+                    parts = await analytics.from_cells(read, query, wanted)
+            return analytics.analytics_report(query, parts, wanted, self.now())
 
         return await self._shared.share(("analytics", query, wanted), compute)
 
-    async def stats(self, synthetic: Synthetic) -> StatsReport:
-        """The main dashboard."""
+    async def stats(self, synthetic: Synthetic, client_id: str | None = None) -> StatsReport:
+        """The main dashboard, of one client or of all."""
 
         async def compute() -> StatsReport:
             async with self._rollups() as (read, _):
-                return await stats.stats(read, self.now(), self.zone, synthetic)
+                return await stats.stats(read, self.now(), self.zone, synthetic, client_id)
 
-        return await self._shared.share(("stats", synthetic), compute)
+        return await self._shared.share(("stats", synthetic, client_id), compute)
 
     async def freshness(self) -> Freshness:
         """How far the views lie behind what was written."""
@@ -184,5 +188,5 @@ class Reports:
 
 def _refuse_user(query: ReportQuery) -> None:
     if query.filters.user_id is not None:
-        message = "is no filter of this report; ask for usage or calls of one user"
+        message = "is no filter of this report; ask for usage, calls or analytics of one user"
         raise invalid("userId", message)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from app.reports.query import NO_FILTERS, ReportQuery, Synthetic
+from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.windows import DAY, TimeWindow, today
 
 
@@ -28,10 +28,10 @@ class Spans(NamedTuple):
     """The month's complete days against as many days of the month before, as far as that has as many."""
 
 
-def spans(now: datetime, zone: ZoneInfo, synthetic: Synthetic) -> Spans:
-    """The spans at `now`."""
+def spans(now: datetime, zone: ZoneInfo, synthetic: Synthetic, client_id: str | None = None) -> Spans:
+    """The spans at `now`, of one client or of all."""
     this_day = today(now, zone)
-    day = ReportQuery(TimeWindow(this_day, this_day, zone), NO_FILTERS, synthetic)
+    day = ReportQuery(TimeWindow(this_day, this_day, zone), Filters(client_id=client_id), synthetic)
     month = day.over(this_day.replace(day=1), this_day)
     return Spans(day, month, _of_day(day, now.astimezone(zone).hour), _of_month(month))
 

@@ -10,22 +10,24 @@ from app.reports.figures import summed
 from app.reports.query import Synthetic
 from app.reports.reader import Document, Reader
 from app.reports.spans import spans
-from app.reports.windows import DAY, TimeWindow
+from app.reports.windows import DAY
 from models.money import to_decimal
 
 RECENT_ACTIVITY = 10
 
 
-async def stats(read: Reader, now: datetime, zone: ZoneInfo, synthetic: Synthetic) -> StatsReport:
+async def stats(
+    read: Reader, now: datetime, zone: ZoneInfo, synthetic: Synthetic, client_id: str | None = None
+) -> StatsReport:
     """AI requests are counted by the rollups, which hold one for each event; what is recent is read from the events."""
-    of = spans(now, zone, synthetic)
+    of = spans(now, zone, synthetic, client_id)
     rows = await read.cells(cells.by_day(of.month))
     day = summed(row for row in rows if row["_id"] == of.day.window.first.isoformat())
     month = summed(rows)
     (active,) = await active_in(read, [of.day])
     # calls may be dated a little ahead of our clock; what is recent includes them
-    ever = TimeWindow(date(2000, 1, 1), of.day.window.last + DAY, zone)
-    recent = await read.events(pipelines.recent_events(ever, synthetic, RECENT_ACTIVITY))
+    ever = of.day.over(date(2000, 1, 1), of.day.window.last + DAY)
+    recent = await read.events(pipelines.recent_events(ever, RECENT_ACTIVITY))
     return StatsReport(
         ai_requests_today=day["requests"],
         ai_requests_this_month=month["requests"],
@@ -33,6 +35,7 @@ async def stats(read: Reader, now: datetime, zone: ZoneInfo, synthetic: Syntheti
         ai_cost_this_month=to_decimal(month["cost"]),
         unique_users_today=active,
         recent_activity=[_activity(event) for event in recent],
+        client_id=client_id,
         synthetic=synthetic,
         timezone=zone.key,
         generated_at=now,

@@ -38,7 +38,7 @@ _MICROSECOND = Decimal("0.000001")
 def _whole_milliseconds(value: object) -> object:
     """Durations are stored as whole ms, so that their sums are exact. Rounded half-even."""
     # bounded first: 1e999999999 as a whole number would have a thousand million digits
-    if isinstance(value, float | Decimal) and math.isfinite(value) and abs(value) <= MAX_MILLISECONDS:
+    if isinstance(value, float | Decimal) and math.isfinite(value) and -1 < value <= MAX_MILLISECONDS:
         return round(value)
     return value
 

@@ -99,7 +99,7 @@ async def _serving(settings: Settings, uri: str, database: str) -> AsyncIterator
         said = (await server.stdout.readline()).decode()
         if not said:
             raise RuntimeError("the server did not start")
-        token = Tokens(settings.signing_secret).issue("bench", Role.ADMIN, timedelta(hours=6))
+        token = Tokens.of(settings).issue("bench", Role.ADMIN, timedelta(hours=6))
         headers = {"Authorization": f"Bearer {token}"}
         async with httpx.AsyncClient(base_url=said.split()[-1], headers=headers, timeout=120) as client:
             yield client

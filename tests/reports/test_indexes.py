@@ -50,12 +50,15 @@ async def ask_everything(reports: Reports) -> None:
     one_user = replace(plain, filters=Filters(user_id="u1"))
     await reports.usage(one_user)
     await reports.data_quality(one_user)
+    await reports.analytics(one_user, AnalyticsType.ALL)
     page = await reports.calls(one_user, status=CallStatus.SUCCESS, cost_source=None, limit=1, cursor=None)
     assert page.next_cursor is not None
     await reports.calls(one_user, status=CallStatus.SUCCESS, cost_source=None, limit=1, cursor=page.next_cursor)
     for synthetic in Synthetic:
         await reports.overview(synthetic)
         await reports.stats(synthetic)
+        await reports.overview(synthetic, "a")
+        await reports.stats(synthetic, "a")
     await reports.freshness()
 
 

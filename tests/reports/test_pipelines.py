@@ -87,6 +87,8 @@ def test_percentiles_count_durations_by_value_and_never_round_a_rank() -> None:
 
 
 def test_the_main_dashboard_reads_ai_events_alone() -> None:
-    (first, *_) = pipelines.recent_events(DAY, Synthetic.EXCLUDE, 10)
+    (first, *_) = pipelines.recent_events(ReportQuery(DAY, Filters(client_id="c")), 10)
 
-    assert first == {"$match": {"event": {"$eq": "ai_generation"}, **IN_DAY, "synthetic": False}}
+    assert first == {
+        "$match": {"event": {"$eq": "ai_generation"}, **IN_DAY, "clientId": {"$eq": "c"}, "synthetic": False}
+    }

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.database import Database, connected
-from app.reports import overview, quality, usage
+from app.reports import analytics, overview, quality, usage
 from app.reports.analytics import AnalyticsType
+from app.reports.answers import AnalyticsReport
 from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.reader import reading
 from app.reports.reports import Reports
@@ -217,6 +218,7 @@ async def check_reports(house: House) -> None:
         await check_people(house, query)
     for synthetic in Synthetic:
         await check_overview(house, synthetic)
+    await check_overview(house, Synthetic.EXCLUDE, "a.b")
 
 
 async def check_usage(house: House, query: ReportQuery) -> None:
@@ -229,10 +231,10 @@ async def check_usage(house: House, query: ReportQuery) -> None:
     assert (await house.reports.data_quality(query)).model_dump() == found_quality.model_dump()
 
 
-async def check_overview(house: House, synthetic: Synthetic) -> None:
-    found = await house.reports.overview(synthetic)
+async def check_overview(house: House, synthetic: Synthetic, client: str | None = None) -> None:
+    found = await house.reports.overview(synthetic, client)
     async with reading(house.database) as read:
-        parts = await overview.from_ledger(read, NOW, house.zone, synthetic)
+        parts = await overview.from_ledger(read, NOW, house.zone, synthetic, client)
     truth = overview.overview_report(parts, found.freshness, synthetic, NOW)
     sketched = {"today": {"p95_duration"}, "month": {"p95_duration"}, "quality": {"p50", "p95", "p99"}, "health": True}
     assert found.model_dump(exclude=sketched) == truth.model_dump(exclude=sketched)  # type: ignore[arg-type]
@@ -243,7 +245,7 @@ async def check_overview(house: House, synthetic: Synthetic) -> None:
         (found.quality.p99, truth.quality.p99),
     ]:
         assert one == (None if other is None else pytest.approx(other, rel=0.01))
-    stats = await house.reports.stats(synthetic)
+    stats = await house.reports.stats(synthetic, client)
     assert (stats.ai_requests_today, stats.ai_cost_today) == (truth.today.requests, truth.today.cost)
     assert (stats.ai_requests_this_month, stats.unique_users_today) == (truth.month.requests, truth.today.active_users)
 
@@ -268,12 +270,33 @@ async def check_people(house: House, query: ReportQuery) -> None:
     if query.filters.any_part():
         return
     assert page.active_users == len(people)
-    analytics = await house.reports.analytics(query, AnalyticsType.ALL)
-    assert analytics.summary.active_users == len(people)
-    assert analytics.summary.requests == len(rows)
-    assert analytics.by_conversation is not None
+    await check_analytics(house, query, rows)
+
+
+async def check_analytics(house: House, query: ReportQuery, rows: list[dict[str, Any]]) -> None:
+    """A client's report from rollups, next to the ledger and a plain count; and one user's, next to a plain count."""
+    found = await house.reports.analytics(query, AnalyticsType.ALL)
+    async with reading(house.database) as read:
+        parts = await analytics.from_ledger(read, query, AnalyticsType.ALL)
+    truth = analytics.analytics_report(query, parts, AnalyticsType.ALL, NOW)
+    sketched = {"summary": {"p95_duration"}}
+    assert found.model_dump(exclude=sketched) == truth.model_dump(exclude=sketched)
+    assert (found.summary.active_users, found.summary.requests) == (len({row["userId"] for row in rows}), len(rows))
+    check_conversations(found, rows)
+    user = AWKWARD[0]
+    own = [row for row in rows if row["userId"] == user]
+    filters = replace(query.filters, user_id=user)
+    of_user = await house.reports.analytics(replace(query, filters=filters), AnalyticsType.ALL)
+    assert (of_user.user_id, of_user.summary.active_users) == (user, min(1, len(own)))
+    summary = of_user.summary
+    assert (summary.requests, summary.cost, summary.tokens.total) == figures(own)
+    check_conversations(of_user, own)
+
+
+def check_conversations(report: AnalyticsReport, rows: list[dict[str, Any]]) -> None:
     named = {(row["clientId"], row["conversationId"]) for row in rows if "conversationId" in row}
-    assert {(c.client_id, c.conversation_id): (c.requests, c.cost, c.tokens) for c in analytics.by_conversation} == {
+    assert report.by_conversation is not None
+    assert {(c.client_id, c.conversation_id): (c.requests, c.cost, c.tokens) for c in report.by_conversation} == {
         key: figures([row for row in rows if (row["clientId"], row.get("conversationId")) == key]) for key in named
     }
 

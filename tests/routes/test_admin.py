@@ -123,6 +123,9 @@ PROTECTED = [
     ("GET", "/api/admin/prices"),
     ("POST", "/api/admin/prices"),
     ("POST", "/api/admin/prices/{override_id:str}/end"),
+    ("GET", "/api/admin/keys"),
+    ("POST", "/api/admin/keys"),
+    ("POST", "/api/admin/keys/{key_id:str}/revoke"),
 ]
 
 
@@ -136,8 +139,10 @@ async def test_nobody_gets_in_without_a_valid_token(
         {"Authorization": "Basic dXNlcjpwYXNz"},
         {"Authorization": "Bearer "},
         {"Authorization": "Bearer not.a.token"},
+        {"Authorization": "Bearer tm_no-key"},
+        {"Authorization": f"Bearer tm_abcdefghijkl_{'x' * 43}"},
         {"Authorization": f"Bearer {elsewhere.issue('me', Role.ADMIN, timedelta(minutes=5))}"},
-        {"Authorization": f"Bearer {tokens.issue('me', Role.ADMIN, timedelta(seconds=-1))}"},
+        {"Authorization": f"Bearer {tokens.issue('me', Role.ADMIN, timedelta(minutes=-1))}"},
         {"Authorization": f"Bearer {unsigned(settings)}"},
     ]
 
@@ -179,13 +184,6 @@ async def test_reports_are_for_administrators(
     client: Client, tokens: Tokens, role: Role, path: str, status: int
 ) -> None:
     assert (await client.get(path, headers=bearer(tokens, role))).status_code == status
-
-
-async def test_a_person_cannot_report_calls(client: Client, tokens: Tokens) -> None:
-    response = await client.post("/api/ai/track", json={}, headers=bearer(tokens, Role.USER))
-
-    assert response.status_code == 403
-    assert response.json()["detail"] == "this needs the role service or admin; the token has the role user"
 
 
 async def test_health_ready_and_schema_need_no_token(client: Client) -> None:

@@ -19,7 +19,7 @@ HOUR = timedelta(hours=1)
 
 async def track(client: Client, tokens: Tokens, **reported: Any) -> str:
     call = {"userId": "u1", "contentType": "chat", "model": "gpt-4o", "inputTokens": 1_000, "outputTokens": 500}
-    response = await client.post("/api/ai/track", json={**call, **reported}, headers=bearer(tokens, Role.SERVICE))
+    response = await client.post("/api/ai/track", json={**call, **reported}, headers=bearer(tokens, Role.ADMIN))
     assert response.status_code == 201
     return str(response.json()["id"])
 
@@ -130,7 +130,7 @@ async def test_analytics_are_those_of_the_callers_client(client: Client, tokens:
     assert [(row["conversationId"], row["tokens"]) for row in own["byConversation"]] == [("c2", 9_500), ("c1", 1_500)]
     assert (refused.status_code, refused.json()["detail"]) == (
         403,
-        "this token reads the client mine; leave clientId out",
+        "this caller is for mine alone; leave clientId out",
     )
     assert (everyone["clientId"], everyone["summary"]["requests"], len(everyone["byConversation"])) == (None, 3, 3)
     assert (theirs["summary"]["requests"], theirs["weekly"], theirs["monthly"]) == (1, None, None)
@@ -163,7 +163,10 @@ async def test_weeks_are_iso_weeks_and_compared_with_the_week_before(client: Cli
     [
         ("/api/analytics", {"type": "hourly"}, "type", "all, daily, weekly, monthly, conversation"),
         ("/api/analytics", {"timezone": "Mars/Olympus"}, "timezone", "UTC"),
-        ("/api/analytics", {"userId": "u1"}, "userId", "usage or calls"),
+        ("/api/analytics", {"clientId": "*"}, "clientId", "leave it out for all clients"),
+        ("/api/analytics", {"userId": "u1", "days": "93"}, "userId", "92 days"),
+        ("/api/admin/ai/overview", {"clientId": "*"}, "clientId", "leave it out for all clients"),
+        ("/api/admin/ai/models", {"userId": "u1"}, "userId", "usage, calls or analytics"),
         ("/api/admin/ai/users", {"sort": "name"}, "sort", "requests, cost, tokens, lastActive"),
         ("/api/admin/ai/users", {"cursor": "nonsense!"}, "cursor", "nextCursor"),
         (

@@ -84,7 +84,18 @@ async def test_bad_fields_are_a_problem_that_names_each(client: Client, tokens: 
         (b'{"userId": "\\ud800", "contentType": "chat", "model": "m"}', 400),
         (b'{"userId": "' + b"u" * 1_100_000 + b'"}', 413),
     ],
-    ids=["cut", "empty", "array", "string", "no UTF-8", "deep", "huge number", "endless number", "lone surrogate", "too large"],
+    ids=[
+        "cut",
+        "empty",
+        "array",
+        "string",
+        "no UTF-8",
+        "deep",
+        "huge number",
+        "endless number",
+        "lone surrogate",
+        "too large",
+    ],
 )
 async def test_a_body_that_is_no_call_is_a_clear_4xx(
     client: Client, tokens: Tokens, database: Database, content: bytes, status: int

@@ -8,7 +8,8 @@ from pathlib import Path
 import jwt
 import pytest
 
-from app.auth import Role, Tokens
+from app.api_keys import KeyRing
+from app.auth import Principal, Scope, Tokens
 from app.database import Database
 from app.reports.query import ReportQuery
 from app.reports.reports import Reports
@@ -22,15 +23,46 @@ from tests.twins import assert_twins
 TRACE = Path(__file__).parents[1] / "data" / "azure_llm_inference_2023_conv.csv"
 
 
-def test_a_token_is_printed_alone_and_holds_for_the_days_asked_for(command: Command, settings: Settings) -> None:
-    made = command("scripts.create_token", "--role", "admin", "--user", "me", "--days", "2")
+async def test_a_token_is_printed_alone_and_holds_for_the_days_asked_for(command: Command, settings: Settings) -> None:
+    made = await asyncio.to_thread(command, "scripts.create_token", "--role", "admin", "--user", "me", "--days", "2")
 
     assert (made.returncode, made.stderr) == (0, "")
     token = made.stdout.strip()
-    principal = Tokens(settings.signing_secret).principal(token)
-    assert (principal.subject, principal.role) == ("me", Role.ADMIN)
+    principal = await Tokens.of(settings).principal(token)
+    assert principal == Principal("me", frozenset(Scope), None, None)
     claims = jwt.decode(token, settings.signing_secret, ["HS256"])
     assert claims["exp"] - claims["iat"] == 2 * 24 * 3600
+
+
+async def test_a_key_is_printed_alone_and_opens_what_it_was_made_for(command: Command, database: Database) -> None:
+    arguments = ["--name", "shop", "--client", "acme", "--scopes", "ingest,read", "--days", "2"]
+
+    made = await asyncio.to_thread(command, "scripts.create_api_key", *arguments)
+
+    text = made.stdout.strip()
+    assert (made.returncode, made.stdout, text.count("\n"), text in made.stderr) == (0, f"{text}\n", 0, False)
+    principal = await KeyRing(database).principal(text)
+    (key,) = await KeyRing(database).all("acme")
+    assert principal == Principal(f"key:{key.key_id}", frozenset({Scope.INGEST, Scope.READ}), "acme", None)
+    assert key.expires_at is not None
+    assert timedelta(days=2) - (key.expires_at - key.created_at) < timedelta(seconds=10)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--scopes", "ingest"],
+        ["--name", "shop", "--scopes", "king"],
+        ["--name", "shop", "--client", "*"],
+        ["--name", "", "--client", "acme"],
+        ["--name", "shop", "--days", "0"],
+    ],
+)
+def test_a_key_that_cannot_be_is_refused(command: Command, arguments: list[str]) -> None:
+    refused = command("scripts.create_api_key", *arguments)
+
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith("usage: python -m scripts.create_api_key")
 
 
 @pytest.mark.parametrize("arguments", [["--role", "king", "--user", "me"], ["--role", "admin"], []])
@@ -41,7 +73,7 @@ def test_wrong_arguments_end_with_the_usage(command: Command, arguments: list[st
     assert refused.stderr.startswith("usage: python -m scripts.create_token")
 
 
-@pytest.mark.parametrize("name", ["create_token", "replay_trace", "demo", "bench"])
+@pytest.mark.parametrize("name", ["create_token", "create_api_key", "replay_trace", "demo", "bench"])
 def test_help_says_why_and_how(command: Command, name: str) -> None:
     shown = command(f"scripts.{name}", "--help")
 

@@ -1,0 +1,226 @@
+"""API keys: made once, known in every process, revoked everywhere within five seconds."""
+
+import asyncio
+import contextlib
+import hmac
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pymongo
+import structlog
+from beanie import PydanticObjectId
+from bson import ObjectId
+from pydantic import ValidationError
+from pymongo import UpdateOne
+from pymongo.errors import PyMongoError
+
+from app.auth import Principal, Scope
+from app.beside import beside
+from app.database import Database
+from app.errors import DatabaseUnavailableError, NotAuthenticatedError, NotFoundError
+from app.expiring import ExpiringCache
+from app.key_text import hashed, id_of, new_key
+from models import ApiKey
+
+REFRESH_SECONDS = 1.5
+QUERY_SECONDS = 1.0
+"""With the above: a revocation is seen within five seconds, one failed look included."""
+CHANGE_SECONDS = 5.0
+UNKNOWN_SECONDS = 1.0
+"""How long a key that does not exist is not looked up again."""
+USE_EVERY = timedelta(minutes=1)
+"""How exactly the last use is known, and so how often it is written."""
+MOST_KNOWN = 2_000
+MOST_UNKNOWN = 10_000
+
+log = structlog.get_logger(__name__)
+
+
+class KeyRing:
+    """The stored keys, and those that this process has seen.
+
+    A key that was seen is answered from memory, also while MongoDB is away. The one used least recently makes room.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._keys = database.writes[ApiKey.Settings.name]
+        self._clock = clock
+        self._known: OrderedDict[str, ApiKey] = OrderedDict()
+        self._unknown: ExpiringCache[str, bool] = ExpiringCache(MOST_UNKNOWN, time.monotonic)
+        self._uses: dict[str, datetime] = {}
+        self._reachable = True
+
+    async def principal(self, text: str) -> Principal:
+        """Who bears the key of this text. Raises NotAuthenticatedError, and DatabaseUnavailableError where a key that
+        was not seen yet cannot be looked up.
+        """
+        key_id = id_of(text)
+        key = None if key_id is None else await self._found(key_id)
+        if key is None or not hmac.compare_digest(key.hash, hashed(text)):
+            raise NotAuthenticatedError("the API key is not valid here")
+        now = self._clock()
+        if key.revoked_at is not None:
+            raise NotAuthenticatedError("the API key has been revoked")
+        if key.expires_at is not None and key.expires_at <= now:
+            raise NotAuthenticatedError("the API key has expired; ask for a new one")
+        self._note_use(key, now)
+        # a scope that this version does not know grants nothing
+        granted = frozenset(scope for scope in Scope if scope in key.scopes)
+        return Principal(f"key:{key.key_id}", granted, key.client_id, None)
+
+    async def create(
+        self, *, client: str, scopes: Collection[Scope], name: str, expires_at: datetime | None, created_by: str
+    ) -> tuple[ApiKey, str]:
+        """A new key, and its text, which nobody can tell again."""
+        key_id, text = new_key()
+        key = ApiKey(
+            id=PydanticObjectId(),
+            key_id=key_id,
+            hash=hashed(text),
+            client_id=client,
+            scopes=sorted(scope.value for scope in scopes),
+            name=name,
+            created_at=self._clock(),
+            created_by=created_by,
+            expires_at=expires_at,
+        )
+        stored = {**key.model_dump(by_alias=True, exclude={"revision_id"}), "_id": ObjectId(key.id)}
+        with _within_limit():
+            await self._keys.insert_one(stored)
+        log.info("api_key.created", key=key_id, client=client, scopes=key.scopes, by=created_by)
+        return key, text
+
+    async def all(self, client: str | None) -> list[ApiKey]:
+        """The keys of a client, or of every one, revoked ones too, in the order in which they were made."""
+        with _within_limit():
+            cursor = self._keys.find(_of(client)).sort([("clientId", 1), ("createdAt", 1)])
+            return [key async for stored in cursor if (key := _read(stored)) is not None]
+
+    async def revoke(self, key_id: str, client: str | None) -> ApiKey:
+        """End a key of a client, or of any, for ever. Once more changes nothing. Raises NotFoundError."""
+        chosen = {"keyId": {"$eq": key_id}, **_of(client)}
+        with _within_limit():
+            await self._keys.update_one({**chosen, "revokedAt": None}, {"$set": {"revokedAt": self._clock()}})
+            stored = await self._keys.find_one(chosen)
+        if stored is None:
+            raise NotFoundError(f"there is no key {key_id}")
+        key: ApiKey = ApiKey.model_validate(stored)
+        if key_id in self._known:
+            self._known[key_id] = key
+        log.info("api_key.revoked", key=key_id, client=key.client_id)
+        return key
+
+    async def refresh(self) -> None:
+        """Write down which keys were used, and read anew those that this process has seen. Raises PyMongoError."""
+        with pymongo.timeout(QUERY_SECONDS):
+            await self._write_uses()
+            seen = list(self._known)
+            cursor = self._keys.find({"keyId": {"$in": seen}}) if seen else None
+            found = {} if cursor is None else {stored["keyId"]: _read(stored) async for stored in cursor}
+        for key_id in seen:
+            self._renew(key_id, found.get(key_id))
+
+    async def keep_fresh(self) -> None:
+        """Follow changes for ever. While MongoDB is away the keys that were seen hold as they were last known."""
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS)
+            try:
+                await self.refresh()
+            except PyMongoError as error:
+                if self._reachable:
+                    log.warning("api_keys.not_refreshed", error=str(error)[:200])
+                self._reachable = False
+            else:
+                self._reachable = True
+
+    async def close(self) -> None:
+        """Write down the last uses, if that can be done."""
+        with contextlib.suppress(PyMongoError), pymongo.timeout(QUERY_SECONDS):
+            await self._write_uses()
+
+    async def _found(self, key_id: str) -> ApiKey | None:
+        if (key := self._known.get(key_id)) is not None:
+            self._known.move_to_end(key_id)
+            return key
+        if self._unknown.get(key_id):
+            return None
+        try:
+            with pymongo.timeout(QUERY_SECONDS):
+                stored = await self._keys.find_one({"keyId": key_id})
+        except PyMongoError as error:
+            message = "the API key cannot be checked now: MongoDB does not answer; ask again shortly"
+            raise DatabaseUnavailableError(message) from error
+        key = None if stored is None else _read(stored)
+        if key is None:
+            self._unknown.put(key_id, value=True, until=time.monotonic() + UNKNOWN_SECONDS)
+            return None
+        return self._remember(key)
+
+    def _remember(self, key: ApiKey) -> ApiKey:
+        self._known[key.key_id] = key
+        if len(self._known) > MOST_KNOWN:
+            self._known.popitem(last=False)
+        return key
+
+    def _renew(self, key_id: str, key: ApiKey | None) -> None:
+        held = self._known.get(key_id)
+        if key is None:
+            self._known.pop(key_id, None)
+        # what was read before a revocation here does not undo it
+        elif held is not None and held.revoked_at is None:
+            self._known[key_id] = key
+
+    def _note_use(self, key: ApiKey, now: datetime) -> None:
+        if key.last_used_at is None or now - key.last_used_at >= USE_EVERY:
+            key.last_used_at = now
+            self._uses[key.key_id] = now
+
+    async def _write_uses(self) -> None:
+        uses, self._uses = self._uses, {}
+        try:
+            if uses:
+                await self._keys.bulk_write(
+                    [UpdateOne({"keyId": key_id}, {"$max": {"lastUsedAt": at}}) for key_id, at in uses.items()],
+                    ordered=False,
+                )
+        except PyMongoError:
+            self._uses = uses | self._uses
+            raise
+
+
+def _read(stored: dict[str, Any]) -> ApiKey | None:
+    """A stored key. One that was edited by hand into something else is none: it opens nothing, and stops no other."""
+    try:
+        key: ApiKey = ApiKey.model_validate(stored)
+    except ValidationError:
+        log.exception("api_key.unreadable", key=stored.get("keyId"))
+        return None
+    return key
+
+
+def _of(client: str | None) -> dict[str, Any]:
+    return {} if client is None else {"clientId": {"$eq": client}}
+
+
+@contextlib.contextmanager
+def _within_limit() -> Iterator[None]:
+    try:
+        with pymongo.timeout(CHANGE_SECONDS):
+            yield
+    except PyMongoError as error:
+        raise DatabaseUnavailableError(f"MongoDB does not answer: {error}") from error
+
+
+@asynccontextmanager
+async def open_key_ring(database: Database) -> AsyncIterator[KeyRing]:
+    """The keys of a deployment for the length of a block."""
+    ring = KeyRing(database)
+    try:
+        async with beside(ring.keep_fresh(), "twinmeter-api-keys"):
+            yield ring
+    finally:
+        await ring.close()

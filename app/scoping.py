@@ -1,0 +1,70 @@
+"""What a caller may name: reads are narrowed to what is its own, and calls are reported for whom it may speak."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from app.auth import Principal
+from app.errors import NotAllowedError, invalid
+from app.reports.query import Filters
+from models.rollups import EVERYONE
+
+USER_HEADER = "x-user-id"
+_STORED_NAMES = {"client_id": "clientId", "user_id": "userId"}
+"""What a call's fields are named in Python, and over HTTP."""
+
+
+def narrowed(principal: Principal, filters: Filters) -> Filters:
+    """The filters within what the caller sees. Raises NotAllowedError where they ask for another's."""
+    if filters.client_id == EVERYONE:
+        message = f"must not be {EVERYONE}; leave it out for all clients"
+        raise invalid("clientId", message)
+    return replace(
+        filters,
+        client_id=_own("clientId", principal.client, filters.client_id),
+        user_id=_own("userId", principal.user, filters.user_id),
+    )
+
+
+def own_client(principal: Principal, asked: str | None) -> str | None:
+    """The client that the caller acts for; None for every client. Raises NotAllowedError, also for a user."""
+    if principal.user is not None:
+        raise NotAllowedError("this is about a whole client; the caller is one of its users")
+    return narrowed(principal, Filters(client_id=asked)).client_id
+
+
+def _own(field: str, own: str | None, asked: str | None) -> str | None:
+    if own is None:
+        return asked
+    if asked is not None and asked != own:
+        raise NotAllowedError(f"this caller is for {own} alone; leave {field} out")
+    return own
+
+
+def owned(principal: Principal, fields: Mapping[str, Any], header_user: str | None) -> dict[str, Any]:
+    """A reported call's JSON fields with `clientId` and `userId` settled. `header_user` is what `x-user-id` says.
+
+    Raises InvalidRequestError where they name whom the caller does not speak for, or two users.
+    """
+    for name, stored in _STORED_NAMES.items():
+        if name in fields:
+            message = f"is no field of an AI call; write {stored}"
+            raise invalid(name, message)
+    user = fields.get("userId")
+    if header_user is not None and user is not None and user != header_user:
+        message = f"is not the user that {USER_HEADER} names; leave one of them out"
+        raise invalid("userId", message)
+    return {
+        **fields,
+        **_settled("clientId", principal.client, fields.get("clientId")),
+        **_settled("userId", principal.user, header_user if user is None else user),
+    }
+
+
+def _settled(field: str, own: str | None, said: Any) -> dict[str, Any]:
+    if own is None:
+        return {} if said is None else {field: said}
+    if said is not None and said != own:
+        message = f"is not the caller's own: it reports for {own}; leave {field} out"
+        raise invalid(field, message)
+    return {field: own}

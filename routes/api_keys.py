@@ -1,0 +1,47 @@
+"""The keys with which applications report and read."""
+
+from typing import Any
+
+from litestar import Controller, Request, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from app.api_keys import KeyRing
+from app.auth import DEFAULT_CLIENT, Principal, Scope, requires
+from app.scoping import own_client
+from routes.schemas import ApiKeyBody, MadeApiKey, NewApiKey
+
+
+class ApiKeyController(Controller):
+    """One client's administrator manages that client's keys; the deployment's, everyone's."""
+
+    path = "/api/admin/keys"
+    tags = ("keys",)
+    guards = (requires(Scope.ADMIN),)
+
+    @get("/", summary="Every key, revoked ones too")
+    async def list_keys(
+        self, api_keys: NamedDependency[KeyRing], about: NamedDependency[str | None]
+    ) -> list[ApiKeyBody]:
+        return [ApiKeyBody.of(key) for key in await api_keys.all(about)]
+
+    @post("/", summary="Make a key")
+    async def create_key(
+        self, data: JSONBody[NewApiKey], api_keys: NamedDependency[KeyRing], request: Request[Principal, Any, Any]
+    ) -> MadeApiKey:
+        """The answer has the key's text; it cannot be read again."""
+        key, text = await api_keys.create(
+            client=own_client(request.user, data.client_id) or DEFAULT_CLIENT,
+            scopes=data.scopes,
+            name=data.name,
+            expires_at=data.expires_at,
+            created_by=request.user.subject,
+        )
+        return MadeApiKey.of(key, key=text)
+
+    @post("/{key_id:str}/revoke", summary="Revoke a key", status_code=200)
+    async def revoke_key(
+        self, key_id: FromPath[str], api_keys: NamedDependency[KeyRing], request: Request[Principal, Any, Any]
+    ) -> ApiKeyBody:
+        """For ever, and in every process within five seconds."""
+        return ApiKeyBody.of(await api_keys.revoke(key_id, request.user.client))

@@ -1,0 +1,261 @@
+"""No key and no token ever gets a row of another client, nor a user's token one of another user.
+
+Two clients with two users each report calls whose every name says whose it is. Then every kind of caller asks every
+route of the OpenAPI schema, also for what is not its own, and each answer is searched for the names of others.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from litestar import Litestar
+from litestar.testing import AsyncTestClient
+
+from app.auth import Role, Tokens
+from tests.routes.conftest import bearer
+
+Client = AsyncTestClient[Litestar]
+HOUR = timedelta(hours=1)
+ALPHA, BETA = "alpha-inc", "beta-inc"
+USERS = {ALPHA: ("alpha-ann", "alpha-art"), BETA: ("beta-bob", "beta-bea")}
+ANN, ART = USERS[ALPHA]
+OPEN, READ, ADMIN = "open", "read", "admin"
+"""Who may ask a route: anyone, whoever has that scope."""
+ROUTES = {
+    "/health": OPEN,
+    "/ready": OPEN,
+    "/api/analytics": READ,
+    "/api/admin/ai/overview": ADMIN,
+    "/api/admin/ai/usage": ADMIN,
+    "/api/admin/ai/providers": ADMIN,
+    "/api/admin/ai/models": ADMIN,
+    "/api/admin/ai/users": ADMIN,
+    "/api/admin/ai/calls": ADMIN,
+    "/api/admin/ai/data-quality": ADMIN,
+    "/api/admin/stats": ADMIN,
+    "/api/admin/prices": ADMIN,
+    "/api/admin/keys": ADMIN,
+}
+"""Every GET route of the schema. A new one needs an entry here, and then holds to the same."""
+NOTHING_BY_CLIENT = {"/health", "/ready", "/api/admin/prices"}
+"""Routes without a `clientId` to ask for."""
+OWN_NAMES = {
+    "/api/analytics": ["talk"],
+    "/api/admin/ai/usage": ["model", "provider"],
+    "/api/admin/ai/providers": ["provider"],
+    "/api/admin/ai/models": ["model"],
+    "/api/admin/ai/users": [""],
+    "/api/admin/ai/calls": ["", "talk", "model"],
+    "/api/admin/ai/data-quality": ["type", "model"],
+    "/api/admin/stats": ["", "type"],
+}
+"""Which of a user's names an answer about its client has: what shows that something was there to be seen."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """One kind of caller, what it may ask, and whose names it may see."""
+
+    headers: dict[str, str]
+    may: frozenset[str]
+    users: tuple[str, ...]
+    everything: bool = False
+
+    def strangers(self) -> Iterable[str]:
+        """Names that none of its answers may hold."""
+        if not self.everything:
+            yield BETA
+            yield "beta-"
+            yield from (user for user in USERS[ALPHA] if user not in self.users)
+
+    def status(self, route: str) -> int:
+        needed = ROUTES[route]
+        return 200 if needed == OPEN or needed in self.may else 403
+
+
+@dataclass(frozen=True)
+class House:
+    client: Client
+    callers: dict[str, Caller]
+
+
+def holding(text: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {text}"}
+
+
+def call_of(user: str) -> dict[str, Any]:
+    """A call whose every name is its user's. Its model and content type are unknown, so data quality names them too."""
+    names = {"contentType": "type", "model": "model", "provider": "provider", "conversationId": "talk"}
+    return {"userId": user, "inputTokens": 100, **{field: f"{user}-{kind}" for field, kind in names.items()}}
+
+
+@pytest.fixture
+async def house(client: Client, tokens: Tokens) -> House:
+    root = bearer(tokens, Role.ADMIN)
+
+    async def post(path: str, body: dict[str, Any]) -> Any:
+        response = await client.post(path, json=body, headers=root)
+        assert response.status_code == 201, response.text
+        return response.json()
+
+    async def key(owner: str, *scopes: str) -> dict[str, str]:
+        body = {"name": f"{owner}-key", "clientId": owner, "scopes": list(scopes)}
+        return holding((await post("/api/admin/keys", body))["key"])
+
+    for owner, users in USERS.items():
+        for user in users:
+            await post("/api/ai/track", {**call_of(user), "clientId": owner})
+        price = {"model": f"{owner}-price", "clientId": owner, "prices": {"inputMtok": 1}}
+        await post("/api/admin/prices", price)
+    await post("/api/admin/prices", {"model": "everyones-price", "prices": {"inputMtok": 1}})
+    await key(BETA, "admin")
+
+    both = USERS[ALPHA]
+    callers = {
+        "ingest key": Caller(await key(ALPHA, "ingest"), frozenset({"ingest"}), both),
+        "read key": Caller(await key(ALPHA, "read"), frozenset({READ}), both),
+        "admin key": Caller(await key(ALPHA, "admin"), frozenset({ADMIN}), both),
+        "key for all": Caller(await key(ALPHA, "ingest", "read", "admin"), frozenset({"ingest", READ, ADMIN}), both),
+        "service": Caller(holding(tokens.issue("svc", Role.SERVICE, HOUR, ALPHA)), frozenset({"ingest", READ}), both),
+        "user": Caller(holding(tokens.issue(ANN, Role.USER, HOUR, ALPHA)), frozenset({"ingest", READ}), (ANN,)),
+        "root": Caller(root, frozenset({"ingest", READ, ADMIN}), (*both, *USERS[BETA]), everything=True),
+    }
+    return House(client, callers)
+
+
+async def test_every_route_that_reads_is_in_the_list_above(client: Client) -> None:
+    paths = (await client.get("/schema/openapi.json")).json()["paths"]
+
+    assert {path for path, operations in paths.items() if "get" in operations} == set(ROUTES)
+    asking = {
+        path
+        for path in ROUTES
+        if not any(parameter["name"] == "clientId" for parameter in paths[path]["get"].get("parameters", ()))
+    }
+    assert asking == NOTHING_BY_CLIENT
+
+
+async def test_no_answer_has_a_name_of_another(house: House) -> None:
+    for name, caller in house.callers.items():
+        for route in ROUTES:
+            response = await house.client.get(route, headers=caller.headers)
+            assert response.status_code == caller.status(route), (name, route, response.text)
+            seen = [stranger for stranger in caller.strangers() if stranger in response.text]
+            assert seen == [], (name, route)
+
+
+async def test_what_is_ones_own_is_seen(house: House) -> None:
+    for name, caller in house.callers.items():
+        for route, kinds in OWN_NAMES.items():
+            if caller.status(route) == 200:
+                text = (await house.client.get(route, headers=caller.headers)).text
+                own = {f'"{user}-{kind}"' if kind else f'"{user}"' for user in caller.users for kind in kinds}
+                assert [each for each in own if each not in text] == [], (name, route)
+
+
+async def test_figures_are_those_of_ones_own_calls(house: House) -> None:
+    requests = {"read key": 2, "key for all": 2, "service": 2, "user": 1, "root": 4}
+    for name, expected in requests.items():
+        report = (await house.client.get("/api/analytics", headers=house.callers[name].headers)).json()
+        assert (report["summary"]["requests"], report["summary"]["activeUsers"]) == (expected, expected)
+        assert [len(report["byConversation"]), len(report["providers"])] == [expected, expected]
+        assert report["weekly"][-1]["requests"] == report["monthly"][-1]["requests"] == expected
+    for name, expected in {"admin key": 2, "key for all": 2, "root": 4}.items():
+        headers = house.callers[name].headers
+        overview = (await house.client.get("/api/admin/ai/overview", headers=headers)).json()
+        stats = (await house.client.get("/api/admin/stats", headers=headers)).json()
+        assert (overview["today"]["requests"], overview["month"]["activeUsers"]) == (expected, expected)
+        assert (stats["aiRequestsThisMonth"], len(stats["recentActivity"])) == (expected, expected)
+        assert (await house.client.get("/api/admin/ai/users", headers=headers)).json()["activeUsers"] == expected
+
+
+async def test_answers_to_questions_at_once_are_each_callers_own(house: House) -> None:
+    names = ["root", "admin key", "root", "key for all", "admin key"]
+    for route in (path for path, needed in ROUTES.items() if needed == ADMIN):
+        answers = await asyncio.gather(*(house.client.get(route, headers=house.callers[n].headers) for n in names))
+        for name, answer in zip(names, answers, strict=True):
+            assert not any(stranger in answer.text for stranger in house.callers[name].strangers()), (name, route)
+
+
+@pytest.mark.parametrize("wish", [{"clientId": BETA}, {"clientId": BETA, "userId": USERS[BETA][0]}])
+async def test_asking_for_another_client_is_refused(house: House, wish: dict[str, str]) -> None:
+    for name, caller in house.callers.items():
+        for route in ROUTES.keys() - NOTHING_BY_CLIENT:
+            response = await house.client.get(route, params=wish, headers=caller.headers)
+            if caller.everything:
+                assert response.status_code in {200, 400}, (name, route, response.text)
+                continue
+            assert response.status_code == 403, (name, route, response.text)
+            assert "beta" not in response.text, (name, route)
+
+
+async def test_asking_for_a_user_of_another_client_finds_nothing(house: House) -> None:
+    stranger = {"userId": USERS[BETA][0]}
+    for name in ("read key", "admin key", "service"):
+        caller = house.callers[name]
+        for route in ("/api/analytics", "/api/admin/ai/usage", "/api/admin/ai/calls", "/api/admin/ai/data-quality"):
+            response = await house.client.get(route, params=stranger, headers=caller.headers)
+            assert response.status_code == caller.status(route), (name, route)
+            # the report says whom it was asked about
+            answer = response.json() | {"userId": None}
+            assert "beta-" not in str(answer), (name, route)
+
+
+async def test_a_user_asking_for_another_is_refused(house: House) -> None:
+    user = house.callers["user"].headers
+    for wish in ({"userId": ART}, {"userId": ""}, {"clientId": ALPHA, "userId": ART}, {"userId": USERS[BETA][0]}):
+        response = await house.client.get("/api/analytics", params=wish, headers=user)
+        assert (response.status_code, ART in response.text) == (403, False)
+    own = await house.client.get("/api/analytics", params={"clientId": ALPHA, "userId": ANN}, headers=user)
+    assert own.json()["summary"]["requests"] == 1
+
+
+async def test_calls_are_never_reported_for_another_client(house: House) -> None:
+    for name in ("ingest key", "key for all", "service", "user"):
+        body = {**call_of(ANN), "clientId": BETA}
+        response = await house.client.post("/api/ai/track", json=body, headers=house.callers[name].headers)
+        assert response.status_code == 400, name
+        assert [error["field"] for error in response.json()["errors"]] == ["clientId"]
+    root = house.callers["root"].headers
+    theirs = await house.client.get("/api/analytics", params={"clientId": BETA}, headers=root)
+    assert theirs.json()["summary"]["requests"] == 2
+
+
+async def test_a_call_without_a_client_is_the_callers_own(house: House) -> None:
+    for name in ("ingest key", "key for all", "service", "user"):
+        response = await house.client.post("/api/ai/track", json=call_of(ANN), headers=house.callers[name].headers)
+        assert response.status_code == 201, name
+    root = house.callers["root"].headers
+    mine = await house.client.get("/api/analytics", params={"clientId": ALPHA}, headers=root)
+    assert mine.json()["summary"]["requests"] == 2 + 4
+
+
+async def test_a_user_reports_for_nobody_else(house: House) -> None:
+    user = house.callers["user"].headers
+    named = await house.client.post("/api/ai/track", json=call_of(ART), headers=user)
+    in_header = await house.client.post("/api/ai/track", json=call_of(ANN), headers={**user, "x-user-id": ART})
+
+    for response in (named, in_header):
+        assert response.status_code == 400
+        assert [error["field"] for error in response.json()["errors"]] == ["userId"]
+
+
+async def test_prices_of_another_client_are_neither_seen_nor_set_nor_ended(house: House) -> None:
+    admin, root = house.callers["admin key"].headers, house.callers["root"].headers
+    prices = "/api/admin/prices"
+    known = {row["model"]: row["id"] for row in (await house.client.get(prices, headers=root)).json()}
+    seen = [row["model"] for row in (await house.client.get(prices, headers=admin)).json()]
+    new = {"model": "new", "prices": {"inputMtok": 1}}
+
+    own = await house.client.post(prices, json=new, headers=admin)
+    other = await house.client.post(prices, json={**new, "clientId": BETA}, headers=admin)
+
+    assert sorted(seen) == [f"{ALPHA}-price", "everyones-price"]
+    assert (own.status_code, own.json()["clientId"], other.status_code) == (201, ALPHA, 403)
+    for model, status in {f"{ALPHA}-price": 200, f"{BETA}-price": 404, "everyones-price": 403}.items():
+        end = {"effectiveTo": "2999-01-01T00:00:00Z"}
+        response = await house.client.post(f"{prices}/{known[model]}/end", json=end, headers=admin)
+        assert response.status_code == status, model
