@@ -56,6 +56,13 @@ class NotFoundError(AppError):
     title = "Not found"
 
 
+class RequestTimeoutError(AppError):
+    """The client did not send its request in time."""
+
+    status = 408
+    title = "Request timeout"
+
+
 class ConflictError(AppError):
     """What was asked contradicts what is there."""
 
@@ -63,11 +70,32 @@ class ConflictError(AppError):
     title = "Conflict"
 
 
+class BodyTooLargeError(AppError):
+    """A body over its cap."""
+
+    status = 413
+    title = "Body too large"
+
+
 class UnsupportedMediaTypeError(AppError):
     """A body in a form that this route does not read."""
 
     status = 415
     title = "Unsupported media type"
+
+
+class TooManyRequestsError(AppError):
+    """More than this process takes at the moment. Nothing of the request was handled."""
+
+    status = 429
+    title = "Too many requests"
+
+
+class TookTooLongError(AppError):
+    """A request that was given up."""
+
+    status = 503
+    title = "Took too long"
 
 
 class DatabaseUnavailableError(AppError):

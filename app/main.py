@@ -11,7 +11,10 @@ from app import openapi, problems
 from app.api_keys import open_key_ring
 from app.auth import AuthenticationMiddleware, open_tokens
 from app.database import connected
+from app.edge import Edge, add_headers, within_rate
 from app.errors import AppError
+from app.intake import Intake
+from app.rate_limit import RateLimit
 from app.reports.reports import Reports
 from app.reports.views import ensure_views
 from app.serialization import ExactRequest, ExactResponse
@@ -24,6 +27,7 @@ from routes.analytics import AnalyticsController
 from routes.api_keys import ApiKeyController
 from routes.dependencies import DEPENDENCIES
 from routes.health import HealthController
+from routes.otlp import OtlpController
 from routes.prices import PriceController
 from routes.track import TrackController
 
@@ -55,6 +59,8 @@ def create_app(
                     reports=Reports(database, settings.zone),
                     api_keys=api_keys,
                     tokens=tokens,
+                    intake=Intake(),
+                    rate_limit=RateLimit(settings.rate_limit),
                 )
                 yield
         except AppError as error:
@@ -65,6 +71,7 @@ def create_app(
         # routes
         route_handlers=[
             TrackController,
+            OtlpController,
             AdminController,
             AnalyticsController,
             PriceController,
@@ -80,7 +87,9 @@ def create_app(
         request_max_body_size=MAX_BODY_BYTES,
         plugins=[PydanticPlugin(prefer_alias=True), openapi.DecimalsAreNumbers()],
         # access and errors
-        middleware=[DefineMiddleware(AuthenticationMiddleware, exclude=f"^{openapi.PATH}(/|$)")],
+        middleware=[Edge(), DefineMiddleware(AuthenticationMiddleware, exclude=f"^{openapi.PATH}(/|$)")],
+        guards=[within_rate],
+        before_send=[add_headers],
         exception_handlers=problems.HANDLERS,
         # logs are structlog's, see app.telemetry
         logging_config=None,

@@ -1,13 +1,22 @@
 """The description of the interface: OpenAPI 3.1, served at `/schema`."""
 
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
-from litestar.openapi.spec import Components, OpenAPIType, Schema, SecurityScheme
+from litestar.openapi.spec import (
+    Components,
+    OpenAPIMediaType,
+    OpenAPIType,
+    RequestBody,
+    Schema,
+    SecurityScheme,
+)
 from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
+from pydantic import BaseModel
 
 PATH = "/schema"
 CONFIG = OpenAPIConfig(
@@ -21,6 +30,45 @@ CONFIG = OpenAPIConfig(
         security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT or API key")}
     ),
 )
+
+
+@dataclass
+class JSONSchema(Schema):
+    """A schema that is given as it is written."""
+
+    raw: dict[str, Any] = field(default_factory=dict)
+
+    def to_schema(self) -> dict[str, Any]:
+        return self.raw
+
+
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON schema of a model as clients send it, in one piece."""
+    schema = model.model_json_schema(by_alias=True)
+    definitions = schema.pop("$defs", {})
+    inlined: dict[str, Any] = _inlined(schema, definitions)
+    return inlined
+
+
+def array_of(schema: dict[str, Any]) -> dict[str, Any]:
+    """A list of what `schema` says."""
+    return {"type": "array", "items": schema}
+
+
+def body_described(content: dict[str, dict[str, Any]]) -> RequestBody:
+    """The body of a request whose handler reads it by itself: schemas by media type."""
+    media = {media_type: OpenAPIMediaType(schema=JSONSchema(raw=raw)) for media_type, raw in content.items()}
+    return RequestBody(content=media, required=True)
+
+
+def _inlined(node: Any, definitions: dict[str, Any]) -> Any:
+    if isinstance(node, list):
+        return [_inlined(each, definitions) for each in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        return _inlined(definitions[node["$ref"].rpartition("/")[2]], definitions)
+    return {key: _inlined(value, definitions) for key, value in node.items()}
 
 
 class DecimalsAreNumbers(OpenAPISchemaPlugin):

@@ -1,24 +1,28 @@
 """Every error as `application/problem+json` (RFC 9457), with the fields at fault under `errors`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any
 
 import pydantic
 import structlog
-from litestar import Request
+from litestar import Request, Response
+from litestar.enums import MediaType
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
 from app.errors import AppError, InvalidRequestError
+from app.otlp import messages
 from app.serialization import ExactResponse
 from app.tracking.call import faults_of
 from models.base import camel
 
 AnyRequest = Request[Any, Any, Any]
 Problem = ExactResponse[dict[str, Any]]
+AnyResponse = Response[Any]
 
 PROBLEM_JSON = "application/problem+json"
+OTLP_PATH = "/v1/"
 
 log = structlog.get_logger(__name__)
 
@@ -39,9 +43,9 @@ def problem(
 
 def _of_ours(_: AnyRequest, error: AppError) -> Problem:
     headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else {}
-    if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if error.status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}:
         headers["Retry-After"] = "1"
-        log.warning("request.unavailable", error=error.detail)
+        log.warning("request.refused", status=error.status, error=error.detail)
     return problem(error.status, error.title, error.detail, errors=error.errors, headers=headers)
 
 
@@ -95,4 +99,27 @@ def _json_name(field: str) -> str:
     return {"first": "from", "last": "to"}.get(first, camel(first)) + dot + rest
 
 
-HANDLERS: ExceptionHandlersMap = {AppError: _of_ours, HTTPException: _of_litestar, Exception: _unexpected}
+def _as_the_route_answers(describe: Callable[[AnyRequest, Any], Problem]) -> Callable[[AnyRequest, Any], AnyResponse]:
+    """OTLP has its own form of errors; every other route answers a problem."""
+
+    def handler(request: AnyRequest, error: Any) -> AnyResponse:
+        described = describe(request, error)
+        if not request.url.path.startswith(OTLP_PATH):
+            return described
+        protobuf = request.headers.get("content-type", "").startswith(messages.PROTOBUF)
+        detail, status = described.content["detail"], described.status_code
+        return Response(
+            messages.failure(status or HTTPStatus.INTERNAL_SERVER_ERROR, detail, as_json=not protobuf),
+            status_code=status,
+            media_type=messages.PROTOBUF if protobuf else MediaType.JSON,
+            headers=described.headers,
+        )
+
+    return handler
+
+
+HANDLERS: ExceptionHandlersMap = {
+    AppError: _as_the_route_answers(_of_ours),
+    HTTPException: _as_the_route_answers(_of_litestar),
+    Exception: _as_the_route_answers(_unexpected),
+}

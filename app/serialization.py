@@ -15,7 +15,8 @@ from pydantic import BaseModel
 from app.errors import InvalidRequestError, UnsupportedMediaTypeError
 from models.money import plain
 
-_JSON = re.compile(r"application/(.+\+)?json")
+JSON = re.compile(r"application/(.+\+)?json")
+"""Media types that are JSON."""
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 
@@ -63,7 +64,7 @@ class ExactResponse(Response[Content]):
     """The response class of the whole application."""
 
     def render(self, content: Any, media_type: str, enc_hook: Any = default_serializer) -> bytes:
-        if _JSON.match(media_type or MediaType.JSON) and not isinstance(content, bytes):
+        if JSON.match(media_type or MediaType.JSON) and not isinstance(content, bytes):
             return encode(content, enc_hook)
         return super().render(content, media_type, enc_hook)
 
@@ -74,6 +75,6 @@ class ExactRequest(Request[Any, Any, Any]):
     async def json(self) -> Any:
         """The body as `decode` reads it. Raises UnsupportedMediaTypeError where it does not call itself JSON."""
         media_type, _ = self.content_type
-        if not _JSON.fullmatch(media_type):
+        if not JSON.fullmatch(media_type):
             raise UnsupportedMediaTypeError(f"send application/json, not {media_type or 'a body without a type'}")
         return decode(await self.body())

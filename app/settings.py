@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     """The longest that reporting a call may hold its caller."""
     spool_max_mb: int = Field(1_024, ge=1, le=1_000_000)
     """How much of the disk calls may take that wait for MongoDB; about a thousand bytes each."""
+    rate_limit: int = Field(0, ge=0, le=1_000_000)
+    """Requests a second that each caller may send to one process; 0 for no limit."""
     show_synthetic: bool = False
     """Whether reports include demo data when the request does not say."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

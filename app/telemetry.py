@@ -6,7 +6,7 @@ from collections import Counter as Tally
 from collections.abc import Callable
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 
 def configure_logging(level: str) -> None:
@@ -28,6 +28,8 @@ def configure_logging(level: str) -> None:
     )
 
 
+METRICS = CONTENT_TYPE_LATEST
+"""Media type of `Counters.exposition`."""
 COMMIT_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 BATCH_CALLS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000)
 

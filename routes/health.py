@@ -9,8 +9,10 @@ from app.database import STANDALONE_ADVICE, Database
 from app.errors import DatabaseUnavailableError, RollupsNotReadyError
 from app.reports.reports import Reports
 from app.serialization import ExactResponse
+from app.telemetry import METRICS
 from app.tracking import Tracker
-from routes.schemas import HealthBody, ReadyBody
+from app.tracking.spool import SpoolError
+from routes.schemas import HealthBody, ReadyBody, SpoolBody
 
 
 class HealthController(Controller):
@@ -24,26 +26,46 @@ class HealthController(Controller):
     async def health(self) -> HealthBody:
         return HealthBody(status="ok")
 
-    @get("/ready", summary="The database answers, and how tracking stands")
+    @get("/ready", summary="What it depends on, and how tracking stands")
     async def ready(
         self, state: State, tracker: NamedDependency[Tracker], reports: NamedDependency[Reports]
     ) -> ExactResponse[ReadyBody]:
-        """503 while MongoDB does not answer. Where the rollups have to be built anew, calls are still taken."""
+        """200 `degraded` while MongoDB is away and calls go to the spool; 503 where the spool takes none either.
+
+        Where the rollups have to be built anew, calls are still taken.
+        """
         database: Database = state.database
         alive = await database.answers()
+        spool = await _spool(tracker)
         fresh, advice = None, None if database.transactional else STANDALONE_ADVICE
         if alive:
             try:
                 fresh = await reports.freshness()
             except (RollupsNotReadyError, DatabaseUnavailableError) as error:
                 advice = error.detail
+        status = "ready" if alive else "degraded" if spool.error is None else "unavailable"
         body = ReadyBody(
-            status="ready" if alive else "unavailable",
+            status=status,
             database="ok" if alive else "does not answer",
             transactions=database.transactional,
             queued=tracker.writer.queued,
+            spool=spool,
             calls=tracker.counters.snapshot(),
             freshness=fresh,
             advice=advice,
         )
-        return ExactResponse(body, status_code=200 if alive else 503)
+        return ExactResponse(body, status_code=503 if status == "unavailable" else 200)
+
+    @get("/metrics", summary="Figures of this process for Prometheus", media_type=METRICS)
+    async def metrics(self, tracker: NamedDependency[Tracker]) -> bytes:
+        return tracker.counters.exposition()
+
+
+async def _spool(tracker: Tracker) -> SpoolBody:
+    spooler = tracker.writer.spooler
+    try:
+        depth, refused = await spooler.do(lambda spool: (spool.depth(), spool.refused()))
+        error = spooler.failure if depth.bytes < spooler.max_bytes else "the spool is full"
+    except SpoolError as failure:
+        depth, refused, error = spooler.depth, 0, str(failure)
+    return SpoolBody(calls=depth.calls, bytes=depth.bytes, max_bytes=spooler.max_bytes, refused=refused, error=error)

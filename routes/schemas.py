@@ -1,5 +1,7 @@
 """What routes answer, where that is not a report."""
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Self
@@ -47,6 +49,30 @@ class ReceiptBody(Row):
             conflicting=receipt.conflicting,
             errors=[FaultBody(field=camel(field), message=message) for field, message in receipt.errors],
         )
+
+
+class BatchBody(Row):
+    """What became of a batch: how many calls by status, and a receipt for each row, in their order."""
+
+    summary: dict[str, int]
+    receipts: list[ReceiptBody]
+
+    @classmethod
+    def of(cls, receipts: Sequence[TrackReceipt]) -> Self:
+        counted = Counter(receipt.status.value for receipt in receipts)
+        return cls(summary=dict(counted), receipts=[ReceiptBody.of(receipt) for receipt in receipts])
+
+
+class SpoolBody(Row):
+    """What waits on this machine's disk for MongoDB."""
+
+    calls: int
+    bytes: int
+    max_bytes: int
+    refused: int
+    """Calls that MongoDB will never take, set aside for a person to look at."""
+    error: str | None
+    """Why the spool cannot take calls, where it cannot."""
 
 
 class NewOverride(BaseModel):
@@ -179,6 +205,7 @@ class ReadyBody(Row):
     transactions: bool
     queued: int
     """Calls that wait for a commit."""
+    spool: SpoolBody
     calls: dict[str, int]
     """Calls by what became of them."""
     freshness: Freshness | None

@@ -1,17 +1,29 @@
 """Where applications report their AI calls."""
 
-from typing import Any
+import asyncio
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 from litestar import Controller, Request, post
 from litestar.di import NamedDependency
-from litestar.params import JSONBody
+from litestar.openapi.spec import Operation
+from litestar.params import HeaderParameter
 
 from app.auth import Principal, Scope, requires
-from app.scoping import USER_HEADER, owned
-from app.serialization import ExactResponse
-from app.tracking import AICall, ReceiptStatus, Tracker
-from routes.schemas import ReceiptBody
+from app.batches import NDJSON, rows_of
+from app.errors import UnsupportedMediaTypeError, invalid
+from app.intake import Intake
+from app.openapi import array_of, body_described, schema_of
+from app.scoping import USER_HEADER
+from app.serialization import JSON, ExactResponse, decode
+from app.tracking import AICall, ReceiptStatus, Tracker, TrackReceipt
+from routes.reporting import call_of, check_room, refusal
+from routes.schemas import BatchBody, ReceiptBody
 
+MAX_CALL_BYTES = 1_000_000
+MAX_BATCH_BYTES = 5_000_000
+SLICE = 50
+"""Rows that are validated in one go."""
 STATUS_CODES = {
     ReceiptStatus.COMMITTED: 201,
     ReceiptStatus.DUPLICATE: 200,
@@ -20,29 +32,108 @@ STATUS_CODES = {
     ReceiptStatus.REJECTED: 400,
     ReceiptStatus.DROPPED: 503,
 }
+UserHeader = Annotated[
+    str | None, HeaderParameter(name=USER_HEADER, max_length=256, description="The user, instead of `userId`.")
+]
+IdempotencyKey = Annotated[
+    str | None, HeaderParameter(name="Idempotency-Key", max_length=256, description="The request id.")
+]
+
+
+@dataclass
+class ReportsACall(Operation):
+    """Says what the body of `track` is, which the handler reads by itself."""
+
+    def __post_init__(self) -> None:
+        self.request_body = body_described({"application/json": schema_of(AICall)})
+
+
+@dataclass
+class ReportsCalls(Operation):
+    """Says what the body of `track_batch` is."""
+
+    def __post_init__(self) -> None:
+        call = schema_of(AICall)
+        self.request_body = body_described({"application/json": array_of(call), NDJSON[0]: call})
 
 
 class TrackController(Controller):
-    """Reporting calls."""
+    """Reporting calls. A body may be gzip."""
 
     path = "/api/ai"
     tags = ("tracking",)
     guards = (requires(Scope.INGEST),)
 
-    @post("/track", summary="Report one AI call")
+    @post(
+        "/track",
+        summary="Report one AI call",
+        operation_class=ReportsACall,
+        request_max_body_size=MAX_CALL_BYTES,
+    )
     async def track(
-        self, data: JSONBody[AICall], tracker: NamedDependency[Tracker], request: Request[Principal, Any, Any]
+        self,
+        request: Request[Principal, Any, Any],
+        tracker: NamedDependency[Tracker],
+        intake: NamedDependency[Intake],
+        user_header: UserHeader = None,
+        idempotency_key: IdempotencyKey = None,
     ) -> ExactResponse[ReceiptBody]:
-        """201 is committed, 200 a duplicate whose first report stands, 202 not known yet: send it again."""
-        receipt = await tracker.track_call(_owned(data, request), "http")
+        """201 is committed, 200 a duplicate whose first report stands, 202 spooled, or not known yet: send it again."""
+        media_type, _ = request.content_type
+        if not JSON.fullmatch(media_type):
+            raise UnsupportedMediaTypeError(f"send application/json, not {media_type or 'a body without a type'}")
+        check_room(tracker, 1)
+        async with intake.body(request, MAX_CALL_BYTES) as body:
+            call = call_of(_with_key(decode(body), idempotency_key), request.user, user_header)
+        if not isinstance(call, AICall):
+            tracker.rejected(call, "track")
+            raise refusal(call)
+        receipt = await tracker.track_call(call, "track")
         headers = {"Retry-After": "1"} if receipt.status is ReceiptStatus.DROPPED else None
         return ExactResponse(ReceiptBody.of(receipt), status_code=STATUS_CODES[receipt.status], headers=headers)
 
+    @post(
+        "/track/batch",
+        summary="Report up to 1,000 AI calls",
+        operation_class=ReportsCalls,
+        request_max_body_size=MAX_BATCH_BYTES,
+        status_code=200,
+    )
+    async def track_batch(
+        self,
+        request: Request[Principal, Any, Any],
+        tracker: NamedDependency[Tracker],
+        intake: NamedDependency[Intake],
+        user_header: UserHeader = None,
+        idempotency_key: IdempotencyKey = None,
+    ) -> BatchBody:
+        """A JSON array, or NDJSON; one receipt for each row, in their order. A bad row never sinks the others."""
+        if idempotency_key is not None:
+            raise invalid("Idempotency-Key", "is for one call; give each row of a batch a requestId")
+        media_type, _ = request.content_type
+        async with intake.body(request, MAX_BATCH_BYTES) as body:
+            rows = rows_of(body, media_type)
+            check_room(tracker, len(rows))
+            return BatchBody.of(await _reported(rows, request.user, user_header, tracker))
 
-def _owned(call: AICall, request: Request[Principal, Any, Any]) -> AICall:
-    """The call as reported by this caller."""
-    said = {"userId": call.user_id}
-    if "client_id" in call.model_fields_set:
-        said["clientId"] = call.client_id
-    settled = owned(request.user, said, request.headers.get(USER_HEADER))
-    return call.model_copy(update={"user_id": settled["userId"], "client_id": settled.get("clientId", call.client_id)})
+
+def _with_key(row: Any, key: str | None) -> Any:
+    """The row with the Idempotency-Key as its request id. RFC drafts have it as a quoted string; both are taken."""
+    if key is None or not isinstance(row, dict):
+        return row
+    key = key.removeprefix('"').removesuffix('"')
+    if row.get("requestId", key) != key:
+        raise invalid("Idempotency-Key", "is not the requestId of the body; leave one of them out")
+    return {**row, "requestId": key}
+
+
+async def _reported(
+    rows: list[Any], principal: Principal, header_user: str | None, tracker: Tracker
+) -> list[TrackReceipt]:
+    read = []
+    for number, row in enumerate(rows):
+        read.append(call_of(row, principal, header_user))
+        if number % SLICE == SLICE - 1:
+            await asyncio.sleep(0)
+    receipts = iter(await tracker.track_calls([call for call in read if isinstance(call, AICall)], "batch"))
+    return [next(receipts) if isinstance(call, AICall) else tracker.rejected(call, "batch") for call in read]

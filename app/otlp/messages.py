@@ -29,6 +29,9 @@ _CODES = {
 }
 _SERVER_ERRORS = 500
 
+PROTOBUF = "application/x-protobuf"
+JSON = "application/json"
+
 _ID_FIELDS = ("traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id")
 
 # not app.serialization's: that reads 1e999999999 as a Decimal, which takes for ever to become an int

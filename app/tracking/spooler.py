@@ -31,6 +31,9 @@ class Spooler:
     def __init__(self, spool: Spool, counters: Counters) -> None:
         self.depth = spool.depth()
         """As last seen; other processes share the spool."""
+        self.max_bytes = spool.max_bytes
+        self.failure: str | None = None
+        """Why the last calls could not be spooled, until some can."""
         self._spool = spool
         self._counters = counters
         self._pending: list[Waiting] = []
@@ -98,11 +101,13 @@ class Spooler:
         try:
             outcomes, self.depth = await self.do(lambda spool: (spool.append(pairs), spool.depth()))
         except SpoolError as error:
+            self.failure = str(error)
             log.error("spool.failed", calls=len(group), error=str(error))  # noqa: TRY400 - says all there is
             return [_failed(call, str(error)) for call in group]
         except Exception as error:  # a fault of our own must not end the spooler for all who follow
             log.exception("spool.broken", calls=len(group))
             return [_failed(call, f"internal error: {type(error).__name__}") for call in group]
+        self.failure = None
         return outcomes
 
     def _tell(self, outcomes: Iterable[tuple[Waiting, Outcome]]) -> None:

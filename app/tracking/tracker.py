@@ -1,5 +1,6 @@
 """The tracker: from what a caller reports to a receipt. It never raises into its caller."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +20,10 @@ from app.tracking.receipt import Outcome, ReceiptStatus, TrackReceipt
 from app.tracking.twins import IdMint, Pair, build_pair, service_type_of
 from app.tracking.writer import Writer
 
+_Queued = tuple[Pair, Cost, "asyncio.Future[Outcome]"]
+
+SLICE = 20
+"""Calls of a batch that are priced and made in one go, about 2 ms."""
 FUNCTION = "function"
 """The door of `track_ai_request`; the routes have names of their own."""
 
@@ -60,11 +65,33 @@ class Tracker:
 
     async def track_call(self, call: AICall, door: str) -> TrackReceipt:
         """Report one validated call. `door` is the way it came in, for the counters."""
+        queued = self._queued(call, door)
+        del call  # under load many calls wait at once: what a waiting one no longer needs is let go
+        return await self._told(queued, door)
+
+    async def track_calls(self, calls: Sequence[AICall], door: str) -> list[TrackReceipt]:
+        """Report many validated calls, which are committed together. Receipts come in their order."""
+        queued = []
+        for number, call in enumerate(calls):
+            queued.append(self._queued(call, door))
+            if number % SLICE == SLICE - 1:
+                await asyncio.sleep(0)  # others have their turn: a thousand calls take some 80 ms
+        return [await self._told(each, door) for each in queued]
+
+    def _queued(self, call: AICall, door: str) -> _Queued | TrackReceipt:
         try:
             now = datetime.now(UTC)
             pair, cost = self._pair(call, now, self._mint.id_of(call, now))
-            del call  # under load many calls wait at once: what a waiting one no longer needs is let go
-            return self._receipt(pair, cost, await self.writer.write(pair, door))
+            return pair, cost, self.writer.write(pair, door)
+        except Exception as error:  # noqa: BLE001 - as above
+            return self._failed(error, door)
+
+    async def _told(self, queued: _Queued | TrackReceipt, door: str) -> TrackReceipt:
+        if isinstance(queued, TrackReceipt):
+            return queued
+        pair, cost, answer = queued
+        try:
+            return self._receipt(pair, cost, await answer)
         except Exception as error:  # noqa: BLE001 - as above
             return self._failed(error, door)
 

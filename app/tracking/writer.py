@@ -81,11 +81,11 @@ class Writer:
         """How many more calls the queue takes."""
         return MAX_QUEUED - self.queued
 
-    async def write(self, pair: Pair, door: str) -> Outcome:
-        """Queue `pair` and wait for its outcome, no longer than the deadline. Never raises but when cancelled."""
+    def write(self, pair: Pair, door: str) -> "asyncio.Future[Outcome]":
+        """Queue `pair`. Its outcome comes no later than at the deadline; nothing is ever raised."""
         answer: asyncio.Future[Outcome] = self._loop.create_future()
         self._take(Waiting(pair, door, self._loop.time(), answer))
-        return await answer
+        return answer
 
     def post(self, pair: Pair, door: str) -> None:
         """Queue `pair`, for which nobody waits."""

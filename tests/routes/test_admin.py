@@ -109,8 +109,11 @@ async def test_a_bad_parameter_is_a_problem_that_names_it(
     assert [error["field"] for error in response.json()["errors"]] == [field]
 
 
+OPEN = {"/health", "/ready", "/metrics"}
 PROTECTED = [
     ("POST", "/api/ai/track"),
+    ("POST", "/api/ai/track/batch"),
+    ("POST", "/v1/traces"),
     ("GET", "/api/admin/ai/overview"),
     ("GET", "/api/admin/ai/usage"),
     ("GET", "/api/admin/ai/providers"),
@@ -160,12 +163,12 @@ def unsigned(settings: Settings) -> str:
     return f"eyJhbGciOiJub25lIn0.{payload}."
 
 
-async def test_every_route_but_health_ready_and_schema_is_in_the_list_above(app: Litestar) -> None:
+async def test_every_route_that_is_not_open_is_in_the_list_above(app: Litestar) -> None:
     served = {
         (method, route.path)
         for route in app.routes
         for method in getattr(route, "methods", ())
-        if method != "OPTIONS" and not route.path.startswith("/schema") and route.path not in {"/health", "/ready"}
+        if method != "OPTIONS" and not route.path.startswith("/schema") and route.path not in OPEN
     }
 
     assert served == set(PROTECTED)
@@ -186,12 +189,12 @@ async def test_reports_are_for_administrators(
     assert (await client.get(path, headers=bearer(tokens, role))).status_code == status
 
 
-async def test_health_ready_and_schema_need_no_token(client: Client) -> None:
+async def test_health_ready_metrics_and_schema_need_no_token(client: Client) -> None:
     assert (await client.get("/health")).json() == {"status": "ok"}
     ready = await client.get("/ready")
     assert (ready.status_code, ready.json()["transactions"], ready.json()["advice"]) == (200, True, None)
     schema = (await client.get("/schema")).json()
-    assert set(schema["paths"]) == {"/health", "/ready", *(path.replace(":str", "") for _, path in PROTECTED)}
+    assert set(schema["paths"]) == {*OPEN, *(path.replace(":str", "") for _, path in PROTECTED)}
 
 
 async def test_money_in_the_schema_is_a_number(client: Client) -> None:

@@ -27,6 +27,7 @@ OPEN, READ, ADMIN = "open", "read", "admin"
 ROUTES = {
     "/health": OPEN,
     "/ready": OPEN,
+    "/metrics": OPEN,
     "/api/analytics": READ,
     "/api/admin/ai/overview": ADMIN,
     "/api/admin/ai/usage": ADMIN,
@@ -40,7 +41,7 @@ ROUTES = {
     "/api/admin/keys": ADMIN,
 }
 """Every GET route of the schema. A new one needs an entry here, and then holds to the same."""
-NOTHING_BY_CLIENT = {"/health", "/ready", "/api/admin/prices"}
+NOTHING_BY_CLIENT = {"/health", "/ready", "/metrics", "/api/admin/prices"}
 """Routes without a `clientId` to ask for."""
 OWN_NAMES = {
     "/api/analytics": ["talk"],

@@ -1,0 +1,90 @@
+"""What every request passes: an id that its log lines share, limits of time and rate, and headers for browsers."""
+
+import asyncio
+import re
+import secrets
+from typing import Any
+
+import structlog
+from litestar.connection import ASGIConnection
+from litestar.datastructures import MutableScopeHeaders
+from litestar.enums import ScopeType
+from litestar.handlers.base import BaseRouteHandler
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.errors import RequestTimeoutError, TookTooLongError
+from app.rate_limit import RateLimit
+
+REQUEST_ID = "x-request-id"
+BODY_SECONDS = 30.0
+"""How long a client may take to send its body."""
+REQUEST_SECONDS = 90.0
+"""How long a request may take in all. Reports have shorter limits of their own."""
+SECURITY_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cache-control": "no-store",
+}
+"""Of every response that does not say otherwise: figures are for who asked, and no page of ours is framed."""
+
+_USABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_STATE_KEY = "request_id"
+
+
+class Edge(ASGIMiddleware):
+    """Names the request and bounds its time."""
+
+    scopes = (ScopeType.HTTP,)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        structlog.contextvars.bind_contextvars(request_id=request_id(scope))
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                await next_app(scope, _in_time(receive), send)
+        except TimeoutError as error:
+            raise TookTooLongError(f"this took longer than {REQUEST_SECONDS:.0f} seconds; ask for less") from error
+        finally:
+            structlog.contextvars.unbind_contextvars("request_id")
+
+
+def _in_time(receive: Receive) -> Receive:
+    until = asyncio.get_running_loop().time() + BODY_SECONDS
+
+    async def receive_in_time() -> Any:
+        try:
+            async with asyncio.timeout_at(until):
+                return await receive()
+        except TimeoutError as error:
+            raise RequestTimeoutError(f"the body did not come within {BODY_SECONDS:.0f} seconds") from error
+
+    return receive_in_time
+
+
+def request_id(scope: Scope) -> str:
+    """The id of a request: the client's own where that is harmless, else one of ours."""
+    state: dict[str, Any] = scope["state"]
+    if _STATE_KEY not in state:
+        name = REQUEST_ID.encode()
+        said = next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
+        state[_STATE_KEY] = said if _USABLE_ID.fullmatch(said) else secrets.token_hex(8)
+    return str(state[_STATE_KEY])
+
+
+async def add_headers(message: Message, scope: Scope) -> None:
+    """Before a response is sent: its request id, and what keeps browsers from misusing it."""
+    if message["type"] != "http.response.start":
+        return
+    headers = MutableScopeHeaders.from_message(message)
+    headers[REQUEST_ID] = request_id(scope)
+    for name, value in SECURITY_HEADERS.items():
+        headers.setdefault(name, value)
+
+
+def within_rate(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """A guard: refuses callers that send more than their share. Raises TooManyRequestsError."""
+    if (caller := connection.scope.get("user")) is not None:
+        limit: RateLimit = connection.app.state.rate_limit
+        limit.admit((caller.subject, caller.client))

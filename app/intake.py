@@ -1,0 +1,99 @@
+"""Bodies of requests: read whole, within caps, before anything in them is handled."""
+
+import zlib
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from litestar import Request
+from litestar.exceptions import HTTPException
+
+from app.errors import (
+    BodyTooLargeError,
+    InvalidRequestError,
+    TooManyRequestsError,
+    UnsupportedMediaTypeError,
+)
+
+MAX_IN_HAND = 64_000_000
+"""Bytes of bodies that one process handles at a time; as Python's objects they take some ten times as much."""
+GZIP = 16 + zlib.MAX_WBITS
+
+
+class Intake:
+    """How many bytes of bodies this process has in hand. More are refused until some are done."""
+
+    def __init__(self) -> None:
+        self._in_hand = 0
+
+    @asynccontextmanager
+    async def body(self, request: Request[Any, Any, Any], limit: int) -> AsyncIterator[bytes]:
+        """The body of `request`, inflated, at most `limit` bytes, for the length of a block.
+
+        Raises TooManyRequestsError before anything is read, BodyTooLargeError, InvalidRequestError for a body that
+        cannot be inflated, and UnsupportedMediaTypeError for another encoding than gzip.
+        """
+        claimed = _size(request.headers, limit)
+        if self._in_hand + claimed > MAX_IN_HAND:
+            raise TooManyRequestsError("too many large requests at once; send this one again in a second")
+        self._in_hand += claimed
+        try:
+            yield await inflated_body(request, limit)
+        finally:
+            self._in_hand -= claimed
+
+
+def _size(headers: Mapping[str, str], limit: int) -> int:
+    """What a body may take at most; the limit where that cannot be told beforehand."""
+    length = headers.get("content-length", "")
+    if encoding(headers) or not length.isdigit():
+        return limit
+    return min(int(length), limit)
+
+
+def encoding(headers: Mapping[str, str]) -> str:
+    """The content encoding; empty for none."""
+    named = headers.get("content-encoding", "").strip().lower()
+    return "" if named == "identity" else named
+
+
+async def inflated_body(request: Request[Any, Any, Any], limit: int) -> bytes:
+    """The whole body, inflated. Raises as `Intake.body` does."""
+    named = encoding(request.headers)
+    if named not in {"", "gzip"}:
+        raise UnsupportedMediaTypeError(f"send the body as it is or with Content-Encoding: gzip, not {named[:32]}")
+    try:
+        body = await request.body()
+    except HTTPException as error:
+        if error.status_code == BodyTooLargeError.status:
+            raise too_large(limit) from error
+        raise
+    body = inflated(body, limit) if named else body
+    if len(body) > limit:
+        raise too_large(limit)
+    return body
+
+
+def inflated(body: bytes, limit: int) -> bytes:
+    """`body`, which is gzip of one or more members. A bomb is never inflated beyond the limit."""
+    parts: list[bytes] = []
+    size = 0
+    while body:
+        member = zlib.decompressobj(GZIP)
+        try:
+            part = member.decompress(body, limit + 1 - size)
+        except zlib.error as error:
+            raise InvalidRequestError(f"the body is not valid gzip: {error}") from error
+        size += len(part)
+        if size > limit:
+            raise too_large(limit)
+        if not member.eof:
+            raise InvalidRequestError("the body is truncated gzip: its end is missing")
+        parts.append(part)
+        body = member.unused_data
+    return b"".join(parts)
+
+
+def too_large(limit: int) -> BodyTooLargeError:
+    """That a body has more than `limit` bytes."""
+    return BodyTooLargeError(f"the body may have at most {limit // 1_000_000} MB, inflated; send it in parts")

@@ -1,0 +1,36 @@
+"""How many requests a second each caller may send to this process: a bucket that fills up again."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+
+from app.errors import TooManyRequestsError
+
+BURST_SECONDS = 5
+"""How much of its rate a caller that was quiet may send at once."""
+MOST_CALLERS = 10_000
+
+
+class RateLimit:
+    """One bucket a caller. Each process has its own: behind N of them a caller may send N times as much."""
+
+    def __init__(self, per_second: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate = per_second
+        self._clock = clock
+        self._buckets: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
+        """Requests left, and when that was so; the caller that was quiet longest is first."""
+
+    def admit(self, caller: Hashable) -> None:
+        """Count one request. Raises TooManyRequestsError where the caller has none left. A rate of 0 admits all."""
+        if not self._rate:
+            return
+        now = self._clock()
+        most = self._rate * BURST_SECONDS
+        left, since = self._buckets.pop(caller, (float(most), now))
+        left = min(most, left + (now - since) * self._rate)
+        self._buckets[caller] = (left - 1 if left >= 1 else left, now)
+        if len(self._buckets) > MOST_CALLERS:
+            self._buckets.popitem(last=False)
+        if left < 1:
+            message = f"this caller may send {self._rate} requests a second; many calls fit into one batch"
+            raise TooManyRequestsError(message)

@@ -1,0 +1,130 @@
+"""Limits and headers of every request."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from litestar import Controller, Litestar, Request, get, post
+from litestar.testing import AsyncTestClient
+
+from app.auth import PUBLIC
+from app.edge import Edge, add_headers
+from app.errors import TooManyRequestsError
+from app.problems import HANDLERS
+from app.rate_limit import RateLimit
+
+
+class Slow(Controller):
+    path = "/"
+    opt = PUBLIC
+
+    @get("/slow")
+    async def slow(self) -> str:
+        await asyncio.Event().wait()
+        return "never"
+
+    @get("/quick")
+    async def quick(self) -> str:
+        return "done"
+
+    @post("/body")
+    async def body(self, request: Request[Any, Any, Any]) -> str:
+        return str(len(await request.body()))
+
+
+@pytest.fixture
+def app() -> Litestar:
+    return Litestar(
+        [Slow], middleware=[Edge()], before_send=[add_headers], exception_handlers=HANDLERS, openapi_config=None
+    )
+
+
+async def test_every_answer_has_an_id_and_the_headers_that_browsers_heed(app: Litestar) -> None:
+    async with AsyncTestClient(app) as client:
+        own = await client.get("/quick", headers={"X-Request-ID": "mine-7"})
+        made = await client.get("/quick", headers={"X-Request-ID": "no\tgood id"})
+        nowhere = await client.get("/nowhere")
+
+    assert own.headers["x-request-id"] == "mine-7"
+    assert len(made.headers["x-request-id"]) == 16
+    assert len(nowhere.headers["x-request-id"]) == 16
+    for response in (own, nowhere):
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert response.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+        assert response.headers["cache-control"] == "no-store"
+
+
+async def test_a_request_that_takes_too_long_is_given_up(app: Litestar, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.edge.REQUEST_SECONDS", 0.01)
+
+    async with AsyncTestClient(app) as client:
+        response = await client.get("/slow")
+
+    assert (response.status_code, response.json()["title"]) == (503, "Took too long")
+
+
+async def test_a_body_that_never_comes_is_given_up(app: Litestar, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.edge.BODY_SECONDS", 0.01)
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope: Any = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/body",
+        "raw_path": b"/body",
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"content-type", b"application/json"), (b"content-length", b"10")],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80),
+        "state": {},
+    }
+    await app(scope, receive, send)
+
+    assert sent[0]["status"] == 408
+
+
+def test_a_caller_may_send_its_rate_and_a_burst_and_no_more() -> None:
+    now = 0.0
+    limit = RateLimit(10, clock=lambda: now)
+
+    def admitted(caller: str, times: int) -> int:
+        count = 0
+        for _ in range(times):
+            try:
+                limit.admit(caller)
+            except TooManyRequestsError:
+                continue
+            count += 1
+        return count
+
+    assert admitted("a", 100) == 50
+    assert admitted("b", 10) == 10
+    now += 1.0
+    assert admitted("a", 100) == 10
+    now += 100.0
+    assert admitted("a", 100) == 50
+
+
+def test_without_a_rate_everything_is_admitted() -> None:
+    limit = RateLimit(0)
+    for _ in range(10_000):
+        limit.admit("a")
+
+
+def test_callers_that_were_quiet_longest_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.rate_limit.MOST_CALLERS", 2)
+    limit = RateLimit(1)
+    for caller in ("a", "b", "c"):
+        limit.admit(caller)
+
+    assert list(limit._buckets) == ["b", "c"]
