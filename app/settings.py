@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     """How much of the disk calls may take that wait for MongoDB; about a thousand bytes each."""
     rate_limit: int = Field(0, ge=0, le=1_000_000)
     """Requests a second that each caller may send to one process; 0 for no limit."""
+    store_ip_address: bool = False
+    """Whether the network of a caller's IP address is kept: IPv4 to /24, IPv6 to /48."""
+    store_user_agent: bool = False
     show_synthetic: bool = False
     """Whether reports include demo data when the request does not say."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -31,6 +31,9 @@ NAMES = "rollup_names"
 STATE = "rollup_state"
 """One document, `rollups`: zone, completeness and version; and one, `compactor`: the lease."""
 
+ERASURES = "erasures"
+"""Of erasures that run: the user, the pseudonym, and the conversations that have been renamed. Empty otherwise."""
+
 ROLLUPS = (
     DELTAS,
     DAYS,

@@ -1,15 +1,13 @@
 """Builds the rollups anew from the ledger, day by day: after damage, for an older ledger, or in another time zone."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from app.database import Database
 from app.errors import ConfigurationError
 from app.tracking.compactor import Compactor
-from app.tracking.lease import LEASE_SECONDS, Lease
+from app.tracking.merging import merging
 from app.tracking.recount import DAY, Recount
 from app.tracking.rollup_state import STATE_KEY, RollupState
 from models.rollups import DAYS, DELTAS, NAMES, ROLLUPS, STATE
@@ -46,7 +44,7 @@ class Rebuild:
     async def run(self, days: list[date], advance: Callable[[int], None]) -> int:
         """Recount and merge each day, and tell `advance`. Returns how many calls there were. Raises PyMongoError."""
         recount, total = Recount(self._database, self._zone), 0
-        async with self._compacting() as compactor:
+        async with merging(self._database) as compactor:
             for day in days:
                 total += await recount.days(day, day)
                 await compactor.merge_all()
@@ -102,23 +100,3 @@ class Rebuild:
             first, *_, last = sorted(delta["days"] * 2)
             await recount.days(date.fromisoformat(first) - DAY, date.fromisoformat(last) + DAY)
             await compactor.merge_all()
-
-    @asynccontextmanager
-    async def _compacting(self) -> AsyncIterator[Compactor]:
-        """A compactor that holds the lease, taken from whoever has it."""
-        async with self._database.committer_session() as session:
-            lease = Lease(self._database, session)
-            keeping = asyncio.create_task(_keep(lease), name="twinmeter-rebuild-lease")
-            try:
-                await lease.acquire(by_force=True)
-                yield Compactor(self._database, session, lease)
-            finally:
-                keeping.cancel()
-                await asyncio.gather(keeping, return_exceptions=True)
-                await lease.release()
-
-
-async def _keep(lease: Lease) -> None:
-    while True:
-        await asyncio.sleep(LEASE_SECONDS / 3)
-        await lease.acquire(by_force=True)

@@ -6,7 +6,7 @@ fsynced; it stays until MongoDB has it. Everything here blocks: `spooler` and `r
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ import structlog
 from bson import ObjectId
 from bson.codec_options import CodecOptions
 
-from app.errors import ConfigurationError
+from app.errors import AppError, ConfigurationError
 from app.tracking.receipt import Outcome, ReceiptStatus
 from app.tracking.twins import Document, Pair
 
@@ -25,6 +25,9 @@ log = structlog.get_logger(__name__)
 
 BUSY_SECONDS = 5.0
 """How long to wait for another process's write, which takes a few ms."""
+
+PAGE = 1_000
+"""Calls that are rewritten in one transaction."""
 
 _CODEC: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
 _SCHEMA = """
@@ -39,6 +42,9 @@ INSERT INTO totals SELECT 0, 0 WHERE NOT EXISTS (SELECT 1 FROM totals);
 CREATE TRIGGER IF NOT EXISTS added AFTER INSERT ON calls BEGIN
     UPDATE totals SET calls = calls + 1, bytes = bytes + length(NEW.pair);
 END;
+CREATE TRIGGER IF NOT EXISTS changed AFTER UPDATE OF pair ON calls BEGIN
+    UPDATE totals SET bytes = bytes - length(OLD.pair) + length(NEW.pair);
+END;
 CREATE TRIGGER IF NOT EXISTS removed AFTER DELETE ON calls BEGIN
     UPDATE totals SET calls = calls - 1, bytes = bytes - length(OLD.pair);
 END;
@@ -46,8 +52,10 @@ END;
 """`refused` keeps what MongoDB will never take, for a person to look at."""
 
 
-class SpoolError(Exception):
-    """The spool cannot take a call: the disk is full or fails, or the cap is reached. Nothing was written."""
+class SpoolError(AppError):
+    """The spool cannot do what was asked: the disk is full or fails, or the cap is reached. Nothing was written."""
+
+    title = "Spool error"
 
 
 class Depth(NamedTuple):
@@ -112,11 +120,29 @@ class Spool:
             )
             connection.executemany("DELETE FROM calls WHERE seq = ?", [(each.seq,) for each in page])
 
-    def replace(self, spooled: Spooled, pair: Pair) -> None:
-        """Put `pair` in the place of a call that waits; nothing where it no longer does. Raises SpoolError."""
-        blob = _encoded(pair)
-        with self._transaction() as connection:
-            connection.execute("UPDATE calls SET pair = ? WHERE seq = ?", (blob, spooled.seq))
+    def pairs(self) -> Iterator[Pair]:
+        """Every call, refused ones too. Raises SpoolError."""
+        with self._reading() as connection:
+            rows = connection.execute("SELECT pair FROM calls UNION ALL SELECT pair FROM refused")
+            yield from (_decoded(blob) for (blob,) in rows)
+
+    def rewrite(self, change: Callable[[Pair], Pair | None]) -> int:
+        """Put what `change` returns in the place of each call, refused ones too, and leave those of which it returns
+        None. Page by page, so that others can write in between. Returns how many were changed. Raises SpoolError.
+        """
+        return sum(self._rewrite(table, change) for table in ("calls", "refused"))
+
+    def _rewrite(self, table: str, change: Callable[[Pair], Pair | None]) -> int:
+        changed, last = 0, 0
+        while True:
+            with self._transaction() as connection:
+                select = f"SELECT rowid, pair FROM {table} WHERE rowid > ? ORDER BY rowid LIMIT {PAGE}"  # noqa: S608 - ours
+                rows = connection.execute(select, (last,)).fetchall()
+                if not rows:
+                    return changed
+                new = [(_encoded(pair), row) for row, blob in rows if (pair := change(_decoded(blob))) is not None]
+                connection.executemany(f"UPDATE {table} SET pair = ? WHERE rowid = ?", new)  # noqa: S608 - ours
+                changed, last = changed + len(new), rows[-1][0]
 
     def refused(self) -> int:
         """How many calls were set aside. Raises SpoolError."""

@@ -16,6 +16,7 @@ from app.tracking.call import AICall, Fault, faults_of
 from app.tracking.features import Features
 from app.tracking.price_book import PriceBook
 from app.tracking.pricing import Cost, Pricing
+from app.tracking.privacy import Privacy
 from app.tracking.receipt import Outcome, ReceiptStatus, TrackReceipt
 from app.tracking.twins import IdMint, Pair, build_pair, service_type_of
 from app.tracking.writer import Writer
@@ -32,13 +33,21 @@ class Tracker:
     """Validates, maps, prices and writes calls. One per process."""
 
     def __init__(
-        self, *, writer: Writer, features: Features, pricing: Pricing, price_book: PriceBook, counters: Counters
+        self,
+        *,
+        writer: Writer,
+        features: Features,
+        pricing: Pricing,
+        price_book: PriceBook,
+        privacy: Privacy,
+        counters: Counters,
     ) -> None:
         self.writer = writer
         self.price_book = price_book
         self.features = features
         self.counters = counters
         self._pricing = pricing
+        self._privacy = privacy
         self._mint = IdMint()
         self.background = Background(writer, self._build, self._mint, counters)
         # bound once: an event at a level that is off then costs a fraction of a microsecond
@@ -106,7 +115,7 @@ class Tracker:
         priced = self._pricing.price(call, service_type_of(call, feature), call.created_at or now)
         if priced.cost.cost is None:
             self.counters.unpriced.inc()
-        return build_pair(call, feature, priced, now, entry_id), priced.cost
+        return build_pair(self._privacy.applied(call), feature, priced, now, entry_id), priced.cost
 
     def _build(self, posted: Posted) -> Pair:
         return self._pair(*posted)[0]

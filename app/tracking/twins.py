@@ -13,6 +13,7 @@ from bson import Decimal128, ObjectId
 from app.tracking.call import AICall
 from app.tracking.features import Feature
 from app.tracking.pricing import PricedCall
+from app.tracking.redaction import redacted
 from models import AI_GENERATION, CallStatus, ServiceType
 from models.money import stored_usd
 
@@ -157,6 +158,8 @@ def _entry(entry_id: ObjectId, call: AICall, feature: Feature, priced: PricedCal
     for attribute in sorted(call.model_fields_set & OPTIONAL_FIELDS.keys()):
         if value := getattr(call, attribute):
             entry[OPTIONAL_FIELDS[attribute]] = Decimal128(value) if type(value) is Decimal else value
+    if (message := entry.get("errorMessage")) is not None:
+        entry["errorMessage"] = redacted(message)
     return entry
 
 

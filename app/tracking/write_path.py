@@ -19,6 +19,7 @@ from app.tracking.ledger import Ledger
 from app.tracking.media_prices import MediaPrices
 from app.tracking.price_book import PriceBook
 from app.tracking.pricing import Pricing
+from app.tracking.privacy import Privacy
 from app.tracking.rebuild import Rebuild
 from app.tracking.replayer import Replayer
 from app.tracking.rollup_state import RollupState
@@ -55,7 +56,10 @@ async def write_path(
         ledger = Ledger(database, committing, local_time)
         writer = Writer(ledger, spooler, breaker, deadline=settings.track_deadline, counters=counters)
         pricing = Pricing(Sellers(TokenPrices(), MediaPrices()), book, estimates)
-        tracker = Tracker(writer=writer, features=features, pricing=pricing, price_book=book, counters=counters)
+        privacy = Privacy(settings.store_ip_address, settings.store_user_agent)
+        tracker = Tracker(
+            writer=writer, features=features, pricing=pricing, price_book=book, privacy=privacy, counters=counters
+        )
         _watch(tracker, counters)
         replaying_ledger, lock = Ledger(database, replaying, local_time), spool.path.with_suffix(".lock")
         replayer = Replayer(database, replaying_ledger, spooler, breaker, counters=counters, lock=lock)

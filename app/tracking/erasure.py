@@ -1,0 +1,165 @@
+"""Erasure: one user under a pseudonym everywhere, with every total as it was.
+
+It runs beside writers, the compactor and reports, in transactions of a thousand calls. Each moves what it renames from
+the user to the pseudonym in ledger, events and rollups alike, so that their sums agree at every moment. The last one
+moves all that is kept by user; until then, counts of distinct users take the user for two. A run that was killed goes
+on with the same pseudonym.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import astuple, dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Self
+from zoneinfo import ZoneInfo
+
+import structlog
+from bson import Binary
+from pymongo import ReturnDocument
+from pymongo.errors import PyMongoError
+
+from app.database import Database, Session
+from app.tracking.compactor import Compactor
+from app.tracking.erased_calls import ErasedCalls, conversations_of, entries_of, events_of
+from app.tracking.erased_cells import ErasedCells
+from app.tracking.erased_conversations import ErasedConversations, conditions_of
+from app.tracking.merging import merging
+from app.tracking.pseudonyms import Rename, erased_in_spool, spooled_of
+from app.tracking.rollup_state import RollupState
+from app.tracking.spool import Spool
+from app.tracking.transactions import transact
+from app.tracking.twins import Document
+from models.rollups import CONVERSATIONS, ERASURES, TRAILING, USER_MONTHS, USERS
+
+log = structlog.get_logger(__name__)
+
+ATTEMPTS = 10
+RETRY_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How many documents there were of the user."""
+
+    entries: int = 0
+    events: int = 0
+    """Twins and others."""
+    cells: int = 0
+    spooled: int = 0
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+
+class Erasure:
+    """The erasure of one user, of one client or of all."""
+
+    def __init__(
+        self,
+        database: Database,
+        zone: ZoneInfo,
+        user: str,
+        client: str | None,
+        spool: Spool,
+    ) -> None:
+        self._database = database
+        self._zone = zone
+        self._erasures = database.writes[ERASURES]
+        self._fresh = Rename.fresh(user, client)
+        self._user = user
+        self._key = {"user": user, "client": client}
+        self._spool = spool
+
+    async def count(self) -> Found:
+        """What a run would change. Writes nothing. Raises PyMongoError."""
+        rename, reads = self._fresh, self._database.reads
+        client = {} if rename.client is None else {"_id.client": rename.client}
+        scope = {} if rename.client is None else {"_id.scope": rename.client}
+        cells = sum(
+            [
+                await reads[USERS].count_documents({"_id.user": rename.user, **client}),
+                await reads[USER_MONTHS].count_documents({"_id.user": rename.user, **client}),
+                await reads[TRAILING].count_documents({"_id.user": rename.user, **scope}),
+                await self._conversation_cells(),
+            ]
+        )
+        entries = await reads[self._database.ledger.name].count_documents(entries_of(rename))
+        events = await reads[self._database.events.name].count_documents(events_of(rename))
+        return Found(entries, events, cells, await asyncio.to_thread(spooled_of, self._spool, rename))
+
+    async def unfinished(self) -> bool:
+        """Whether a run for this user was interrupted, which the next one finishes."""
+        return await self._erasures.find_one({"_id.user": self._user}) is not None
+
+    async def run(self, advance: Callable[[int], None]) -> tuple[str, Found]:
+        """Erase the user, telling `advance` of entries. Returns the pseudonym, and what there was. Raises PyMongoError.
+
+        What is reported of the user while it runs is found; what comes after its last transaction is not. A run of
+        another scope that was interrupted is finished first, with its own pseudonym: it has renamed some of the calls.
+        """
+        total, others = Found(), {"_id.user": self._user, "_id": {"$ne": self._key}}
+        for notes in await self._erasures.find(others).to_list(None):
+            client = notes["_id"]["client"]
+            earlier = Erasure(self._database, self._zone, self._user, client, self._spool)
+            total += await earlier.carry_out(notes, advance)
+            log.warning("erasure.earlier_run_finished", client=client, pseudonym=notes["pseudonym"])
+        notes = await self._begin()
+        return notes["pseudonym"], total + await self.carry_out(notes, advance)
+
+    async def _begin(self) -> Document:
+        """The notes of this run; those of one that was killed."""
+        fresh = {
+            "pseudonym": self._fresh.pseudonym,
+            "secret": Binary(self._fresh.secret),
+            "startedAt": datetime.now(UTC),
+        }
+        notes = await self._erasures.find_one_and_update(
+            {"_id": self._key}, {"$setOnInsert": fresh}, upsert=True, return_document=ReturnDocument.AFTER
+        )
+        assert notes is not None  # noqa: S101 - the upsert has just made them
+        return notes
+
+    async def carry_out(self, notes: Document, advance: Callable[[int], None]) -> Found:
+        """Do what these notes say, or what is left of it. Raises PyMongoError."""
+        rename = replace(self._fresh, pseudonym=notes["pseudonym"], secret=bytes(notes["secret"]))
+        zone = (await RollupState.open(self._database, self._zone)).zone
+        _, shared = await conversations_of(self._database, rename)
+        rename = replace(rename, shared=frozenset(shared))
+        spooled = await asyncio.to_thread(erased_in_spool, self._spool, rename)
+        calls = ErasedCalls(self._database, zone, rename)
+        entries = await calls.entries(advance)
+        events = await calls.events()
+        async with merging(self._database) as compactor:
+            await _merge_all(compactor)
+            while (closed := await transact(self._database, partial(self._close, calls, rename))) is None:
+                entries += await calls.entries(advance)
+            await _merge_all(compactor)
+            conversations = await ErasedConversations(self._database, zone, rename).move()
+        # only the notes know who the pseudonym is
+        await self._erasures.delete_many({"$or": [{"_id": self._key}, {"of": self._key}]})
+        return closed + Found(entries, entries + events, conversations, spooled)
+
+    async def _close(self, calls: ErasedCalls, rename: Rename, session: Session | None) -> Found | None:
+        """At once, the calls that came since the last page, and all cells: here ledger and cells meet again."""
+        rest = await calls.rest(session)
+        return None if rest is None else Found(rest, rest, await ErasedCells(self._database, rename).move(session))
+
+    async def _conversation_cells(self) -> int:
+        named, shared = await conversations_of(self._database, self._fresh)
+        mine, cells = named - shared, 0
+        for condition in conditions_of(mine):
+            found = self._database.reads[CONVERSATIONS].find(condition, {"_id": 1})
+            cells += len([1 async for cell in found if (cell["_id"]["client"], cell["_id"]["conversation"]) in mine])
+        return cells
+
+
+async def _merge_all(compactor: Compactor) -> None:
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return await compactor.merge_all()
+        except PyMongoError as error:
+            if attempt == ATTEMPTS or not error.has_error_label("TransientTransactionError"):
+                raise
+        await asyncio.sleep(RETRY_SECONDS * attempt)
+    return None

@@ -1,0 +1,45 @@
+"""What is kept of the person behind a call: nothing, unless the settings say so."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from app.tracking.call import AICall
+
+MAX_USER_AGENT = 256
+# the last 8 of 32 bits, and the last 80 of 128: /24 and /48
+_IPV4_HOST_BITS = 8
+_IPV6_HOST_BITS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Privacy:
+    """The settings, applied to every call whichever door it came through."""
+
+    store_ip_address: bool
+    store_user_agent: bool
+
+    def applied(self, call: AICall) -> AICall:
+        """`call` as it may be stored. One that says neither, as most do, is handed back as it is."""
+        address, agent = call.ip_address, call.user_agent
+        if address is None and agent is None:
+            return call
+        kept = {
+            "ip_address": network_of(address) if self.store_ip_address and address is not None else None,
+            "user_agent": agent[:MAX_USER_AGENT] if self.store_user_agent and agent is not None else None,
+        }
+        return call.model_copy(update=kept)
+
+
+def network_of(text: str) -> str | None:
+    """The network of an IP address: IPv4 to /24, as `203.0.113.0`, IPv6 to /48. None for a text that is no address."""
+    try:
+        address = ip_address(text.strip())
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address):
+        # both hold a whole IPv4 address, and 6to4 has it within the first 48 bits
+        inner = address.ipv4_mapped or address.sixtofour
+        if inner is None:
+            return str(IPv6Address(int(address) >> _IPV6_HOST_BITS << _IPV6_HOST_BITS))
+        address = inner
+    return str(IPv4Address(int(address) >> _IPV4_HOST_BITS << _IPV4_HOST_BITS))

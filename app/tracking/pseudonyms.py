@@ -1,0 +1,105 @@
+"""One user under another name: the documents of a call, and other events, without the person in them."""
+
+import hmac
+import secrets
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Self
+
+from app.tracking.spool import Spool
+from app.tracking.twins import Document, Pair
+from models import AI_GENERATION
+
+PREFIX = "erased-"
+CHARACTERS = 16
+SECRET_BYTES = 32
+
+IDENTIFYING = ("ipAddress", "userAgent", "metadata", "errorMessage")
+"""What an entry may say of a person beside the names: none of it counts in any figure."""
+
+Conversation = tuple[str, str]
+"""A client and the id of one of its conversations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """From a user's ids to pseudonyms. Both were drawn at random, so that nobody can find the way back."""
+
+    user: str
+    client: str | None
+    """None for every client."""
+    pseudonym: str
+    secret: bytes = field(repr=False)
+    """Keeps the calls of a conversation together; forgotten when all is renamed."""
+    shared: frozenset[Conversation] = frozenset()
+    """Conversations that others take part in too, which keep their ids."""
+
+    @classmethod
+    def fresh(cls, user: str, client: str | None) -> Self:
+        return cls(user, client, PREFIX + secrets.token_hex(CHARACTERS // 2), secrets.token_bytes(SECRET_BYTES))
+
+    def concerns(self, document: Document) -> bool:
+        """Whether an entry or event is of this user."""
+        return document["userId"] == self.user and self._in_scope(document)
+
+    def knows(self, event: Document) -> bool:
+        """Whether an event names this user by its external id."""
+        return event.get("clerkUserId") == self.user and self._in_scope(event)
+
+    def conversation(self, client: str, conversation: str) -> str:
+        if (client, conversation) in self.shared:
+            return conversation
+        digest = hmac.new(self.secret, f"{client}\0{conversation}".encode(), sha256).hexdigest()
+        return PREFIX + digest[:CHARACTERS]
+
+    def _in_scope(self, document: Document) -> bool:
+        return self.client is None or document["clientId"] == self.client
+
+
+def erased_pair(entry: Document, event: Document, rename: Rename) -> tuple[Document, Document]:
+    """Both twins of a call under their pseudonym; the very same documents where they are of somebody else."""
+    return erased_entry(entry, rename), erased_event(event, rename)
+
+
+def spooled_of(spool: Spool, rename: Rename) -> int:
+    """How many calls `erased_in_spool` would rename. Raises SpoolError."""
+    return sum(rename.concerns(pair.entry) or rename.knows(pair.event) for pair in spool.pairs())
+
+
+def erased_in_spool(spool: Spool, rename: Rename) -> int:
+    """Rename calls that wait for MongoDB, and those that it refused. Returns how many. Raises SpoolError."""
+
+    def change(pair: Pair) -> Pair | None:
+        entry, event = erased_pair(pair.entry, pair.event, rename)
+        return None if entry is pair.entry and event is pair.event else replace(pair, entry=entry, event=event)
+
+    changed = spool.rewrite(change)
+    spool.shrink()  # or the old names would stay in SQLite's log for a while
+    return changed
+
+
+def erased_entry(entry: Document, rename: Rename) -> Document:
+    if not rename.concerns(entry):
+        return entry
+    erased = {name: value for name, value in entry.items() if name not in IDENTIFYING}
+    erased["userId"] = rename.pseudonym
+    if (conversation := entry.get("conversationId")) is not None:
+        erased["conversationId"] = rename.conversation(entry["clientId"], conversation)
+    return erased
+
+
+def erased_event(event: Document, rename: Rename) -> Document:
+    """Without the external id. Of events that are no twin the properties go too, which may hold anything.
+
+    An event of another user id that names this user by its external id loses that id alone: it has a twin, maybe, and
+    is erased with its own user id.
+    """
+    if not rename.concerns(event):
+        if not rename.knows(event):
+            return event
+        return {name: value for name, value in event.items() if name != "clerkUserId"}
+    erased = {name: value for name, value in event.items() if name != "clerkUserId"}
+    erased["userId"] = rename.pseudonym
+    if event["event"] != AI_GENERATION:
+        erased["properties"] = {}
+    return erased

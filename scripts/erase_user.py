@@ -1,0 +1,79 @@
+"""Put a pseudonym in the place of one user, everywhere, and keep every total.
+
+Use it when a person asks to be forgotten. Entries, events and cells of USER go to `erased-` and 16 random digits,
+which nobody can trace back; conversations that are the user's alone get such names too. IP address, user agent,
+metadata and error messages are removed, as are external ids and, of events other than AI calls, the properties. Calls
+in the spool of this data folder are renamed too: where several machines report, run it on each.
+
+Without --execute it only says how much there is. It runs beside the server; interrupted, it goes on with the same
+pseudonym. Calls that are reported of USER later are a new matter: stop reporting them first.
+
+    python -m scripts.erase_user u_42                        what there is
+    python -m scripts.erase_user u_42 --execute
+    python -m scripts.erase_user u_42 --client acme --execute
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from app.database import connected
+from app.deployment import mongodb
+from app.settings import Settings
+from app.tracking.erasure import Erasure, Found
+from app.tracking.spool import Spool
+from scripts import command
+
+
+def main() -> int:
+    parser = command.parser("erase_user", __doc__)
+    parser.add_argument("user", metavar="USER", help="the user id as it is reported")
+    parser.add_argument("--client", metavar="ID", help="of this client alone; of every client if left out")
+    parser.add_argument("--execute", action="store_true", help="do it; without, nothing is written")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+    arguments = parser.parse_args()
+    return command.run(lambda settings: _erase(arguments, settings))
+
+
+async def _erase(arguments: argparse.Namespace, settings: Settings) -> int:
+    with mongodb(settings, shared=True) as uri:
+        async with connected(uri, settings.database) as database:
+            spool = Spool.of(settings.data_dir, settings.database, settings.spool_max_bytes)
+            erasure = Erasure(database, settings.zone, arguments.user, arguments.client, spool)
+            found, unfinished, pseudonym = await erasure.count(), await erasure.unfinished(), None
+            if arguments.execute:
+                with command.progress("entries", found.entries) as advance:
+                    pseudonym, found = await erasure.run(advance)
+            spool.close()
+    if found == Found() and not unfinished:
+        pseudonym = None
+    summary = {"executed": arguments.execute, "unfinished": unfinished, "pseudonym": pseudonym, **asdict(found)}
+    if arguments.json:
+        sys.stdout.write(json.dumps(summary) + "\n")
+    else:
+        _print(summary)
+    return 0
+
+
+def _print(summary: dict[str, Any]) -> None:
+    done = "erased" if summary["executed"] else "to be erased"
+    table = Table("documents", done)
+    for name in ("entries", "events", "cells", "spooled"):
+        table.add_row(name, f"{summary[name]:,}")
+    console = Console()
+    console.print(table)
+    if summary["executed"]:
+        console.print(f"pseudonym: {summary['pseudonym']}" if summary["pseudonym"] else "nothing was found")
+        return
+    if summary["unfinished"]:
+        console.print("an earlier run was interrupted: the next one goes on where it was")
+    console.print("nothing was written: --execute does it")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""Erasing a user, as an operator does it."""
+
+import asyncio
+import json
+
+import pytest
+
+from app.database import Database
+from app.tracking import Tracker
+from tests.scripts.conftest import Command
+from tests.twins import assert_twins, entries
+
+
+@pytest.fixture
+async def calls(tracker: Tracker) -> None:
+    for client in ("default", "acme"):
+        for user in ("anna", "anna", "bob"):
+            await tracker.track(user_id=user, client_id=client, content_type="chat", model="gpt-4o", input_tokens=10)
+
+
+@pytest.mark.usefixtures("calls")
+async def test_without_execute_nothing_is_written(command: Command, database: Database) -> None:
+    before = await entries(database)
+
+    shown = await asyncio.to_thread(command, "scripts.erase_user", "anna")
+    summary = await asyncio.to_thread(command, "scripts.erase_user", "anna", "--client", "acme", "--json")
+
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "to be erased" in shown.stdout
+    assert "nothing was written" in shown.stdout
+    found = json.loads(summary.stdout)
+    assert (found["executed"], found["entries"], found["events"], found["pseudonym"]) == (False, 2, 2, None)
+    assert await entries(database) == before
+    assert await database.writes["erasures"].count_documents({}) == 0
+
+
+@pytest.mark.usefixtures("calls")
+async def test_with_execute_the_user_is_gone_and_the_pseudonym_is_said(command: Command, database: Database) -> None:
+    done = await asyncio.to_thread(command, "scripts.erase_user", "anna", "--execute", "--json")
+
+    assert done.returncode == 0
+    summary = json.loads(done.stdout)
+    assert (summary["executed"], summary["entries"], summary["events"]) == (True, 4, 4)
+    users = [entry["userId"] for entry in await entries(database)]
+    assert sorted(set(users)) == ["bob", summary["pseudonym"]]
+    assert users.count(summary["pseudonym"]) == 4
+    await assert_twins(database)
+    again = await asyncio.to_thread(command, "scripts.erase_user", "anna", "--execute")
+    assert again.returncode == 0
+    assert "nothing was found" in again.stdout
+
+
+def test_help_says_why_and_how(command: Command) -> None:
+    shown = command("scripts.erase_user", "--help")
+
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "Use it when a person asks to be forgotten." in shown.stdout
