@@ -50,12 +50,14 @@ async def from_cells(read: Reader, query: ReportQuery, wanted: AnalyticsType) ->
     sketches = (sketch for row in _asked(days, query) for sketch in row["latency"])
     parts = await read.cells(cells.by_part(query))
     top = cells.conversations(query, TOP_CONVERSATIONS)
+    # the cells of conversations do not tell providers, models and features apart
+    told = _wants(wanted, AnalyticsType.CONVERSATION) and not query.filters.any_part()
     return AnalyticsParts(
         days=days,
         active_users=await active_users(read, query),
         p95=percentiles(merged(sketches), (95,))["p95"],
         providers=grouped(parts, lambda row: row["_id"]["provider"]),
-        conversations=await read.cells(top) if _wants(wanted, AnalyticsType.CONVERSATION) else None,
+        conversations=await read.cells(top) if told else None,
     )
 
 

@@ -226,7 +226,7 @@ class AnalyticsReport(Row):
     monthly: list[MonthTotals] | None
     """The last 12 months up to the window's end."""
     by_conversation: list[ConversationFigures] | None
-    """The 20 with the most tokens."""
+    """The 20 with the most tokens; null where a provider, model or feature is asked for, but for one user's own."""
     providers: list[ProviderTotals]
     generated_at: datetime
 

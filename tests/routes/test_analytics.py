@@ -133,6 +133,8 @@ async def test_analytics_are_those_of_the_callers_client(client: Client, tokens:
         "this caller is for mine alone; leave clientId out",
     )
     assert (everyone["clientId"], everyone["summary"]["requests"], len(everyone["byConversation"])) == (None, 3, 3)
+    filtered = await ask(client, tokens, "/api/analytics", model="gpt-4o")
+    assert filtered["byConversation"] is None
     assert (theirs["summary"]["requests"], theirs["weekly"], theirs["monthly"]) == (1, None, None)
     assert [day["requests"] for day in theirs["daily"]][-1] == 1
 
