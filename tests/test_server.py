@@ -1,11 +1,13 @@
 """`python -m app` from start to end, as a process of its own with its embedded MongoDB."""
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -66,6 +68,35 @@ def test_what_was_reported_is_there_after_a_clean_stop_and_after_a_kill(tmp_path
             assert httpx.post(f"{address}/api/ai/track", json=CALL, headers=headers).status_code == 201
             process.send_signal(stop)
             assert process.wait(20) == (-signal.SIGKILL if stop is signal.SIGKILL else 0)
+
+
+def acknowledged_until_refused(address: str, headers: dict[str, str], process: subprocess.Popen[str]) -> set[str]:
+    """What eight clients were told is committed, with the server told to stop in the middle."""
+    ids: set[str] = set()
+
+    def report() -> None:
+        with httpx.Client(base_url=address, headers=headers) as client, contextlib.suppress(httpx.HTTPError):
+            while (answer := client.post("/api/ai/track", json=CALL)).status_code == 201:
+                ids.add(answer.json()["id"])
+                if len(ids) == 100:
+                    process.terminate()
+
+    with ThreadPoolExecutor(8) as threads:
+        for _ in range(8):
+            threads.submit(report)
+    return ids
+
+
+def test_told_to_stop_under_load_it_answers_what_it_took_and_ends_cleanly(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    with running(data_dir) as (process, address):
+        ids = acknowledged_until_refused(address, admin(data_dir), process)
+        assert process.wait(20) == 0
+
+    with running(data_dir) as (_, address):
+        page = httpx.get(f"{address}/api/admin/ai/calls", headers=admin(data_dir), params={"limit": 200}).json()
+    assert len(ids) >= 100
+    assert ids <= {call["id"] for call in page["calls"]}
 
 
 def test_the_embedded_mongodb_says_where_it_is_while_it_runs(tmp_path: Path) -> None:
