@@ -32,6 +32,8 @@ from routes.prices import PriceController
 from routes.track import TrackController
 
 MAX_BODY_BYTES = 1_000_000
+# OPTIONS asks for credentials as any other method: the guards behind it need a caller
+OPEN_TO_ANYONE = {"exclude": f"^{openapi.PATH}(/|$)", "exclude_http_methods": ()}
 
 
 def create_app(
@@ -87,7 +89,7 @@ def create_app(
         request_max_body_size=MAX_BODY_BYTES,
         plugins=[PydanticPlugin(prefer_alias=True), openapi.DecimalsAreNumbers()],
         # access and errors
-        middleware=[Edge(), DefineMiddleware(AuthenticationMiddleware, exclude=f"^{openapi.PATH}(/|$)")],
+        middleware=[Edge(), DefineMiddleware(AuthenticationMiddleware, **OPEN_TO_ANYONE)],
         guards=[within_rate],
         before_send=[add_headers],
         exception_handlers=problems.HANDLERS,

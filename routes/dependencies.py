@@ -20,13 +20,18 @@ from app.scoping import narrowed, own_client
 from app.settings import Settings
 from app.tracking import Tracker
 
-NameFilter = Annotated[str | None, QueryParameter(max_length=256)]
+NameFilter = Annotated[str | None, QueryParameter(min_length=1, max_length=256)]
 Cursor = Annotated[
     str | None, QueryParameter(max_length=1_000, description="`nextCursor` of the page before; the first page without.")
 ]
 ClientFilter = Annotated[
     str | None,
-    QueryParameter(name="clientId", max_length=256, description="One client's calls; a caller of one sees no other."),
+    QueryParameter(
+        name="clientId",
+        min_length=1,
+        max_length=256,
+        description="One client's calls; a caller of one sees no other.",
+    ),
 ]
 SyntheticFilter = Annotated[
     str | None,
@@ -92,7 +97,7 @@ async def provide_ledger_query(
     feature: NameFilter = None,
     provider: NameFilter = None,
     model: NameFilter = None,
-    user_id: Annotated[str | None, QueryParameter(name="userId", max_length=256)] = None,
+    user_id: Annotated[str | None, QueryParameter(name="userId", min_length=1, max_length=256)] = None,
     client_id: ClientFilter = None,
     timezone: Annotated[
         str | None, QueryParameter(max_length=64, description="The reporting time zone, or none.")
