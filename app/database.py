@@ -15,8 +15,8 @@ from motor.motor_asyncio import (
     AsyncIOMotorCollection,
     AsyncIOMotorDatabase,
 )
-from pymongo.errors import CollectionInvalid, InvalidURI, OperationFailure, PyMongoError
 from pymongo.errors import ConfigurationError as PyMongoConfigurationError
+from pymongo.errors import InvalidURI, OperationFailure, PyMongoError
 from pymongo.write_concern import WriteConcern
 
 from app.errors import ConfigurationError, DatabaseUnavailableError
@@ -34,6 +34,7 @@ DURABLE = WriteConcern(w="majority", j=True)
 DOCUMENTS = [AIUsage, Analytics, PriceOverride, ApiKey]
 STARTUP_SECONDS = 10
 PING_SECONDS = 1
+NAMESPACE_EXISTS = 48
 STANDALONE_ADVICE = (
     "this server has no transactions: start mongod with --replSet NAME and run rs.initiate() once; one member is enough"
 )
@@ -89,10 +90,16 @@ class Database:
         existing = set(await self.writes.list_collection_names())
         for name in ROLLUPS:
             if name not in existing:
-                with contextlib.suppress(CollectionInvalid):  # another process was first
-                    await self.writes.create_collection(name)
+                await self._create(name)
             if name in INDEXES:
                 await self.writes[name].create_indexes(INDEXES[name])
+
+    async def _create(self, name: str) -> None:
+        try:
+            await self.writes.create_collection(name, check_exists=False)
+        except OperationFailure as error:
+            if error.code != NAMESPACE_EXISTS:  # else another process was first
+                raise
 
     @property
     def ledger(self) -> Collection:

@@ -1,10 +1,13 @@
 """Connecting to MongoDB."""
 
+import asyncio
+
 import pytest
 
 from app.database import Database, connected
 from app.errors import ConfigurationError, DatabaseUnavailableError
 from app.settings import Settings
+from models.rollups import ROLLUPS
 
 
 async def test_a_replica_set_has_transactions_and_gets_its_indexes(database: Database) -> None:
@@ -12,6 +15,17 @@ async def test_a_replica_set_has_transactions_and_gets_its_indexes(database: Dat
     assert set(await database.ledger.index_information()) == {"_id_", "newest", "user_newest"}
     assert set(await database.events.index_information()) == {"_id_", "event_newest", "client_newest"}
     assert await database.answers()
+
+
+async def test_processes_may_start_at_once_on_a_database_that_has_nothing_yet(
+    settings: Settings, mongodb_uri: str
+) -> None:
+    first, *others = await asyncio.gather(*(Database.connect(mongodb_uri, settings.database) for _ in range(4)))
+
+    assert set(ROLLUPS) <= set(await first.writes.list_collection_names())
+    await first.writes.client.drop_database(settings.database)
+    for database in (first, *others):
+        database.close()
 
 
 async def test_indexes_of_earlier_versions_are_dropped_and_those_of_others_stay(

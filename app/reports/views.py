@@ -13,7 +13,7 @@ from typing import Any
 from bson import encode
 from pymongo.errors import OperationFailure
 
-from app.database import Database
+from app.database import NAMESPACE_EXISTS, Database
 from app.reports.stages import Expression, Stage, sort_by, sums
 from models.latency import GAMMA, ZERO_BUCKET
 from models.rollups import ACTIVE_USERS, DAYS, EVERYONE, LATENCY, USAGE, USER_MONTHS
@@ -22,7 +22,6 @@ DAILY_DAYS = 90
 RECENT_DAYS = 30
 """The windows, today included."""
 
-NAMESPACE_EXISTS = 48
 DAY, MONTH = "%Y-%m-%d", "%Y-%m"
 
 

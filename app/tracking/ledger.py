@@ -69,9 +69,7 @@ class Ledger:
                 outcomes = await self._commit_distinct(list(first.values()), again=again)
         except PyMongoError as error:
             raise LedgerUnavailableError(str(error)) from error
-        return [
-            outcomes[pair.id] if pair is first[pair.id] else _repeated(pair, first[pair.id].entry) for pair in pairs
-        ]
+        return [_outcome_of_each(pair, first[pair.id], outcomes[pair.id]) for pair in pairs]
 
     async def _commit_distinct(self, pairs: list[Pair], *, again: bool) -> dict[ObjectId, Outcome]:
         """A document that can never be stored is found by halving, and never sinks the others."""
@@ -195,6 +193,13 @@ def _outcome(pair: Pair, stored: Document | None, *, again: bool) -> Outcome:
     if again and not pair.conflicts_with(stored):
         return _COMMITTED
     return _repeated(pair, stored)
+
+
+def _outcome_of_each(pair: Pair, first: Pair, outcome: Outcome) -> Outcome:
+    """Of a pair in a batch, from the outcome of the first one with its id. What was refused stands for nobody."""
+    if pair is first or outcome.status is ReceiptStatus.REJECTED:
+        return outcome
+    return _repeated(pair, first.entry)
 
 
 def _repeated(pair: Pair, stored: Document) -> Outcome:

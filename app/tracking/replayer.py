@@ -11,13 +11,16 @@ from collections import Counter
 from pathlib import Path
 from typing import IO
 
+import pymongo
 import structlog
+from pymongo.errors import PyMongoError
 
 from app.database import Database
 from app.telemetry import Counters
 from app.tracking.breaker import Breaker
 from app.tracking.ledger import Ledger, LedgerUnavailableError
 from app.tracking.receipt import Outcome, ReceiptStatus
+from app.tracking.session_files import SessionFiles
 from app.tracking.spool import Spool, Spooled, SpoolError
 from app.tracking.spooler import Spooler
 
@@ -25,6 +28,7 @@ log = structlog.get_logger(__name__)
 
 PAGE = 1_000
 ATTEMPT_SECONDS = 5.0
+END_SECONDS = 1.0
 RETRY_SECONDS = 0.25
 """Between looks while MongoDB is away."""
 LOOK_SECONDS = 1.0
@@ -35,12 +39,21 @@ class Replayer:
     """Runs beside the writer, with a session of its own."""
 
     def __init__(
-        self, database: Database, ledger: Ledger, spooler: Spooler, breaker: Breaker, *, counters: Counters, lock: Path
+        self,
+        database: Database,
+        ledger: Ledger,
+        spooler: Spooler,
+        breaker: Breaker,
+        sessions: SessionFiles,
+        *,
+        counters: Counters,
+        lock: Path,
     ) -> None:
         self._database = database
         self._ledger = ledger
         self._spooler = spooler
         self._breaker = breaker
+        self._sessions = sessions
         self._counters = counters
         self._lock_path = lock
         self._lock: IO[bytes] | None = None
@@ -62,10 +75,22 @@ class Replayer:
     async def drain(self) -> None:
         """Deliver all that waits. Raises LedgerUnavailableError and SpoolError."""
         while page := await self._spooler.do(lambda spool: spool.page(PAGE)):
-            outcomes = await self._ledger.commit([each.pair for each in page], seconds=ATTEMPT_SECONDS, again=True)
+            outcomes = await self._committed(page)
             self._breaker.close()
             await self._settle(page, outcomes)
         await self._spooler.look()
+
+    async def _committed(self, page: list[Spooled]) -> list[Outcome]:
+        """One that nobody foresaw must not hold up all who follow: it is found alone, and set aside."""
+        try:
+            return await self._ledger.commit([each.pair for each in page], seconds=ATTEMPT_SECONDS, again=True)
+        except LedgerUnavailableError:
+            raise
+        except Exception as error:
+            log.exception("replay.failed", calls=len(page))
+            if len(page) == 1:
+                return [Outcome(ReceiptStatus.REJECTED, reason=f"internal error: {type(error).__name__}")]
+        return [outcome for each in page for outcome in await self._committed([each])]
 
     async def _try(self) -> None:
         """One look. What goes wrong is said, and tried again."""
@@ -77,10 +102,18 @@ class Replayer:
                 self._breaker.close()
         except LedgerUnavailableError as error:
             self._breaker.open(str(error))
+            await self._clear_the_way()
         except SpoolError as error:
             log.error("spool.failed", error=str(error))  # noqa: TRY400 - says all there is
         except Exception:  # a fault of our own must not leave the spool to fill up
             log.exception("replay.failed")
+
+    async def _clear_the_way(self) -> None:
+        """End transactions that would block their ids for a minute: of a process of the folder that was killed, and our
+        writer's, in whose middle MongoDB froze. The writer has no other: the breaker is open.
+        """
+        with contextlib.suppress(PyMongoError, OSError), pymongo.timeout(END_SECONDS):
+            await self._sessions.end_stale(self._database, own=True)
 
     async def _settle(self, page: list[Spooled], outcomes: list[Outcome]) -> None:
         refused = []

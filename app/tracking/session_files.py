@@ -41,12 +41,16 @@ class SessionFiles:
         fcntl.flock(file, fcntl.LOCK_EX)
         self._held.append(file)
 
-    async def end_stale(self, database: Database) -> int:
-        """End the sessions of processes that are gone, and forget them. Returns how many."""
+    async def end_stale(self, database: Database, *, own: bool = False) -> int:
+        """End the sessions of processes that are gone, and forget them. Returns how many.
+
+        `own` ends what this process has left open, too: a transaction in whose middle MongoDB stopped answering. Its
+        sessions go on with their next one. Raises PyMongoError.
+        """
         stale = [file for path in self._folder.iterdir() if (file := _abandoned(path))]
         try:
-            if stale:
-                sessions = [{"id": Binary.from_uuid(UUID(hex=Path(file.name).name))} for file in stale]
+            if ended := [*stale, *(self._held if own else [])]:
+                sessions = [{"id": Binary.from_uuid(UUID(hex=Path(file.name).name))} for file in ended]
                 await database.writes.client.admin.command({"killSessions": sessions})
             _forget(stale)
         finally:

@@ -47,7 +47,8 @@ async def write_path(
     features = Features.from_file(settings.features_file)
     estimates = Estimates(settings.estimates_file)
     async with AsyncExitStack() as stack:
-        committing, replaying, merging = await _sessions(stack, settings, database)
+        sessions = stack.enter_context(SessionFiles(settings.data_dir))
+        committing, replaying, merging = await _sessions(stack, sessions, database)
         local_time = LocalTime((await RollupState.open(database, settings.zone)).zone)
         book = PriceBook(database)
         await book.refresh()
@@ -62,7 +63,7 @@ async def write_path(
         )
         _watch(tracker, counters)
         replaying_ledger, lock = Ledger(database, replaying, local_time), spool.path.with_suffix(".lock")
-        replayer = Replayer(database, replaying_ledger, spooler, breaker, counters=counters, lock=lock)
+        replayer = Replayer(database, replaying_ledger, spooler, breaker, sessions, counters=counters, lock=lock)
         compactor = Compactor(database, merging, local_time=local_time)
         chores = [_chore(book.keep_fresh(), "prices"), _chore(replayer.run(), "replayer")]
         if compacting:
@@ -81,10 +82,9 @@ async def write_path(
 
 
 async def _sessions(
-    stack: AsyncExitStack, settings: Settings, database: Database
+    stack: AsyncExitStack, files: SessionFiles, database: Database
 ) -> tuple[Session | None, Session | None, Session | None]:
     """One for the writer, one for the replayer, one for the compactor. What killed processes left open is ended."""
-    files = stack.enter_context(SessionFiles(settings.data_dir))
     if ended := await files.end_stale(database):
         log.info("sessions.ended", sessions=ended)
     committing, replaying, merging = [await stack.enter_async_context(database.committer_session()) for _ in range(3)]

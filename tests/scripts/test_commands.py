@@ -73,7 +73,7 @@ def test_wrong_arguments_end_with_the_usage(command: Command, arguments: list[st
     assert refused.stderr.startswith("usage: python -m scripts.create_token")
 
 
-@pytest.mark.parametrize("name", ["create_token", "create_api_key", "replay_trace", "demo", "bench"])
+@pytest.mark.parametrize("name", ["create_token", "create_api_key", "replay_trace", "demo", "bench", "drill"])
 def test_help_says_why_and_how(command: Command, name: str) -> None:
     shown = command(f"scripts.{name}", "--help")
 

@@ -70,6 +70,8 @@ async def test_killed_twenty_times_under_load_the_twins_are_equal_and_every_rece
     assert await assert_twins(database) >= acknowledged
     assert len(acknowledged) > KILLS
     assert slowest < 2
+    async with open_tracker(settings, database, Counters()):
+        pass  # ends what the last one left open, which would hold up dropping the database for a minute
 
 
 async def test_the_transaction_of_a_killed_process_does_not_block_the_next_one(
@@ -86,6 +88,25 @@ async def test_the_transaction_of_a_killed_process_does_not_block_the_next_one(
         receipt = await tracker.track(**CALL, request_id="stuck")
     assert receipt.status == "committed"
     assert time.monotonic() - started < 2
+
+
+async def test_the_transaction_of_a_killed_process_does_not_hold_up_those_beside_it(
+    settings: Settings, database: Database
+) -> None:
+    own = settings.model_copy(update={"track_deadline_ms": 250})
+    async with open_tracker(own, database, Counters()) as tracker:
+        with load_process(settings, "stuck") as process:
+            assert process.stdout is not None
+            assert await asyncio.to_thread(process.stdout.readline) == "open\n"
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+
+        started = time.monotonic()
+        receipt = await tracker.track(**CALL, request_id="stuck")
+        assert receipt.status == "spooled"
+        await delivered(tracker)
+        assert time.monotonic() - started < 20  # by itself the server gives up on it after a minute
+        assert (await tracker.track(**CALL)).status == "committed"
 
 
 async def delivered(tracker: Tracker) -> None:
@@ -130,6 +151,26 @@ async def test_a_caller_waits_no_longer_than_its_deadline_and_the_calls_are_comm
             assert tracker.counters.snapshot() == {"committed": 1, "spooled": 5}
             assert len(await assert_twins(database)) == 6
             assert (await tracker.track(**CALL)).status == "committed"
+
+
+async def test_a_transaction_in_whose_middle_mongodb_froze_does_not_block_its_own_replay(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("writer", "replayer"):
+        monkeypatch.setattr(f"app.tracking.{module}.ATTEMPT_SECONDS", 1.0)
+    with EmbeddedMongod(tmp_path / "own") as mongod:
+        async with connected(mongod.uri, "own") as database, open_tracker(settings, database, Counters()) as tracker:
+            await tracker.track(**CALL)
+            kill(mongod.pid, signal.SIGSTOP)
+            try:  # the server gets the start of the transaction when it goes on, and nobody is left to end it
+                assert (await tracker.track(**CALL)).status == "spooled"
+            finally:
+                kill(mongod.pid, signal.SIGCONT)
+            thawed = time.monotonic()
+            await delivered(tracker)
+
+            assert time.monotonic() - thawed < 15  # by itself the server gives up on it after a minute
+            assert len(await assert_twins(database)) == 2
 
 
 async def test_what_a_killed_process_had_spooled_is_delivered_by_the_next_one(

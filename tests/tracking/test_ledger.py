@@ -97,6 +97,17 @@ async def test_the_same_request_twice_in_one_batch_is_a_duplicate(database: Data
     ]
 
 
+async def test_a_repetition_of_what_is_refused_is_refused_not_a_duplicate(database: Database) -> None:
+    pairs = [pair("r"), pair("r"), pair("other")]
+    pairs[0].entry["inputTokens"] = 2**70
+
+    async with database.committer_session() as session:
+        found = await statuses(ledger_of(database, session), pairs)
+
+    assert found == ["rejected", "rejected", "committed"]
+    assert await assert_twins(database) == {str(pairs[2].id)}
+
+
 async def test_two_writers_of_the_same_requests_store_each_once(database: Database) -> None:
     async with database.committer_session() as one, database.committer_session() as two:
         writers = ledger_of(database, one), ledger_of(database, two)

@@ -192,6 +192,19 @@ async def test_what_mongodb_refuses_for_ever_is_set_aside_and_the_rest_is_delive
     assert (spool.depth().calls, spool.refused()) == (0, 1)
 
 
+async def test_a_call_that_nobody_foresaw_does_not_hold_up_the_others(settings: Settings, database: Database) -> None:
+    pairs = [pair(f"r{i}") for i in range(10)]
+    del pairs[4].entry["createdAt"]
+    spool = Spool.of(settings.data_dir, settings.database, 10_000_000)
+    spool.append(pairs)
+
+    async with open_tracker(settings, database, Counters()) as tracker:
+        await delivered(tracker)
+
+    assert len(await assert_twins(database)) == 9
+    assert (spool.depth().calls, spool.refused()) == (0, 1)
+
+
 async def test_beyond_the_cap_calls_are_dropped_counted_and_told(
     settings: Settings, database: Database, mongodb: Away
 ) -> None:

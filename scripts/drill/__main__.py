@@ -1,0 +1,109 @@
+"""Rehearse what must never cost a call: kills, outages, failovers and repeated requests, with real processes.
+
+Each drill has a MongoDB and a data folder of its own, which are deleted afterwards (kept, and named, where something
+was wrong); the deployment's are never touched. Clients report calls over HTTP and send each again until it is
+acknowledged. Then every acknowledged call must be in the ledger once, the twins equal, all sums exact, every rollup
+cell like a recount, and the first commit after a start of the server must have come within 2 s. The exit status is 1
+where anything is not so.
+
+    python -m scripts.drill kills --times 200
+    python -m scripts.drill outage --seconds 60 --json
+"""
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from scripts import command
+from scripts.command import Advance
+from scripts.drill.drills import both, kills, outage, replay
+from scripts.drill.failover import failover
+from scripts.drill.scene import Result
+from scripts.drill.server import DrillError
+from scripts.drill.thrice import thrice
+
+
+class Drill(NamedTuple):
+    """A drill and its one option, which says how much of it."""
+
+    run: Callable[[Path, int, Advance], Awaitable[Result]]
+    option: str
+    default: int
+    help: str
+
+
+DRILLS = {
+    "kills": Drill(kills, "times", 200, "kill -9 of the server at random moments, each fifth one while it starts"),
+    "outage": Drill(outage, "seconds", 60, "MongoDB is stopped under load"),
+    "both": Drill(both, "times", 10, "the server and MongoDB are killed, and started at once"),
+    "replay": Drill(replay, "calls", 20_000, "MongoDB is killed in the middle of a replay of so many calls"),
+    "failover": Drill(failover, "times", 3, "the primary of three members is killed under load"),
+    "thrice": Drill(thrice, "calls", 10_000, "every request is sent three times at once by three clients"),
+}
+
+
+def main() -> int:
+    parser = command.parser("drill", __doc__)
+    names = parser.add_subparsers(dest="name", required=True, metavar="NAME")
+    for name, drill in DRILLS.items():
+        own = names.add_parser(name, help=drill.help, description=drill.help)
+        own.add_argument(f"--{drill.option}", dest="much", type=_positive, default=drill.default, metavar="N")
+        own.add_argument("--json", action="store_true", help="print the result as JSON")
+    arguments = parser.parse_args()
+    return command.run(lambda _: _run(arguments))
+
+
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+async def _run(arguments: argparse.Namespace) -> int:
+    started = time.monotonic()
+    with ExitStack() as cleanup:
+        folder = Path(tempfile.mkdtemp(prefix="twinmeter-drill-"))
+        cleanup.callback(shutil.rmtree, folder)
+        figures, faults = await _drilled(arguments, folder)
+        if faults:
+            faults.append(f"the logs and data are kept in {folder}")
+            cleanup.pop_all()
+    figures["seconds"] = round(time.monotonic() - started, 1)
+    _print(arguments.name, Result(figures, faults), as_json=arguments.json)
+    return command.FAILED if faults else 0
+
+
+async def _drilled(arguments: argparse.Namespace, folder: Path) -> Result:
+    with command.progress(arguments.name, arguments.much) as advance:
+        try:
+            return await DRILLS[arguments.name].run(folder, arguments.much, advance)
+        except DrillError as error:
+            return Result({}, [str(error)])
+
+
+def _print(name: str, result: Result, *, as_json: bool) -> None:
+    if as_json:
+        said = {"drill": name, "passed": not result.faults, "figures": result.figures, "faults": result.faults}
+        sys.stdout.write(json.dumps(said) + "\n")
+        return
+    table = Table(name, "passed" if not result.faults else "FAILED")
+    for figure, value in result.figures.items():
+        table.add_row(figure, ", ".join(map(str, value)) if isinstance(value, list) else f"{value:,}")
+    console = Console()
+    console.print(table)
+    for fault in result.faults:
+        console.print(fault, style="red", soft_wrap=True, markup=False, highlight=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""What must hold after a drill: every acknowledged call once, equal twins, exact sums, and rollups like a recount."""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+import httpx
+
+from app.database import Collection, Database, connected
+from app.tracking.compactor import Compactor
+from app.tracking.rebuild import Rebuild
+from models.rollups import ACTIVE_USERS, CONVERSATIONS, DAYS, FINDINGS, LATENCY, USAGE, USER_MONTHS, USERS
+from scripts.drill.calls import Sums, id_of, sums_by_model
+from scripts.drill.load import Told
+from scripts.drill.server import DrillError, Server
+
+CELLS = (DAYS, USAGE, LATENCY, USERS, USER_MONTHS, ACTIVE_USERS, CONVERSATIONS, FINDINGS)
+REPLAY_SECONDS = 300.0
+POLL_SECONDS = 0.05
+NAMED = 5
+"""How many of the calls or cells that are wrong are named."""
+
+
+async def until_replayed(server: Server) -> float:
+    """Wait until nothing waits in the spool or in memory, and return how long that took. Raises DrillError."""
+    started = time.monotonic()
+    async with httpx.AsyncClient(timeout=30, trust_env=False) as http:
+        while time.monotonic() - started < REPLAY_SECONDS:
+            ready = (await http.get(f"{server.address}/ready")).json()
+            if ready["status"] == "ready" and ready["spool"]["calls"] == ready["queued"] == 0:
+                return time.monotonic() - started
+            await asyncio.sleep(POLL_SECONDS)
+    raise DrillError(f"the spool was not empty within {REPLAY_SECONDS:g} s: {ready}")
+
+
+async def faults(server: Server, told: Told) -> list[str]:
+    """All that is not as it must be; the server is asked first, and then stopped. Raises DrillError."""
+    expected = sums_by_model(told.acknowledged)
+    reported = await _reported(server)
+    refused = await _refused(server)
+    if status := await server.stop():
+        raise DrillError(f"the server ended with exit status {status} when it was told to stop")
+    async with connected(server.uri, server.settings.database) as database:
+        return [
+            *told.faults,
+            *refused,
+            *await _wrong_calls(database, told),
+            *_wrong_sums("the ledger", expected, await _summed(database)),
+            *_wrong_sums("the usage report", expected, reported),
+            *await _wrong_cells(server, database),
+        ]
+
+
+async def _wrong_calls(database: Database, told: Told) -> list[str]:
+    names = {id_of(number): f"drill-{number}" for number in told.acknowledged}
+    entries, events = await _ids(database.ledger), await _ids(database.events)
+    return [
+        *_named("acknowledged and not in the ledger", (names[each] for each in names.keys() - entries)),
+        *_named("in the ledger and acknowledged to nobody", map(str, entries - names.keys())),
+        *_named("in the ledger without a twin", map(str, entries - events)),
+        *_named("an event without a twin", map(str, events - entries)),
+    ]
+
+
+async def _ids(collection: Collection) -> set[Any]:
+    return {document["_id"] for document in await collection.find({}, {"_id": 1}).to_list(None)}
+
+
+async def _summed(database: Database) -> dict[str, Sums]:
+    """The ledger itself, by model."""
+    figures = {name: {"$sum": f"${name}"} for name in ("inputTokens", "outputTokens", "cost")}
+    group = {"$group": {"_id": "$aiModel", "requests": {"$sum": 1}, **figures}}
+    return {
+        row["_id"]: Sums(row["requests"], row["inputTokens"], row["outputTokens"], row["cost"].to_decimal())
+        for row in await database.ledger.aggregate([group]).to_list(None)
+    }
+
+
+async def _reported(server: Server) -> dict[str, Sums]:
+    """What an administrator is told, by model: from rollups, whether merged or not."""
+    async with httpx.AsyncClient(timeout=60, headers=server.headers, trust_env=False) as http:
+        answer = await http.get(f"{server.address}/api/admin/ai/usage?days=2")
+    rows = answer.raise_for_status().json(parse_float=Decimal)["byModel"]
+    return {
+        row["model"]: Sums(row["requests"], row["tokens"]["input"], row["tokens"]["output"], Decimal(row["cost"]))
+        for row in rows
+    }
+
+
+async def _refused(server: Server) -> list[str]:
+    async with httpx.AsyncClient(timeout=30, trust_env=False) as http:
+        refused = (await http.get(f"{server.address}/ready")).json()["spool"]["refused"]
+    return [f"{refused} calls were set aside as refused by MongoDB"] if refused else []
+
+
+def _wrong_sums(where: str, expected: dict[str, Sums], found: dict[str, Sums]) -> list[str]:
+    return [
+        f"{where} has {found.get(model)} of {model}, expected {expected.get(model)}"
+        for model in sorted(expected.keys() | found.keys())
+        if expected.get(model) != found.get(model)
+    ]
+
+
+async def _wrong_cells(server: Server, database: Database) -> list[str]:
+    """Merge what waits, recount everything from the ledger, and compare every cell before and after."""
+    async with database.committer_session() as session:
+        await Compactor(database, session).merge_all()
+    before = await _cells(database)
+    rebuild = Rebuild(database, server.settings.zone, None, None)
+    await rebuild.run(await rebuild.prepare(), lambda _: None)
+    after = await _cells(database)
+    wrong = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+    return _named("not as a recount says", (f"{key}: {before.get(key)} != {after.get(key)}" for key in wrong))
+
+
+async def _cells(database: Database) -> dict[str, Any]:
+    """Every cell by its collection and key, without figures that are zero."""
+    found = {}
+    for name in CELLS:
+        async for cell in database.writes[name].find():
+            key = ", ".join(str(part) for _, part in sorted(cell.pop("_id").items()))
+            found[f"{name} ({key})"] = _flat(cell)
+    return found
+
+
+def _flat(cell: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in cell.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{prefix}{key}/")
+        elif figure := value.to_decimal() if hasattr(value, "to_decimal") else value:
+            found[prefix + key] = figure
+    return found
+
+
+def _named(what: str, items: Iterable[str]) -> list[str]:
+    """One line for all of a kind."""
+    found = list(items)
+    if not found:
+        return []
+    more = f" and {len(found) - NAMED:,} more" if len(found) > NAMED else ""
+    return [f"{what}: {', '.join(found[:NAMED])}{more}"]
