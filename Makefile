@@ -46,6 +46,8 @@ bench: install ## the benchmarks of docs/benchmarks.md
 	$(BIN)/python -m scripts.bench write
 	$(BIN)/python -m scripts.bench pricing
 	$(BIN)/python -m scripts.bench reads
+	$(BIN)/python -m scripts.bench doors
+	$(BIN)/python -m scripts.bench memory
 
 lock: ## resolve the dependencies anew (needs uv)
 	$(LOCK) pyproject.toml -o requirements.lock

@@ -1,13 +1,12 @@
 """What every request passes: an id that its log lines share, limits of time and rate, and headers for browsers."""
 
 import asyncio
+import random
 import re
-import secrets
 from typing import Any
 
 import structlog
 from litestar.connection import ASGIConnection
-from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.handlers.base import BaseRouteHandler
 from litestar.middleware import ASGIMiddleware
@@ -30,6 +29,8 @@ SECURITY_HEADERS = {
 }
 """Of every response that does not say otherwise: figures are for who asked, and no page of ours is framed."""
 
+_REQUEST_ID = REQUEST_ID.encode()
+_SECURITY_HEADERS = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 _USABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _STATE_KEY = "request_id"
 
@@ -67,9 +68,9 @@ def request_id(scope: Scope) -> str:
     """The id of a request: the client's own where that is harmless, else one of ours."""
     state: dict[str, Any] = scope["state"]
     if _STATE_KEY not in state:
-        name = REQUEST_ID.encode()
-        said = next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
-        state[_STATE_KEY] = said if _USABLE_ID.fullmatch(said) else secrets.token_hex(8)
+        said = next((value.decode("latin-1") for key, value in scope["headers"] if key == _REQUEST_ID), "")
+        # of the process's own generator: asking the system for each request costs a call into it
+        state[_STATE_KEY] = said if _USABLE_ID.fullmatch(said) else f"{random.getrandbits(64):016x}"
     return str(state[_STATE_KEY])
 
 
@@ -77,14 +78,16 @@ async def add_headers(message: Message, scope: Scope) -> None:
     """Before a response is sent: its request id, and what keeps browsers from misusing it."""
     if message["type"] != "http.response.start":
         return
-    headers = MutableScopeHeaders.from_message(message)
-    headers[REQUEST_ID] = request_id(scope)
-    for name, value in SECURITY_HEADERS.items():
-        headers.setdefault(name, value)
+    headers = list(message.get("headers", ()))
+    said = {name.lower() for name, _ in headers}
+    headers.append((_REQUEST_ID, request_id(scope).encode("latin-1")))
+    headers.extend(header for header in _SECURITY_HEADERS if header[0] not in said)
+    message["headers"] = headers
 
 
-def within_rate(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+async def within_rate(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """A guard: refuses callers that send more than their share. Raises TooManyRequestsError."""
+    # async though it awaits nothing: Litestar calls a plain function in a thread
     if (caller := connection.scope.get("user")) is not None:
         limit: RateLimit = connection.app.state.rate_limit
         limit.admit((caller.subject, caller.client))

@@ -43,6 +43,12 @@ class Intake:
             self._in_hand -= claimed
 
 
+def intake_of(request: Request[Any, Any, Any]) -> Intake:
+    """The one of the process. No dependency of the handlers: Litestar opens a task group where there are two."""
+    intake: Intake = request.app.state.intake
+    return intake
+
+
 def _size(headers: Mapping[str, str], limit: int) -> int:
     """What a body may take at most; the limit where that cannot be told beforehand."""
     length = headers.get("content-length", "")

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Awaitable, Callable
 
 import uvicorn
+from litestar.types import ASGIApp
 
 from app.errors import AppError, ConfigurationError
 from app.main import create_app
@@ -15,6 +16,9 @@ from app.settings import Settings
 
 SHUTDOWN_SECONDS = 5
 """How long open requests may take to end."""
+
+Failure = Callable[[AppError], None]
+CreateApp = Callable[[Settings, str, Failure], ASGIApp]
 
 Companion = Callable[[str], Awaitable[None]]
 """What runs beside the server once it answers; it is given the address, such as `http://127.0.0.1:8000`."""
@@ -36,12 +40,12 @@ class _Server(uvicorn.Server):
             self.answering.set()
 
 
-async def serve(settings: Settings, mongodb_uri: str, companion: Companion) -> None:
+async def serve(settings: Settings, mongodb_uri: str, companion: Companion, create: CreateApp = create_app) -> None:
     """Serve until SIGINT or SIGTERM. Raises AppError where the start fails."""
     failures: list[AppError] = []
     listener = _listen(settings)
     config = uvicorn.Config(
-        create_app(settings, mongodb_uri, failures.append),
+        create(settings, mongodb_uri, failures.append),
         http="httptools",
         loop="none",
         lifespan="on",

@@ -12,7 +12,6 @@ from litestar.params import QueryParameter
 from app.api_keys import KeyRing
 from app.auth import Principal
 from app.errors import invalid
-from app.intake import Intake
 from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.reports import Reports
 from app.reports.windows import MAX_DAYS, requested_window
@@ -68,11 +67,6 @@ async def provide_api_keys(state: State) -> KeyRing:
     return api_keys
 
 
-async def provide_intake(state: State) -> Intake:
-    intake: Intake = state.intake
-    return intake
-
-
 async def provide_synthetic(state: State, synthetic: SyntheticFilter = None) -> Synthetic:
     """As asked, else as the deployment is set."""
     settings: Settings = state.settings
@@ -115,7 +109,6 @@ DEPENDENCIES = {
     "tracker": Provide(provide_tracker),
     "reports": Provide(provide_reports),
     "api_keys": Provide(provide_api_keys),
-    "intake": Provide(provide_intake),
     "shown": Provide(provide_synthetic),
     "about": Provide(provide_client),
     "asked": Provide(provide_ledger_query),

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from app.auth import DEFAULT_CLIENT, Principal, Scope, requires
 from app.errors import BodyTooLargeError, DatabaseUnavailableError, UnsupportedMediaTypeError
-from app.intake import Intake
+from app.intake import intake_of
 from app.openapi import body_described
 from app.otlp import messages
 from app.otlp.calls import Export, SpanFault, calls_of
@@ -62,14 +62,13 @@ class OtlpController(Controller):
         self,
         request: Request[Principal, Any, Any],
         tracker: NamedDependency[Tracker],
-        intake: NamedDependency[Intake],
     ) -> Response[bytes]:
         """Spans that are no AI calls are taken and ignored. Sent again, a span counts once."""
         media_type, _ = request.content_type
         if media_type not in {PROTOBUF, JSON}:
             raise UnsupportedMediaTypeError(f"send {PROTOBUF} or {JSON}, not {media_type or 'a body without a type'}")
         as_json = media_type == JSON
-        async with intake.body(request, MAX_BYTES) as body:
+        async with intake_of(request).body(request, MAX_BYTES) as body:
             # in a thread: a thousand spans take 7 ms as protobuf, and 270 ms as JSON
             spans, export = await asyncio.to_thread(_read, body, as_json=as_json)
             if spans > MAX_SPANS:

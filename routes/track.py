@@ -12,7 +12,7 @@ from litestar.params import HeaderParameter
 from app.auth import Principal, Scope, requires
 from app.batches import NDJSON, rows_of
 from app.errors import UnsupportedMediaTypeError, invalid
-from app.intake import Intake
+from app.intake import intake_of
 from app.openapi import array_of, body_described, schema_of
 from app.scoping import USER_HEADER
 from app.serialization import JSON, ExactResponse, decode
@@ -74,7 +74,6 @@ class TrackController(Controller):
         self,
         request: Request[Principal, Any, Any],
         tracker: NamedDependency[Tracker],
-        intake: NamedDependency[Intake],
         user_header: UserHeader = None,
         idempotency_key: IdempotencyKey = None,
     ) -> ExactResponse[ReceiptBody]:
@@ -83,7 +82,7 @@ class TrackController(Controller):
         if not JSON.fullmatch(media_type):
             raise UnsupportedMediaTypeError(f"send application/json, not {media_type or 'a body without a type'}")
         check_room(tracker, 1)
-        async with intake.body(request, MAX_CALL_BYTES) as body:
+        async with intake_of(request).body(request, MAX_CALL_BYTES) as body:
             call = call_of(_with_key(decode(body), idempotency_key), request.user, user_header)
         if not isinstance(call, AICall):
             tracker.rejected(call, "track")
@@ -103,7 +102,6 @@ class TrackController(Controller):
         self,
         request: Request[Principal, Any, Any],
         tracker: NamedDependency[Tracker],
-        intake: NamedDependency[Intake],
         user_header: UserHeader = None,
         idempotency_key: IdempotencyKey = None,
     ) -> BatchBody:
@@ -111,7 +109,7 @@ class TrackController(Controller):
         if idempotency_key is not None:
             raise invalid("Idempotency-Key", "is for one call; give each row of a batch a requestId")
         media_type, _ = request.content_type
-        async with intake.body(request, MAX_BATCH_BYTES) as body:
+        async with intake_of(request).body(request, MAX_BATCH_BYTES) as body:
             rows = rows_of(body, media_type)
             check_room(tracker, len(rows))
             return BatchBody.of(await _reported(rows, request.user, user_header, tracker))

@@ -16,7 +16,7 @@ from app.deployment import mongodb
 from app.runtime import calm_the_collector
 from app.settings import Settings
 from scripts import command
-from scripts.bench import pricing, reads, write
+from scripts.bench import doors, memory, pricing, reads, write
 
 
 def main() -> int:
@@ -29,10 +29,15 @@ def main() -> int:
     reading.add_argument("--events", type=int, default=100_000, help="calls in the ledger (default: 100,000)")
     reading.add_argument("--uniform", action="store_true", help="users and conversations uniform instead of Zipf")
     reading.add_argument("--keep", metavar="DATABASE", help="fill this database once and use it again")
-    for benchmark in (writes, prices, reading):
+    entering = benchmarks.add_parser("doors", help="calls over HTTP and without any wait, against a handler of nothing")
+    entering.add_argument("--calls", type=int, default=20_000, help="calls a round and door (default: 20,000)")
+    growing = benchmarks.add_parser("memory", help="the resident memory of a process that reports")
+    growing.add_argument("--calls", type=int, default=1_000_000, help="calls in all (default: 1,000,000)")
+    for benchmark in (writes, prices, reading, entering, growing):
         benchmark.add_argument("--json", action="store_true", help="print the figures as JSON")
     arguments = parser.parse_args()
-    work = {"write": _write, "pricing": _pricing, "reads": _reads}[arguments.benchmark]
+    works = {"write": _write, "pricing": _pricing, "reads": _reads, "doors": _doors, "memory": _memory}
+    work = works[arguments.benchmark]
     return command.run(lambda settings: work(arguments, settings))
 
 
@@ -47,6 +52,20 @@ async def _reads(arguments: argparse.Namespace, settings: Settings) -> int:
     calm_the_collector()
     with mongodb(settings, shared=True) as uri:
         figures = await reads.measure(settings, uri, arguments.events, zipf=not arguments.uniform, keep=arguments.keep)
+    _print(figures, as_json=arguments.json)
+    return 0
+
+
+async def _doors(arguments: argparse.Namespace, settings: Settings) -> int:
+    with mongodb(settings, shared=True) as uri, command.progress("rounds", doors.ROUNDS) as advance:
+        figures = await doors.measure(settings, uri, arguments.calls, advance)
+    _print(figures, as_json=arguments.json)
+    return 0
+
+
+async def _memory(arguments: argparse.Namespace, settings: Settings) -> int:
+    with mongodb(settings, shared=True) as uri, command.progress("calls", arguments.calls) as advance:
+        figures = await memory.measure(settings, uri, arguments.calls, advance)
     _print(figures, as_json=arguments.json)
     return 0
 

@@ -1,10 +1,7 @@
 """How fast administrators' pages answer beside a live writer, whatever the ledger's size, next to raw aggregation."""
 
 import asyncio
-import contextlib
 import itertools
-import os
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,6 +23,7 @@ from models.base import camel
 from models.rollups import ROLLUPS, TRAILING_DAYS
 from scripts.bench.history import fill
 from scripts.bench.load import calls
+from scripts.bench.serving import serving
 from scripts.bench.setup import bench_database
 from scripts.command import progress
 
@@ -45,7 +43,7 @@ async def measure(settings: Settings, uri: str, count: int, *, zipf: bool, keep:
     `keep` names a database that is filled once, used as it is when it has a ledger, and not dropped at the end.
     """
     async with _history(settings, uri, count, zipf=zipf, keep=keep) as database:
-        async with _serving(settings, uri, database.writes.name) as client:
+        async with serving(settings, uri, database.writes.name) as address, _client(settings, address) as client:
             await _settled(database)
             async with _live_writer(client):
                 overview_p50, overview_p95 = await _p95(client, "/api/admin/ai/overview")
@@ -80,33 +78,11 @@ async def _history(
 
 
 @asynccontextmanager
-async def _serving(settings: Settings, uri: str, database: str) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the real server, in a process of its own, which has its compactor running."""
-    variables = {
-        "TWINMETER_MONGODB_URI": uri,
-        "TWINMETER_DATABASE": database,
-        "TWINMETER_DATA_DIR": str(settings.data_dir),
-        "TWINMETER_JWT_SECRET": settings.signing_secret,
-        "TWINMETER_TIMEZONE": settings.timezone,
-        "TWINMETER_PORT": "0",
-        "TWINMETER_LOG_LEVEL": "warning",
-    }
-    server = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "app", env={**os.environ, **variables}, stdout=asyncio.subprocess.PIPE
-    )
-    assert server.stdout is not None  # noqa: S101 - asked for above
-    try:
-        said = (await server.stdout.readline()).decode()
-        if not said:
-            raise RuntimeError("the server did not start")
-        token = Tokens.of(settings).issue("bench", Role.ADMIN, timedelta(hours=6))
-        headers = {"Authorization": f"Bearer {token}"}
-        async with httpx.AsyncClient(base_url=said.split()[-1], headers=headers, timeout=120) as client:
-            yield client
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            server.terminate()
-        await server.communicate()
+async def _client(settings: Settings, address: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Asks as an administrator."""
+    headers = {"Authorization": f"Bearer {Tokens.of(settings).issue('bench', Role.ADMIN, timedelta(hours=6))}"}
+    async with httpx.AsyncClient(base_url=address, headers=headers, timeout=120) as client:
+        yield client
 
 
 async def _settled(database: Database) -> None:

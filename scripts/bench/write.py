@@ -45,13 +45,20 @@ async def _tracker(settings: Settings, uri: str, count: int, seed: int) -> Figur
     async with bench_database(settings, uri) as database, open_tracker(patient(settings), database, Counters()) as it:
         calm_the_collector()
         rate = await _rate(list(calls(count, seed=seed)), lambda call: _track(it, call))
-        await _until_merged(database)
+        await until_merged(database)
         single = await _p50(calls(SINGLES, seed=seed), lambda call: _track(it, call))
     return [("track_per_s", rate), ("single_p50_ms", single)]
 
 
-async def _until_merged(database: Database) -> None:
-    """One caller alone is measured when nobody else is busy, the compactor included."""
+async def track_rate(settings: Settings, database: Database, count: int, seed: int) -> float:
+    """Calls a second of `await track` by 512 concurrent callers in this process."""
+    async with open_tracker(patient(settings), database, Counters()) as tracker:
+        calm_the_collector()
+        return await _rate(list(calls(count, seed=seed)), lambda call: _track(tracker, call))
+
+
+async def until_merged(database: Database) -> None:
+    """Wait until nobody else is busy, the compactor included."""
     while await database.writes[DELTAS].find_one({}, {"_id": 1}) is not None:  # noqa: ASYNC110 - another task's work
         await asyncio.sleep(0.2)
 

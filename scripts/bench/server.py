@@ -1,0 +1,72 @@
+"""The server of the benchmark of the doors: the real application, and two handlers that do nothing but read a body.
+
+`/bench/noop` is a route of the application itself, behind its authentication, guards and middleware. `/bare` is one of
+an application that has nothing of these.
+"""
+
+import sys
+from typing import Any
+
+import uvloop
+from litestar import Controller, Litestar, Request, post
+from litestar.types import ASGIApp, Receive, Send
+from litestar.types import Scope as ASGIScope
+
+from app.auth import Principal, Scope, requires
+from app.main import create_app
+from app.server import Failure, serve
+from app.settings import Settings
+from app.telemetry import configure_logging
+
+NO_OP = "/bench/noop"
+BARE = "/bare"
+
+
+class NoOpController(Controller):
+    """As `POST /api/ai/track`, but for what that one is about."""
+
+    path = NO_OP
+    guards = (requires(Scope.INGEST),)
+
+    @post(status_code=201)
+    async def nothing(self, request: Request[Principal, Any, Any]) -> dict[str, int]:
+        return {"bytes": len(await request.body())}
+
+
+class BareController(Controller):
+    """The least that Litestar does for a POST."""
+
+    path = BARE
+
+    @post(status_code=201)
+    async def nothing(self, request: Request[Any, Any, Any]) -> dict[str, int]:
+        return {"bytes": len(await request.body())}
+
+
+def create_bench_app(settings: Settings, mongodb_uri: str, on_failure: Failure) -> ASGIApp:
+    """The real application and the bare one beside it."""
+    real, bare = create_app(settings, mongodb_uri, on_failure), Litestar([BareController], openapi_config=None)
+    real.register(NoOpController)
+
+    async def either(scope: ASGIScope, receive: Receive, send: Send) -> None:
+        app = bare if scope.get("path") == BARE else real
+        await app(scope, receive, send)
+
+    return either
+
+
+async def _announce(address: str) -> None:
+    sys.stdout.write(f"{address}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    settings = Settings()
+    if settings.mongodb_uri is None:
+        raise SystemExit("the benchmark names the MongoDB of its server")
+    configure_logging(settings.log_level)
+    uvloop.run(serve(settings, settings.mongodb_uri.get_secret_value(), _announce, create_bench_app))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""The real server in a process of its own."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from app.settings import Settings
+
+
+@asynccontextmanager
+async def serving(settings: Settings, uri: str, database: str, *, module: str = "app") -> AsyncIterator[str]:
+    """The address of a server, `python -m MODULE`, with its compactor running."""
+    variables = {
+        "TWINMETER_MONGODB_URI": uri,
+        "TWINMETER_DATABASE": database,
+        "TWINMETER_DATA_DIR": str(settings.data_dir),
+        "TWINMETER_JWT_SECRET": settings.signing_secret,
+        "TWINMETER_TIMEZONE": settings.timezone,
+        "TWINMETER_TRACK_DEADLINE_MS": str(settings.track_deadline_ms),
+        "TWINMETER_PORT": "0",
+        "TWINMETER_LOG_LEVEL": "warning",
+    }
+    server = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", module, env={**os.environ, **variables}, stdout=asyncio.subprocess.PIPE
+    )
+    assert server.stdout is not None  # noqa: S101 - asked for above
+    try:
+        said = (await server.stdout.readline()).decode()
+        if not said:
+            raise RuntimeError("the server did not start")
+        yield said.split()[-1]
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            server.terminate()
+        await server.communicate()
