@@ -3,6 +3,7 @@
 import asyncio
 import random
 import re
+import time
 from typing import Any
 
 import structlog
@@ -20,6 +21,8 @@ BODY_SECONDS = 30.0
 """How long a client may take to send its body."""
 REQUEST_SECONDS = 90.0
 """How long a request may take in all. Reports have shorter limits of their own."""
+SLOW_SECONDS = 2.0
+"""From which on a request is worth a line in the log of a deployment that does not debug."""
 SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -33,6 +36,7 @@ _REQUEST_ID = REQUEST_ID.encode()
 _SECURITY_HEADERS = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 _USABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _STATE_KEY = "request_id"
+_STATUS_KEY = "response_status"
 
 
 class Edge(ASGIMiddleware):
@@ -40,15 +44,32 @@ class Edge(ASGIMiddleware):
 
     scopes = (ScopeType.HTTP,)
 
+    def __init__(self) -> None:
+        # bound once: an event at a level that is off then costs a fraction of a microsecond
+        self._log = structlog.get_logger(__name__).bind()
+
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         structlog.contextvars.bind_contextvars(request_id=request_id(scope))
+        started = time.perf_counter()
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
                 await next_app(scope, _in_time(receive), send)
         except TimeoutError as error:
             raise TookTooLongError(f"this took longer than {REQUEST_SECONDS:.0f} seconds; ask for less") from error
         finally:
+            self._tell(scope, time.perf_counter() - started)
             structlog.contextvars.unbind_contextvars("request_id")
+
+    def _tell(self, scope: Scope, seconds: float) -> None:
+        level = self._log.warning if seconds > SLOW_SECONDS else self._log.debug
+        status = scope["state"].get(_STATUS_KEY)  # none yet where an error is still to be answered
+        level(
+            "request.completed",
+            method=scope.get("method"),
+            path=scope["path"],
+            status=status,
+            milliseconds=round(seconds * 1000, 1),
+        )
 
 
 def _in_time(receive: Receive) -> Receive:
@@ -78,6 +99,7 @@ async def add_headers(message: Message, scope: Scope) -> None:
     """Before a response is sent: its request id, and what keeps browsers from misusing it."""
     if message["type"] != "http.response.start":
         return
+    scope["state"][_STATUS_KEY] = message["status"]
     headers = list(message.get("headers", ()))
     said = {name.lower() for name, _ in headers}
     headers.append((_REQUEST_ID, request_id(scope).encode("latin-1")))

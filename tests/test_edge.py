@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+import structlog
 from litestar import Controller, Litestar, Request, get, post
 from litestar.testing import AsyncTestClient
 
@@ -12,6 +13,7 @@ from app.edge import Edge, add_headers
 from app.errors import TooManyRequestsError
 from app.problems import HANDLERS
 from app.rate_limit import RateLimit
+from app.telemetry import configure_logging
 
 
 class Slow(Controller):
@@ -128,3 +130,26 @@ def test_callers_that_were_quiet_longest_are_forgotten(monkeypatch: pytest.Monke
         limit.admit(caller)
 
     assert list(limit._buckets) == ["b", "c"]
+
+
+async def test_a_request_is_a_line_of_the_log_with_its_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.edge.SLOW_SECONDS", 0.0)
+    configure_logging("info")
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+        slow = Litestar(
+            [Slow], middleware=[Edge()], before_send=[add_headers], exception_handlers=HANDLERS, openapi_config=None
+        )
+        async with AsyncTestClient(slow) as client:
+            await client.get("/quick", headers={"X-Request-ID": "mine-8"})
+
+    configure_logging("error")
+    (line,) = [line for line in lines if line["event"] == "request.completed"]
+    del line["milliseconds"]
+    assert line == {
+        "event": "request.completed",
+        "log_level": "warning",
+        "request_id": "mine-8",
+        "method": "GET",
+        "path": "/quick",
+        "status": 200,
+    }
