@@ -32,6 +32,7 @@ def main() -> int:
     entering = benchmarks.add_parser("doors", help="calls over HTTP and without any wait, against a handler of nothing")
     entering.add_argument("--calls", type=int, default=20_000, help="calls a round and door (default: 20,000)")
     growing = benchmarks.add_parser("memory", help="the resident memory of a process that reports")
+    growing.add_argument("--no-merges", action="store_true", help="leave merging to nobody: what tracking alone holds")
     growing.add_argument("--calls", type=int, default=1_000_000, help="calls in all (default: 1,000,000)")
     for benchmark in (writes, prices, reading, entering, growing):
         benchmark.add_argument("--json", action="store_true", help="print the figures as JSON")
@@ -65,7 +66,7 @@ async def _doors(arguments: argparse.Namespace, settings: Settings) -> int:
 
 async def _memory(arguments: argparse.Namespace, settings: Settings) -> int:
     with mongodb(settings, shared=True) as uri, command.progress("calls", arguments.calls) as advance:
-        figures = await memory.measure(settings, uri, arguments.calls, advance)
+        figures = await memory.measure(settings, uri, arguments.calls, advance, compacting=not arguments.no_merges)
     _print(figures, as_json=arguments.json)
     return 0
 

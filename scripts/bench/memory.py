@@ -20,7 +20,7 @@ SAMPLE_EVERY = 50_000
 _STATM, _PAGE = Path("/proc/self/statm"), os.sysconf("SC_PAGE_SIZE")
 
 
-async def measure(settings: Settings, uri: str, count: int, advance: Advance) -> dict[str, float]:
+async def measure(settings: Settings, uri: str, count: int, advance: Advance, *, compacting: bool) -> dict[str, float]:
     """MB after a tenth, a half and all of the calls, and the growth from the tenth on in percent. On Linux only.
 
     Half of the calls are reported with `wait=False`, each after one that is waited for, so that none is dropped.
@@ -28,7 +28,10 @@ async def measure(settings: Settings, uri: str, count: int, advance: Advance) ->
     """
     samples = [_resident_mb()]
     with bench_settings(settings) as own:
-        async with bench_database(own, uri) as database, open_tracker(patient(own), database, Counters()) as tracker:
+        async with (
+            bench_database(own, uri) as database,
+            open_tracker(patient(own), database, Counters(), compacting=compacting) as tracker,
+        ):
             calm_the_collector()
             for first in range(0, count, SAMPLE_EVERY):
                 size = min(SAMPLE_EVERY, count - first)
