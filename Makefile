@@ -30,7 +30,7 @@ run: install ## serve
 	@$(BIN)/python -m app
 
 test: $(VENV)/installed-dev ## the whole suite, against a real MongoDB
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 check: $(VENV)/installed-dev ## style, types and who may import whom
 	$(BIN)/ruff check .

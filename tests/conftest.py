@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -30,13 +31,19 @@ def mongodb_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield mongod.uri
 
 
+@pytest.fixture(scope="session")
+def as_new() -> list[str]:
+    """Databases that a test left as new: to make all collections and indexes takes longer than most tests."""
+    return []
+
+
 @pytest.fixture
-def settings(mongodb_uri: str, tmp_path: Path) -> Settings:
+def settings(mongodb_uri: str, tmp_path: Path, as_new: list[str]) -> Settings:
     """Settings of a deployment with nothing in it."""
     return Settings(
         _env_file=None,
         mongodb_uri=mongodb_uri,
-        database=f"test_{uuid.uuid4().hex[:12]}",
+        database=as_new.pop() if as_new else f"test_{uuid.uuid4().hex[:12]}",
         data_dir=tmp_path,
         jwt_secret="0123456789abcdef0123456789abcdef",
         track_deadline_ms=10_000,
@@ -45,10 +52,22 @@ def settings(mongodb_uri: str, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-async def database(settings: Settings, mongodb_uri: str) -> AsyncIterator[Database]:
+async def database(settings: Settings, mongodb_uri: str, as_new: list[str]) -> AsyncIterator[Database]:
     async with connected(mongodb_uri, settings.database) as database:
+        made = await _structure(database)
         yield database
-        await database.writes.client.drop_database(settings.database)
+        if await _structure(database) == made:
+            for name in made:
+                await database.writes[name].delete_many({})
+            as_new.append(settings.database)
+        else:
+            await database.writes.client.drop_database(settings.database)
+
+
+async def _structure(database: Database) -> dict[str, Any]:
+    """Every collection with its options and indexes."""
+    found = [one async for one in await database.writes.list_collections()]
+    return {one["name"]: (one["options"], await database.writes[one["name"]].index_information()) for one in found}
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.__main__ import main
 from app.auth import Role, Tokens
 from app.settings import Settings
 
@@ -144,10 +145,21 @@ def test_two_servers_on_one_data_folder_are_told_apart(tmp_path: Path) -> None:
     ],
 )
 def test_a_setting_that_cannot_be_used_ends_the_start_with_a_sentence(
-    tmp_path: Path, mongodb_uri: str, variables: dict[str, str], said: str
+    tmp_path: Path,
+    mongodb_uri: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    variables: dict[str, str],
+    said: str,
 ) -> None:
-    with start(tmp_path / "data", **{"TWINMETER_MONGODB_URI": mongodb_uri, **variables}) as process:
-        assert said in failure(process)
+    own = {"TWINMETER_MONGODB_URI": mongodb_uri, "TWINMETER_DATA_DIR": str(tmp_path), "TWINMETER_PORT": "0"}
+    for name, value in (own | variables).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+
+    assert main() == 1
+
+    assert said in capsys.readouterr().err
 
 
 def test_a_taken_port_is_said_with_the_way_out(tmp_path: Path, mongodb_uri: str) -> None:

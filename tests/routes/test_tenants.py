@@ -207,9 +207,11 @@ async def test_asking_for_a_user_of_another_client_finds_nothing(house: House) -
 
 async def test_a_user_asking_for_another_is_refused(house: House) -> None:
     user = house.callers["user"].headers
-    for wish in ({"userId": ART}, {"userId": ""}, {"clientId": ALPHA, "userId": ART}, {"userId": USERS[BETA][0]}):
+    for wish in ({"userId": ART}, {"clientId": ALPHA, "userId": ART}, {"userId": USERS[BETA][0]}):
         response = await house.client.get("/api/analytics", params=wish, headers=user)
         assert (response.status_code, ART in response.text) == (403, False)
+    nobody = await house.client.get("/api/analytics", params={"userId": ""}, headers=user)
+    assert (nobody.status_code, [error["field"] for error in nobody.json()["errors"]]) == (400, ["userId"])
     own = await house.client.get("/api/analytics", params={"clientId": ALPHA, "userId": ANN}, headers=user)
     assert own.json()["summary"]["requests"] == 1
 

@@ -1,5 +1,6 @@
 """Operator commands run as an operator runs them: as processes, with settings in the environment."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -28,6 +29,24 @@ def environment(settings: Settings) -> dict[str, str]:
         "TWINMETER_DATA_DIR": str(settings.data_dir),
         "TWINMETER_JWT_SECRET": settings.jwt_secret.get_secret_value(),
     }
+
+
+@pytest.fixture
+def usage(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """What `python -m NAME ARGUMENTS…` ends with that does no work: in this process, as a start takes seconds."""
+
+    def run(name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        spec = importlib.util.find_spec(name)
+        assert spec is not None
+        module = importlib.import_module(name if spec.submodule_search_locations is None else f"{name}.__main__")
+        monkeypatch.setattr("sys.argv", [name, *arguments])
+        with pytest.raises(SystemExit) as ended:
+            module.main()
+        said = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return subprocess.CompletedProcess([name, *arguments], ended.value.code, said.out, said.err)
+
+    return run
 
 
 @pytest.fixture

@@ -58,24 +58,24 @@ async def test_a_key_is_printed_alone_and_opens_what_it_was_made_for(command: Co
         ["--name", "shop", "--days", "0"],
     ],
 )
-def test_a_key_that_cannot_be_is_refused(command: Command, arguments: list[str]) -> None:
-    refused = command("scripts.create_api_key", *arguments)
+def test_a_key_that_cannot_be_is_refused(usage: Command, arguments: list[str]) -> None:
+    refused = usage("scripts.create_api_key", *arguments)
 
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr.startswith("usage: python -m scripts.create_api_key")
 
 
 @pytest.mark.parametrize("arguments", [["--role", "king", "--user", "me"], ["--role", "admin"], []])
-def test_wrong_arguments_end_with_the_usage(command: Command, arguments: list[str]) -> None:
-    refused = command("scripts.create_token", *arguments)
+def test_wrong_arguments_end_with_the_usage(usage: Command, arguments: list[str]) -> None:
+    refused = usage("scripts.create_token", *arguments)
 
     assert refused.returncode == 2
     assert refused.stderr.startswith("usage: python -m scripts.create_token")
 
 
-@pytest.mark.parametrize("name", ["create_token", "create_api_key", "replay_trace", "demo", "bench", "drill"])
-def test_help_says_why_and_how(command: Command, name: str) -> None:
-    shown = command(f"scripts.{name}", "--help")
+@pytest.mark.parametrize("name", ["create_token", "create_api_key", "replay_trace", "demo", "bench", "drill", "erase_user"])
+def test_help_says_why_and_how(usage: Command, name: str) -> None:
+    shown = usage(f"scripts.{name}", "--help")
 
     assert shown.returncode == 0
     assert f"usage: python -m scripts.{name}" in shown.stdout

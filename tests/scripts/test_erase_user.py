@@ -48,10 +48,3 @@ async def test_with_execute_the_user_is_gone_and_the_pseudonym_is_said(command: 
     again = await asyncio.to_thread(command, "scripts.erase_user", "anna", "--execute")
     assert again.returncode == 0
     assert "nothing was found" in again.stdout
-
-
-def test_help_says_why_and_how(command: Command) -> None:
-    shown = command("scripts.erase_user", "--help")
-
-    assert (shown.returncode, shown.stderr) == (0, "")
-    assert "Use it when a person asks to be forgotten." in shown.stdout
