@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pymongo
-import structlog
 from beanie import PydanticObjectId
 from bson import ObjectId
 from pydantic import ValidationError
@@ -24,6 +23,7 @@ from app.database import Database
 from app.errors import DatabaseUnavailableError, NotAuthenticatedError, NotFoundError
 from app.expiring import ExpiringCache
 from app.key_text import hashed, id_of, new_key
+from app.logs import Log
 from models import ApiKey
 
 REFRESH_SECONDS = 1.5
@@ -37,7 +37,7 @@ USE_EVERY = timedelta(minutes=1)
 MOST_KNOWN = 2_000
 MOST_UNKNOWN = 10_000
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 
 
 class KeyRing:

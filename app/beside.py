@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-import structlog
+from app.logs import Log
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 
 
 @asynccontextmanager

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import pymongo
-import structlog
 from beanie import init_beanie
 from motor.motor_asyncio import (
     AsyncIOMotorClient,
@@ -20,10 +19,11 @@ from pymongo.errors import InvalidURI, OperationFailure, PyMongoError
 from pymongo.write_concern import WriteConcern
 
 from app.errors import ConfigurationError, DatabaseUnavailableError
+from app.logs import Log
 from models import AIUsage, Analytics, ApiKey, PriceOverride
 from models.rollups import INDEXES, ROLLUPS
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 
 Client = AsyncIOMotorClient[dict[str, Any]]
 Collection = AsyncIOMotorCollection[dict[str, Any]]

@@ -14,6 +14,7 @@ from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import RequestTimeoutError, TookTooLongError
+from app.logs import Log
 from app.rate_limit import RateLimit
 
 REQUEST_ID = "x-request-id"
@@ -46,7 +47,7 @@ class Edge(ASGIMiddleware):
 
     def __init__(self) -> None:
         # bound once: an event at a level that is off then costs a fraction of a microsecond
-        self._log = structlog.get_logger(__name__).bind()
+        self._log = Log(__name__, bound=True)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         structlog.contextvars.bind_contextvars(request_id=request_id(scope))

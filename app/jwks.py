@@ -9,11 +9,11 @@ from typing import Any
 
 import httpx
 import jwt
-import structlog
 from jwt import PyJWK
 
 from app.beside import beside
 from app.errors import KeyServerUnavailableError, NotAuthenticatedError
+from app.logs import Log
 
 REFRESH_SECONDS = 600.0
 """How long a key that the provider has withdrawn goes on holding, at most, while its server answers."""
@@ -27,7 +27,7 @@ LEAST_RSA_BITS = 2_048
 ALGORITHMS = {("RSA", None): "RS256", ("EC", "P-256"): "ES256"}
 """The one algorithm for which a key may be used, by its type and curve: it never depends on what a token says."""
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 
 
 class KeySet:

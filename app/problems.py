@@ -5,13 +5,13 @@ from http import HTTPStatus
 from typing import Any
 
 import pydantic
-import structlog
 from litestar import Request, Response
 from litestar.enums import MediaType
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
 from app.errors import AppError, InvalidRequestError
+from app.logs import Log
 from app.otlp import messages
 from app.serialization import ExactResponse
 from app.tracking.call import faults_of
@@ -24,7 +24,7 @@ AnyResponse = Response[Any]
 PROBLEM_JSON = "application/problem+json"
 OTLP_PATH = "/v1/"
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 
 
 DISCONNECTED = "client disconnected prematurely"

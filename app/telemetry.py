@@ -8,6 +8,8 @@ from collections.abc import Callable
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from app.logs import UNWRITTEN
+
 
 def configure_logging(level: str) -> None:
     """One event a line: JSON for machines, colours on a terminal."""
@@ -39,6 +41,7 @@ class Counters:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.registry.register(UNWRITTEN)
         self.calls = Counter(
             "twinmeter_calls",
             "AI calls by the way they came in and by what their callers were told",

@@ -9,16 +9,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-import structlog
 from bson import ObjectId
 
+from app.logs import Log
 from app.telemetry import Counters
 from app.tracking.call import AICall, Fault
 from app.tracking.receipt import ReceiptStatus, TrackReceipt
 from app.tracking.twins import IdMint, Pair
 from app.tracking.writer import QUEUE_IS_FULL, Writer
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 
 MAX_CALLS = 50_000
 YIELD_FROM = 10_000

@@ -2,9 +2,9 @@
 
 import time
 
-import structlog
+from app.logs import Log
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 
 
 class Breaker:

@@ -13,13 +13,13 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import pymongo
-import structlog
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from app.database import DURABLE, Database, Session
+from app.logs import Log
 from app.tracking.active_users import ActiveUsers
 from app.tracking.cells import CellChanges
 from app.tracking.increments import LocalTime
@@ -31,7 +31,7 @@ from app.tracking.twins import Document
 from app.tracking.upserts import upsert
 from models.rollups import CONVERSATIONS, DELTAS, MERGED, NOT_MERGED, STATE, USERS
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 
 INTERVAL_SECONDS = 1.25
 """With a merge of a few tenths of a second, the cells stay less than two seconds behind."""

@@ -4,10 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import structlog
-
 from app.database import Database, connected
 from app.deployment import reachable_uri
+from app.logs import Log
 from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking.call import Fault
@@ -16,7 +15,7 @@ from app.tracking.receipt import ReceiptStatus, TrackReceipt
 from app.tracking.tracker import Tracker
 from app.tracking.write_path import write_path
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 
 UNKNOWN_MODEL = "unknown"
 """For a call that failed before any model was named."""

@@ -14,12 +14,12 @@ from functools import partial
 from typing import Self
 from zoneinfo import ZoneInfo
 
-import structlog
 from bson import Binary
 from pymongo import ReturnDocument
 from pymongo.errors import PyMongoError
 
 from app.database import Database, Session
+from app.logs import Log
 from app.tracking.compactor import Compactor
 from app.tracking.erased_calls import ErasedCalls, conversations_of, entries_of, events_of
 from app.tracking.erased_cells import ErasedCells
@@ -32,7 +32,7 @@ from app.tracking.transactions import transact
 from app.tracking.twins import Document
 from models.rollups import CONVERSATIONS, ERASURES, TRAILING, USER_MONTHS, USERS
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 
 ATTEMPTS = 10
 RETRY_SECONDS = 0.2

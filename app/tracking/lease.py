@@ -3,13 +3,13 @@
 import uuid
 from typing import Any
 
-import structlog
 from pymongo import ReturnDocument
 
 from app.database import Database, Session
+from app.logs import Log
 from models.rollups import STATE
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 
 LEASE_SECONDS = 5
 

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pymongo
-import structlog
 from beanie import PydanticObjectId
 from bson import Decimal128, ObjectId
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from app.database import Database, Session
 from app.errors import ConflictError, DatabaseUnavailableError, NotFoundError
+from app.logs import Log
 from app.tracking.price_overrides import OverrideTable
 from models import PriceOverride, UnitPrices
 from models.base import camel
@@ -22,7 +22,7 @@ REFRESH_SECONDS = 2.0
 """How often a process looks for a change, so that one holds everywhere within five seconds, a missed look included."""
 QUERY_SECONDS = 5.0
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 
 
 class PriceBook:

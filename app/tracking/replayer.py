@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import IO
 
 import pymongo
-import structlog
 from pymongo.errors import PyMongoError
 
 from app.database import Database
+from app.logs import Log
 from app.telemetry import Counters
 from app.tracking.breaker import Breaker
 from app.tracking.ledger import Ledger, LedgerUnavailableError
@@ -24,7 +24,7 @@ from app.tracking.session_files import SessionFiles
 from app.tracking.spool import Spool, Spooled, SpoolError
 from app.tracking.spooler import Spooler
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 
 PAGE = 1_000
 ATTEMPT_SECONDS = 5.0

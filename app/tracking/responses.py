@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-import structlog
-
+from app.logs import Log
 from app.tracking.token_usage import read_model, read_usage
 from models import TokenUsage
 from models.token_usage import TOKEN_FIELDS
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 
 _TEXTS = (
     ("choices", 0, "delta", "content"),  # OpenAI chat and what is compatible with it

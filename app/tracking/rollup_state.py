@@ -5,14 +5,14 @@ from datetime import datetime
 from typing import Self
 from zoneinfo import ZoneInfo
 
-import structlog
 from pymongo import ReturnDocument
 
 from app.database import Database
+from app.logs import Log
 from app.tracking.twins import Document
 from models.rollups import SCHEMA_VERSION, STATE
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 
 REBUILD = "python -m scripts.rebuild_rollups"
 STATE_KEY = {"_id": "rollups"}

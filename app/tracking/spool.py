@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 import bson
-import structlog
 from bson import ObjectId
 from bson.codec_options import CodecOptions
 
 from app.errors import AppError, ConfigurationError
+from app.logs import Log
 from app.tracking.receipt import Outcome, ReceiptStatus
 from app.tracking.twins import Document, Pair
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 
 BUSY_SECONDS = 5.0
 """How long to wait for another process's write, which takes a few ms."""

@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-import structlog
 from bson import ObjectId
 
+from app.logs import Log
 from app.telemetry import Counters
 from app.tracking.receipt import Outcome, ReceiptStatus
 from app.tracking.spool import Depth, Spool, SpoolError
 from app.tracking.twins import Pair
 from app.tracking.waiting import Waiting, settle_all
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 
 MAX_GROUP = 2_000
 CLOSE_SECONDS = 10.0

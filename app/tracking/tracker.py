@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import structlog
 from bson import ObjectId
 from pydantic import ValidationError
 
+from app.logs import Log
 from app.telemetry import Counters
 from app.tracking.background import DOOR as BACKGROUND
 from app.tracking.background import Background, Posted
@@ -51,7 +51,7 @@ class Tracker:
         self._mint = IdMint()
         self.background = Background(writer, self._build, self._mint, counters)
         # bound once: an event at a level that is off then costs a fraction of a microsecond
-        self._log = structlog.get_logger(__name__).bind()
+        self._log = Log(__name__, bound=True)
 
     async def track(self, **reported: Any) -> TrackReceipt:
         """Report one call by the fields of `AICall`. What cannot be stored comes back `rejected`, with its faults."""

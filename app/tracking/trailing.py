@@ -12,17 +12,17 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import structlog
 from bson import ObjectId
 
 from app.database import Database, Session
+from app.logs import Log
 from app.tracking.rollup_state import STATE_KEY, stored_state
 from app.tracking.subject_cells import past_requests
 from app.tracking.twins import Document
 from app.tracking.upserts import upsert
 from models.rollups import DELTAS, EVERYONE, STATE, TRAILING, TRAILING_DAYS, USERS
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 
 
 RETRY_SECONDS = 30.0

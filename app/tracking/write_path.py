@@ -5,9 +5,8 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-import structlog
-
 from app.database import STANDALONE_ADVICE, Database, Session
+from app.logs import Log
 from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking.breaker import Breaker
@@ -31,7 +30,7 @@ from app.tracking.token_prices import TokenPrices
 from app.tracking.tracker import Tracker
 from app.tracking.writer import Writer
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 
 
 @asynccontextmanager

@@ -10,8 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 from datetime import timedelta
 
-import structlog
-
+from app.logs import Log
 from app.telemetry import Counters
 from app.tracking.breaker import Breaker
 from app.tracking.ledger import Ledger, LedgerUnavailableError
@@ -21,7 +20,7 @@ from app.tracking.spooler import Spooler
 from app.tracking.twins import Pair
 from app.tracking.waiting import Waiting, settle_all
 
-log = structlog.get_logger(__name__)
+log = Log(__name__)
 
 MAX_BATCH = 1_000
 MAX_QUEUED = 50_000

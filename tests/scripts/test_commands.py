@@ -73,7 +73,9 @@ def test_wrong_arguments_end_with_the_usage(usage: Command, arguments: list[str]
     assert refused.stderr.startswith("usage: python -m scripts.create_token")
 
 
-@pytest.mark.parametrize("name", ["create_token", "create_api_key", "replay_trace", "demo", "bench", "drill", "erase_user"])
+@pytest.mark.parametrize(
+    "name", ["create_token", "create_api_key", "replay_trace", "demo", "bench", "drill", "erase_user"]
+)
 def test_help_says_why_and_how(usage: Command, name: str) -> None:
     shown = usage(f"scripts.{name}", "--help")
 

@@ -1,0 +1,46 @@
+"""The log of this process. A line that cannot be written is counted, and holds up nobody."""
+
+from typing import Any
+
+import structlog
+from prometheus_client import Counter
+
+UNWRITTEN = Counter(
+    "twinmeter_unwritten_log_lines",
+    "Log lines that could not be written, as to a closed pipe or a full disk",
+    registry=None,
+)
+
+
+class Log:
+    """Structured events, through structlog as the process has set it up. Never raises into who logs.
+
+    A log is written between a call and its receipt, so that a closed stderr would otherwise end the commits.
+    """
+
+    def __init__(self, name: str, *, bound: bool = False) -> None:
+        """`bound`: for good, as logging is set up now. An event at a level that is off then costs next to nothing."""
+        logger = structlog.get_logger(name)
+        self._log = logger.bind() if bound else logger
+
+    def debug(self, event: str, **facts: Any) -> None:
+        self._write("debug", event, facts)
+
+    def info(self, event: str, **facts: Any) -> None:
+        self._write("info", event, facts)
+
+    def warning(self, event: str, **facts: Any) -> None:
+        self._write("warning", event, facts)
+
+    def error(self, event: str, **facts: Any) -> None:
+        self._write("error", event, facts)
+
+    def exception(self, event: str, **facts: Any) -> None:
+        """An error with the exception that is being handled."""
+        self._write("exception", event, facts)
+
+    def _write(self, level: str, event: str, facts: dict[str, Any]) -> None:
+        try:
+            getattr(self._log, level)(event, **facts)
+        except Exception:  # noqa: BLE001 - there is nowhere left to say it but the counter
+            UNWRITTEN.inc()

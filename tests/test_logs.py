@@ -1,0 +1,50 @@
+"""The log, and what happens where it cannot be written."""
+
+import io
+
+import pytest
+
+from app.database import Database
+from app.logs import UNWRITTEN
+from app.settings import Settings
+from app.telemetry import Counters, configure_logging
+from app.tracking import open_tracker
+from app.tracking.ledger import Ledger
+from tests.twins import assert_twins
+
+
+def unwritten() -> float:
+    return next(sample.value for sample in next(iter(UNWRITTEN.collect())).samples if sample.name.endswith("_total"))
+
+
+@pytest.fixture
+def closed_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every event is to be written, and none can be."""
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    configure_logging("debug")
+    stream.close()
+
+
+@pytest.mark.usefixtures("closed_log")
+async def test_a_log_that_cannot_be_written_holds_up_no_call(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = unwritten()
+    counters = Counters()
+    async with open_tracker(settings, database, counters) as tracker:
+        first = await tracker.track(user_id="u", content_type="chat", model="gpt-4o")
+        with monkeypatch.context() as broken:
+
+            async def fail(*_: object, **__: object) -> None:
+                raise RuntimeError
+
+            broken.setattr(Ledger, "commit", fail)
+            failed = await tracker.track(user_id="u", content_type="chat", model="gpt-4o")
+        last = await tracker.track(user_id="u", content_type="chat", model="gpt-4o")
+
+    assert [first.status, failed.status, last.status] == ["committed", "rejected", "committed"]
+    assert len(await assert_twins(database)) == 2
+    # at least a commit and a receipt for each of two calls, and the fault
+    assert unwritten() - before >= 5
+    assert f"twinmeter_unwritten_log_lines_total {unwritten()}" in counters.exposition().decode()
