@@ -42,8 +42,14 @@ class _Server(uvicorn.Server):
 
 async def serve(settings: Settings, mongodb_uri: str, companion: Companion, create: CreateApp = create_app) -> None:
     """Serve until SIGINT or SIGTERM. Raises AppError where the start fails."""
+    with _listen(settings) as listener:
+        await _serve(settings, mongodb_uri, listener, companion, create)
+
+
+async def _serve(
+    settings: Settings, mongodb_uri: str, listener: socket.socket, companion: Companion, create: CreateApp
+) -> None:
     failures: list[AppError] = []
-    listener = _listen(settings)
     config = uvicorn.Config(
         create(settings, mongodb_uri, failures.append),
         http="httptools",

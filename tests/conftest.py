@@ -19,7 +19,7 @@ hypothesis.settings.register_profile("suite", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("suite")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def _quiet_logs() -> None:
     configure_logging("error")
 
@@ -59,14 +59,17 @@ async def database(settings: Settings, mongodb_uri: str, as_new: list[str]) -> A
         if await _structure(database) == made:
             for name in made:
                 await database.writes[name].delete_many({})
+            for view in await database.writes.list_collection_names(filter={"type": "view"}):
+                await database.writes.drop_collection(view)
             as_new.append(settings.database)
         else:
             await database.writes.client.drop_database(settings.database)
 
 
 async def _structure(database: Database) -> dict[str, Any]:
-    """Every collection with its options and indexes."""
-    found = [one async for one in await database.writes.list_collections()]
+    """Every collection with its options and indexes. Views have none; they are dropped."""
+    kind = {"type": "collection", "name": {"$ne": "system.views"}}
+    found = [one async for one in await database.writes.list_collections(filter=kind)]
     return {one["name"]: (one["options"], await database.writes[one["name"]].index_information()) for one in found}
 
 

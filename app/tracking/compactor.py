@@ -42,6 +42,9 @@ LEASE_POLL_SECONDS = 2.0
 MANY_DELTAS = 300
 """Deltas that are merged earlier: where calls come one by one, each has its own, and reports read them all."""
 MERGE_SECONDS = 30.0
+ATTEMPTS = 10
+RETRY_SECONDS = 0.2
+"""Times the number of the attempt. All waits together are 9 seconds."""
 MAX_DELTAS = 500
 MAX_CALLS = 20_000
 """What one transaction merges, at most, beyond its first delta."""
@@ -136,11 +139,11 @@ class Compactor:
             log.info("compactor.lease_not_released", error=str(error)[:200])
 
     async def merge_all(self) -> None:
-        """Merge all that waits now. What writers add meanwhile is left for the next time."""
+        """Merge all that waits now. What writers add meanwhile is left for the next time. Raises PyMongoError."""
         for merge in (self.merge_figures, self.merge_subjects):
             more = True
             while more:
-                _, more = await merge()
+                _, more = await _undisturbed(merge)
                 await self._lease.acquire()
 
     async def merge_figures(self) -> Merged:
@@ -214,3 +217,15 @@ class Compactor:
                 break
         await cursor.close()
         return deltas
+
+
+async def _undisturbed(merge: Callable[[], Awaitable[Merged]]) -> Merged:
+    """Merge, again where another one was in the way: that of a killed process goes on until MongoDB misses it."""
+    for attempt in range(1, ATTEMPTS):
+        try:
+            return await merge()
+        except PyMongoError as error:
+            if not error.has_error_label("TransientTransactionError"):
+                raise
+        await asyncio.sleep(RETRY_SECONDS * attempt)
+    return await merge()

@@ -16,11 +16,9 @@ from zoneinfo import ZoneInfo
 
 from bson import Binary
 from pymongo import ReturnDocument
-from pymongo.errors import PyMongoError
 
 from app.database import Database, Session
 from app.logs import Log
-from app.tracking.compactor import Compactor
 from app.tracking.erased_calls import ErasedCalls, conversations_of, entries_of, events_of
 from app.tracking.erased_cells import ErasedCells
 from app.tracking.erased_conversations import ErasedConversations, conditions_of
@@ -33,9 +31,6 @@ from app.tracking.twins import Document
 from models.rollups import CONVERSATIONS, ERASURES, TRAILING, USER_MONTHS, USERS
 
 log = Log(__name__)
-
-ATTEMPTS = 10
-RETRY_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +126,10 @@ class Erasure:
         entries = await calls.entries(advance)
         events = await calls.events()
         async with merging(self._database) as compactor:
-            await _merge_all(compactor)
+            await compactor.merge_all()
             while (closed := await transact(self._database, partial(self._close, calls, rename))) is None:
                 entries += await calls.entries(advance)
-            await _merge_all(compactor)
+            await compactor.merge_all()
             conversations = await ErasedConversations(self._database, zone, rename).move()
         # only the notes know who the pseudonym is
         await self._erasures.delete_many({"$or": [{"_id": self._key}, {"of": self._key}]})
@@ -152,14 +147,3 @@ class Erasure:
             found = self._database.reads[CONVERSATIONS].find(condition, {"_id": 1})
             cells += len([1 async for cell in found if (cell["_id"]["client"], cell["_id"]["conversation"]) in mine])
         return cells
-
-
-async def _merge_all(compactor: Compactor) -> None:
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            return await compactor.merge_all()
-        except PyMongoError as error:
-            if attempt == ATTEMPTS or not error.has_error_label("TransientTransactionError"):
-                raise
-        await asyncio.sleep(RETRY_SECONDS * attempt)
-    return None

@@ -5,11 +5,12 @@ import time
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 
 from app.database import Collection, Database, connected
-from app.tracking.compactor import Compactor
+from app.tracking.merging import merging
 from app.tracking.rebuild import Rebuild
 from models.rollups import ACTIVE_USERS, CONVERSATIONS, DAYS, FINDINGS, LATENCY, USAGE, USER_MONTHS, USERS
 from scripts.drill.calls import Sums, id_of, sums_by_model
@@ -49,22 +50,23 @@ async def faults(server: Server, told: Told) -> list[str]:
             *await _wrong_calls(database, told),
             *_wrong_sums("the ledger", expected, await _summed(database)),
             *_wrong_sums("the usage report", expected, reported),
-            *await _wrong_cells(server, database),
+            *await wrong_cells(database, server.settings.zone),
         ]
 
 
 async def _wrong_calls(database: Database, told: Told) -> list[str]:
     names = {id_of(number): f"drill-{number}" for number in told.acknowledged}
-    entries, events = await _ids(database.ledger), await _ids(database.events)
+    entries, events = await ids_of(database.ledger), await ids_of(database.events)
     return [
-        *_named("acknowledged and not in the ledger", (names[each] for each in names.keys() - entries)),
-        *_named("in the ledger and acknowledged to nobody", map(str, entries - names.keys())),
-        *_named("in the ledger without a twin", map(str, entries - events)),
-        *_named("an event without a twin", map(str, events - entries)),
+        *named("acknowledged and not in the ledger", (names[each] for each in names.keys() - entries)),
+        *named("in the ledger and acknowledged to nobody", map(str, entries - names.keys())),
+        *named("in the ledger without a twin", map(str, entries - events)),
+        *named("an event without a twin", map(str, events - entries)),
     ]
 
 
-async def _ids(collection: Collection) -> set[Any]:
+async def ids_of(collection: Collection) -> set[Any]:
+    """Of all its documents."""
     return {document["_id"] for document in await collection.find({}, {"_id": 1}).to_list(None)}
 
 
@@ -103,20 +105,24 @@ def _wrong_sums(where: str, expected: dict[str, Sums], found: dict[str, Sums]) -
     ]
 
 
-async def _wrong_cells(server: Server, database: Database) -> list[str]:
+async def wrong_cells(database: Database, zone: ZoneInfo) -> list[str]:
     """Merge what waits, recount everything from the ledger, and compare every cell before and after."""
-    async with database.committer_session() as session:
-        await Compactor(database, session).merge_all()
-    before = await _cells(database)
-    rebuild = Rebuild(database, server.settings.zone, None, None)
+    before = await merged_cells(database)
+    rebuild = Rebuild(database, zone, None, None)
     await rebuild.run(await rebuild.prepare(), lambda _: None)
-    after = await _cells(database)
+    return different("not as a recount says", before, await merged_cells(database))
+
+
+def different(what: str, before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """Cells that are not the same."""
     wrong = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
-    return _named("not as a recount says", (f"{key}: {before.get(key)} != {after.get(key)}" for key in wrong))
+    return named(what, (f"{key}: {before.get(key)} != {after.get(key)}" for key in wrong))
 
 
-async def _cells(database: Database) -> dict[str, Any]:
-    """Every cell by its collection and key, without figures that are zero."""
+async def merged_cells(database: Database) -> dict[str, Any]:
+    """Every cell by its collection and key, without figures that are zero, once nothing waits to be merged."""
+    async with merging(database) as compactor:
+        await compactor.merge_all()
     found = {}
     for name in CELLS:
         async for cell in database.writes[name].find():
@@ -135,7 +141,7 @@ def _flat(cell: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _named(what: str, items: Iterable[str]) -> list[str]:
+def named(what: str, items: Iterable[str]) -> list[str]:
     """One line for all of a kind."""
     found = list(items)
     if not found:

@@ -147,7 +147,7 @@ def house(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Callabl
 async def test_every_report_says_what_the_ledger_says(house: Callable[[str], Any], timezone: str) -> None:
     histories: list[list[Step]] = []
 
-    @settings(max_examples=8, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=5, suppress_health_check=list(HealthCheck), database=None)
     @given(st.lists(steps, min_size=1, max_size=12))
     def collect(history: list[Step]) -> None:
         histories.append(history)
@@ -175,11 +175,12 @@ async def check(house: House) -> None:
 
 
 async def dumped(database: Database) -> dict[str, Any]:
-    """Every cell, without figures that are zero."""
+    """Every cell, without figures that are zero, and without cells that have no others."""
     return {
         name: {
-            str(sorted(cell.pop("_id").items())): {key: value for key, value in flat(cell).items() if value}
+            str(sorted(cell.pop("_id").items())): figures
             async for cell in database.writes[name].find()
+            if (figures := {key: value for key, value in flat(cell).items() if value and not key.startswith("_id")})
         }
         for name in CELLS
     }
