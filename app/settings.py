@@ -20,7 +20,9 @@ ClaimName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 class Settings(BaseSettings):
     """One deployment's settings. `.env.example` lists them all with their meaning."""
 
-    model_config = SettingsConfigDict(env_prefix="TWINMETER_", env_file=".env", env_ignore_empty=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="TWINMETER_", env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
 
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65_535)

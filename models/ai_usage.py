@@ -4,9 +4,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from pydantic import BaseModel, ConfigDict, Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from models.base import StoredDecimal, StoredDocument
+from models.base import StoredDecimal, StoredDocument, camel
 
 
 class ServiceType(StrEnum):
@@ -42,6 +43,19 @@ class CostSource(StrEnum):
     """Answered from the application's own cache: costs nothing."""
     UNPRICED = "unpriced"
     """No price is known; the cost is null, never zero."""
+
+
+class FormerCost(BaseModel):
+    """What the cost of a call was before it was computed anew."""
+
+    model_config = ConfigDict(alias_generator=camel, populate_by_name=True)
+
+    cost: StoredDecimal | None
+    saved_cost: StoredDecimal
+    cost_source: CostSource
+    price_version: str | None = None
+    at: datetime
+    """When it was replaced."""
 
 
 class AIUsage(StoredDocument):
@@ -103,6 +117,10 @@ class AIUsage(StoredDocument):
     saved_cost: StoredDecimal
     cost_source: CostSource
     price_version: str | None = None
+    estimated_usage: str | None = None
+    """`tokens` where these are guessed, `image` where one is supposed; whatever cost came of it."""
+    repriced: list[FormerCost] = Field(default_factory=list)
+    """The latest ten, oldest first."""
 
     request_duration: int | None = None
     time_to_first_token: int | None = None

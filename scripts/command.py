@@ -10,6 +10,7 @@ from typing import Any
 
 import uvloop
 from pydantic import ValidationError
+from pymongo.errors import PyMongoError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
@@ -42,6 +43,9 @@ def run(work: Callable[[Settings], Coroutine[Any, Any, int]]) -> int:
         return uvloop.run(work(Settings()))
     except (AppError, MongodError, ValidationError) as error:
         sys.stderr.write(f"{error}\n")
+        return FAILED
+    except PyMongoError as error:
+        sys.stderr.write(f"MongoDB: {error}\n")
         return FAILED
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")

@@ -65,11 +65,12 @@ def latency(query: ReportQuery) -> Query:
 
 
 def findings(query: ReportQuery) -> Query:
-    """One row for each kind, provider, model and name: the totals."""
+    """One row for each kind, provider, model and name: the totals. Corrections may have left nothing of a cell."""
     names = {"provider": query.filters.provider, "model": query.filters.model}
     key = {name: f"$key.{name}" for name in ("kind", "provider", "model", "name")}
     rows = [*_cells(query, names), _union(_delta_findings(query, names))]
-    return FINDINGS, [*rows, {"$group": {"_id": key, **sums(TOTALS)}}, sort_by("-requests", "_id")]
+    group = {"$group": {"_id": key, **sums(TOTALS)}}
+    return FINDINGS, [*rows, group, {"$match": {"requests": {"$gt": 0}}}, sort_by("-requests", "_id")]
 
 
 def users(query: ReportQuery, among: list[str] | None = None) -> Query:

@@ -1,20 +1,28 @@
-"""Corrections: deltas that move calls from one user or conversation to another, and leave every other figure alone.
+"""Corrections: deltas that say what becomes different where entries of the ledger are changed or removed.
 
 They are merged like all deltas, so that cells, deltas and ledger agree at every moment, however much waits. A recount
-that read the ledger before a correction leaves it alone, as it does with a delta.
+that read the ledger before a correction leaves it alone, as it does with a delta. Who was active when is only ever
+added to: a correction takes no user's day away.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from bson import Decimal128
 
-from app.tracking.increments import LocalTime, Row, delta_of
+from app.tracking.increments import Key, LocalTime, Row, delta_of
 from app.tracking.name_caps import NameCaps
 from app.tracking.twins import Document
 from models.money import from_units, stored_units
-from models.rollups import PART
+from models.rollups import AMOUNTS, PART
 
-_ROW = ("day", "client", "synthetic", *PART, "part")
+_USAGE = ("day", "client", "synthetic", *PART, "part")
+_FINDING = ("day", "client", "synthetic", "kind", "provider", "model", "name")
+_SUBJECTS = {"users": "user", "conversations": "conversation"}
+_NOTHING: Row = {"statuses": {}, "latency": {}, "hours": {}, "users": [], "conversations": []}
+
+Sums = dict[str, Any]
+"""Figures by name, or by name and name again. Amounts are whole numbers of their last decimal."""
 
 
 async def correction(
@@ -22,24 +30,63 @@ async def correction(
 ) -> Document:
     """The delta that takes entries away as they stood `before` and adds them as they stand `after`.
 
-    They must differ in user and conversation alone. Raises PyMongoError.
+    Names that were counted under `other` are so again: names are only ever admitted. Raises PyMongoError.
     """
     taken, given = [await delta_of(entries, local_time, caps) for entries in (before, after)]
-    rows = [_subjects(row, -1) for row in taken["usage"]] + [_subjects(row, 1) for row in given["usage"]]
-    # `calls` is what a merge measures its work by
-    return {**given, "calls": taken["calls"] + given["calls"], "usage": rows, "findings": []}
+    usage = _difference(map(_by_subject, taken["usage"]), map(_by_subject, given["usage"]), _USAGE)
+    return {
+        **given,
+        # `calls` is what a merge measures its work by
+        "calls": taken["calls"] + given["calls"],
+        "days": sorted({*taken["days"], *given["days"]}),
+        "usage": [_NOTHING | _with_subjects(row) for row in usage],
+        "findings": _difference(taken["findings"], given["findings"], _FINDING),
+    }
 
 
-def _subjects(row: Row, sign: int) -> Row:
-    users, conversations = (
-        [{name: _signed(value, sign) for name, value in subject.items()} for subject in row[subjects]]
-        for subjects in ("users", "conversations")
-    )
-    figures = {"statuses": {}, "latency": {}, "hours": {}, "users": users, "conversations": conversations}
-    return {**{name: row[name] for name in _ROW}, **figures}
+def _difference(taken: Iterable[Row], given: Iterable[Row], names: tuple[str, ...]) -> list[Row]:
+    """The rows, told apart by `names`, in which figures differ, with the figures that do."""
+    found: dict[Key, Sums] = {}
+    for rows, sign in ((taken, -1), (given, 1)):
+        for row in rows:
+            key = tuple(row[name] for name in names)
+            _add(found.setdefault(key, {}), {name: row[name] for name in row.keys() - names}, sign)
+    changed = ((key, _without_zeros(sums)) for key, sums in found.items())
+    return [dict(zip(names, key, strict=True)) | figures for key, figures in changed if figures]
 
 
-def _signed(value: object, sign: int) -> object:
-    if isinstance(value, Decimal128):
-        return from_units(sign * stored_units(value))
-    return sign * value if isinstance(value, int) else value
+def _add(sums: Sums, figures: Row, sign: int) -> None:
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            _add(sums.setdefault(name, {}), value, sign)
+        else:
+            sums[name] = sums.get(name, 0) + sign * (stored_units(value) if isinstance(value, Decimal128) else value)
+
+
+def _without_zeros(sums: Sums) -> Row:
+    found: Row = {}
+    for name, value in sums.items():
+        if isinstance(value, dict):
+            if inner := _without_zeros(value):
+                found[name] = inner
+        elif value:
+            found[name] = from_units(value) if name in AMOUNTS else value
+    return found
+
+
+def _by_subject(row: Row) -> Row:
+    """Users and conversations by their name, in place of lists."""
+    subjects = {
+        subjects: {each[name]: {key: each[key] for key in each.keys() - {name}} for each in row[subjects]}
+        for subjects, name in _SUBJECTS.items()
+    }
+    return row | subjects
+
+
+def _with_subjects(row: Row) -> Row:
+    lists = {
+        subjects: [{name: subject, **figures} for subject, figures in row[subjects].items()]
+        for subjects, name in _SUBJECTS.items()
+        if subjects in row
+    }
+    return row | lists

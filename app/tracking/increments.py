@@ -3,7 +3,7 @@
 The same code makes the delta of a batch as it is written and the recount of a day, from the entries as they are stored.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -78,6 +78,19 @@ class _Usage:
         self.users: dict[str, list[int]] = {}
         self.conversations: dict[str, list[int]] = {}
 
+    def add(self, other: "_Usage", users: Mapping[str, int]) -> None:
+        """Add what one call without a conversation adds, so many times for each user."""
+        times = sum(users.values())
+        _add_times(self.totals, other.totals, times)
+        for hour, totals in other.hours.items():
+            _add_times(self.hours.setdefault(hour, [0] * len(HOUR_TOTALS)), totals, times)
+        for mine, theirs in ((self.more, other.more), (self.statuses, other.statuses), (self.latency, other.latency)):
+            for name, value in theirs.items():
+                _increase(mine, name, times * value)
+        (of_user,) = other.users.values()
+        for user, calls in users.items():
+            _add_times(self.users.setdefault(user, [0] * len(of_user)), of_user, calls)
+
 
 class Increments:
     """Sums over entries. Amounts are summed as whole numbers of their last decimal.
@@ -136,6 +149,23 @@ class Increments:
             for kind, noted in _findings(entry):
                 self._add_finding((day, client, synthetic, kind, key[3], key[4], noted), entry, cost, saved)
 
+    def add_alike(self, entry: Document, users: Mapping[str, int]) -> None:
+        """Count entries that differ from `entry` in their user and minute alone, by user. They have no conversation."""
+        one = Increments(self._local_time, self._caps)
+        one.add(entry)
+        for key, usage in one._usage.items():
+            if key not in self._usage:
+                self._usage[key] = _Usage()
+            self._usage[key].add(usage, users)
+        for key, totals in one._findings.items():
+            _add_times(self._findings.setdefault(key, [0] * len(TOTALS)), totals, sum(users.values()))
+
+    async def delta(self, calls: int) -> Document:
+        """The delta document of all that was added. Raises PyMongoError."""
+        await self.admit_names()
+        about = {"at": datetime.now(UTC), "calls": calls, "timezone": self._local_time.zone.key}
+        return {**about, **self.rows()}
+
     async def admit_names(self) -> None:
         """Have the names admitted that `rows` is going to tell apart. Raises PyMongoError."""
         for _, client, _, provider, model, _, feature in self._usage:
@@ -184,9 +214,7 @@ async def delta_of(entries: Sequence[Document], local_time: LocalTime, caps: Nam
     increments = Increments(local_time, caps)
     for entry in entries:
         increments.add(entry)
-    await increments.admit_names()
-    about = {"at": datetime.now(UTC), "calls": len(entries), "timezone": local_time.zone.key}
-    return {**about, **increments.rows()}
+    return await increments.delta(len(entries))
 
 
 def _add_totals(totals: list[int], entry: Document, cost: int, saved: int) -> None:
@@ -204,6 +232,11 @@ def _add_totals(totals: list[int], entry: Document, cost: int, saved: int) -> No
         totals[9] += 1
     totals[10] += cost
     totals[11] += saved
+
+
+def _add_times(mine: list[int], theirs: list[int], times: int) -> None:
+    for place, value in enumerate(theirs):
+        mine[place] += times * value
 
 
 def _increase(counts: dict[Any, int], name: object, value: int) -> None:

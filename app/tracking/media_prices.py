@@ -5,6 +5,7 @@ unpriced, never priced by the nearest row.
 """
 
 import re
+from bisect import bisect_right
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -30,6 +31,8 @@ class Offer:
             for size, quality in row.conditions():
                 for name in (size, *other_sizes.get(size or "", ())):
                     self._periods.setdefault((name, quality), []).append(row.period())
+        self.changes = {moment for periods in self._periods.values() for period in periods for moment in period[:2]}
+        """Moments at which a price begins or ends."""
         self._flat = self._periods.get(_ANY)  # rows without conditions are alone: a table that mixes them is refused
 
     def cost(self, quantity: Decimal | int, size: str | None, quality: str | None, at: datetime) -> Decimal | None:
@@ -61,6 +64,11 @@ class PricedMedia:
         self.provider, self.model = provider, model
         self._images, self._video = offers.get("images"), offers.get("video_seconds")
         self._audio, self._characters = offers.get("audio_seconds"), offers.get("characters")
+        self._changes = sorted(set().union(*(offer.changes for offer in offers.values())))
+
+    def period(self, at: datetime) -> int:
+        """The period, by its number, in which no price of this model changes."""
+        return bisect_right(self._changes, at if at.tzinfo else at.replace(tzinfo=UTC))
 
     def price(
         self,

@@ -35,5 +35,21 @@ class NameCaps:
         # where there is no room, the upsert means to insert the client once more
         with contextlib.suppress(DuplicateKeyError):
             await self._stored.update_one({"_id": client, **room}, {"$addToSet": {dimension: name}}, upsert=True)
+        await self._read(client)
+
+    async def _read(self, client: str) -> None:
         stored = await self._stored.find_one({"_id": client}) or {}
         self._admitted[client] = {dimension: set(stored.get(dimension, ())) for dimension in CAPS}
+
+
+class KnownNames(NameCaps):
+    """The same for who only looks: what there is room for counts as admitted, and nothing is written."""
+
+    async def _admit(self, client: str, dimension: str, name: str) -> None:  # noqa: ARG002 - they are all the same
+        if client not in self._admitted:
+            await self._read(client)
+
+    def counted_as(self, client: str, dimension: str, name: str) -> str:
+        if len(self._admitted[client][dimension]) < CAPS[dimension]:
+            return name
+        return super().counted_as(client, dimension, name)

@@ -4,16 +4,15 @@ The sources are asked in this order: the caller, an administrator's override, ge
 does not say what it used is estimated first; one that no source has a price for is unpriced, never free.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from app.tracking.call import AICall
 from app.tracking.estimates import Estimates
 from app.tracking.media_prices import PricedMedia
-from app.tracking.price_book import PriceBook
-from app.tracking.price_overrides import NO_TOKENS, MediaUse
+from app.tracking.price_overrides import NO_TOKENS, MediaUse, OverrideTable
 from app.tracking.sellers import Seller, Sellers
 from app.tracking.token_prices import PricedModel
 from app.tracking.token_rates import TokenPrice
@@ -22,6 +21,9 @@ from models.money import ZERO, quantize_usd
 
 NOT_BILLED = frozenset({CallStatus.ERROR, CallStatus.RATE_LIMITED})
 """How a call ends that the provider does not bill, when it reports no usage. A time-out may have cost something."""
+GUESSED_TOKENS, GUESSED_IMAGE = "tokens", "image"
+REPORTED_VERSION = "reported"
+"""In the place of a price version: no table was asked. Of a cached answer nothing else tells what was reported."""
 
 
 class Cost(NamedTuple):
@@ -41,6 +43,14 @@ class PricedCall(NamedTuple):
     seller: Seller
     usage: TokenUsage
     cost: Cost
+    estimated: str | None = None
+    """What is guessed: `tokens`, or that it was one image."""
+
+
+class Overrides(Protocol):
+    """Where the administrators' prices of the moment are found: a price book."""
+
+    table: OverrideTable
 
 
 class _Used(NamedTuple):
@@ -49,6 +59,11 @@ class _Used(NamedTuple):
     usage: TokenUsage
     media: MediaUse
     estimated: bool
+
+    def guess(self) -> str | None:
+        if not self.estimated:
+            return None
+        return GUESSED_TOKENS if self.media is _NO_MEDIA else GUESSED_IMAGE
 
 
 _NO_MEDIA = MediaUse()
@@ -60,7 +75,7 @@ _UNPRICED = Cost(None, None, ZERO, CostSource.UNPRICED)
 class Pricing:
     """The price sources of one deployment."""
 
-    def __init__(self, sellers: Sellers, book: PriceBook, estimates: Estimates) -> None:
+    def __init__(self, sellers: Sellers, book: Overrides, estimates: Estimates) -> None:
         self._sellers = sellers
         self._book = book
         self._estimates = estimates
@@ -70,7 +85,18 @@ class Pricing:
         seller = self._sellers.of(call.model, call.provider)
         used = self._used(call, service_type)
         cost = self._cost(call, seller, used, at)
-        return PricedCall(seller, call.usage if used is None else used.usage, _saved(cost) if call.cached else cost)
+        if call.cached:
+            cost = _saved(cost)
+        if used is None:
+            return PricedCall(seller, call.usage, cost)
+        return PricedCall(seller, used.usage, cost, used.guess())
+
+    def period(self, client_id: str, model: str, provider: str | None, at: datetime) -> Hashable:
+        """Equal for moments at which the same call, without a service tier or region, costs the same."""
+        seller = self._sellers.of(model, provider)
+        override = self._book.table.find(client_id=client_id, provider=seller.provider, model=model, at=at)
+        tokens = None if seller.tokens is None else seller.tokens.period(at)
+        return override, tokens, None if seller.media is None else seller.media.period(at)
 
     def _used(self, call: AICall, service_type: ServiceType) -> _Used | None:
         """None where nothing is known, and nothing may be supposed."""
@@ -96,7 +122,7 @@ class Pricing:
     def _cost(self, call: AICall, seller: Seller, used: _Used | None, at: datetime) -> Cost:
         if call.cost is not None:
             reported = quantize_usd(call.cost)
-            return Cost((ZERO, ZERO, reported), reported, ZERO, CostSource.REPORTED)
+            return Cost((ZERO, ZERO, reported), reported, ZERO, CostSource.REPORTED, REPORTED_VERSION)
         if used is None:
             return _FREE if call.outcome in NOT_BILLED and not call.unreadable_usage else _UNPRICED
         try:

@@ -8,7 +8,7 @@ from app.database import Database
 from app.errors import ConfigurationError
 from app.tracking.compactor import Compactor
 from app.tracking.merging import merging
-from app.tracking.recount import DAY, Recount
+from app.tracking.recount import DAY, LedgerNotWholeError, Recount
 from app.tracking.rollup_state import STATE_KEY, RollupState
 from models.rollups import DAYS, DELTAS, NAMES, ROLLUPS, STATE
 
@@ -29,7 +29,8 @@ class Rebuild:
     async def prepare(self) -> list[date]:
         """The days that are to be recounted. A rebuild that was interrupted goes on where it was.
 
-        Raises ConfigurationError where the rollups are of another zone, and only a part was asked for.
+        Raises ConfigurationError where the rollups are of another zone, and only a part was asked for, and
+        LedgerNotWholeError where retention has deleted calls that this would count.
         """
         state = await RollupState.open(self._database, self._zone)
         if state.zone.key != self._zone.key:
@@ -38,8 +39,10 @@ class Rebuild:
                     f"the rollups count days in {state.zone.key}, but TWINMETER_TIMEZONE is {self._zone.key}: "
                     "rebuild the whole ledger (leave out --from and --to), or set it back"
                 )
+            if state.whole_from is not None:  # the cells of earlier days would be lost
+                raise LedgerNotWholeError(state.whole_from)
             await self._switch_zone()
-        return await self._days()
+        return await self._days(state.whole_from)
 
     async def run(self, days: list[date], advance: Callable[[int], None]) -> int:
         """Recount and merge each day, and tell `advance`. Returns how many calls there were. Raises PyMongoError."""
@@ -65,18 +68,22 @@ class Rebuild:
         for collection in set(ROLLUPS) - {STATE, DELTAS, NAMES}:
             await self._database.writes[collection].delete_many({})
 
-    async def _days(self) -> list[date]:
+    async def _days(self, whole_from: date | None) -> list[date]:
         span = await self._span()
         if span is None:
             return []
         first, last = span
+        if whole_from is not None and first < whole_from:
+            if self._first is not None:
+                raise LedgerNotWholeError(whole_from)
+            first = whole_from
         # a whole rebuild that goes on is the same one, although the ledger has grown
         wanted = {"whole": self._whole, "timezone": self._zone.key}
         wanted |= {} if self._whole else {"first": first.isoformat(), "last": last.isoformat()}
         interrupted = await self._states.find_one({**PROGRESS_KEY, **wanted})
         if interrupted is None:
             await self._states.replace_one(PROGRESS_KEY, {**wanted, "next": first.isoformat()}, upsert=True)
-        start = first if interrupted is None else date.fromisoformat(interrupted["next"])
+        start = first if interrupted is None else max(first, date.fromisoformat(interrupted["next"]))
         return [start + n * DAY for n in range((last - start).days + 1)]
 
     async def _span(self) -> tuple[date, date] | None:

@@ -19,6 +19,7 @@ from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from app.database import DURABLE, Database, Session
+from app.errors import AppError
 from app.tracking.cells import KEYS
 from app.tracking.increments import LocalTime, delta_of
 from app.tracking.name_caps import NameCaps
@@ -78,6 +79,16 @@ class DisturbedError(Exception):
     """The cells were changed while the ledger was read."""
 
 
+class LedgerNotWholeError(AppError):
+    """Cells would be counted from a ledger that does not hold all of their calls any more."""
+
+    def __init__(self, whole_from: date) -> None:
+        super().__init__(
+            f"retention has deleted calls from before {whole_from}: what the rollups say of those days cannot be "
+            "counted again, and stays as it is. Later days can be"
+        )
+
+
 class _Found(NamedTuple):
     state: Document
     known: list[Document]
@@ -95,7 +106,9 @@ class Recount:
         self._caps = NameCaps(database)
 
     async def days(self, first: date, last: date) -> int:
-        """Recount the days from `first` to `last`. Returns how many calls they have. Raises PyMongoError.
+        """Recount the days from `first` to `last`. Returns how many calls they have.
+
+        Raises PyMongoError, and LedgerNotWholeError where retention has deleted calls of these days.
 
         Whoever merges meanwhile disturbs it, so that the caller should hold the lease of the compactor.
         """
@@ -128,6 +141,8 @@ class Recount:
         """Everything of one moment."""
         writes = self._database.writes
         state = await writes[STATE].find_one(STATE_KEY, session=session) or {}
+        if first.isoformat() < state.get("wholeFrom", ""):
+            raise LedgerNotWholeError(date.fromisoformat(state["wholeFrom"]))
         # a day of another zone may reach into these from either side
         around = {"$gte": (first - DAY).isoformat(), "$lte": (last + DAY).isoformat()}
         touching = {"days": {"$elemMatch": around}}
@@ -213,6 +228,7 @@ def without(day: str) -> list[dict[str, Any]]:
         is_set = {"$eq": [{"$mod": [{"$floor": {"$divide": [value, bit]}}, 2]}, 1]}
         return {"$cond": [is_set, {"$subtract": [value, bit]}, value]}
 
-    parts = {"$map": {"input": {"$objectToArray": "$parts"}, "in": {"k": "$$this.k", "v": cleared("$$this.v")}}}
+    stored = {"$ifNull": ["$parts", {}]}  # null, which a damaged month may have, would stay null
+    parts = {"$map": {"input": {"$objectToArray": stored}, "in": {"k": "$$this.k", "v": cleared("$$this.v")}}}
     left = {"$filter": {"input": parts, "cond": {"$ne": ["$$this.v", 0]}}}
     return [{"$set": {"days": cleared("$days"), "parts": {"$arrayToObject": left}}}]

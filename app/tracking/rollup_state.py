@@ -1,13 +1,14 @@
 """What the rollups are of: the zone in which their days are counted, and whether they hold the whole ledger."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Self
 from zoneinfo import ZoneInfo
 
 from pymongo import ReturnDocument
 
 from app.database import Database
+from app.errors import ConfigurationError
 from app.logs import Log
 from app.tracking.twins import Document
 from models.rollups import SCHEMA_VERSION, STATE
@@ -25,17 +26,18 @@ class RollupState:
     zone: ZoneInfo
     complete: bool
     """Whether everything in the ledger is in the cells and deltas."""
+    whole_from: date | None = None
+    """Of earlier days retention has deleted calls: their cells know more than the ledger, and are not recounted."""
 
     @classmethod
     async def open(cls, database: Database, zone: ZoneInfo) -> Self:
         """The state of `database`; a new one where it has none yet. Warns where reports will refuse to answer."""
         states = database.writes[STATE]
         if (stored := await states.find_one(STATE_KEY)) is None:
-            used = await database.ledger.find_one({}, {"_id": 1}) is not None
             fresh = {
                 "schemaVersion": SCHEMA_VERSION,
                 "timezone": zone.key,
-                "complete": not used,
+                "complete": await _is_unused(database),
                 "merges": 0,
                 "late": 0,
                 "epoch": 0,
@@ -53,8 +55,33 @@ class RollupState:
         return state
 
     @classmethod
+    async def look(cls, database: Database, zone: ZoneInfo) -> Self:
+        """What `open` would return, for who must not write: also where there is no state yet."""
+        stored = await database.writes[STATE].find_one(STATE_KEY)
+        return cls(zone, await _is_unused(database)) if stored is None else cls.of(stored)
+
+    @classmethod
+    async def in_zone(cls, database: Database, zone: ZoneInfo, *, execute: bool) -> Self:
+        """The state for whoever counts in days; without `execute` nothing is written.
+
+        Raises ConfigurationError where the days of the rollups are others.
+        """
+        state = await (cls.open if execute else cls.look)(database, zone)
+        if state.zone.key != zone.key:
+            raise ConfigurationError(
+                f"the rollups count days in {state.zone.key}, but TWINMETER_TIMEZONE is {zone.key}: "
+                f"set it back, or build them anew with `{REBUILD}`"
+            )
+        return state
+
+    @classmethod
     def of(cls, stored: Document) -> Self:
-        return cls(ZoneInfo(stored["timezone"]), stored["complete"])
+        whole_from = stored.get("wholeFrom")
+        return cls(ZoneInfo(stored["timezone"]), stored["complete"], whole_from and date.fromisoformat(whole_from))
+
+
+async def _is_unused(database: Database) -> bool:
+    return await database.ledger.find_one({}, {"_id": 1}) is None
 
 
 async def stored_state(database: Database) -> Document:

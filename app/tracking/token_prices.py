@@ -233,6 +233,12 @@ class PricedModel:
         price = rates.price(usage, quantities)
         return self._by_genai_prices(rates, usage, at, context, quantities or {}) if price is None else price
 
+    def period(self, at: datetime) -> int:
+        """The price list that holds at `at` for calls without a context, by its number."""
+        if self._undated is not None:
+            return 0
+        return self._list_at(at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC))
+
     def _by_genai_prices(
         self,
         rates: Rates,

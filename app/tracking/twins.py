@@ -54,7 +54,7 @@ OPTIONAL_FIELDS = {
 }
 """Facts that most calls do not have: stored when reported and not zero."""
 
-_DECIDED_HERE = frozenset({"recordedAt", "schemaVersion", "priceVersion", "savedCost"})
+_DECIDED_HERE = frozenset({"recordedAt", "schemaVersion", "priceVersion", "savedCost", "estimatedUsage", "repriced"})
 _DECIDED_BY_PRICES = frozenset({"inputCost", "outputCost", "generationCost", "cost", "costSource"})
 
 
@@ -70,13 +70,16 @@ class Pair:
 
     def conflicts_with(self, stored: Document) -> bool:
         """Whether `stored`, an entry with the same id, says something else than this one about the call."""
+        return self.said_by(self.entry) != self.said_by(stored)
+
+    def said_by(self, entry: Document) -> Document:
+        """What `entry` says of the call itself, as far as the caller of this one decides that."""
         ignored = set(_DECIDED_HERE)
         if self.stamped:
             ignored.add("createdAt")
         if self.entry["costSource"] != "reported":
             ignored |= _DECIDED_BY_PRICES
-        mine, theirs = ({k: v for k, v in entry.items() if k not in ignored} for entry in (self.entry, stored))
-        return mine != theirs
+        return {name: value for name, value in entry.items() if name not in ignored}
 
 
 class IdMint:
@@ -115,7 +118,10 @@ def service_type_of(call: AICall, feature: Feature) -> ServiceType:
 def build_pair(call: AICall, feature: Feature, priced: PricedCall, now: datetime, entry_id: ObjectId) -> Pair:
     """Both documents of `call`, as MongoDB stores them. `now` is the time of the report, UTC."""
     entry = _entry(entry_id, call, feature, priced, now)
-    return Pair(entry["_id"], entry, _event(call, entry), call.created_at is None)
+    event = event_of(entry)
+    if call.clerk_user_id is not None:
+        event["clerkUserId"] = call.clerk_user_id
+    return Pair(entry["_id"], entry, event, call.created_at is None)
 
 
 def _entry(entry_id: ObjectId, call: AICall, feature: Feature, priced: PricedCall, now: datetime) -> Document:
@@ -147,6 +153,8 @@ def _entry(entry_id: ObjectId, call: AICall, feature: Feature, priced: PricedCal
         entry["inputCost"], entry["outputCost"], entry["generationCost"] = map(stored_usd, cost.parts)
     if priced.seller.reported_provider is not None:
         entry["reportedProvider"] = priced.seller.reported_provider
+    if priced.estimated is not None:
+        entry["estimatedUsage"] = priced.estimated
     if not feature.mapped:
         entry["unmapped"] = True
     if cost.price_version is not None:
@@ -155,33 +163,35 @@ def _entry(entry_id: ObjectId, call: AICall, feature: Feature, priced: PricedCal
         entry["requestDuration"] = call.request_duration
     if call.time_to_first_token is not None:
         entry["timeToFirstToken"] = call.time_to_first_token
+    _add_optional(entry, call)
+    return entry
+
+
+def _add_optional(entry: Document, call: AICall) -> None:
     for attribute in sorted(call.model_fields_set & OPTIONAL_FIELDS.keys()):
         if value := getattr(call, attribute):
             entry[OPTIONAL_FIELDS[attribute]] = Decimal128(value) if type(value) is Decimal else value
     if (message := entry.get("errorMessage")) is not None:
         entry["errorMessage"] = redacted(message)
-    return entry
 
 
-def _event(call: AICall, entry: Document) -> Document:
-    event: Document = {
+def event_of(entry: Document) -> Document:
+    """The event of an entry. Only its external id, `clerkUserId`, does not follow from the entry."""
+    return {
         "_id": entry["_id"],
         "schemaVersion": SCHEMA_VERSION,
-        "userId": call.user_id,
-        "clientId": call.client_id,
+        "userId": entry["userId"],
+        "clientId": entry["clientId"],
         "event": AI_GENERATION,
         "properties": {
-            "contentType": call.content_type,
-            "model": call.model,
+            "contentType": entry["contentType"],
+            "model": entry["aiModel"],
             "provider": entry["provider"],
-            "cached": call.cached,
+            "cached": entry["cached"],
             "feature": entry["feature"],
             "cost": entry["cost"],
             "success": entry["success"],
         },
-        "synthetic": call.synthetic,
+        "synthetic": entry["synthetic"],
         "createdAt": entry["createdAt"],
     }
-    if call.clerk_user_id is not None:
-        event["clerkUserId"] = call.clerk_user_id
-    return event

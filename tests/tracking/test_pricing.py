@@ -41,7 +41,7 @@ def override(prices: dict[str, Any], **facts: Any) -> PriceOverride:
 
 def price(*overrides: PriceOverride, at: datetime = AT, **reported: Any) -> PricedCall:
     call = AICall(**{"user_id": "u", "content_type": "chat", "model": "gpt-4o", **reported})
-    pricing = Pricing(SELLERS, Book(*overrides), Estimates())  # type: ignore[arg-type]
+    pricing = Pricing(SELLERS, Book(*overrides), Estimates())
     return pricing.price(call, call.service_type or Features().of(call.content_type).service_type, at)
 
 

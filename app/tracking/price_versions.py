@@ -1,0 +1,80 @@
+"""The prices that a stored call can be priced by anew: those of today, or one version of them alone."""
+
+from collections.abc import Callable, Iterable
+from hashlib import blake2b
+from pathlib import Path
+
+from genai_prices.data_snapshot import DataSnapshot
+
+from app.errors import ConfigurationError
+from app.tracking.estimates import BUILT_IN, Estimates
+from app.tracking.media_prices import MediaPrices
+from app.tracking.price_overrides import OverrideTable
+from app.tracking.pricing import Cost, Pricing
+from app.tracking.sellers import Sellers
+from app.tracking.stored_calls import cost_of
+from app.tracking.token_prices import TokenPrices
+from app.tracking.twins import Document
+from models import PriceOverride
+
+Prices = Callable[[Document], Cost | None]
+"""What the call of an entry costs; None where that stays as it is."""
+
+NO_TOKEN_PRICES = DataSnapshot(providers=[], from_auto_update=False)
+
+
+class _Book:
+    def __init__(self, overrides: Iterable[PriceOverride]) -> None:
+        self.table = OverrideTable(overrides)
+
+
+class PriceVersions:
+    """What this installation has: one genai-prices snapshot, one media table, and the stored overrides."""
+
+    def __init__(self, overrides: list[PriceOverride], estimates_file: Path | None) -> None:
+        """Raises ConfigurationError where the file cannot be used."""
+        self._overrides = {f"override {override.id}": override for override in overrides}
+        self._estimates_file = estimates_file
+        self._estimates = Estimates(estimates_file)
+        self._media = MediaPrices()
+        self._tokens = TokenPrices()
+
+    def names(self) -> list[str]:
+        """The versions that can be had, as entries name them."""
+        return [self._tokens.version, self._media.version, *self._overrides]
+
+    def fingerprint(self) -> str:
+        """Another text wherever anything is different that a cost may follow from."""
+        overrides = sorted(override.model_dump_json() for override in self._overrides.values())
+        files = [file.read_text(encoding="utf-8") for file in (BUILT_IN, self._estimates_file) if file is not None]
+        said = "\0".join([*sorted(self.names()), *overrides, *files])
+        return blake2b(said.encode(), digest_size=16).hexdigest()
+
+    def today(self) -> Prices:
+        """All of them, as a call of today is priced."""
+        return self._prices(self._tokens, list(self._overrides.values()))
+
+    def only(self, version: str) -> Prices:
+        """One of them. What it has no price for stays as it is. Raises ConfigurationError naming those that there are.
+
+        Of an earlier package or table nothing is kept: install it in an environment of its own to price by it.
+        """
+        if version not in self.names():
+            known = ", ".join(self.names())
+            raise ConfigurationError(
+                f"there is no price version {version!r} here. These can be had: {known}. "
+                "Earlier ones are not kept: run this with the twinmeter that had them installed"
+            )
+        tokens = TokenPrices(NO_TOKEN_PRICES) if version == self._media.version else self._tokens
+        prices = self._prices(tokens, [self._overrides[version]] if version in self._overrides else [])
+
+        def priced(entry: Document) -> Cost | None:
+            cost = prices(entry)
+            return cost if cost is not None and cost.price_version == version else None
+
+        return priced
+
+    def _prices(self, tokens: TokenPrices, overrides: list[PriceOverride]) -> Prices:
+        sellers = Sellers(tokens, self._media)
+        pricing = Pricing(sellers, _Book(overrides), self._estimates)
+        return lambda entry: cost_of(entry, sellers, pricing)

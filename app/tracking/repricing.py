@@ -1,0 +1,129 @@
+"""Repricing: the costs of stored calls computed anew, in ledger, events and rollups at once.
+
+One transaction changes the entries of a page and their events, and inserts a correction, so that all three agree at
+every moment. What a cost was stays on the entry. A cost is never replaced by none: a call that today's prices do not
+know keeps what it has.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from bson import ObjectId
+
+from app.database import Database, Session
+from app.tracking.corrections import correction
+from app.tracking.increments import LocalTime
+from app.tracking.invariants import missing_in
+from app.tracking.name_caps import NameCaps
+from app.tracking.price_versions import Prices
+from app.tracking.pricing import Cost
+from app.tracking.stored_calls import is_reported
+from app.tracking.transactions import transact
+from app.tracking.twins import Document
+from app.tracking.upserts import upsert
+from models import AI_GENERATION
+from models.money import stored_usd
+from models.rollups import DELTAS
+
+KEPT = 10
+"""Former costs that an entry keeps: the first, which is what the call was recorded with, and the latest."""
+
+_PARTS = ("inputCost", "outputCost", "generationCost")
+_FIGURES = ("cost", "savedCost", "costSource", *_PARTS)
+_FORMER = ("cost", "savedCost", "costSource", "priceVersion")
+
+
+class Change(NamedTuple):
+    """One entry whose cost becomes another one."""
+
+    before: Document
+    after: Document
+
+
+class Looked(NamedTuple):
+    """What there is to say of some entries."""
+
+    changes: list[Change]
+    kept: Counter[str]
+    """Why others stay as they are: `unchanged`, `reported`, `unpriced` (they have no cost, and get none), `unknown`
+    (they have one, and these prices have none), `damaged` (nobody can count them, nor price them)."""
+
+
+class Repricing:
+    """Prices entries anew."""
+
+    def __init__(self, database: Database, zone: ZoneInfo, prices: Prices) -> None:
+        self._database = database
+        self._prices = prices
+        self._local_time = LocalTime(zone)
+        self._caps = NameCaps(database)
+
+    def look(self, entries: Sequence[Document]) -> Looked:
+        """What would become of these entries."""
+        now = datetime.now(UTC)
+        looked = [self._look(entry, now) for entry in entries]
+        kept = Counter(each for each in looked if isinstance(each, str))
+        return Looked([each for each in looked if isinstance(each, Change)], kept)
+
+    async def reprice(self, ids: Sequence[ObjectId]) -> Looked:
+        """Change those of these entries whose cost becomes another one. Raises PyMongoError."""
+
+        async def work(session: Session | None) -> Looked:
+            # as they stand now: another command may have changed or removed some since they were listed
+            found = self._database.ledger.find({"_id": {"$in": list(ids)}}, session=session)
+            looked = self.look(await found.sort([("createdAt", 1), ("_id", 1)]).to_list(None))
+            if looked.changes:
+                await self._store(looked.changes, session)
+            return looked
+
+        return await transact(self._database, work)
+
+    def day_of(self, entry: Document) -> str:
+        """The day of a call by the clock of the rollups."""
+        return self._local_time(entry["createdAt"])[0]
+
+    def _look(self, entry: Document, now: datetime) -> Change | str:
+        if missing_in(entry):
+            return "damaged"
+        cost = self._prices(entry)
+        if cost is None:
+            return "reported" if is_reported(entry) else "unpriced" if entry["cost"] is None else "unknown"
+        after = _repriced(entry, cost, now)
+        # where the same figures follow from a newer table, the version that they were computed by stays true
+        same = all(after.get(name) == entry.get(name) for name in _FIGURES)
+        return "unchanged" if same else Change(entry, after)
+
+    async def _store(self, changes: list[Change], session: Session | None) -> None:
+        before, after = [change.before for change in changes], [change.after for change in changes]
+        entries = [{"q": {"_id": entry["_id"]}, "u": entry} for entry in after]
+        events = [
+            {"q": {"_id": entry["_id"], "event": AI_GENERATION}, "u": {"$set": {"properties.cost": entry["cost"]}}}
+            for entry in after
+        ]
+        await upsert(self._database, self._database.ledger.name, entries, session)
+        await upsert(self._database, self._database.events.name, events, session)
+        delta = await correction(before, after, self._local_time, self._caps)
+        await self._database.writes[DELTAS].insert_one(delta, session=session)
+
+
+def _kept(former: list[Document]) -> list[Document]:
+    return former if len(former) <= KEPT else [former[0], *former[1 - KEPT :]]
+
+
+def _repriced(entry: Document, cost: Cost, now: datetime) -> Document:
+    """The entry with another cost, and with the one that it had."""
+    former: dict[str, Any] = {name: entry[name] for name in _FORMER if name in entry}
+    kept = {name: value for name, value in entry.items() if name not in {*_PARTS, "priceVersion"}}
+    after = kept | {
+        "cost": None if cost.cost is None else stored_usd(cost.cost),
+        "savedCost": stored_usd(cost.saved_cost),
+        "costSource": str(cost.source),
+        "priceVersion": cost.price_version,
+        "repriced": _kept([*entry.get("repriced", ()), {**former, "at": now}]),
+    }
+    if cost.parts is not None:
+        after |= dict(zip(_PARTS, map(stored_usd, cost.parts), strict=True))
+    return after

@@ -1,0 +1,58 @@
+"""Retention: raw calls and events go after some time, while all that the rollups say of them stays.
+
+From which day on the ledger is whole is noted before the first call goes, and for ever: who would count cells of
+earlier days from the ledger refuses, also a recount that has begun by then.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from bson import ObjectId
+
+from app.database import Database, Session
+from app.errors import AppError
+from app.tracking.rollup_state import REBUILD, STATE_KEY, RollupState
+from app.tracking.transactions import transact
+from models.rollups import DELTAS, STATE
+
+
+class NotCountedError(AppError):
+    """Calls are not in the rollups yet: their figures would be lost."""
+
+
+class Retention:
+    """The deletion of raw calls and events."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def begin(self, zone: ZoneInfo, whole_from: date) -> None:
+        """Note that the ledger is going to be whole from this day on alone. Raises PyMongoError."""
+        await self.check(zone, execute=True)
+        # a recount that has read the ledger before meets the higher number, and begins again
+        change = {"$max": {"wholeFrom": whole_from.isoformat()}, "$inc": {"merges": 1}}
+        await self._database.writes[STATE].update_one(STATE_KEY, change)
+
+    async def check(self, zone: ZoneInfo, *, execute: bool) -> None:
+        """Raises NotCountedError, and ConfigurationError where days are counted in another zone."""
+        state = await RollupState.in_zone(self._database, zone, execute=execute)
+        if not state.complete:
+            raise NotCountedError(f"the ledger is older than its rollups: build them first, with `{REBUILD}`")
+        if await self._database.writes[DELTAS].find_one({"timezone": {"$ne": zone.key}}, {"_id": 1}):
+            raise NotCountedError("calls counted in another time zone are being sorted into days; try again shortly")
+
+    async def calls(self, ids: Sequence[ObjectId]) -> tuple[int, int]:
+        """Delete these entries, these events, and the twins of both. Returns how many of each. Raises PyMongoError.
+
+        Events too take their entries with them: a call that came late may have been written after its entry was looked
+        for, and before its event was.
+        """
+        both = {"_id": {"$in": list(ids)}}
+
+        async def work(session: Session | None) -> tuple[int, int]:
+            entries = await self._database.ledger.delete_many(both, session=session)
+            events = await self._database.events.delete_many(both, session=session)
+            return entries.deleted_count, events.deleted_count
+
+        return await transact(self._database, work)

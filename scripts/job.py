@@ -1,0 +1,184 @@
+"""What commands share that go through many documents: dry run, pages, a checkpoint, progress and a summary.
+
+A command says what its pages are and what it does to one. Here is the rest: without --execute nothing is written; with
+it, the place reached is kept after every page, so that an interrupted run goes on there. A page may be done twice, so
+doing one must be safe to repeat.
+"""
+
+import argparse
+import json
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from app.database import Database, connected
+from app.deployment import mongodb
+from app.runtime import calm_the_collector
+from app.settings import Settings
+from models.money import plain
+from scripts import command
+
+CHECKPOINTS = "script_runs"
+FOUND = 3
+"""Exit status: all went well, and there is something that a person should look at."""
+
+Item = TypeVar("Item")
+
+
+class Page(NamedTuple, Generic[Item]):
+    """Some items, and the place behind them: what `pages` is given to go on there."""
+
+    items: list[Item]
+    after: Any
+    size: int | None = None
+    """For the progress; as many as there are items, where left out."""
+
+
+@dataclass
+class Summary:
+    """What a run found and did."""
+
+    executed: bool
+    resumed: bool = False
+    seconds: float = 0.0
+    counts: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+    """For a person: what there was to see, and what to do about it."""
+    tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Rows by the name of their table; all rows of one have the same columns."""
+
+    def as_json(self) -> str:
+        facts = {"executed": self.executed, "resumed": self.resumed, "seconds": self.seconds}
+        return json.dumps({**facts, **self.counts, **self.tables, "notes": self.notes}, default=str)
+
+
+class Job(ABC, Generic[Item]):
+    """One command's work. `counts` name what the summary shows, in that order, also those that stay zero."""
+
+    name: str
+    what: str = "documents"
+    counts: tuple[str, ...] = ()
+    worth_a_look: tuple[str, ...] = ()
+    """Counts above zero that make the exit status 3."""
+
+    def key(self) -> dict[str, Any]:
+        """What tells this run from others of the command: its arguments, as stored."""
+        return {}
+
+    @asynccontextmanager
+    async def opened(self, after: Any, *, execute: bool) -> AsyncIterator[None]:  # noqa: ARG002 - for those who need it
+        """What the job needs for a run that begins at `after`. Raises AppError where it cannot be done."""
+        yield
+
+    @abstractmethod
+    async def total(self) -> int:
+        """How many items there are, for the progress."""
+
+    @abstractmethod
+    def pages(self, after: Any) -> AsyncIterator[Page[Item]]:
+        """Every page behind `after`, which is None at the start."""
+
+    @abstractmethod
+    async def do(self, page: Page[Item], *, execute: bool) -> Counter[str]:
+        """Do one page, or with `execute` False only look. Returns what is to be counted."""
+
+    async def finish(self, summary: Summary) -> None:
+        """Called once at the end."""
+
+
+async def run_job(job: Job[Any], database: Database, *, execute: bool, restart: bool = False) -> Summary:
+    """Do all pages of `job`, from where an interrupted run was. Raises PyMongoError."""
+    started = time.monotonic()
+    checkpoints = database.writes[CHECKPOINTS]
+    key = {"script": job.name, **job.key()}
+    kept = None if restart or not execute else await checkpoints.find_one({"_id": key})
+    summary = Summary(execute, resumed=kept is not None, counts=Counter(dict.fromkeys(job.counts, 0)))
+    after = None
+    if kept is not None:
+        after = kept["after"]
+        summary.counts.update(kept["counts"])
+    async with job.opened(after, execute=execute):
+        total = await job.total()
+        done = 0 if kept is None else kept["done"]
+        with command.progress(job.what, total) as advance:
+            advance(done)
+            async for page in job.pages(after):
+                summary.counts.update(await job.do(page, execute=execute))
+                size = len(page.items) if page.size is None else page.size
+                done += size
+                advance(size)
+                if execute:
+                    place = {"after": page.after, "done": done, "counts": dict(summary.counts), "at": datetime.now(UTC)}
+                    await checkpoints.replace_one({"_id": key}, place, upsert=True)
+        await job.finish(summary)
+    if execute:
+        await checkpoints.delete_one({"_id": key})
+    summary.seconds = round(time.monotonic() - started, 1)
+    return summary
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What every such command takes."""
+    parser.add_argument("--execute", action="store_true", help="do it; without, nothing is written")
+    parser.add_argument("--restart", action="store_true", help="begin anew, where a run was interrupted")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+
+
+def run(arguments: argparse.Namespace, make: Callable[[Database, Settings], Job[Any]]) -> int:
+    """Run the job that `make` makes on this deployment, and print its summary. Returns the exit status."""
+
+    async def work(settings: Settings) -> int:
+        calm_the_collector()
+        with mongodb(settings, shared=True) as uri:
+            async with connected(uri, settings.database) as database:
+                job = make(database, settings)
+                summary = await run_job(job, database, execute=arguments.execute, restart=arguments.restart)
+        show(summary, as_json=arguments.json)
+        return FOUND if any(summary.counts[name] for name in job.worth_a_look) else 0
+
+    return command.run(work)
+
+
+def show(summary: Summary, *, as_json: bool) -> None:
+    """Print what a run found and did."""
+    if as_json:
+        sys.stdout.write(summary.as_json() + "\n")
+        return
+    console = Console()
+    for title, rows in summary.tables.items():
+        console.print(table_of(title, rows))
+    table = Table("what", "how many")
+    for name, count in summary.counts.items():
+        table.add_row(name, f"{count:,}")
+    console.print(table)
+    for note in summary.notes:
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
+    state = "done" if summary.executed else "nothing was written: --execute does it"
+    console.print(f"{state} ({summary.seconds:,} s)")
+
+
+def table_of(title: str, rows: list[dict[str, Any]]) -> Table:
+    """Rows as a person reads them: numbers to the right."""
+    table = Table(title=title)
+    for name, value in (rows[0] if rows else {}).items():
+        table.add_column(name, justify="right" if isinstance(value, int | Decimal) else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(_shown(value)) for value in row.values()))
+    return table
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Decimal):
+        return plain(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,173 @@
+"""Check that ledger, events and rollups agree to the digit, and repair what the ledger can prove.
+
+Use it after damage, after a restore, or every night. Of every day it checks that each entry has its event and each
+event its entry, that an event says what its entry says, that the parts of a cost sum to it and are stored with all
+digits, and that cells and waiting deltas are what a recount of the ledger gives: every collection, every figure. Each
+difference is reported with its id and its figures. A day is read in one snapshot, so that writers disturb nothing.
+
+With --execute, missing or wrong events are written anew from their entries (an external user id is only there), costs
+are brought to their stored digits, and days whose cells differ are recounted. It cannot make:
+- an entry from its event, which does not say what was used: report the call again, with scripts.backfill_usage;
+- a cost that contradicts its parts or its source: scripts.reprice;
+- the cells of a day of which the ledger holds nothing at all: if its calls were deleted on purpose, that is for
+  scripts.retention; if the cells are wrong, for scripts.rebuild_rollups.
+Of days that retention has been at, cells are left alone.
+
+Interrupted, it goes on where it was; run twice, it finds only what it could not repair. Exit status 3: such there is.
+
+    python -m scripts.reconcile
+    python -m scripts.reconcile --from 2026-11-01 --to 2026-11-30 --execute
+"""
+
+import argparse
+import sys
+from calendar import monthrange
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import date, timedelta
+from typing import Any
+
+from app.database import Database
+from app.settings import Settings
+from app.tracking.day_check import DayCheck, Difference
+from app.tracking.repairs import Repairs
+from app.tracking.rollup_state import RollupState
+from app.tracking.trailing_check import TrailingCheck
+from app.tracking.undated_check import UndatedCheck
+from models import AI_GENERATION
+from models.rollups import ACTIVE_USERS, CONVERSATIONS, DAYS, DELTAS, FINDINGS, LATENCY, USAGE, USER_MONTHS, USERS
+from scripts import command, job, spans
+from scripts.job import Job, Page, Summary
+
+TRAILING = "trailing totals"
+UNDATED = "undated"
+"""The last pages, which are no days; in order, and behind every day."""
+
+Document = dict[str, Any]
+
+
+def main() -> int:
+    given = arguments()
+    return job.run(given, lambda database, settings: Reconcile(database, settings, given))
+
+
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """The arguments `given`, or those of the process."""
+    parser = command.parser("reconcile", __doc__)
+    spans.add_arguments(parser, first="the first there is", last="the last there is")
+    job.add_arguments(parser)
+    return spans.checked(parser, parser.parse_args(given))
+
+
+class Reconcile(Job[str]):
+    """One run. A page is one day."""
+
+    name = "reconcile"
+    what = "days"
+    counts = ("entries", "cells", "differences", "repaired", "left")
+    worth_a_look = ("left",)
+
+    def __init__(self, database: Database, settings: Settings, arguments: argparse.Namespace) -> None:
+        self._database = database
+        self._zone = settings.zone
+        self._first: date | None = arguments.first
+        self._last: date | None = arguments.last
+        self._days = DayCheck(database, settings.zone)
+        self._trailing = TrailingCheck(database)
+        self._undated = UndatedCheck(database)
+        self._repairs = Repairs(database, settings.zone)
+        self._all: list[date] = []
+        self._rows: list[Document] = []
+
+    def key(self) -> Document:
+        return {name: day and day.isoformat() for name, day in (("first", self._first), ("last", self._last))}
+
+    @asynccontextmanager
+    async def opened(self, after: Any, *, execute: bool) -> AsyncIterator[None]:  # noqa: ARG002 - the days are the same
+        await RollupState.in_zone(self._database, self._zone, execute=execute)
+        self._all = await self._existing()
+        yield
+
+    async def total(self) -> int:
+        return len(self._all) + 2
+
+    async def pages(self, after: Any) -> AsyncIterator[Page[str]]:
+        for place in (*(day.isoformat() for day in self._all), TRAILING, UNDATED):
+            if after is None or place > after:
+                yield Page([place], place)
+
+    async def do(self, page: Page[str], *, execute: bool) -> Counter[str]:
+        if page.items == [TRAILING]:
+            found = left = await self._trailing.differences()
+            if found and execute:
+                await self._trailing.repair()
+                left = await self._trailing.differences()
+            return self._counted(found, left)
+        if page.items == [UNDATED]:
+            found = await self._undated.differences()
+            return self._counted(found, found)
+        day = date.fromisoformat(page.items[0])
+        first = day.day == 1 or day == self._all[0]
+        checked = again = await self._days.day(day, first=first)
+        if checked.differences and execute:
+            await self._repairs.repair(day, checked)
+            again = await self._days.day(day, first=first)
+        counts = self._counted(checked.differences, again.differences)
+        return counts + Counter(entries=checked.entries, cells=checked.cells)
+
+    async def finish(self, summary: Summary) -> None:
+        summary.tables["found"] = self._rows
+        if summary.resumed:
+            summary.notes.append("the table is of what was found since the run went on; the counts are of all of it")
+
+    def _counted(self, found: list[Difference], left: list[Difference]) -> Counter[str]:
+        """`left` may hold others than `found`: what was damaged meanwhile."""
+        stay = {(difference.kind, difference.id) for difference in left}
+        repaired = [difference for difference in found if (difference.kind, difference.id) not in stay]
+        for state, differences in (("repaired", repaired), ("left", left)):
+            for kind, day, of, said in differences:
+                self._rows.append({"kind": kind, "day": day, "id": str(of), "what": said, "state": state})
+        return Counter(differences=len(repaired) + len(left), repaired=len(repaired), left=len(left))
+
+    async def _existing(self) -> list[date]:
+        """The days asked for, as far as there is anything."""
+        days = [date.fromisoformat(day) for day in await self._ends()]
+        if not days:
+            return []
+        first, last = max(filter(None, (self._first, min(days)))), min(filter(None, (self._last, max(days))))
+        return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+
+    async def _ends(self) -> list[str]:
+        """The first and the last day of everything there is, and every day that waits."""
+        calls = [(self._database.ledger, {}), (self._database.events, {"event": AI_GENERATION})]
+        dated = {"createdAt": {"$type": "date"}}
+        moments = [
+            one["createdAt"].astimezone(self._zone).date().isoformat()
+            for collection, condition in calls
+            for order in (1, -1)
+            if (one := await collection.find_one({**condition, **dated}, {"createdAt": 1}, sort=[("createdAt", order)]))
+        ]
+        cells = [
+            cell["_id"]["day"]
+            for name in (DAYS, USAGE, LATENCY, USERS, CONVERSATIONS, FINDINGS)
+            for order in (1, -1)
+            if (cell := await self._database.writes[name].find_one({}, {"_id": 1}, sort=[("_id", order)]))
+        ]
+        months = [
+            cell["_id"][of][:7]
+            for name, of in ((USER_MONTHS, "month"), (ACTIVE_USERS, "period"))
+            for order in (1, -1)
+            if (cell := await self._database.writes[name].find_one({}, {"_id": 1}, sort=[(f"_id.{of}", order)]))
+        ]
+        marked = [day for month in months for day in _ends_of(month)]
+        return [*moments, *cells, *marked, *await self._database.writes[DELTAS].distinct("days")]
+
+
+def _ends_of(month: str) -> tuple[str, str]:
+    """Any day of a month may be marked in its cells."""
+    return f"{month}-01", f"{month}-{monthrange(int(month[:4]), int(month[5:]))[1]}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,192 @@
+"""Compute the costs of stored calls anew.
+
+Use it after a price was set late or corrected, after an update of the price tables, or to give calls a price that had
+none when they came. Entries, their events and all rollups change together; what each cost was stays on its entry. Costs
+that callers reported stay, and no cost is ever replaced by none.
+
+Without --execute it shows the change by model and day and writes nothing; with it, that table comes first. It runs
+beside the server; interrupted, it goes on where it was, and from the start where prices were changed meanwhile; run
+twice, it changes nothing.
+
+A run covers the current month, unless --from or --to say otherwise: closed months keep their figures to the digit.
+
+    python -m scripts.reprice                                              what this month would cost today
+    python -m scripts.reprice --only unpriced,estimated --execute
+    python -m scripts.reprice --from 2026-10-01 --to 2026-10-31 --client acme --model gpt-4o --execute
+    python -m scripts.reprice --price-version "genai-prices 0.2.3"         by one price list, and no other
+
+Price versions that can be had are those of this installation: its genai-prices snapshot, its media table, and each
+stored override. By one of them alone, calls that it has no price for stay as they are. Earlier ones are not kept.
+Exit status 3: calls are left without a cost, or are damaged: scripts.reconcile says how.
+"""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+
+from app.database import Database
+from app.settings import Settings
+from app.tracking.price_book import PriceBook
+from app.tracking.price_versions import Prices, PriceVersions
+from app.tracking.repricing import Looked, Repricing
+from app.tracking.rollup_state import RollupState
+from models import CostSource
+from models.money import ZERO, to_decimal
+from scripts import command, job, spans
+from scripts.job import Job, Page, Summary
+
+PAGE = 1_000
+REPRICEABLE = (CostSource.PRICED, CostSource.ESTIMATED, CostSource.CACHED, CostSource.UNPRICED)
+
+Document = dict[str, Any]
+Rows = dict[tuple[str, str], list[Any]]
+"""By model and day: calls, cost before, cost after."""
+
+
+def main() -> int:
+    given = arguments()
+    return job.run(given, lambda database, settings: Reprice(database, settings, given))
+
+
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """The arguments `given`, or those of the process."""
+    parser = command.parser("reprice", __doc__)
+    spans.add_arguments(parser, first="the first day of this month", last="without end")
+    parser.add_argument("--client", metavar="ID", help="calls of this client alone")
+    parser.add_argument("--model", metavar="NAME", help="calls of this model alone, as it was reported")
+    parser.add_argument("--only", type=_sources, metavar="SOURCES", help=f"of {', '.join(REPRICEABLE)}, with commas")
+    parser.add_argument("--price-version", metavar="NAME", help="by this version alone; by today's prices if left out")
+    job.add_arguments(parser)
+    return spans.checked(parser, parser.parse_args(given))
+
+
+class Reprice(Job[Document]):
+    """One run."""
+
+    name = "reprice"
+    what = "calls"
+    counts = ("repriced", "unchanged", "reported", "unpriced", "unknown", "damaged")
+    worth_a_look = ("unpriced", "damaged")
+
+    def __init__(self, database: Database, settings: Settings, arguments: argparse.Namespace) -> None:
+        self._database = database
+        self._zone: ZoneInfo = settings.zone
+        self._estimates_file = settings.estimates_file
+        self._first: date = arguments.first or _month_of(arguments.last, settings.zone)
+        self._last: date | None = arguments.last
+        self._client: str | None = arguments.client
+        self._model: str | None = arguments.model
+        self._only: list[str] | None = arguments.only
+        self._version: str | None = arguments.price_version
+        self._repricing: Repricing
+        self._fingerprint: str
+        self._rows: Rows = {}
+
+    def key(self) -> dict[str, Any]:
+        return {
+            "first": self._first.isoformat(),
+            "last": None if self._last is None else self._last.isoformat(),
+            "client": self._client,
+            "model": self._model,
+            "only": self._only,
+            "version": self._version,
+        }
+
+    @asynccontextmanager
+    async def opened(self, after: Any, *, execute: bool) -> AsyncIterator[None]:
+        """With `execute`, show what is going to change."""
+        state = await RollupState.in_zone(self._database, self._zone, execute=execute)
+        self._repricing = Repricing(self._database, state.zone, await self._prices())
+        if execute:
+            with command.progress("looking", await self.total()) as advance:
+                async for page in self.pages(after):
+                    _add(self._rows, self._repricing.look(page.items), self._repricing)
+                    advance(len(page.items))
+            Console(stderr=True).print(job.table_of("to be changed", _shown(self._rows)))
+            self._rows = {}
+        yield
+
+    async def total(self) -> int:
+        return await self._database.ledger.count_documents(self._condition())
+
+    async def pages(self, after: Any) -> AsyncIterator[Page[Document]]:
+        order = [("createdAt", 1), ("_id", 1)]
+        if after is not None and after["prices"] != self._fingerprint:
+            after = None  # what is done was done by other prices
+        while True:
+            behind = {} if after is None else spans.behind(after["at"], after["id"])
+            found = self._database.ledger.find(self._condition() | behind).sort(order).limit(PAGE)
+            if not (entries := await found.to_list(None)):
+                return
+            after = {"at": entries[-1]["createdAt"], "id": entries[-1]["_id"], "prices": self._fingerprint}
+            yield Page(entries, after)
+
+    async def do(self, page: Page[Document], *, execute: bool) -> Counter[str]:
+        if execute:
+            looked = await self._repricing.reprice([entry["_id"] for entry in page.items])
+        else:
+            looked = self._repricing.look(page.items)
+        _add(self._rows, looked, self._repricing)
+        return Counter({"repriced": len(looked.changes), **looked.kept})
+
+    async def finish(self, summary: Summary) -> None:
+        summary.tables["changes"] = _shown(self._rows)
+        if summary.resumed:
+            summary.notes.append("changes are those since the run went on; the counts are of all of it")
+
+    async def _prices(self) -> Prices:
+        versions = PriceVersions(await PriceBook(self._database).all(), self._estimates_file)
+        self._fingerprint = versions.fingerprint()
+        return versions.today() if self._version is None else versions.only(self._version)
+
+    def _condition(self) -> Document:
+        names = {"clientId": self._client, "aiModel": self._model}
+        return {
+            "createdAt": spans.moments(self._first, self._last, self._zone),
+            **({} if self._only is None else {"costSource": {"$in": self._only}}),
+            **{name: {"$eq": value} for name, value in names.items() if value is not None},
+        }
+
+
+def _add(rows: Rows, looked: Looked, repricing: Repricing) -> None:
+    for before, after in looked.changes:
+        row = rows.setdefault((before["aiModel"], repricing.day_of(before)), [0, ZERO, ZERO])
+        row[0] += 1
+        row[1] += to_decimal(before["cost"])
+        row[2] += to_decimal(after["cost"])
+
+
+def _shown(rows: Rows) -> list[dict[str, Any]]:
+    """By model and day, and all together. Costs in USD."""
+    found = [
+        {"model": model, "day": day, "calls": calls, "before": before, "after": after, "difference": after - before}
+        for (model, day), (calls, before, after) in sorted(rows.items())
+    ]
+    if not found:
+        return []
+    total = {name: sum((row[name] for row in found), Decimal(0)) for name in ("before", "after", "difference")}
+    return [*found, {"model": "all", "day": "", "calls": sum(row["calls"] for row in found), **total}]
+
+
+def _month_of(day: date | None, zone: ZoneInfo) -> date:
+    """The first day of the month of `day`, or of today."""
+    return (day or datetime.now(zone).date()).replace(day=1)
+
+
+def _sources(text: str) -> list[str]:
+    sources = sorted({source.strip() for source in text.split(",")})
+    if unknown := [source for source in sources if source not in REPRICEABLE]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(REPRICEABLE)}")
+    return sources
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""Delete raw calls and events that are older than some days, and keep every total.
+
+Use it to keep the ledger small, or for no longer than is allowed: once a day, from cron. Entries and their events go
+together; reports by day, model, user and conversation stay as they are, because the rollups are kept. What only the
+ledger knows of those days is gone: single calls, and figures by other filters. Their cells are counted again by nobody:
+rebuild_rollups leaves them alone from then on, and refuses where it is asked for them.
+
+N days are N whole days in the zone of the reports, beside today. Other product events stay, unless --all-events says
+otherwise. Without --execute it only says how much there is. It runs beside the server; interrupted or run twice, it
+deletes what is left.
+
+    python -m scripts.retention --days 90
+    python -m scripts.retention --days 90 --execute
+    python -m scripts.retention --days 90 --all-events --execute
+"""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from app.database import Collection, Database
+from app.settings import Settings
+from app.tracking.retention import Retention
+from models import AI_GENERATION
+from scripts import command, job, spans
+from scripts.job import Job, Page, Summary
+
+PAGE = 1_000
+MAX_DAYS = 36_500
+_ORDER = [("createdAt", 1), ("_id", 1)]
+
+Document = dict[str, Any]
+
+
+def main() -> int:
+    given = arguments()
+    return job.run(given, lambda database, settings: Retain(database, settings, given))
+
+
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """The arguments `given`, or those of the process."""
+    parser = command.parser("retention", __doc__)
+    parser.add_argument("--days", type=_days, required=True, metavar="N", help="whole days to keep, beside today")
+    parser.add_argument("--all-events", action="store_true", help="delete other product events too")
+    job.add_arguments(parser)
+    return parser.parse_args(given)
+
+
+class Retain(Job[Any]):
+    """One run. Pages hold ids: first of entries, which have twins, and then of events, name by name."""
+
+    name = "retention"
+    counts = ("entries", "events")
+
+    def __init__(self, database: Database, settings: Settings, arguments: argparse.Namespace) -> None:
+        self._database = database
+        self._zone = settings.zone
+        self._days: int = arguments.days
+        self._all_events: bool = arguments.all_events
+        self._retention = Retention(database)
+        today = datetime.now(UTC).astimezone(settings.zone).date()
+        self._whole_from = today - timedelta(days=self._days)
+        self._old = {"createdAt": {"$lt": spans.start_of(self._whole_from, settings.zone)}}
+
+    def key(self) -> dict[str, Any]:
+        return {"days": self._days, "allEvents": self._all_events}
+
+    @asynccontextmanager
+    async def opened(self, after: Any, *, execute: bool) -> AsyncIterator[None]:  # noqa: ARG002 - what is gone needs no place
+        await self._retention.check(self._zone, execute=execute)
+        if execute and await self.total():
+            await self._retention.begin(self._zone, self._whole_from)
+        yield
+
+    async def total(self) -> int:
+        return sum([await collection.count_documents(what) for collection, what in await self._phases()])
+
+    async def pages(self, after: Any) -> AsyncIterator[Page[Any]]:  # noqa: ARG002 - as above
+        for collection, condition in await self._phases():
+            behind: Document = {}
+            while found := await self._found(collection, condition | behind):
+                last = found[-1]
+                behind = spans.behind(last["createdAt"], last["_id"])
+                yield Page([document["_id"] for document in found], {"of": collection.name, "id": last["_id"]})
+
+    async def do(self, page: Page[Any], *, execute: bool) -> Counter[str]:
+        if not execute:
+            of_entries = page.after["of"] == self._database.ledger.name
+            return Counter({"entries" if of_entries else "events": len(page.items)})
+        entries, events = await self._retention.calls(page.items)
+        return Counter(entries=entries, events=events)
+
+    async def finish(self, summary: Summary) -> None:
+        summary.notes.append(f"calls are kept from {self._whole_from} on ({self._zone.key}); totals are kept for ever")
+
+    async def _phases(self) -> list[tuple[Collection, Document]]:
+        """By name, because events have an index by name and time."""
+        events = self._database.events
+        names = await events.distinct("event") if self._all_events else [AI_GENERATION]
+        return [(self._database.ledger, self._old), *((events, {"event": name, **self._old}) for name in names)]
+
+    @staticmethod
+    async def _found(collection: Collection, condition: Document) -> list[Document]:
+        found = collection.find(condition, {"createdAt": 1}).sort(_ORDER).limit(PAGE)
+        return await found.to_list(None)
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_DAYS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of days from 1 to {MAX_DAYS:,}")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""Days that a command is asked for: --from and --to."""
+
+import argparse
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+FIRST, LAST = date(1970, 1, 1), date(9998, 12, 31)
+"""Days whose ends are moments in every zone."""
+
+
+def add_arguments(parser: argparse.ArgumentParser, *, first: str, last: str) -> None:
+    """`first` and `last` say which days are meant where one is left out."""
+    for name, attribute, default in (("--from", "first", first), ("--to", "last", last)):
+        parser.add_argument(
+            name, dest=attribute, type=_day, metavar="DAY", help=f"{attribute} day (2026-11-01); {default} if left out"
+        )
+
+
+def checked(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> argparse.Namespace:
+    """These arguments; ends with the usage where the days are none."""
+    if arguments.first is not None and arguments.last is not None and arguments.first > arguments.last:
+        parser.error("--from must not lie after --to")
+    return arguments
+
+
+def moments(first: date | None, last: date | None, zone: ZoneInfo) -> dict[str, Any]:
+    """A condition for moments within these days; without a bound where one is None."""
+    bounds = {} if first is None else {"$gte": start_of(first, zone)}
+    return bounds if last is None else bounds | {"$lt": start_of(last + timedelta(days=1), zone)}
+
+
+def start_of(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+def behind(moment: datetime, last_id: Any) -> dict[str, Any]:
+    """A condition for what comes after a document, in order of time and id."""
+    return {"$or": [{"createdAt": {"$gt": moment}}, {"createdAt": moment, "_id": {"$gt": last_id}}]}
+
+
+def _day(text: str) -> date:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day, such as 2026-11-01") from error
+    if not FIRST <= day <= LAST:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a day from {FIRST} to {LAST}")
+    return day
