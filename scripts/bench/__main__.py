@@ -2,6 +2,7 @@
 
 python -m scripts.bench write --calls 100000 --json
 python -m scripts.bench reads --events 10000000 --json
+python -m scripts.bench backfill --events 1000000 --json
 """
 
 import argparse
@@ -16,7 +17,7 @@ from app.deployment import mongodb
 from app.runtime import calm_the_collector
 from app.settings import Settings
 from scripts import command
-from scripts.bench import doors, memory, pricing, reads, write
+from scripts.bench import backfill, doors, memory, pricing, reads, write
 
 
 def main() -> int:
@@ -34,12 +35,12 @@ def main() -> int:
     growing = benchmarks.add_parser("memory", help="the resident memory of a process that reports")
     growing.add_argument("--no-merges", action="store_true", help="leave merging to nobody: what tracking alone holds")
     growing.add_argument("--calls", type=int, default=1_000_000, help="calls in all (default: 1,000,000)")
-    for benchmark in (writes, prices, reading, entering, growing):
+    filling = benchmarks.add_parser("backfill", help="making the ledger entries of events that have none")
+    filling.add_argument("--events", type=int, default=100_000, help="events without an entry (default: 100,000)")
+    for benchmark in (writes, prices, reading, entering, growing, filling):
         benchmark.add_argument("--json", action="store_true", help="print the figures as JSON")
     arguments = parser.parse_args()
-    works = {"write": _write, "pricing": _pricing, "reads": _reads, "doors": _doors, "memory": _memory}
-    work = works[arguments.benchmark]
-    return command.run(lambda settings: work(arguments, settings))
+    return command.run(lambda settings: WORKS[arguments.benchmark](arguments, settings))
 
 
 async def _write(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -71,6 +72,14 @@ async def _memory(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+async def _backfill(arguments: argparse.Namespace, settings: Settings) -> int:
+    calm_the_collector()
+    with mongodb(settings, shared=True) as uri, command.progress("events", arguments.events) as advance:
+        figures = await backfill.measure(settings, uri, arguments.events, advance)
+    _print(figures, as_json=arguments.json)
+    return 0
+
+
 async def _pricing(arguments: argparse.Namespace, _: Settings) -> int:
     figures = await asyncio.to_thread(pricing.measure)
     _print({name: round(value, 2) for name, value in figures.items()}, as_json=arguments.json)
@@ -85,6 +94,16 @@ def _print(figures: dict[str, float], *, as_json: bool) -> None:
     for name, value in figures.items():
         table.add_row(name, f"{value:,}")
     Console().print(table)
+
+
+WORKS = {
+    "write": _write,
+    "pricing": _pricing,
+    "reads": _reads,
+    "doors": _doors,
+    "memory": _memory,
+    "backfill": _backfill,
+}
 
 
 if __name__ == "__main__":

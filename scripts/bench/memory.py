@@ -17,7 +17,7 @@ from scripts.reporting import patient
 
 CALLERS = 256
 SAMPLE_EVERY = 50_000
-_STATM, _PAGE = Path("/proc/self/statm"), os.sysconf("SC_PAGE_SIZE")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 async def measure(settings: Settings, uri: str, count: int, advance: Advance, *, compacting: bool) -> dict[str, float]:
@@ -26,7 +26,7 @@ async def measure(settings: Settings, uri: str, count: int, advance: Advance, *,
     Half of the calls are reported with `wait=False`, each after one that is waited for, so that none is dropped.
     Raises RuntimeError where fewer are committed than were reported.
     """
-    samples = [_resident_mb()]
+    samples = [resident_mb()]
     with bench_settings(settings) as own:
         async with (
             bench_database(own, uri) as database,
@@ -36,7 +36,7 @@ async def measure(settings: Settings, uri: str, count: int, advance: Advance, *,
             for first in range(0, count, SAMPLE_EVERY):
                 size = min(SAMPLE_EVERY, count - first)
                 await _report(tracker, calls(size, seed=first))
-                samples.append(_resident_mb())
+                samples.append(resident_mb())
                 advance(size)
             committed = tracker.counters.snapshot()
     if committed != {ReceiptStatus.COMMITTED: count}:
@@ -71,5 +71,6 @@ async def _report(tracker: Tracker, reported: Iterator[dict[str, Any]]) -> None:
         await asyncio.sleep(0.01)
 
 
-def _resident_mb() -> float:
-    return int(_STATM.read_text().split()[1]) * _PAGE / 1e6
+def resident_mb(pid: int | str = "self") -> float:
+    """MB of a process; 0 where it has ended."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE / 1e6

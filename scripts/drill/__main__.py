@@ -3,11 +3,13 @@
 Each drill has a MongoDB and a data folder of its own, which are deleted afterwards (kept, and named, where something
 was wrong); the deployment's are never touched. Clients report calls over HTTP and send each again until it is
 acknowledged. Then every acknowledged call must be in the ledger once, the twins equal, all sums exact, every rollup
-cell like a recount, and the first commit after a start of the server must have come within 2 s. The exit status is 1
-where anything is not so.
+cell like a recount, and the first commit after a start of the server must have come within 2 s. The drill of
+backfill_usage has no server: after the kills and a last run, every entry, event and cell must be as after one clean
+run, and like a recount. The exit status is 1 where anything is not so.
 
     python -m scripts.drill kills --times 200
     python -m scripts.drill outage --seconds 60 --json
+    python -m scripts.drill backfill --times 10 --events 200000
 """
 
 import argparse
@@ -25,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scripts import command
-from scripts.command import Advance
+from scripts.drill.backfill import backfill
 from scripts.drill.drills import both, kills, outage, replay
 from scripts.drill.failover import failover
 from scripts.drill.scene import Result
@@ -34,12 +36,15 @@ from scripts.drill.thrice import thrice
 
 
 class Drill(NamedTuple):
-    """A drill and its one option, which says how much of it."""
+    """A drill and its option, which says how much of it."""
 
-    run: Callable[[Path, int, Advance], Awaitable[Result]]
+    run: Callable[..., Awaitable[Result]]
+    """With a folder, how much of it, what to tell of the progress, and `more` by name."""
     option: str
     default: int
     help: str
+    more: tuple[tuple[str, int], ...] = ()
+    """Further options, and their defaults."""
 
 
 DRILLS = {
@@ -49,6 +54,7 @@ DRILLS = {
     "replay": Drill(replay, "calls", 20_000, "MongoDB is killed in the middle of a replay of so many calls"),
     "failover": Drill(failover, "times", 3, "the primary of three members is killed under load"),
     "thrice": Drill(thrice, "calls", 10_000, "every request is sent three times at once by three clients"),
+    "backfill": Drill(backfill, "times", 10, "kill -9 of backfill_usage at random moments", (("events", 200_000),)),
 }
 
 
@@ -58,6 +64,8 @@ def main() -> int:
     for name, drill in DRILLS.items():
         own = names.add_parser(name, help=drill.help, description=drill.help)
         own.add_argument(f"--{drill.option}", dest="much", type=_positive, default=drill.default, metavar="N")
+        for option, default in drill.more:
+            own.add_argument(f"--{option}", type=_positive, default=default, metavar="N")
         own.add_argument("--json", action="store_true", help="print the result as JSON")
     arguments = parser.parse_args()
     return command.run(lambda _: _run(arguments))
@@ -84,9 +92,11 @@ async def _run(arguments: argparse.Namespace) -> int:
 
 
 async def _drilled(arguments: argparse.Namespace, folder: Path) -> Result:
+    drill = DRILLS[arguments.name]
+    more = {option: getattr(arguments, option) for option, _ in drill.more}
     with command.progress(arguments.name, arguments.much) as advance:
         try:
-            return await DRILLS[arguments.name].run(folder, arguments.much, advance)
+            return await drill.run(folder, arguments.much, advance, **more)
         except DrillError as error:
             return Result({}, [str(error)])
 

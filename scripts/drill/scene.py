@@ -59,8 +59,8 @@ class Scene:
             {
                 **figures,
                 **counted(self.load.told),
-                "first commit, s after the first answer (p50, max)": _spread(self.since_answer),
-                "first commit, s after the process start (p50, max)": _spread(self.since_spawn),
+                "first commit, s after the first answer (p50, max)": spread(self.since_answer),
+                "first commit, s after the process start (p50, max)": spread(self.since_spawn),
                 "spool empty, s after the load": round(replayed, 1),
             },
             faults,
@@ -97,5 +97,6 @@ async def reached(told: Told, status: str, count: int) -> None:
         raise DrillError(f"{told.statuses[status]} of {count} calls were {status} within a minute") from None
 
 
-def _spread(seconds: list[float]) -> list[float]:
+def spread(seconds: list[float]) -> list[float]:
+    """The median and the longest."""
     return [round(median(seconds), 2), round(max(seconds), 2)]

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from app.mongod import EmbeddedMongod
 from models.rollups import DAYS
 from scripts.command import Advance
 from scripts.drill import check
+from scripts.drill.backfill import backfill
 from scripts.drill.calls import id_of
 from scripts.drill.drills import kills, outage, replay
 from scripts.drill.failover import failover
@@ -74,6 +76,12 @@ async def test_ten_thousand_requests_sent_three_times_at_once_are_ten_thousand_e
 
     assert result.figures["calls"] == 10_000
     assert result.figures["receipts duplicate"] > 0
+
+
+async def test_a_backfill_killed_twice_ends_like_one_clean_run(tmp_path: Path) -> None:
+    result = await passed(partial(backfill, events=5_000), tmp_path, 2)
+
+    assert result.figures["kills"] == 2
 
 
 async def test_a_drill_names_what_is_wrong(tmp_path: Path) -> None:

@@ -1,0 +1,193 @@
+"""Makes the missing twins of the documents of one collection, page by page.
+
+A page is prepared outside any transaction, while the page before it is being committed. Its transaction then reads the
+same documents again: where a byte differs, or a twin has come meanwhile, the page is prepared anew. It also writes to
+every document whose twin it makes, so that an erasure at the same moment is either seen or undone. So writers, erasures
+and other runs may go on, and a call that is being written is never doubled.
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import NamedTuple
+
+import bson
+from bson import ObjectId
+from bson.raw_bson import RawBSONDocument
+from pymongo.errors import OperationFailure
+from pymongo.read_concern import ReadConcern
+
+from app.database import DURABLE, Collection, Database, Session
+from app.tracking.legacy_events import Kind
+from app.tracking.legacy_values import UnusableError
+from app.tracking.raw_documents import decoded
+from app.tracking.twins import Document
+from app.tracking.upserts import upsert
+
+SLICE = 100
+"""Documents that are worked on in one go, about 2 ms: the page that is being committed has its turn in between."""
+NOTHING = bson.encode({})
+_TOUCHED = "touched"
+
+
+class Refused(NamedTuple):
+    """A document that can have no twin, and why."""
+
+    id: object
+    field: str
+    reason: str
+
+
+class Alike(NamedTuple):
+    """Entries that the rollups tell apart by their users alone, and how many each user has."""
+
+    kind: Kind
+    """Kept, so that no other one takes its place in memory."""
+    entry: Document
+    users: dict[str, int]
+
+
+@dataclass
+class Prepared:
+    """What is to be done for some documents."""
+
+    sources: list[bytes] = field(default_factory=list)
+    """The documents that lack their twin, as they were read."""
+    twins: list[Document] = field(default_factory=list)
+    """Their twins, in the same order."""
+    lacks: dict[bytes, list[ObjectId]] = field(default_factory=dict)
+    """What to `$set` on the documents, encoded, and on which."""
+    alike: dict[tuple[object, ...], Alike] = field(default_factory=dict)
+    known: int = 0
+    """How many have their twin."""
+    refused: list[Refused] = field(default_factory=list)
+    size: int = 0
+    """How many documents there were."""
+    last: ObjectId | None = None
+    """The last id: where to go on."""
+
+
+class Outcome(NamedTuple):
+    """What became of documents."""
+
+    made: int
+    known: int
+    refused: list[Refused]
+
+    @classmethod
+    def sum(cls, *outcomes: "Outcome") -> "Outcome":
+        made, known, refused = zip(*outcomes, strict=True)
+        return cls(sum(made), sum(known), [one for some in refused for one in some])
+
+
+class Twinning(ABC):
+    """Makes twins of documents of `source` in `target`. `session` is None for a dry run."""
+
+    fields: Sequence[str]
+    """What is read of a document."""
+
+    def __init__(self, database: Database, source: Collection, target: Collection, session: Session | None) -> None:
+        self._database = database
+        self._source = source
+        self._target = target
+        self._session = session
+
+    @abstractmethod
+    async def known(self, ids: list[ObjectId]) -> set[ObjectId]:
+        """Which of the documents have their twin."""
+
+    @abstractmethod
+    def add(self, page: Prepared, document: Document, now: datetime) -> bool:
+        """Add the twin of `document`, unless it is not asked for. Returns whether. Raises UnusableError."""
+
+    @abstractmethod
+    async def insert(self, page: Prepared, session: Session) -> None:
+        """Insert twins, with all that follows from them."""
+
+    async def prepare(self, raw: bytes) -> Prepared:
+        """What is to be done for documents as read with `fields`. Raises PyMongoError."""
+        documents = await asyncio.to_thread(decoded, raw)
+        ids = [document["_id"] for _, document in documents if isinstance(document.get("_id"), ObjectId)]
+        page = Prepared(size=len(documents), last=ids[-1] if ids else None)
+        known, now = await self.known(ids), datetime.now(UTC)
+        for number, (source, document) in enumerate(documents):
+            if number % SLICE == SLICE - 1:
+                await asyncio.sleep(0)
+            try:
+                if isinstance(document.get("_id"), ObjectId) and document["_id"] in known:
+                    page.known += 1
+                elif self.add(page, document, now):
+                    page.sources.append(source)
+            except UnusableError as error:
+                page.refused.append(Refused(document.get("_id"), error.field, error.reason))
+        return page
+
+    async def commit(self, page: Prepared) -> Outcome:
+        """Write what was prepared, or what has become of it since. Raises PyMongoError."""
+        if not page.twins:
+            return Outcome(0, page.known, page.refused)
+        try:
+            assert self._session is not None  # noqa: S101 - a dry run commits nothing
+            done: Outcome = await self._session.with_transaction(
+                partial(self._settle, page), ReadConcern("snapshot"), DURABLE
+            )
+        except OperationFailure as error:
+            if (reason := _refusal(error)) is None:
+                raise
+            return await self._commit_parts(page, reason)
+        return done
+
+    async def _commit_parts(self, page: Prepared, reason: str) -> Outcome:
+        """A twin has come meanwhile, or there is one that the server will not take: it is found by halving."""
+        now = await self.prepare(b"".join(page.sources))
+        if len(now.twins) < len(page.twins):
+            return Outcome.sum(Outcome(0, page.known, page.refused), await self.commit(now))
+        if len(page.twins) == 1:
+            refused = Refused(page.twins[0]["_id"], "the server", reason)
+            return Outcome(0, page.known, [*page.refused, refused])
+        middle = len(page.twins) // 2
+        parts = [await self.prepare(b"".join(half)) for half in (page.sources[:middle], page.sources[middle:])]
+        rest = Outcome(0, page.known, page.refused)
+        return Outcome.sum(rest, *[await self.commit(part) for part in parts])
+
+    async def _settle(self, page: Prepared, session: Session) -> Outcome:
+        rest = Outcome(0, page.known, page.refused)
+        ids = [twin["_id"] for twin in page.twins]
+        condition = {"_id": {"$in": ids}}
+        found = self._source.find_raw_batches(
+            condition, dict.fromkeys(self.fields, 1), session=session, batch_size=len(ids), sort=[("_id", 1)]
+        )
+        raw = b"".join([batch async for batch in found])
+        if raw != b"".join(page.sources):
+            page = await self.prepare(raw)
+            rest = Outcome.sum(rest, Outcome(0, page.known, page.refused))
+        if page.twins:
+            await self.insert(page, session)
+            await self._complete(page.lacks, session)
+        return Outcome.sum(rest, Outcome(len(page.twins), 0, []))
+
+    async def _complete(self, lacks: dict[bytes, list[ObjectId]], session: Session) -> None:
+        """Write to each document: what it lacks, else a field that comes and goes.
+
+        An update that changes nothing is none, and so would not stand in anybody's way.
+        """
+        changes = [(ids, {"$set": RawBSONDocument(change)}) for change, ids in lacks.items() if change != NOTHING]
+        await self._update(changes, session)
+        if whole := lacks.get(NOTHING):
+            await self._update([(whole, {"$set": {_TOUCHED: True}})], session)
+            await self._update([(whole, {"$unset": {_TOUCHED: ""}})], session)
+
+    async def _update(self, changes: list[tuple[list[ObjectId], Document]], session: Session) -> None:
+        statements = [{"q": {"_id": {"$in": ids}}, "u": change, "multi": True} for ids, change in changes]
+        await upsert(self._database, self._source.name, statements, session)
+
+
+def _refusal(error: OperationFailure) -> str | None:
+    """What the server has against a document; None where the fault lies elsewhere."""
+    if error.has_error_label("TransientTransactionError"):
+        return None  # somebody was in the way for longer than the driver tries
+    write_errors = (error.details or {}).get("writeErrors")
+    return str(write_errors[0]["errmsg"]) if write_errors else None

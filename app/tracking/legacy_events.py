@@ -1,0 +1,246 @@
+"""From an event that has no ledger entry to the entry that it would have, and to what the event itself lacks.
+
+Events say little, and mostly the same: an entry is validated, priced and built as a live call is, once for each model,
+content type and period of its prices, and then copied. Events that say what they used, or what it cost, are each
+validated on their own.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import bson
+from bson import ObjectId
+from pydantic import ValidationError
+
+from app.tracking.call import AICall, faults_of
+from app.tracking.current import UNKNOWN_MODEL
+from app.tracking.features import Feature, Features
+from app.tracking.legacy_values import UnusableError, flag_of, moment_of, name_of, number_of
+from app.tracking.pricing import Pricing
+from app.tracking.twins import SCHEMA_VERSION, Document, build_pair
+from models.base import camel
+from models.rollups import EVERYONE
+from models.token_usage import TOKEN_FIELDS
+
+UNKNOWN_CONTENT = "unknown"
+MEMORY = 10_000
+"""Kinds of events that are remembered; when there are more, all are forgotten."""
+SHAPES = 10
+"""How many ways to lack something are remembered of each kind: most have one or two."""
+
+FIELDS = ("_id", "userId", "clerkUserId", "clientId", "synthetic", "schemaVersion", "createdAt", "properties")
+"""What is read of an event."""
+
+_MORE = ("images", "characters", "video_seconds", "audio_seconds", "size", "quality", "conversation_id")
+_TIMES = ("request_duration", "time_to_first_token")
+FACTS: Mapping[str, str] = {
+    **{camel(field): field for field in ("cost", "tokens_used", *TOKEN_FIELDS, *_MORE, *_TIMES)},
+    "tokens": "tokens_used",
+    "totalTokens": "tokens_used",
+    "promptTokens": "input_tokens",
+    "completionTokens": "output_tokens",
+}
+"""Properties that say something of the call beyond its names, and the field of `AICall` that each is.
+
+Where several are the same field, the first one counts.
+"""
+_FACTS = frozenset(FACTS)
+_OF_TOKENS = {"input": "inputTokens", "output": "outputTokens", "prompt": "inputTokens", "completion": "outputTokens"}
+"""Where `tokens` is a document."""
+
+
+class Kind(NamedTuple):
+    """What all events of one kind share."""
+
+    entry: Document
+    properties: Document
+    """What a live event of this kind has."""
+    lacks: Document
+    """Of the properties."""
+    known_lacks: dict[tuple[object, ...], bytes]
+    """What events of this kind lack as a whole, by what they have."""
+
+
+class LegacyTwin(NamedTuple):
+    """What becomes of an event."""
+
+    kind: Kind
+    entry: Document
+    lacks: bytes
+    """The `$set`, encoded, after which the event says what a live one would."""
+
+
+class LegacyEvents:
+    """Makes the entries of events. `client` is for events that name none."""
+
+    def __init__(self, features: Features, pricing: Pricing, client: str) -> None:
+        self._features = features
+        self._pricing = pricing
+        self._client = client
+        self._kinds: dict[tuple[object, ...], Kind] = {}
+
+    def twin(self, event: Document, now: datetime) -> LegacyTwin:
+        """The entry of `event`, recorded `now`. Raises UnusableError."""
+        event_id = event["_id"]
+        if not isinstance(event_id, ObjectId):
+            raise UnusableError("_id", f"is no ObjectId but of type {type(event_id).__name__}")
+        moment = moment_of(event.get("createdAt"), now)
+        client = self._client_of(event)
+        own = {
+            "userId": self._user(event),
+            "clientId": client,
+            "synthetic": flag_of(event.get("synthetic"), "synthetic", default=False),
+            "createdAt": moment,
+        }
+        said = event.get("properties")
+        properties = {} if said is None else said
+        if not isinstance(properties, dict):
+            raise UnusableError("properties", "is no document")
+        if not _FACTS.isdisjoint(properties) and (facts := _facts(properties)):
+            kind = self._built(properties, facts, client, moment, now)
+        else:
+            kind = self._remembered(properties, client, moment, now)
+        entry = {**kind.entry, "_id": event_id, **own, "recordedAt": now}
+        return LegacyTwin(kind, entry, _lacks(event, own, kind, whole=said is None))
+
+    def _user(self, event: Document) -> str:
+        user = name_of(event.get("userId"), "userId") or name_of(event.get("clerkUserId"), "clerkUserId")
+        if user is None:
+            raise UnusableError("userId", "is missing")
+        return user
+
+    def _client_of(self, event: Document) -> str:
+        client = name_of(event.get("clientId"), "clientId") or self._client
+        if client == EVERYONE:
+            raise UnusableError("clientId", f"is {EVERYONE}, which stands for all clients")
+        return client
+
+    def _remembered(self, properties: Document, client: str, moment: datetime, now: datetime) -> Kind:
+        get = properties.get
+        model, provider = _name(properties, "model") or UNKNOWN_MODEL, _name(properties, "provider")
+        said = get("contentType"), get("model"), get("provider"), get("feature")
+        shape = _exact(get("cached")), _exact(get("success")), "cost" in properties
+        key = *said, *shape, self._pricing.period(client, model, provider, moment)
+        try:
+            kind = self._kinds.get(key)
+        except TypeError:  # a list or a document where a name should be
+            return self._built(properties, {}, client, moment, now)
+        if kind is None:
+            kind = self._built(properties, {}, client, moment, now)
+            if len(self._kinds) >= MEMORY:
+                self._kinds.clear()
+            self._kinds[key] = kind
+        return kind
+
+    def _built(self, properties: Document, facts: dict[str, Any], client: str, moment: datetime, now: datetime) -> Kind:
+        """As a live call is built: by the same validation and prices."""
+        content_type = _name(properties, "contentType") or UNKNOWN_CONTENT
+        cached = flag_of(properties.get("cached"), "properties.cached", default=False)
+        if cached and not facts.get("cost"):
+            facts.pop("cost", None)  # it cost nothing: what it would have cost is what is to be found
+        call = _call(
+            user_id="-",
+            client_id=client,
+            content_type=content_type,
+            model=_name(properties, "model") or UNKNOWN_MODEL,
+            provider=_name(properties, "provider"),
+            cached=cached,
+            success=flag_of(properties.get("success"), "properties.success", default=True),
+            created_at=moment,
+            **facts,
+        )
+        feature = self._feature(content_type, _name(properties, "feature"))
+        priced = self._pricing.price(call, feature.service_type, moment)
+        pair = build_pair(call, feature, priced, now, _NO_ID)
+        live = pair.event["properties"]
+        return Kind(pair.entry, live, _lacking(properties, live), {})
+
+    def _feature(self, content_type: str, said: str | None) -> Feature:
+        """What the event says stands: its writer knew more of it than a mapping does."""
+        mapped = self._features.of(content_type)
+        return mapped if said is None else Feature(said, mapped.service_type)
+
+
+_NO_ID = ObjectId(b"\0" * 12)
+
+
+def _name(properties: Document, name: str) -> str | None:
+    return name_of(properties.get(name), f"properties.{name}")
+
+
+def _exact(value: object) -> object:
+    """`value` as part of a key: 1 is not True there, because the event is then to be corrected."""
+    return value if value is None or isinstance(value, bool) else (type(value), value)
+
+
+def _facts(properties: Document) -> dict[str, Any]:
+    """The fields of AICall that an event says beyond its names."""
+    found: dict[str, Any] = {}
+    for name, field in FACTS.items():
+        if name == "tokens" and isinstance(tokens := properties.get(name), dict):
+            parts = [(FACTS[of], number_of(tokens[part])) for part, of in _OF_TOKENS.items() if part in tokens]
+        else:
+            parts = [(field, _fact(name, properties.get(name)))]
+        for part, value in parts:
+            if value is not None:
+                found.setdefault(part, value)
+    if "input_tokens" in found or "output_tokens" in found:
+        found.pop("tokens_used", None)  # the parts say more, and totals of old writers leave things out
+    return found
+
+
+def _fact(name: str, value: object) -> Any:
+    if value == "":
+        return None
+    return name_of(value, f"properties.{name}") if name == "conversationId" else number_of(value)
+
+
+def _call(**fields: Any) -> AICall:
+    try:
+        return AICall(**fields)
+    except ValidationError as error:
+        field, reason = faults_of(error)[0]
+        raise UnusableError(f"properties.{camel(field)}", reason) from error
+
+
+def _lacking(properties: Document, live: Document) -> Document:
+    """What properties lack, or have in a form that no report reads. The provider stays as it was reported."""
+    return {name: value for name, value in live.items() if not _stands(properties, name, value)}
+
+
+def _stands(properties: Document, name: str, value: object) -> bool:
+    stored = properties.get(name)
+    if name == "provider":
+        return isinstance(stored, str) and stored != ""
+    return name in properties and _same(stored, value)
+
+
+def _lacks(event: Document, own: Document, kind: Kind, *, whole: bool) -> bytes:
+    """What the event as a whole lacks. Most events of a kind lack the same, which is encoded once."""
+    get = event.get
+    if get("userId") != own["userId"] or get("createdAt") != own["createdAt"]:
+        return _encoded_lacks(event, own, kind, whole=whole)
+    client = own["clientId"]
+    shape = client if get("clientId") != client else None, _exact(get("synthetic")), "schemaVersion" in event, whole
+    lacks = kind.known_lacks.get(shape)
+    if lacks is None:
+        lacks = _encoded_lacks(event, own, kind, whole=whole)
+        if len(kind.known_lacks) < SHAPES:
+            kind.known_lacks[shape] = lacks
+    return lacks
+
+
+def _encoded_lacks(event: Document, own: Document, kind: Kind, *, whole: bool) -> bytes:
+    lacks = {name: value for name, value in own.items() if not _same(event.get(name), value)}
+    if "schemaVersion" not in event:
+        lacks["schemaVersion"] = SCHEMA_VERSION
+    if whole:
+        lacks["properties"] = kind.properties
+    else:
+        lacks |= {f"properties.{name}": value for name, value in kind.lacks.items()}
+    return bson.encode(lacks)
+
+
+def _same(stored: object, value: object) -> bool:
+    return stored == value and isinstance(stored, bool) is isinstance(value, bool)

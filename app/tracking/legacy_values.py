@@ -1,0 +1,105 @@
+"""Values of events that were written before there was a ledger, read with care.
+
+Old writers had no schema: ids are texts, numbers or ObjectIds, dates may be texts, whole numbers doubles. What has one
+meaning is read; what has none, or several, is refused with its field and a reason.
+"""
+
+import math
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from bson import Decimal128, ObjectId
+
+from app.tracking.call import CLOCK_TOLERANCE, OLDEST
+
+LONGEST_NAME = 256
+EXACT = 2.0**53
+"""Below this each whole number is a double of its own."""
+# as AICall has it, and no half of a character that is two, which is how the driver hands over broken text
+_is_name = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]+").fullmatch
+
+
+class UnusableError(ValueError):
+    """An event cannot become an entry. `field` is its stored name, `reason` a sentence without subject."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+def name_of(value: object, field: str) -> str | None:
+    """A name; None where there is none. Raises UnusableError."""
+    if value is None or value == "":
+        return None
+    if type(value) is not str:  # code is a kind of str, and no name
+        return _number_name(value, field)
+    if len(value) > LONGEST_NAME:
+        raise UnusableError(field, f"has more than {LONGEST_NAME} characters")
+    if _is_name(value) is None:
+        raise UnusableError(field, "has control characters or broken ones")
+    return value
+
+
+def _number_name(value: object, field: str) -> str:
+    """An id that is an ObjectId or a number, which old drivers also stored as a double."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < EXACT:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, ObjectId | int):
+        raise UnusableError(field, f"is no text but {_kind(value)}")
+    return str(value)
+
+
+def flag_of(value: object, field: str, *, default: bool) -> bool:
+    """True, false, 1 or 0; `default` where there is nothing. Raises UnusableError."""
+    if value is None:
+        return default
+    if isinstance(value, int | float) and value in {0, 1}:
+        return bool(value)
+    raise UnusableError(field, "is neither true nor false")
+
+
+def moment_of(value: object, now: datetime) -> datetime:
+    """When it happened: a date, or a text as in ISO 8601 that says its zone. Raises UnusableError."""
+    if isinstance(value, str):
+        value = _parsed(value)
+    if not isinstance(value, datetime):
+        raise UnusableError("createdAt", "is missing" if value is None else f"is no date but {_kind(value)}")
+    if value < OLDEST:
+        raise UnusableError("createdAt", f"lies before {OLDEST.date()}")
+    if value > now + CLOCK_TOLERANCE:
+        raise UnusableError("createdAt", "lies in the future")
+    return value
+
+
+def _parsed(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        at = None if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise UnusableError("createdAt", "is a text that is no date") from error
+    if at is None:
+        raise UnusableError("createdAt", "is a text without a time zone")
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+def number_of(value: object) -> Any:
+    """A stored number as AICall takes it: whole ones as int. Everything else as it is, for AICall to judge."""
+    if isinstance(value, Decimal128):
+        value = value.to_decimal()
+        if not value.is_finite():
+            return float("nan")  # a signalling one raises wherever it is touched
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value)  # the driver's Int64 is not quite an int
+    if isinstance(value, float | Decimal) and math.isfinite(value) and value == int(value):
+        return int(value)
+    return value
+
+
+def _kind(value: object) -> str:
+    kinds: tuple[tuple[type, str], ...] = ((bool, "true or false"), (dict, "a document"), (list, "a list"))
+    return next((name for kind, name in kinds if isinstance(value, kind)), f"of type {type(value).__name__}")

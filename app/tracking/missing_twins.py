@@ -1,0 +1,131 @@
+"""The two ways to make the twins whole: entries for events that have none, and events for entries."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from bson import ObjectId
+
+from app.database import Database, Session
+from app.tracking.backfill import NOTHING, SLICE, Alike, Prepared, Twinning
+from app.tracking.increments import Increments, LocalTime
+from app.tracking.legacy_events import FIELDS, Kind, LegacyEvents
+from app.tracking.legacy_values import UnusableError, moment_of, name_of
+from app.tracking.name_caps import NameCaps
+from app.tracking.twins import Document, event_of
+from models import AI_GENERATION
+from models.rollups import DELTAS
+
+
+class Span(NamedTuple):
+    """From `start` until before `end`, UTC."""
+
+    start: datetime
+    end: datetime
+
+    def holds(self, moment: datetime) -> bool:
+        return self.start <= moment < self.end
+
+    def condition(self) -> Document:
+        """Documents of this span, and those whose date is no date: they are told apart when they are read."""
+        inside = {"createdAt": {"$gte": self.start, "$lt": self.end}}
+        return {"$or": [inside, {"createdAt": {"$not": {"$type": "date"}}}]}
+
+
+class MissingEntries(Twinning):
+    """Makes the entries of events."""
+
+    fields: Sequence[str] = FIELDS
+
+    def __init__(
+        self,
+        database: Database,
+        session: Session | None,
+        legacy: LegacyEvents,
+        local_time: LocalTime,
+        span: Span | None,
+    ) -> None:
+        super().__init__(database, database.events, database.ledger, session)
+        self._legacy = legacy
+        self._local_time = local_time
+        self._span = span
+        self._caps = NameCaps(database)
+
+    async def known(self, ids: list[ObjectId]) -> set[ObjectId]:
+        found = self._target.find({"_id": {"$in": ids}}, {"_id": 1}, batch_size=len(ids) + 1)
+        return {entry["_id"] for entry in await found.to_list(None)}
+
+    def add(self, page: Prepared, document: Document, now: datetime) -> bool:
+        kind, entry, lacks = self._legacy.twin(document, now)
+        if self._span is not None and not self._span.holds(entry["createdAt"]):
+            return False
+        page.twins.append(entry)
+        page.lacks.setdefault(lacks, []).append(entry["_id"])
+        self._count(page, kind, entry)
+        return True
+
+    def _count(self, page: Prepared, kind: Kind, entry: Document) -> None:
+        """By what the rollups tell apart: there are far fewer of those than entries, but for the users."""
+        key = (id(kind), entry["clientId"], entry["synthetic"], *self._local_time(entry["createdAt"]))
+        alike = page.alike.get(key)
+        if alike is None:
+            alike = page.alike[key] = Alike(kind, entry, {})
+        user = entry["userId"]
+        alike.users[user] = alike.users.get(user, 0) + 1
+
+    async def insert(self, page: Prepared, session: Session) -> None:
+        """With one delta, which is made while the server stores the entries."""
+        counting = asyncio.create_task(self._delta(page))
+        try:
+            await self._target.insert_many(page.twins, session=session)
+            await self._database.writes[DELTAS].insert_one(await counting, session=session)
+        finally:
+            counting.cancel()
+
+    async def _delta(self, page: Prepared) -> Document:
+        increments = Increments(self._local_time, self._caps)
+        for number, alike in enumerate(page.alike.values()):
+            if number % SLICE == SLICE - 1:
+                await asyncio.sleep(0)
+            if "conversationId" in alike.entry:
+                increments.add(alike.entry)
+            else:
+                increments.add_alike(alike.entry, alike.users)
+        return await increments.delta(len(page.twins))
+
+
+NAMES = ("userId", "clientId", "contentType", "aiModel", "provider", "feature")
+
+
+class MissingEvents(Twinning):
+    """Makes the events of entries."""
+
+    fields: Sequence[str] = (*NAMES, "cached", "cost", "success", "synthetic", "createdAt")
+
+    def __init__(self, database: Database, session: Session | None, span: Span | None) -> None:
+        super().__init__(database, database.ledger, database.events, session)
+        self._span = span
+
+    async def known(self, ids: list[ObjectId]) -> set[ObjectId]:
+        known = {"_id": {"$in": ids}, "event": AI_GENERATION}
+        found = self._target.find(known, {"_id": 1}, batch_size=len(ids) + 1)
+        return {event["_id"] for event in await found.to_list(None)}
+
+    def add(self, page: Prepared, document: Document, now: datetime) -> bool:
+        if not isinstance(document.get("_id"), ObjectId):
+            raise UnusableError("_id", "is no ObjectId")
+        for name in self.fields:
+            if name not in document:
+                raise UnusableError(name, "is missing")
+        for name in NAMES:
+            if name_of(document[name], name) is None:
+                raise UnusableError(name, "is missing")
+        if self._span is not None and not self._span.holds(moment_of(document["createdAt"], now)):
+            return False
+        page.twins.append(event_of(document))
+        page.lacks.setdefault(NOTHING, []).append(document["_id"])
+        return True
+
+    async def insert(self, page: Prepared, session: Session) -> None:
+        await self._target.insert_many(page.twins, session=session)

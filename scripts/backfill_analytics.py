@@ -1,0 +1,46 @@
+"""Give every ledger entry that has no event its event.
+
+Use it where events were deleted or never written: the main dashboard reads them. Each event is the one that the tracker
+would have written with the entry, but for the user's external id, which entries do not have.
+
+Without --execute it only says how much there is. It runs beside the server; interrupted, it goes on where it was; run
+twice, it changes nothing. Entries that cannot have an event are left alone, counted and named. Exit status: 0, or 3
+where there are such entries, or 1 where it failed.
+
+    python -m scripts.backfill_analytics                                  what there is
+    python -m scripts.backfill_analytics --execute
+    python -m scripts.backfill_analytics --from 2026-11-01 --to 2026-11-07 --execute
+"""
+
+import sys
+
+from app.database import Collection, Session
+from app.tracking.backfill import Twinning
+from app.tracking.missing_twins import MissingEvents
+from app.tracking.twins import Document
+from scripts import backfilling, command, job
+
+
+class BackfillAnalytics(backfilling.Backfill):
+    """Goes through the ledger."""
+
+    name = "backfill_analytics"
+    what = "entries"
+
+    def source(self) -> tuple[Collection, Document]:
+        return self._database.ledger, {} if self.span is None else self.span.condition()
+
+    async def twinnings(self, sessions: list[Session | None]) -> list[Twinning]:
+        return [MissingEvents(self._database, session, self.span) for session in sessions]
+
+
+def main() -> int:
+    parser = command.parser("backfill_analytics", __doc__)
+    backfilling.add_arguments(parser)
+    job.add_arguments(parser)
+    arguments = backfilling.parsed(parser)
+    return job.run(arguments, lambda database, settings: BackfillAnalytics(database, settings, arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

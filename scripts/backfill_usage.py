@@ -1,0 +1,82 @@
+"""Give every AI event that has no ledger entry its entry.
+
+Use it once where a system wrote nothing but events: reports and costs come from the ledger. Each entry has the id and
+the time of its event; provider and feature are found as for a live call. Where the event says tokens or a cost, those
+count; else the cost is estimated and marked so. What the event lacks that live ones have is added to it, and nothing
+that it says is changed, unless reports cannot read it (a cost as a floating-point number, a date as a text).
+
+Without --execute it only says how much there is. It runs beside the server; interrupted, it goes on where it was; run
+twice, it changes nothing. Events that cannot become an entry are left alone, counted and named. Exit status: 0, or 3
+where there are such events, or 1 where it failed.
+
+    python -m scripts.backfill_usage                                      what there is
+    python -m scripts.backfill_usage --execute
+    python -m scripts.backfill_usage --from 2026-11-01 --to 2026-11-07 --client acme --execute
+"""
+
+import argparse
+import sys
+from typing import Any
+
+from app.database import Collection, Session
+from app.tracking.backfill import Twinning
+from app.tracking.estimates import Estimates
+from app.tracking.features import Features
+from app.tracking.increments import LocalTime
+from app.tracking.legacy_events import LegacyEvents
+from app.tracking.legacy_values import UnusableError, name_of
+from app.tracking.media_prices import MediaPrices
+from app.tracking.missing_twins import MissingEntries
+from app.tracking.price_book import PriceBook
+from app.tracking.pricing import Pricing
+from app.tracking.rollup_state import RollupState
+from app.tracking.sellers import Sellers
+from app.tracking.token_prices import TokenPrices
+from app.tracking.twins import Document
+from models import AI_GENERATION
+from scripts import backfilling, command, job
+
+
+class BackfillUsage(backfilling.Backfill):
+    """Goes through the AI events."""
+
+    name = "backfill_usage"
+    what = "events"
+
+    def key(self) -> dict[str, Any]:
+        return {**super().key(), "client": self._arguments.client}
+
+    def source(self) -> tuple[Collection, Document]:
+        span = {} if self.span is None else self.span.condition()
+        return self._database.events, {"event": AI_GENERATION, **span}
+
+    async def twinnings(self, sessions: list[Session | None]) -> list[Twinning]:
+        settings, book = self._settings, PriceBook(self._database)
+        await book.refresh()
+        pricing = Pricing(Sellers(TokenPrices(), MediaPrices()), book, Estimates(settings.estimates_file))
+        legacy = LegacyEvents(Features.from_file(settings.features_file), pricing, self._arguments.client)
+        # a dry run writes nothing, the state of the rollups included
+        dry = None in sessions
+        zone = settings.zone if dry else (await RollupState.open(self._database, settings.zone)).zone
+        return [MissingEntries(self._database, session, legacy, LocalTime(zone), self.span) for session in sessions]
+
+
+def _client(text: str) -> str:
+    """A client id, as calls name it."""
+    try:
+        return name_of(text, "--client") or "default"
+    except UnusableError as error:
+        raise argparse.ArgumentTypeError(error.reason) from error
+
+
+def main() -> int:
+    parser = command.parser("backfill_usage", __doc__)
+    backfilling.add_arguments(parser)
+    parser.add_argument("--client", metavar="ID", type=_client, default="default", help="of events that name none")
+    job.add_arguments(parser)
+    arguments = backfilling.parsed(parser)
+    return job.run(arguments, lambda database, settings: BackfillUsage(database, settings, arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""The drill of the backfill: killed again and again, it must end as one clean run ends, to the last document."""
+
+import asyncio
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from app.database import Collection, Database, connected
+from app.mongod import EmbeddedMongod
+from scripts.bench.backfill import DAYS, fill
+from scripts.command import Advance
+from scripts.drill.check import different, ids_of, merged_cells, named, wrong_cells
+from scripts.drill.scene import Result, spread
+from scripts.drill.server import ROOT, DrillError
+
+A_YEAR = 1_000_000
+"""Events of a year: fewer are of fewer days, so that a page has as much to count."""
+LAST_KILL = 0.8
+"""Of the events: the last run needs something to do, too."""
+LONGEST_WAIT = 0.05
+"""Seconds between the moment that is waited for and the kill, at most: in all steps of a page."""
+POLL_SECONDS = 0.002
+BATCH = 2_000
+ZONE = "UTC"
+
+
+async def backfill(folder: Path, times: int, advance: Advance, *, events: int) -> Result:
+    """Kill -9 of `backfill_usage` at random moments, each run going on where the one before it was killed."""
+    rng = random.Random(times)
+    with EmbeddedMongod(folder) as mongod:
+        async with connected(mongod.uri, "clean") as clean, connected(mongod.uri, "killed") as killed:
+            await fill(clean, events, lambda _: None, days=max(1, DAYS * events // A_YEAR))
+            # the same events: an `$out` keeps the indexes that are there
+            await clean.events.aggregate([{"$out": {"db": "killed", "coll": killed.events.name}}]).to_list(None)
+            summary = await Backfills(folder, mongod.uri, clean).finish()
+            runs = Backfills(folder, mongod.uri, killed)
+            for entries in sorted(rng.randrange(events) * LAST_KILL for _ in range(times)):
+                await runs.kill_at(entries, rng.uniform(0, LONGEST_WAIT))
+                advance(1)
+            await runs.finish()
+            figures = {
+                "kills": times,
+                "events": events,
+                "clean run, events/s": round(events / max(summary["seconds"], 0.1)),
+                "first page, s after the process start (p50, max)": spread(runs.first_pages),
+            }
+            return Result(figures, [*_incomplete(summary, events), *await _faults(clean, killed)])
+
+
+def _incomplete(summary: dict[str, Any], events: int) -> list[str]:
+    return [] if summary["made"] == events else [f"the clean run made {summary['made']} entries of {events} events"]
+
+
+async def _faults(clean: Database, killed: Database) -> list[str]:
+    """All that is not as after the clean run, or contradicts itself."""
+    entries, events = await ids_of(killed.ledger), await ids_of(killed.events)
+    return [
+        *named("in one collection only", map(str, entries ^ events)),
+        *await _first_difference(clean.ledger, killed.ledger),
+        *await _first_difference(clean.events, killed.events),
+        *different("not as after a clean run", await merged_cells(clean), await merged_cells(killed)),
+        *await wrong_cells(killed, ZoneInfo(ZONE)),
+    ]
+
+
+async def _first_difference(clean: Collection, killed: Collection) -> list[str]:
+    """But for the moment at which an entry was recorded."""
+    one, other = (source.find({}, {"recordedAt": 0}, batch_size=BATCH).sort("_id") for source in (clean, killed))
+    wanted: Any = True
+    while wanted is not None:
+        wanted, found = await anext(one, None), await anext(other, None)
+        if wanted != found:
+            return [f"{clean.name} has {found} where a clean run leaves {wanted}"]
+    return []
+
+
+class Backfills:
+    """Runs of `backfill_usage` on one database, as an operator starts them."""
+
+    def __init__(self, folder: Path, uri: str, database: Database) -> None:
+        self.database = database
+        self.name = database.writes.name
+        self._folder = folder
+        self._uri = uri
+        self.first_pages: list[float] = []
+        """Seconds from the start of a process to its first entries."""
+
+    async def finish(self) -> dict[str, Any]:
+        """Run to the end, and return the summary. Raises DrillError."""
+        run = self._spawn()
+        said, _ = await asyncio.to_thread(run.communicate)
+        if run.returncode:
+            raise DrillError(f"backfill_usage ended with exit status {run.returncode}; see {self._log}")
+        summary: dict[str, Any] = json.loads(said)
+        return summary
+
+    async def kill_at(self, entries: float, wait: float) -> None:
+        """Start a run, and kill it so many seconds after the ledger has so many entries. Raises DrillError."""
+        before, started = await self._count(), time.monotonic()
+        run = self._spawn()
+        try:
+            while (count := await self._count()) < max(entries, before + 1) and run.poll() is None:  # noqa: ASYNC110
+                await asyncio.sleep(POLL_SECONDS)
+            if count > before:
+                self.first_pages.append(time.monotonic() - started)
+            await asyncio.sleep(wait)
+            if run.poll() is not None:
+                raise DrillError(f"backfill_usage was over before it could be killed: use more --events; {self._log}")
+        finally:
+            run.kill()
+            await asyncio.to_thread(run.communicate)
+
+    async def _count(self) -> int:
+        """Without a look at the entries; what an open transaction has inserted counts, too."""
+        return await self.database.ledger.estimated_document_count()
+
+    def _spawn(self) -> "subprocess.Popen[bytes]":
+        foreign = {name: value for name, value in os.environ.items() if not name.startswith("TWINMETER_")}
+        own = {
+            "PYTHONPATH": str(ROOT),
+            "TWINMETER_MONGODB_URI": self._uri,
+            "TWINMETER_DATABASE": self.name,
+            "TWINMETER_DATA_DIR": str(self._folder / "data"),
+            "TWINMETER_TIMEZONE": ZONE,
+        }
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "scripts.backfill_usage", "--execute", "--json"],
+                cwd=self._folder,  # away from the deployment's .env
+                env={**foreign, **own},
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
+
+    @property
+    def _log(self) -> Path:
+        return self._folder / f"{self.name}.log"
