@@ -35,6 +35,7 @@ DOCUMENTS = [AIUsage, Analytics, PriceOverride, ApiKey]
 STARTUP_SECONDS = 10
 PING_SECONDS = 1
 NAMESPACE_EXISTS = 48
+NOT_AUTHORIZED = 13
 STANDALONE_ADVICE = (
     "this server has no transactions: start mongod with --replSet NAME and run rs.initiate() once; one member is enough"
 )
@@ -63,7 +64,7 @@ class Database:
                 database = cls(
                     writes=writer.get_database(name, write_concern=DURABLE),
                     reads=reader.get_database(name),
-                    transactional="setName" in hello or hello.get("msg") == "isdbgrid",
+                    transactional=_transactional(hello),
                 )
             # without a limit: on a large ledger a new index takes minutes
             await init_beanie(database.reads, document_models=DOCUMENTS)
@@ -72,6 +73,11 @@ class Database:
         except PyMongoError as error:
             writer.close()
             reader.close()
+            if isinstance(error, OperationFailure) and error.code == NOT_AUTHORIZED:
+                why = (error.details or {}).get("errmsg", error)
+                raise ConfigurationError(
+                    f"the user of TWINMETER_MONGODB_URI must be allowed to read and write {name}: {why}"
+                ) from error
             raise DatabaseUnavailableError(f"MongoDB does not answer: {error}") from error
         return database
 
@@ -134,11 +140,27 @@ class Database:
         self.reads.client.close()
 
 
-def _client(uri: str) -> Client:
+def _transactional(hello: dict[str, Any]) -> bool:
+    return "setName" in hello or hello.get("msg") == "isdbgrid"
+
+
+def _client(uri: str, what: str = "TWINMETER_MONGODB_URI") -> Client:
     try:
         return AsyncIOMotorClient(uri, tz_aware=True, appname="twinmeter")
     except (InvalidURI, PyMongoConfigurationError, ValueError) as error:
-        raise ConfigurationError(f"TWINMETER_MONGODB_URI cannot be used: {error}") from error
+        raise ConfigurationError(f"{what} cannot be used: {error}") from error
+
+
+@asynccontextmanager
+async def foreign_collection(uri: str, name: str) -> AsyncIterator[Collection]:
+    """A collection of somebody else's database, which `uri` names, to read from for the length of a block."""
+    client = _client(uri, "the source's address")
+    try:
+        yield client.get_default_database()[name]
+    except PyMongoConfigurationError as error:
+        raise ConfigurationError(f"the source's address names no database: {error}") from error
+    finally:
+        client.close()
 
 
 @asynccontextmanager
@@ -149,3 +171,18 @@ async def connected(uri: str, name: str) -> AsyncIterator[Database]:
         yield database
     finally:
         database.close()
+
+
+@asynccontextmanager
+async def looking(uri: str, name: str) -> AsyncIterator[Database]:
+    """A database for the length of a block, for who only reads: nothing is made.
+
+    Raises ConfigurationError for an address that cannot be used, and PyMongoError when no server answers.
+    """
+    client = _client(uri)
+    try:
+        database, hello = client[name], await client.admin.command("hello")
+        await init_beanie(database, document_models=DOCUMENTS, skip_indexes=True)
+        yield Database(database, database, _transactional(hello))
+    finally:
+        client.close()

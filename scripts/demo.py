@@ -1,7 +1,7 @@
 """Show twinmeter with 30 days of invented calls, and keep a trickle of new ones going.
 
-The calls go through the tracker like any other, are marked synthetic, and live in a database of their own
-(`twinmeter_demo` unless TWINMETER_DATABASE says otherwise).
+The history is that of `seed_demo`, and new calls go through the tracker like any other. All are marked synthetic, and
+live in a database of their own (`twinmeter_demo` unless TWINMETER_DATABASE says otherwise).
 """
 
 import asyncio
@@ -14,18 +14,20 @@ import uvloop
 from pydantic import ValidationError
 
 from app.auth import Role, Tokens
+from app.database import connected
 from app.deployment import mongodb
 from app.errors import AppError
 from app.mongod import MongodError
 from app.server import serve
 from app.settings import Settings
 from app.telemetry import configure_logging
-from app.tracking import track_ai_request, tracking
+from app.tracking import track_ai_request
 from scripts import command
-from scripts.demo_calls import demo_call, demo_calls
-from scripts.reporting import patient, report_all
+from scripts.demo_calls import demo_call
+from scripts.job import run_job
+from scripts.seed_demo import CALLS, DAYS, SeedDemo, plan
+from scripts.store import storing
 
-DAYS = 30
 DATABASE = "twinmeter_demo"
 CALLS_PER_SECOND = 2.0
 
@@ -54,11 +56,8 @@ async def _demo(settings: Settings, uri: str) -> None:
 
 
 async def _fill(settings: Settings, uri: str) -> None:
-    now = datetime.now(UTC)
-    calls = list(demo_calls(now.date() - timedelta(days=DAYS - 1), now))
-    with command.progress(f"{DAYS} days of demo calls", len(calls)) as advance:
-        async with tracking(patient(settings), uri) as tracker:
-            await report_all(tracker, calls, advance)
+    async with connected(uri, settings.database) as database, storing(database, settings, execute=True) as store:
+        await run_job(SeedDemo(store, plan(DAYS, CALLS)), database, execute=True, restart=True)
 
 
 async def _welcome(settings: Settings, address: str) -> None:

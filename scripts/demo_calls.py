@@ -1,12 +1,12 @@
-"""Invented calls for demos: plausible, deterministic by seed and day, and always marked synthetic."""
+"""Invented calls for demos: plausible, deterministic by seed, and always marked synthetic."""
 
 import math
 import random
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import accumulate
 from typing import Any, NamedTuple
 
-CALLS_PER_WEEKDAY = 900
 USERS = 400
 # how busy an hour of the day is: quiet nights, a peak before lunch and one in the afternoon
 HOURS = [2, 1, 1, 1, 1, 2, 4, 8, 14, 19, 21, 20, 15, 17, 20, 21, 19, 15, 11, 9, 8, 7, 5, 3]
@@ -40,16 +40,36 @@ _WEIGHTS = [model.weight for model in MODELS]
 _USER_WEIGHTS = [1 / (rank + 1) for rank in range(USERS)]
 
 
-def demo_calls(first: date, until: datetime, *, seed: int = 1) -> Iterator[dict[str, Any]]:
-    """Fields of `AICall` for every demo call from `first` to `until` (UTC), in order of time.
+class Plan(NamedTuple):
+    """Which demo calls there are: `calls` of them from `first` up to the end of the day of `until`, in UTC.
 
-    A day always has the same calls with the same request ids, so that reporting a day twice changes nothing.
+    What would happen after `until` is left out. A call follows from the seed, its day and its number on that day alone,
+    so that plans of one seed share their calls, and reporting them again changes nothing.
     """
-    for offset in range((until.date() - first).days + 1):
-        for call in _calls_of(first + timedelta(days=offset), seed):
-            if call["created_at"] > until:
-                return
-            yield call
+
+    first: date
+    until: datetime
+    calls: int
+    seed: int = 1
+
+    def days(self) -> Iterator[tuple[date, int]]:
+        """Each day with the number of its calls: few at weekends, and no two days the same."""
+        days = [self.first + timedelta(days=offset) for offset in range((self.until.date() - self.first).days + 1)]
+        busy = list(accumulate(_busy(day, self.seed) for day in days))
+        before = 0
+        for day, up_to in zip(days, busy, strict=True):
+            planned = round(self.calls * up_to / busy[-1])
+            yield day, planned - before
+            before = planned
+
+    def calls_of(self, day: date, numbers: range) -> Iterator[dict[str, Any]]:
+        """Fields of `AICall` for the calls of a day with these numbers, those left out that are yet to come."""
+        midnight = datetime.combine(day, time(), UTC)
+        for number in numbers:
+            rng = random.Random(f"{self.seed}:{day}:{number}")
+            call = demo_call(rng, midnight + timedelta(seconds=_second_of_day(rng)))
+            if call["created_at"] <= self.until:
+                yield {**call, "request_id": f"demo:{self.seed}:{day}:{number}"}
 
 
 def demo_call(rng: random.Random, at: datetime) -> dict[str, Any]:
@@ -69,15 +89,9 @@ def demo_call(rng: random.Random, at: datetime) -> dict[str, Any]:
     }
 
 
-def _calls_of(day: date, seed: int) -> Iterator[dict[str, Any]]:
-    rng = random.Random(f"{seed}:{day}")
-    busy = WEEKEND if day.weekday() >= 5 else 1.0  # noqa: PLR2004 - Saturday and Sunday
-    count = round(CALLS_PER_WEEKDAY * busy * rng.uniform(0.85, 1.15))
-    midnight = datetime.combine(day, time(), UTC)
-    seconds = sorted(_second_of_day(rng) for _ in range(count))
-    for number, second in enumerate(seconds):
-        call = demo_call(rng, midnight + timedelta(seconds=second))
-        yield {**call, "request_id": f"demo:{seed}:{day}:{number}"}
+def _busy(day: date, seed: int) -> float:
+    weekday = WEEKEND if day.weekday() >= 5 else 1.0  # noqa: PLR2004 - Saturday and Sunday
+    return weekday * random.Random(f"{seed}:{day}").uniform(0.85, 1.15)
 
 
 def _second_of_day(rng: random.Random) -> float:

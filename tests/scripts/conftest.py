@@ -2,13 +2,17 @@
 
 import importlib.util
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pymongo import MongoClient
 
+from app.mongod import find_mongod
 from app.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -65,3 +69,31 @@ def command(settings: Settings, tmp_path: Path) -> Command:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def guarded_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A standalone mongod that asks for passwords, as its root user."""
+    folder, port = tmp_path_factory.mktemp("auth"), free_port()
+    arguments = ["--auth", "--bind_ip", "127.0.0.1", "--port", str(port), "--dbpath", str(folder)]
+    with subprocess.Popen([find_mongod(), *arguments], stdout=subprocess.DEVNULL) as mongod:
+        try:
+            with MongoClient[dict[str, Any]](f"mongodb://127.0.0.1:{port}") as anyone:
+                anyone.admin.command("createUser", "root", pwd="secret", roles=["root"])
+            yield f"mongodb://root:secret@127.0.0.1:{port}/?authSource=admin"
+        finally:
+            mongod.terminate()
+
+
+@pytest.fixture(scope="session")
+def reader_uri(guarded_uri: str) -> str:
+    """The same as a user who may only read; its database is `shop`."""
+    with MongoClient[dict[str, Any]](guarded_uri) as root:
+        root.admin.command("createUser", "reader", pwd="secret", roles=["readAnyDatabase"])
+    return guarded_uri.replace("root:", "reader:").replace("/?", "/shop?")
+
+
+def free_port() -> int:
+    with socket.socket() as tried:
+        tried.bind(("127.0.0.1", 0))
+        return int(tried.getsockname()[1])

@@ -1,0 +1,113 @@
+"""Calls that a command writes itself, a page at a time: priced like every other, in the same transactions."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import date, datetime, time
+
+from pymongo.errors import OperationFailure, PyMongoError
+
+from app.database import Database, Session
+from app.errors import DatabaseUnavailableError
+from app.settings import Settings
+from app.tracking import AICall, ReceiptStatus
+from app.tracking.estimates import Estimates
+from app.tracking.features import Features
+from app.tracking.increments import LocalTime
+from app.tracking.ledger import Ledger, LedgerUnavailableError
+from app.tracking.media_prices import MediaPrices
+from app.tracking.merging import merging
+from app.tracking.price_book import PriceBook
+from app.tracking.pricing import Pricing
+from app.tracking.privacy import Privacy
+from app.tracking.receipt import Outcome
+from app.tracking.rollup_state import STATE_KEY, RollupState
+from app.tracking.sellers import Sellers
+from app.tracking.token_prices import TokenPrices
+from app.tracking.twins import IdMint, Pair, build_pair, service_type_of
+from models.rollups import STATE
+
+COMMIT_SECONDS = 30.0
+ATTEMPTS = 5
+PAUSE_SECONDS = 1.0
+
+
+class Store:
+    """Makes pairs of calls, and writes them. Without `ledger` it only looks."""
+
+    def __init__(self, database: Database, settings: Settings, ledger: Ledger | None) -> None:
+        self.privacy = Privacy(settings.store_ip_address, settings.store_user_agent)
+        self._database = database
+        self._ledger = ledger
+        self._features = Features.from_file(settings.features_file)
+        self._book = PriceBook(database)
+        sellers = Sellers(TokenPrices(), MediaPrices())
+        self._pricing = Pricing(sellers, self._book, Estimates(settings.estimates_file))
+        self._mint = IdMint()
+        self._whole_from: datetime | None = None
+
+    async def refresh(self) -> None:
+        """Learn of prices that administrators changed, and of what retention deleted. Raises PyMongoError."""
+        await self._book.refresh()
+        stored = await self._database.writes[STATE].find_one(STATE_KEY)
+        state = None if stored is None else RollupState.of(stored)
+        if state is not None and state.whole_from is not None:
+            self._whole_from = datetime.combine(state.whole_from, time(), state.zone)
+
+    def deleted_before(self, pair: Pair) -> date | None:
+        """The day from which the ledger is whole, where `pair` lies before it: its totals may count it already."""
+        if self._whole_from is None or pair.entry["createdAt"] >= self._whole_from:
+            return None
+        return self._whole_from.date()
+
+    def pair(self, call: AICall, now: datetime) -> Pair:
+        """Both documents of `call`, which is reported `now`, with the prices of the time when it happened."""
+        feature = self._features.of(call.content_type)
+        priced = self._pricing.price(call, service_type_of(call, feature), call.created_at or now)
+        return build_pair(self.privacy.applied(call), feature, priced, now, self._mint.id_of(call, now))
+
+    async def commit(self, pairs: Sequence[Pair]) -> list[Outcome]:
+        """Write `pairs`, each once, and say what became of each. Raises DatabaseUnavailableError."""
+        assert self._ledger is not None  # noqa: S101 - see storing
+        for attempt in range(ATTEMPTS):
+            try:
+                return await self._ledger.commit(pairs, seconds=COMMIT_SECONDS, again=attempt > 0)
+            except LedgerUnavailableError as error:
+                # what the server refuses, it will refuse again
+                if isinstance(error.__cause__, OperationFailure) or attempt == ATTEMPTS - 1:
+                    raise DatabaseUnavailableError(f"MongoDB did not take the calls: {error}") from error
+                await asyncio.sleep(PAUSE_SECONDS)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def look(self, pairs: Sequence[Pair]) -> list[Outcome]:
+        """What `commit` would say, as far as the ledger stands now. Raises PyMongoError."""
+        known = {"_id": {"$in": [pair.id for pair in pairs]}}
+        stored = {entry["_id"]: entry async for entry in self._database.ledger.find(known)}
+        return [_outcome(pair, stored) for pair in pairs]
+
+    async def merge(self) -> None:
+        """Merge what was written into the cells, where no server does. Raises PyMongoError."""
+        async with merging(self._database) as compactor:
+            await compactor.merge_all()
+
+
+@asynccontextmanager
+async def storing(database: Database, settings: Settings, *, execute: bool) -> AsyncIterator[Store]:
+    """A store for the length of a block; without `execute` one that writes nothing. Raises AppError."""
+    async with database.committer_session() as session:
+        store = Store(database, settings, await _ledger(database, settings, session) if execute else None)
+        await store.refresh()
+        yield store
+
+
+async def _ledger(database: Database, settings: Settings, session: Session | None) -> Ledger:
+    try:
+        return Ledger(database, session, LocalTime((await RollupState.open(database, settings.zone)).zone))
+    except PyMongoError as error:
+        raise DatabaseUnavailableError(f"MongoDB did not take the state of the rollups: {error}") from error
+
+
+def _outcome(pair: Pair, stored: dict[object, dict[str, object]]) -> Outcome:
+    if (entry := stored.get(pair.id)) is None:
+        return Outcome(ReceiptStatus.COMMITTED)
+    return Outcome(ReceiptStatus.DUPLICATE, conflicting=pair.conflicts_with(entry))

@@ -1,0 +1,92 @@
+"""Rows of a CSV file."""
+
+import csv
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+from scripts.transfer.lines import Lines, Place, count_lines, fault_of, identity_of, paged
+from scripts.transfer.mapping import Mapping
+from scripts.transfer.neutral import original
+from scripts.transfer.sources import Row, broken
+
+DELIMITERS = ",;\t|"
+
+
+class CsvFile:
+    """A file with a header. Cells may hold line breaks; every row has as many cells as the header."""
+
+    def __init__(self, path: Path, mapping: Mapping, needed: tuple[str, ...]) -> None:
+        self.name = str(path)
+        self.identity = identity_of(path)
+        self._path = path
+        self._mapping = mapping
+        self._needed = needed
+        self._columns: list[str] = []
+        self._start: Place = (0, 0)
+
+    async def check(self) -> None:
+        lines, place = Lines(self._path, self._mapping.encoding), f"{self.name}, line 1"
+        try:
+            header = next(self._reader(lines), [])
+        except csv.Error as error:
+            raise broken(place, f"the header cannot be taken apart: {error}") from error
+        if fault := fault_of("".join(header), self._mapping.encoding):
+            raise broken(place, fault)
+        missing = [name for name in self._needed if name not in header] + self._mapping.missing(header)
+        if missing:
+            raise broken(place, f"there is no column {', '.join(missing)}{self._hint(header)}")
+        if twice := {name for name in header if header.count(name) > 1}:
+            raise broken(place, f"two columns are named {', '.join(sorted(twice))}")
+        self._columns, self._start = header, lines.place
+
+    async def total(self) -> int:
+        return count_lines(self._path) - 1
+
+    async def pages(self, after: Any, size: int) -> AsyncIterator[list[Row]]:
+        start = self._start if after is None else tuple(after)
+        for page in paged(self._rows(start), start, size):
+            yield page
+
+    def _rows(self, start: Place) -> Iterator[Row]:
+        lines = Lines(self._path, self._mapping.encoding, start)
+        cells = self._reader(lines)
+        while True:
+            first = lines.place[1] + 1
+            try:
+                row = next(cells)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                # a quote that is never closed takes in the lines behind it
+                yield Row(_lines(first, lines), lines.place, None, f"cannot be taken apart: {error}")
+                continue
+            if row:  # an empty line is no row
+                yield self._row(first, lines, row)
+
+    def _row(self, first: int, lines: Lines, cells: list[str]) -> Row:
+        fault = fault_of("".join(cells), self._mapping.encoding)
+        if not lines.ended:
+            fault = "the last line has no end, so that it may have been cut off: add a line break if it is whole"
+        elif len(cells) != len(self._columns):
+            fault = f"has {len(cells)} cells where the header has {len(self._columns)}"
+        if fault:
+            return Row(_lines(first, lines), lines.place, None, fault)
+        line = f"line {first}"
+        named = zip(self._columns, cells, strict=True)
+        if self._mapping.entries:
+            return Row(line, lines.place, {name: original(cell) for name, cell in named if cell})
+        return Row(line, lines.place, dict(named))
+
+    def _reader(self, lines: Lines) -> Iterator[list[str]]:
+        return csv.reader(lines, delimiter=self._mapping.delimiter, strict=True)
+
+    def _hint(self, header: list[str]) -> str:
+        if len(header) == 1 and (other := [sign for sign in DELIMITERS if sign in header[0]]):
+            return f": the header is one cell, so is the delimiter {other[0]!r} instead of {self._mapping.delimiter!r}?"
+        return f" (it has {', '.join(header)})"
+
+
+def _lines(first: int, lines: Lines) -> str:
+    last = lines.place[1]
+    return f"line {first}" if last <= first else f"lines {first} to {last}"

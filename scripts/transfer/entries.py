@@ -1,0 +1,142 @@
+"""From a row of our own export to the pair that it was: with its id, its price and all that was decided of it then."""
+
+from datetime import datetime
+from decimal import Decimal, DecimalException
+from typing import Annotated, Any, Literal, Self
+
+from bson import ObjectId
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from app.tracking import AICall, Fault
+from app.tracking.call import Count, Moment, Name, faults_of
+from app.tracking.features import Feature
+from app.tracking.pricing import Cost, PricedCall
+from app.tracking.privacy import Privacy
+from app.tracking.sellers import Seller
+from app.tracking.twins import Pair, build_pair
+from models import CostSource, ServiceType
+from models.base import camel
+from models.money import quantize_usd, stored_usd
+from scripts.transfer.calls import RowError
+from scripts.transfer.columns import COLUMNS
+from scripts.transfer.values import READERS, UnreadableError
+
+_CALL_FIELDS = {camel(name) for name in AICall.model_fields}
+
+
+def _usd(amount: Decimal) -> Decimal:
+    try:
+        return quantize_usd(amount)
+    except DecimalException:
+        raise ValueError("has too many digits") from None
+
+
+Saved = Annotated[Decimal, Field(allow_inf_nan=False), AfterValidator(_usd)]
+Usd = Annotated[Saved, Field(ge=0)]
+"""Only a saving can be below zero: a cache write that nobody read."""
+
+
+class Former(BaseModel):
+    """A cost that another one took the place of."""
+
+    model_config = ConfigDict(alias_generator=camel, extra="forbid")
+
+    cost: Usd | None
+    saved_cost: Saved
+    cost_source: CostSource
+    price_version: Name | None = None
+    at: Moment
+
+    def stored(self) -> dict[str, Any]:
+        told = {name: value for name, value in self.model_dump(by_alias=True).items() if name in self.told()}
+        amounts = {name: stored_usd(value) for name, value in told.items() if isinstance(value, Decimal)}
+        return told | amounts | {"costSource": str(self.cost_source)}
+
+    def told(self) -> set[str]:
+        return {camel(name) for name in self.model_fields_set}
+
+
+class Decided(BaseModel):
+    """What was decided of a call when it was reported."""
+
+    model_config = ConfigDict(alias_generator=camel, extra="ignore")
+
+    id: Annotated[str, Field(alias="_id", pattern="^[0-9a-f]{24}$")]
+    schema_version: Literal[1]
+    provider: Name
+    reported_provider: Name | None = None
+    feature: Name
+    service_type: ServiceType
+    unmapped: bool = False
+    created_at: datetime
+    recorded_at: Moment
+    input_tokens: Count
+    output_tokens: Count
+    tokens_used: Count
+    input_cost: Usd | None = None
+    output_cost: Usd | None = None
+    generation_cost: Usd | None = None
+    cost: Usd | None = None
+    saved_cost: Saved
+    cost_source: CostSource
+    price_version: Name | None = None
+    estimated_usage: Literal["tokens", "image"] | None = None
+    repriced: list[Former] = []
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.cost is None) != (self.cost_source is CostSource.UNPRICED):
+            raise ValueError(f"cost {self.cost} contradicts costSource {self.cost_source}")
+        if self.parts is not None and sum(self.parts) != self.cost:
+            raise ValueError(f"inputCost, outputCost and generationCost are not cost ({self.cost})")
+        return self
+
+    @property
+    def parts(self) -> tuple[Decimal, Decimal, Decimal] | None:
+        if self.input_cost is None or self.output_cost is None or self.generation_cost is None:
+            return None
+        return self.input_cost, self.output_cost, self.generation_cost
+
+    def priced(self, call: AICall) -> PricedCall:
+        seller = Seller(self.provider, None, None, self.reported_provider)
+        cost = Cost(self.parts, self.cost, self.saved_cost, self.cost_source, self.price_version)
+        usage = call.usage._replace(input_tokens=self.input_tokens, output_tokens=self.output_tokens)
+        return PricedCall(seller, usage, cost, self.estimated_usage)
+
+
+def pair_of(row: dict[str, Any], privacy: Privacy) -> Pair:
+    """Both documents, as they were. Raises RowError."""
+    told = _read(row)
+    try:
+        decided = Decided.model_validate(told)
+        call = AICall.model_validate(_call(told, decided))
+    except ValidationError as error:
+        raise RowError(faults_of(error)) from error
+    feature = Feature(decided.feature, decided.service_type, mapped=not decided.unmapped)
+    pair = build_pair(privacy.applied(call), feature, decided.priced(call), decided.recorded_at, ObjectId(decided.id))
+    if decided.repriced:
+        pair.entry["repriced"] = [former.stored() for former in decided.repriced]
+    return pair
+
+
+def _read(row: dict[str, Any]) -> dict[str, Any]:
+    told, faults = {}, []
+    for name, value in row.items():
+        if value is not None and (kind := COLUMNS.get(name)) is not None:
+            try:
+                told[name] = READERS[kind](value)
+            except UnreadableError as error:
+                faults.append(Fault(name, str(error)))
+    if faults:
+        raise RowError(faults)
+    return told
+
+
+def _call(told: dict[str, Any], decided: Decided) -> dict[str, Any]:
+    """The columns that are facts of the call, by the names of `AICall`."""
+    fields = {name: value for name, value in told.items() if name in _CALL_FIELDS} | {"model": told.get("aiModel")}
+    # a total that was known alone stands beside counts of zero
+    known_alone = decided.tokens_used != decided.input_tokens + decided.output_tokens
+    for name in ("inputTokens", "outputTokens") if known_alone else ():
+        fields.pop(name, None)
+    return fields

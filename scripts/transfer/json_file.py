@@ -1,0 +1,70 @@
+"""Rows of a JSONL file: an object a line, as our export or mongoexport writes them."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from scripts.transfer.lines import Lines, Place, count_lines, fault_of, identity_of, paged
+from scripts.transfer.mapping import Mapping
+from scripts.transfer.sources import Row, broken
+from scripts.transfer.values import since_1970
+
+_NUMBERS = ("$numberInt", "$numberLong", "$numberDouble", "$numberDecimal")
+_MS = Decimal("0.001")
+
+
+class JsonFile:
+    """A file of objects. MongoDB's extended JSON is understood."""
+
+    def __init__(self, path: Path, mapping: Mapping) -> None:
+        self.name = str(path)
+        self.identity = identity_of(path)
+        self._path = path
+        self._encoding = mapping.encoding
+
+    async def check(self) -> None:
+        first = next(iter(Lines(self._path, self._encoding)), "")
+        if first.lstrip().startswith("["):
+            raise broken(f"{self.name}, line 1", "is a JSON array: write one object a line, as `jq -c '.[]'` does")
+
+    async def total(self) -> int:
+        return count_lines(self._path)
+
+    async def pages(self, after: Any, size: int) -> AsyncIterator[list[Row]]:
+        start = (0, 0) if after is None else tuple(after)
+        for page in paged(self._rows(start), start, size):
+            yield page
+
+    def _rows(self, start: Place) -> Iterator[Row]:
+        lines = Lines(self._path, self._encoding, start)
+        for text in lines:
+            if text.strip():
+                yield self._row(f"line {lines.place[1]}", lines, text)
+
+    def _row(self, line: str, lines: Lines, text: str) -> Row:
+        if fault := fault_of(text, self._encoding):
+            return Row(line, lines.place, None, fault)
+        try:
+            values = json.loads(text, parse_float=Decimal, object_hook=_plain)
+        except (ValueError, TypeError, RecursionError, ArithmeticError) as error:
+            cut = "" if lines.ended else "; it has no end, so that it may have been cut off"
+            return Row(line, lines.place, None, f"is no JSON: {error}{cut}")
+        if not isinstance(values, dict):
+            return Row(line, lines.place, None, "is no JSON object")
+        return Row(line, lines.place, values)
+
+
+def _plain(found: dict[str, Any]) -> Any:
+    """The value of one of MongoDB's wrappers, or `found` itself."""
+    if len(found) != 1:
+        return found
+    ((name, value),) = found.items()
+    if name == "$oid":
+        return value
+    if name in _NUMBERS:
+        return Decimal(value)
+    if name == "$date":
+        return since_1970(Decimal(value) * _MS) if isinstance(value, int | Decimal) else value
+    return found

@@ -1,0 +1,100 @@
+"""The lines of a text file, compressed or not, each with the place behind it."""
+
+import gzip
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, cast
+
+from scripts.transfer.sources import Row, broken
+
+GZIP = b"\x1f\x8b"
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+MAX_LINE = 4_000_000
+"""Bytes. A file with longer lines is none of ours, and would take all memory."""
+BLOCK = 1 << 20
+PAGE_BYTES = 8_000_000
+"""Of lines that are held at once, whatever their length."""
+
+Place = tuple[int, int]
+"""Bytes, uncompressed, and lines before it."""
+
+
+class Lines:
+    """Iterates over a file from a place. Bytes that are not of the encoding come as lone surrogates."""
+
+    def __init__(self, path: Path, encoding: str, after: Place = (0, 0)) -> None:
+        self._path = path
+        self._encoding = encoding
+        self.place = after
+        self.ended = True
+        """Whether the last line had an end: one that has none may have been cut off."""
+
+    def __iter__(self) -> Iterator[str]:
+        try:
+            with opened(self._path) as file:
+                file.seek(self.place[0])
+                while line := file.readline(MAX_LINE + 1):
+                    yield self._text(line)
+        except (OSError, EOFError, zlib.error) as error:
+            raise broken(f"{self._path}, line {self.place[1] + 1}", f"cannot be read: {error}") from error
+
+    def _text(self, line: bytes) -> str:
+        offset, number = self.place
+        if len(line) > MAX_LINE:
+            raise broken(f"{self._path}, line {number + 1}", f"is longer than {MAX_LINE:,} bytes")
+        if not offset and line.startswith(UTF_16):
+            raise broken(f"{self._path}, line 1", "is UTF-16: make it UTF-8 first")
+        self.place = offset + len(line), number + 1
+        self.ended = line.endswith(b"\n")
+        text = line.decode(self._encoding, "surrogateescape")
+        return text if offset else text.removeprefix("\ufeff")
+
+
+def opened(path: Path) -> IO[bytes]:
+    """The file, inflated where it is gzip by its first bytes. Raises OSError."""
+    with path.open("rb") as file:
+        packed = file.read(len(GZIP)) == GZIP
+    return cast("IO[bytes]", gzip.open(path)) if packed else path.open("rb")
+
+
+def identity_of(path: Path) -> str:
+    """Tells a file from others, and from what stood under its name before. Raises OSError."""
+    state = path.stat()
+    return f"{path.resolve()} {state.st_size} {state.st_mtime_ns}"
+
+
+def paged(rows: Iterable[Row], start: Place, size: int) -> Iterator[list[Row]]:
+    """`rows`, of which the first begins at `start`, some at a time: at most `size`, and at most PAGE_BYTES or one."""
+    page: list[Row] = []
+    for row in rows:
+        page.append(row)
+        if len(page) == size or row.after[0] - start[0] >= PAGE_BYTES:
+            yield page
+            page, start = [], row.after
+    if page:
+        yield page
+
+
+def count_lines(path: Path) -> int:
+    """How many lines a file has. It is read whole, so that a damaged one is found before anything of it is written."""
+    count = 0
+    try:
+        with opened(path) as file:
+            while block := file.read(BLOCK):
+                count += block.count(b"\n")
+    except (OSError, EOFError, zlib.error) as error:
+        raise broken(f"{path}, behind line {count}", f"cannot be read: {error}") from error
+    return count
+
+
+def fault_of(text: str, encoding: str) -> str:
+    """What is wrong with a row's text as such; empty where nothing is."""
+    if "\0" in text:
+        return f"holds a NUL byte, at character {text.index(chr(0)) + 1}"
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        byte = ord(text[error.start]) - 0xDC00
+        return f"byte 0x{byte:02x} at character {error.start + 1} is no {encoding}: say encoding in the mapping"
+    return ""

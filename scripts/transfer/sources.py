@@ -1,0 +1,47 @@
+"""Where an import reads from, and what it is told of each row."""
+
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple, Protocol
+
+from app.errors import InvalidRequestError
+
+
+class Row(NamedTuple):
+    """One row: its values by column, or what is wrong with it."""
+
+    line: str
+    """Where a person finds it: `line 7` or `_id 65a1…`."""
+    after: Any
+    """The place behind it, as a checkpoint keeps it."""
+    values: dict[str, Any] | None
+    fault: str = ""
+
+
+class Source(Protocol):
+    """A file or a collection. What is wrong with it as a whole raises InvalidRequestError, naming it."""
+
+    @property
+    def name(self) -> str:
+        """For people; it holds no password."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """What an interrupted import must find unchanged to go on where it was; it holds no password either."""
+        ...
+
+    async def check(self) -> None:
+        """Look at what can be seen at once: that it can be read, and has the columns of the mapping."""
+        ...
+
+    async def total(self) -> int:
+        """About how many rows it has."""
+        ...
+
+    def pages(self, after: Any, size: int) -> AsyncIterator[list[Row]]:
+        """Its rows behind `after`, some at a time, in an order that stays."""
+        ...
+
+
+def broken(name: str, why: str) -> InvalidRequestError:
+    return InvalidRequestError(f"{name}: {why}")

@@ -1,0 +1,47 @@
+"""What kind of value each field of a call is, and the units in which a source may give it."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from models.token_usage import TOKEN_FIELDS
+from scripts.transfer import values
+
+Reader = Callable[[Any], Any]
+
+_DURATION = {"ms": Decimal(1), "s": Decimal(1_000), "us": Decimal("0.001")}
+_LENGTH = {"s": Decimal(1), "ms": Decimal("0.001"), "min": Decimal(60)}
+_MONEY = {"usd": Decimal(1), "cents": Decimal("0.01"), "micros": Decimal("0.000001")}
+_SINCE_1970 = {"s": Decimal(1), "ms": Decimal("0.001"), "us": Decimal("0.000001")}
+
+UNITS: dict[str, dict[str, Decimal]] = {
+    "request_duration": _DURATION,
+    "time_to_first_token": _DURATION,
+    "video_seconds": _LENGTH,
+    "audio_seconds": _LENGTH,
+    "cost": _MONEY,
+    "created_at": _SINCE_1970,
+}
+"""By field: how many of the call's own units (ms, seconds, USD; seconds since 1970) each unit is."""
+
+_READERS: dict[str, Reader] = {
+    **dict.fromkeys((*TOKEN_FIELDS, "tokens_used", "images", "characters"), values.whole),
+    **dict.fromkeys(("cached", "success", "unreadable_usage", "batch", "synthetic"), values.flag),
+    **dict.fromkeys(UNITS, values.number),
+    "metadata": values.metadata,
+}
+
+
+def reader_of(field: str) -> Reader:
+    """What makes a value of `field` of what stands in a source. Raises UnreadableError. Dates are read elsewhere."""
+    return _READERS.get(field, values.text)
+
+
+def unit_factor(field: str, unit: str | None) -> Decimal | None:
+    """What a value in `unit` is multiplied with. Raises ValueError where the field has no such unit."""
+    if unit is None:
+        return None
+    if (factor := UNITS.get(field, {}).get(unit)) is None:
+        known = ", ".join(UNITS.get(field, {})) or "none"
+        raise ValueError(f"{field} has no unit {unit!r} (known: {known})")
+    return factor

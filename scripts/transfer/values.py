@@ -1,0 +1,120 @@
+"""From what stands in a file or a foreign document to values of a call. What cannot be read is said, never guessed."""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from bson import Binary, Decimal128
+from bson.binary import ALL_UUID_SUBTYPES
+
+from scripts.transfer.columns import Kind
+
+MAX_DIGITS = 18
+"""Before the point. A number is bounded before all else: 1e999999999, whole, would have a thousand million digits."""
+_FLAGS = {"true": True, "t": True, "yes": True, "1": True, "false": False, "f": False, "no": False, "0": False}
+_SHOWN = 60
+
+
+class UnreadableError(ValueError):
+    """A value that is not what its column should hold."""
+
+
+def text(value: object) -> str:
+    if isinstance(value, Binary) and value.subtype in ALL_UUID_SUBTYPES:
+        return str(UUID(bytes=bytes(value)))
+    if isinstance(value, Mapping | list | bytes):
+        raise UnreadableError(f"{_shown(value)} is no text")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def number(value: object) -> Decimal:
+    """Exact. A float is what it prints as."""
+    try:
+        if isinstance(value, Decimal128):
+            found = value.to_decimal()
+        else:  # a bool is no number: "True" is refused
+            found = Decimal(repr(value) if isinstance(value, float) else str(value).strip())
+    except InvalidOperation:
+        raise UnreadableError(f"{_shown(value)} is no number") from None
+    if not found.is_finite() or (found and found.adjusted() >= MAX_DIGITS):
+        raise UnreadableError(f"{_shown(value)} is no number that a call could have")
+    return found
+
+
+def whole(value: object) -> int:
+    found = number(value)
+    if found != int(found):
+        raise UnreadableError(f"{_shown(value)} is no whole number")
+    return int(found)
+
+
+def flag(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    if (found := _FLAGS.get(str(value).strip().lower())) is None:
+        raise UnreadableError(f"{_shown(value)} is neither true nor false")
+    return found
+
+
+def metadata(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        raise UnreadableError(f"{_shown(value)} is no JSON") from None
+
+
+def moment(value: object, zone: ZoneInfo | None) -> datetime:
+    """A date with a time. One that names no zone is in `zone`; without that it cannot be read."""
+    found = value if isinstance(value, datetime) else _parsed(value)
+    if found.tzinfo is not None:
+        return found
+    if zone is None:
+        raise UnreadableError(f'{_shown(value)} names no zone: say timezone = "Europe/Berlin", or where it was written')
+    local = found.replace(tzinfo=zone)
+    # a time that clocks skipped in spring comes back as another one
+    if local.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != found:
+        raise UnreadableError(f"{_shown(value)} was skipped by the clocks of {zone.key}")
+    return local
+
+
+def since_1970(seconds: Decimal) -> datetime:
+    """The moment so many seconds after the start of 1970, to the microsecond."""
+    try:
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(seconds * 1_000_000))
+    except OverflowError:
+        raise UnreadableError(f"{seconds} lies beyond what a calendar holds") from None
+
+
+READERS: dict[Kind, Callable[[Any], Any]] = {
+    Kind.ID: text,
+    Kind.TEXT: text,
+    Kind.COUNT: whole,
+    Kind.FLAG: flag,
+    Kind.AMOUNT: number,
+    Kind.JSON: metadata,
+    Kind.MOMENT: lambda value: moment(value, None),
+}
+
+
+def _parsed(value: object) -> datetime:
+    if isinstance(value, date):
+        raise UnreadableError(f"{value} names no time of day")
+    written = str(value).strip().removesuffix(" UTC")
+    utc = "+00:00" if written != str(value).strip() else ""
+    try:
+        return datetime.fromisoformat(written + utc)
+    except ValueError:
+        raise UnreadableError(f"{_shown(value)} is no date such as 2026-11-21T10:00:00Z") from None
+
+
+def _shown(value: object) -> str:
+    written = repr(value) if isinstance(value, str) else str(value)
+    return written if len(written) <= _SHOWN else f"{written[:_SHOWN]}…"
