@@ -29,7 +29,7 @@ BUSY_SECONDS = 5.0
 PAGE = 1_000
 """Calls that are rewritten in one transaction."""
 
-_CODEC: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
+CODEC: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS calls (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -84,7 +84,7 @@ class Spool:
     def of(cls, data_dir: Path, database: str, max_bytes: int) -> Self:
         """The spool of one database in one data folder."""
         data_dir.mkdir(parents=True, exist_ok=True)
-        return cls(data_dir / f"spool-{database}.sqlite3", max_bytes)
+        return cls(spool_path(data_dir, database), max_bytes)
 
     def append(self, pairs: Sequence[Pair]) -> list[Outcome]:
         """Journal `pairs`, all or none, and say what became of each. Raises SpoolError."""
@@ -188,6 +188,11 @@ class Spool:
             raise SpoolError(f"{self.path.name}: {error}") from error
 
 
+def spool_path(data_dir: Path, database: str) -> Path:
+    """Where the spool of one database is."""
+    return data_dir / f"spool-{database}.sqlite3"
+
+
 def _opened(path: Path) -> sqlite3.Connection:
     """A file that is damaged is kept under another name, and a new one is begun. Raises ConfigurationError."""
     try:
@@ -229,7 +234,7 @@ def _encoded(pair: Pair) -> bytes | None:
 
 
 def _decoded(blob: bytes) -> Pair:
-    stored = bson.decode(blob, _CODEC)
+    stored = bson.decode(blob, CODEC)
     return Pair(stored["entry"]["_id"], stored["entry"], stored["event"], stored["stamped"])
 
 

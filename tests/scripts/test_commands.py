@@ -1,7 +1,9 @@
 """What operators run, and what they are told."""
 
 import asyncio
-from datetime import UTC, date, datetime, timedelta
+import re
+from argparse import Namespace
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,12 +13,12 @@ import pytest
 from app.api_keys import KeyRing
 from app.auth import Principal, Scope, Tokens
 from app.database import Database
+from app.errors import InvalidRequestError
 from app.reports.query import ReportQuery
 from app.reports.reports import Reports
 from app.reports.windows import TimeWindow
 from app.settings import Settings
-from app.tracking import AICall
-from scripts.demo_calls import demo_calls
+from scripts import replay_trace
 from tests.scripts.conftest import Command
 from tests.twins import assert_twins
 
@@ -49,38 +51,44 @@ async def test_a_key_is_printed_alone_and_opens_what_it_was_made_for(command: Co
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("name", "arguments"),
     [
-        ["--scopes", "ingest"],
-        ["--name", "shop", "--scopes", "king"],
-        ["--name", "shop", "--client", "*"],
-        ["--name", "", "--client", "acme"],
-        ["--name", "shop", "--days", "0"],
+        ("create_api_key", "--scopes ingest"),
+        ("create_api_key", "--name shop --scopes king"),
+        ("create_api_key", "--name shop --client *"),
+        ("create_api_key", "--name= --client acme"),
+        ("create_api_key", "--name shop --days 0"),
+        ("create_token", "--role king --user me"),
+        ("create_token", "--role admin"),
+        ("create_token", ""),
+        ("import_usage", "--execute"),
+        ("export_usage", "--from 2026-11-02 --to 2026-11-01"),
+        ("export_usage", "--output usage.parquet.gz"),
+        ("seed_demo", "--days 0"),
+        ("seed_demo", "--calls -1"),
     ],
 )
-def test_a_key_that_cannot_be_is_refused(usage: Command, arguments: list[str]) -> None:
-    refused = usage("scripts.create_api_key", *arguments)
+def test_wrong_arguments_end_with_the_usage(usage: Command, name: str, arguments: str) -> None:
+    refused = usage(f"scripts.{name}", *arguments.split())
 
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr.startswith("usage: python -m scripts.create_api_key")
+    assert refused.stderr.startswith(f"usage: python -m scripts.{name}")
 
 
-@pytest.mark.parametrize("arguments", [["--role", "king", "--user", "me"], ["--role", "admin"], []])
-def test_wrong_arguments_end_with_the_usage(usage: Command, arguments: list[str]) -> None:
-    refused = usage("scripts.create_token", *arguments)
-
-    assert refused.returncode == 2
-    assert refused.stderr.startswith("usage: python -m scripts.create_token")
-
-
-@pytest.mark.parametrize(
-    "name", ["create_token", "create_api_key", "replay_trace", "demo", "bench", "drill", "erase_user"]
+COMMANDS = sorted(
+    path.parent.name if path.stem == "__main__" else path.stem
+    for pattern in ("*.py", "*/__main__.py")
+    for path in (Path(__file__).parents[2] / "scripts").glob(pattern)
+    if "\ndef main(" in path.read_text()
 )
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_help_says_why_and_how(usage: Command, name: str) -> None:
     shown = usage(f"scripts.{name}", "--help")
 
-    assert shown.returncode == 0
-    assert f"usage: python -m scripts.{name}" in shown.stdout
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.startswith(f"usage: python -m scripts.{name}")
 
 
 async def test_the_recorded_trace_gives_its_exact_totals_and_once_only(
@@ -115,30 +123,13 @@ async def test_the_recorded_trace_gives_its_exact_totals_and_once_only(
         ("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,1\n", "line 2: int()"),
     ],
 )
-async def test_a_trace_that_cannot_be_read_is_said_with_its_line_and_nothing_is_stored(
-    command: Command, tmp_path: Path, database: Database, text: str, said: str
-) -> None:
+def test_a_trace_that_cannot_be_read_is_said_with_its_line(tmp_path: Path, text: str, said: str) -> None:
     file = tmp_path / "trace.csv"
     file.write_text(text)
-
-    refused = await asyncio.to_thread(
-        command, "scripts.replay_trace", str(file), "--model", "gpt-4o", "--content-type", "chat"
+    arguments = Namespace(
+        file=file, user="u", client="default", content_type="chat", model="gpt-4o", provider=None, synthetic=False
     )
 
-    assert refused.returncode == 1
-    assert said in refused.stderr
-    assert await assert_twins(database) == set()
-
-
-def test_demo_calls_are_the_same_every_time_valid_and_all_synthetic() -> None:
-    until = datetime.now(UTC)
-    first = until.date() - timedelta(days=2)
-
-    calls = list(demo_calls(first, until))
-
-    assert calls == list(demo_calls(first, until))
-    assert all(AICall(**call).synthetic for call in calls)
-    assert len({call["request_id"] for call in calls}) == len(calls) > 500
-    assert max(call["created_at"] for call in calls) <= until
-    earlier = list(demo_calls(first, until - timedelta(hours=5)))
-    assert calls[: len(earlier)] == earlier
+    # all rows are read before the first one is reported
+    with pytest.raises(InvalidRequestError, match=re.escape(said)):
+        list(replay_trace._calls(arguments))

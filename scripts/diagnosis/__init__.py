@@ -1,0 +1,1 @@
+"""What `scripts.doctor` looks at, one file for each group of checks."""
