@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+AXE := tests/browser/node_modules/axe-core/axe.min.js
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
@@ -29,7 +30,13 @@ demo: install ## serve with 30 days of demo data and a trickle of live calls
 run: install ## serve
 	@$(BIN)/python -m app
 
-test: $(VENV)/installed-dev ## the whole suite, against a real MongoDB
+# pages are looked at in a browser where there is one, and checked with axe-core where npm is there to install it
+$(AXE): tests/browser/package-lock.json
+	@if ! command -v npm >/dev/null; then echo "there is no npm: pages are tested without axe-core"; \
+	elif npm ci --silent --no-audit --no-fund --prefix tests/browser; then touch $@; \
+	else echo "npm cannot install axe-core now: pages are tested without it"; fi
+
+test: $(VENV)/installed-dev $(AXE) ## the whole suite, against a real MongoDB
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 check: $(VENV)/installed-dev ## style, types and who may import whom
@@ -55,4 +62,4 @@ lock: ## resolve the dependencies anew (needs uv)
 	$(LOCK) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 
 clean: ## remove the environment and caches; data stays
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) tests/browser/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -20,6 +20,7 @@ async def announce(address: str) -> None:
     """Say where the service is, and what to do first."""
     sys.stdout.write(
         f"twinmeter answers at {address}\n"
+        f"the dashboard:   {address}/admin\n"
         f"an admin token:  {PYTHON} -m scripts.create_token --role admin --user YOU\n"
         f"the interface:   {address}/schema/openapi.json\n"
     )

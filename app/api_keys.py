@@ -70,7 +70,8 @@ class KeyRing:
         self._note_use(key, now)
         # a scope that this version does not know grants nothing
         granted = frozenset(scope for scope in Scope if scope in key.scopes)
-        return Principal(f"key:{key.key_id}", granted, key.client_id, None)
+        expires = None if key.expires_at is None else key.expires_at.timestamp()
+        return Principal(f"key:{key.key_id}", granted, key.client_id, None, expires)
 
     async def create(
         self, *, client: str, scopes: Collection[Scope], name: str, expires_at: datetime | None, created_by: str

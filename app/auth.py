@@ -4,21 +4,25 @@ import hashlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Any, Self
 
 import jwt
 from litestar.connection import ASGIConnection
+from litestar.datastructures import State
 from litestar.handlers.base import BaseRouteHandler
 from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
 
 from app.claims import Bearer, TokenRules, bearer_of
-from app.errors import NotAllowedError, NotAuthenticatedError
+from app.errors import NotAllowedError, NotAuthenticatedError, SessionEndedError
 from app.expiring import ExpiringCache
 from app.jwks import KeySet, open_key_set
 from app.settings import Settings
+from app.web.origin import check_own_page
+from app.web.sessions import COOKIE
 
 SHARED_SECRET = "HS256"  # noqa: S105 - the name of an algorithm
 PUBLIC_KEY = ("RS256", "ES256")
@@ -27,6 +31,8 @@ LEEWAY_SECONDS = 10
 VERIFIED_SECONDS = 5
 """How long a token that was verified is not verified again: it takes longer than all else that a small request does."""
 MOST_VERIFIED = 10_000
+Recheck = Callable[[], Awaitable["Principal"]]
+"""Who the caller of a request is by now. Raises NotAuthenticatedError, and others where that cannot be told."""
 DEFAULT_CLIENT = "default"
 """The client of calls and tokens that name none."""
 API_KEY_PREFIX = "tm_"
@@ -67,6 +73,8 @@ class Principal:
     """The only client that it reports for and sees; None for every client."""
     user: str | None
     """The only user that it reports for and sees; None for every user of the client."""
+    expires: float | None = field(default=None, compare=False)
+    """When its credential ends (Unix seconds), as far as that is known now; None for never."""
 
     @classmethod
     def bearing(cls, bearer: Bearer) -> Self:
@@ -109,8 +117,8 @@ class Tokens:
             return verified
         try:
             claims = await self._claims(token)
-            principal = Principal.bearing(bearer_of(claims, self._rules))
-            expires = int(claims["exp"]) + LEEWAY_SECONDS
+            ends = int(claims["exp"])
+            principal = replace(Principal.bearing(bearer_of(claims, self._rules)), expires=ends)
         except jwt.ExpiredSignatureError:
             raise NotAuthenticatedError("the token has expired; ask for a new one") from None
         except (jwt.InvalidIssuerError, jwt.InvalidAudienceError):
@@ -118,7 +126,7 @@ class Tokens:
         # whatever else a token may be; no cause is kept, since it may quote the token
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
             raise NotAuthenticatedError("the token is not valid here") from None
-        self._verified.put(digest, principal, min(time.time() + VERIFIED_SECONDS, expires))
+        self._verified.put(digest, principal, min(time.time() + VERIFIED_SECONDS, ends + LEEWAY_SECONDS))
         return principal
 
     async def _claims(self, token: str) -> dict[str, Any]:
@@ -155,18 +163,39 @@ async def open_tokens(settings: Settings) -> AsyncIterator[Tokens]:
         yield Tokens.of(settings, keys)
 
 
+async def principal_of(credential: str, state: State) -> Principal:
+    """Who bears a token or an API key. Raises NotAuthenticatedError, and 503s where that cannot be told now."""
+    checker = state.api_keys if credential.startswith(API_KEY_PREFIX) else state.tokens
+    principal: Principal = await checker.principal(credential)
+    return principal
+
+
 class AuthenticationMiddleware(AbstractAuthenticationMiddleware):
-    """Refuses every request without a valid token or API key, but for routes that say they are public."""
+    """Refuses every request without a valid token, API key or session, but for routes that say they are public."""
 
     async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
         scheme, _, text = connection.headers.get("authorization", "").partition(" ")
-        text = text.strip()
-        if scheme.lower() != "bearer" or not text:
+        bears = scheme.lower() == "bearer"
+        if bears and text.strip():
+            asked = partial(principal_of, text.strip(), connection.app.state)
+        # another scheme is for a proxy in front, whose password browsers send along
+        elif not bears and (cookie := connection.cookies.get(COOKIE)) is not None:
+            asked = partial(_of_session, cookie, connection)
+        else:
             raise NotAuthenticatedError("send a token or an API key: Authorization: Bearer TOKEN")
-        state = connection.app.state
-        checker = state.api_keys if text.startswith(API_KEY_PREFIX) else state.tokens
-        # the text itself goes no further: nothing behind this needs it, and nothing can write it down
-        return AuthenticationResult(user=await checker.principal(text), auth=None)
+        # the text itself goes no further: nothing behind this needs it, and nothing can write it down; an answer that
+        # goes on for hours only asks again
+        return AuthenticationResult(user=await asked(), auth=asked)
+
+
+async def _of_session(cookie: str, connection: ASGIConnection[Any, Any, Any, Any]) -> Principal:
+    """Who signed in, checked like any bearer: a key that was revoked ends its sessions as soon as it is refused."""
+    check_own_page(connection)
+    state = connection.app.state
+    try:
+        return await principal_of(state.sessions.opened(cookie), state)
+    except NotAuthenticatedError as error:
+        raise SessionEndedError(error.detail) from None
 
 
 def requires(scope: Scope) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]:

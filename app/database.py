@@ -34,6 +34,13 @@ DURABLE = WriteConcern(w="majority", j=True)
 DOCUMENTS = [AIUsage, Analytics, PriceOverride, ApiKey]
 STARTUP_SECONDS = 10
 PING_SECONDS = 1
+STREAMING: dict[str, Any] = {
+    "timeoutMS": None,  # whatever the address says: it would end every stream after that time
+    # listeners are to know soon that nothing is heard; a server that has nothing to tell answers every second
+    "serverSelectionTimeoutMS": 2_000,
+    "connectTimeoutMS": 5_000,
+    "socketTimeoutMS": 5_000,
+}
 NAMESPACE_EXISTS = 48
 NOT_AUTHORIZED = 13
 STANDALONE_ADVICE = (
@@ -43,10 +50,12 @@ STANDALONE_ADVICE = (
 
 @dataclass(frozen=True)
 class Database:
-    """One deployment's database, through two clients, so that slow reads never hold up the ledger."""
+    """One deployment's database, through a client for each use, so that slow reads never hold up the ledger."""
 
     writes: AsyncIOMotorDatabase[dict[str, Any]]
     reads: AsyncIOMotorDatabase[dict[str, Any]]
+    streams: AsyncIOMotorDatabase[dict[str, Any]]
+    """For change streams, which wait for most of their life."""
     transactional: bool
     """Whether the server has transactions. A standalone server does not; it is for development."""
 
@@ -57,13 +66,14 @@ class Database:
         Raises ConfigurationError for an address that cannot be used, and DatabaseUnavailableError when no server
         answers within ten seconds.
         """
-        writer, reader = (_client(uri) for _ in range(2))
+        writer, reader, streamer = _client(uri), _client(uri), _client(uri, **STREAMING)
         try:
             with pymongo.timeout(STARTUP_SECONDS):
                 hello = await writer.admin.command("hello")
                 database = cls(
                     writes=writer.get_database(name, write_concern=DURABLE),
                     reads=reader.get_database(name),
+                    streams=streamer.get_database(name),
                     transactional=_transactional(hello),
                 )
             # without a limit: on a large ledger a new index takes minutes
@@ -71,8 +81,8 @@ class Database:
             await database.drop_retired_indexes()
             await database.prepare_rollups()
         except PyMongoError as error:
-            writer.close()
-            reader.close()
+            for client in (writer, reader, streamer):
+                client.close()
             if isinstance(error, OperationFailure) and error.code == NOT_AUTHORIZED:
                 why = (error.details or {}).get("errmsg", error)
                 raise ConfigurationError(
@@ -136,17 +146,17 @@ class Database:
         return True
 
     def close(self) -> None:
-        self.writes.client.close()
-        self.reads.client.close()
+        for database in (self.writes, self.reads, self.streams):
+            database.client.close()
 
 
 def _transactional(hello: dict[str, Any]) -> bool:
     return "setName" in hello or hello.get("msg") == "isdbgrid"
 
 
-def _client(uri: str, what: str = "TWINMETER_MONGODB_URI") -> Client:
+def _client(uri: str, what: str = "TWINMETER_MONGODB_URI", **options: Any) -> Client:
     try:
-        return AsyncIOMotorClient(uri, tz_aware=True, appname="twinmeter")
+        return AsyncIOMotorClient(uri, tz_aware=True, appname="twinmeter", **options)
     except (InvalidURI, PyMongoConfigurationError, ValueError) as error:
         raise ConfigurationError(f"{what} cannot be used: {error}") from error
 
@@ -183,6 +193,6 @@ async def looking(uri: str, name: str) -> AsyncIterator[Database]:
     try:
         database, hello = client[name], await client.admin.command("hello")
         await init_beanie(database, document_models=DOCUMENTS, skip_indexes=True)
-        yield Database(database, database, _transactional(hello))
+        yield Database(database, database, database, _transactional(hello))
     finally:
         client.close()

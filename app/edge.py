@@ -1,6 +1,7 @@
 """What every request passes: an id that its log lines share, limits of time and rate, and headers for browsers."""
 
 import asyncio
+import math
 import random
 import re
 import time
@@ -24,6 +25,8 @@ REQUEST_SECONDS = 90.0
 """How long a request may take in all. Reports have shorter limits of their own."""
 SLOW_SECONDS = 2.0
 """From which on a request is worth a line in the log of a deployment that does not debug."""
+OPEN_ENDED = {"open_ended": True}
+"""`opt` of a route whose answers go on as long as the caller listens: their time is not limited, and never slow."""
 SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -36,6 +39,7 @@ SECURITY_HEADERS = {
 _REQUEST_ID = REQUEST_ID.encode()
 _SECURITY_HEADERS = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 _USABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+(_OPEN_ENDED_KEY,) = OPEN_ENDED
 _STATE_KEY = "request_id"
 _STATUS_KEY = "response_status"
 
@@ -52,17 +56,18 @@ class Edge(ASGIMiddleware):
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         structlog.contextvars.bind_contextvars(request_id=request_id(scope))
         started = time.perf_counter()
+        open_ended = _OPEN_ENDED_KEY in scope["route_handler"].opt
         try:
-            async with asyncio.timeout(REQUEST_SECONDS):
-                await next_app(scope, _in_time(receive), send)
+            async with asyncio.timeout(None if open_ended else REQUEST_SECONDS):
+                await next_app(scope, receive if open_ended else _in_time(receive), send)
         except TimeoutError as error:
             raise TookTooLongError(f"this took longer than {REQUEST_SECONDS:.0f} seconds; ask for less") from error
         finally:
-            self._tell(scope, time.perf_counter() - started)
+            self._tell(scope, time.perf_counter() - started, slow_from=math.inf if open_ended else SLOW_SECONDS)
             structlog.contextvars.unbind_contextvars("request_id")
 
-    def _tell(self, scope: Scope, seconds: float) -> None:
-        level = self._log.warning if seconds > SLOW_SECONDS else self._log.debug
+    def _tell(self, scope: Scope, seconds: float, *, slow_from: float) -> None:
+        level = self._log.warning if seconds > slow_from else self._log.debug
         status = scope["state"].get(_STATUS_KEY)  # none yet where an error is still to be answered
         level(
             "request.completed",

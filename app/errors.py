@@ -42,6 +42,10 @@ class NotAuthenticatedError(AppError):
     title = "Not authenticated"
 
 
+class SessionEndedError(NotAuthenticatedError):
+    """A session that does not hold, or no more. The answer ends it in the browser too."""
+
+
 class NotAllowedError(AppError):
     """Known, but not entitled to this."""
 
@@ -105,6 +109,13 @@ class DatabaseUnavailableError(AppError):
     title = "Database unavailable"
 
 
+class NoLiveEventsError(AppError):
+    """The server cannot tell of commits: it has no change streams."""
+
+    status = 503
+    title = "No live events"
+
+
 class KeyServerUnavailableError(AppError):
     """The identity provider's keys cannot be read: whether a token is valid cannot be told now."""
 
@@ -117,3 +128,10 @@ class RollupsNotReadyError(AppError):
 
     status = 503
     title = "Rollups not ready"
+
+
+class BundleUnavailableError(AppError):
+    """The JavaScript that draws charts cannot be made here."""
+
+    status = 503
+    title = "Charts unavailable"

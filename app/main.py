@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from litestar import Litestar
 from litestar.middleware import DefineMiddleware
 from litestar.plugins.pydantic import PydanticPlugin
+from litestar.types import ASGIApp
 
 from app import openapi, problems
 from app.api_keys import open_key_ring
@@ -14,6 +15,7 @@ from app.database import connected
 from app.edge import Edge, add_headers, within_rate
 from app.errors import AppError
 from app.intake import Intake
+from app.live import open_hub
 from app.rate_limit import RateLimit
 from app.reports.reports import Reports
 from app.reports.views import ensure_views
@@ -22,13 +24,21 @@ from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking import open_tracker
 from app.tracking.rollup_state import stored_state
+from app.web.assets import Assets
+from app.web.pages import templates
+from app.web.sessions import Sessions
 from routes.admin import AdminController
 from routes.analytics import AnalyticsController
 from routes.api_keys import ApiKeyController
 from routes.dependencies import DEPENDENCIES
+from routes.downloads import DownloadController
 from routes.health import HealthController
+from routes.live import LiveController
 from routes.otlp import OtlpController
+from routes.pages import PageController
 from routes.prices import PriceController
+from routes.sessions import SessionController
+from routes.technical import TechnicalController
 from routes.track import TrackController
 
 MAX_BODY_BYTES = 1_000_000
@@ -52,6 +62,7 @@ def create_app(
                 open_tracker(settings, database, Counters()) as tracker,
                 open_key_ring(database) as api_keys,
                 open_tokens(settings) as tokens,
+                open_hub(database, tracker.counters) as live,
             ):
                 await ensure_views(database, (await stored_state(database))["timezone"])
                 app.state.update(
@@ -62,7 +73,10 @@ def create_app(
                     api_keys=api_keys,
                     tokens=tokens,
                     intake=Intake(),
+                    live=live,
                     rate_limit=RateLimit(settings.rate_limit),
+                    assets=Assets(settings.data_dir),
+                    sessions=Sessions(settings.signing_secret, settings.session_lifetime),
                 )
                 yield
         except AppError as error:
@@ -75,10 +89,15 @@ def create_app(
             TrackController,
             OtlpController,
             AdminController,
+            LiveController,
+            DownloadController,
+            TechnicalController,
             AnalyticsController,
             PriceController,
             ApiKeyController,
             HealthController,
+            PageController,
+            SessionController,
         ],
         dependencies=DEPENDENCIES,
         # life
@@ -88,6 +107,7 @@ def create_app(
         response_class=ExactResponse,
         request_max_body_size=MAX_BODY_BYTES,
         plugins=[PydanticPlugin(prefer_alias=True), openapi.DecimalsAreNumbers()],
+        template_config=templates(),
         # access and errors
         middleware=[Edge(), DefineMiddleware(AuthenticationMiddleware, **OPEN_TO_ANYONE)],
         guards=[within_rate],
@@ -98,3 +118,9 @@ def create_app(
         # documentation
         openapi_config=openapi.CONFIG,
     )
+
+
+def end_streams(app: ASGIApp) -> None:
+    """Have open event streams end, for which a server that stops would wait in vain."""
+    if isinstance(app, Litestar) and (live := app.state.get("live")) is not None:
+        live.close()

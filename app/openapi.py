@@ -24,6 +24,7 @@ CONFIG = OpenAPIConfig(
     version="0.1.0",
     description="AI usage and cost monitoring: report calls, read exact figures. Money is USD, durations are ms.",
     path=PATH,
+    use_handler_docstrings=True,
     render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"]), YamlRenderPlugin()],
     security=[{"bearer": []}],
     components=Components(

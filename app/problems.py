@@ -10,11 +10,12 @@ from litestar.enums import MediaType
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
-from app.errors import AppError, InvalidRequestError
+from app.errors import AppError, InvalidRequestError, SessionEndedError
 from app.logs import Log
 from app.otlp import messages
 from app.serialization import ExactResponse
 from app.tracking.call import faults_of
+from app.web.sessions import CLEARED
 from models.base import camel
 
 AnyRequest = Request[Any, Any, Any]
@@ -43,6 +44,8 @@ def problem(
 
 def _of_ours(_: AnyRequest, error: AppError) -> Problem:
     headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else {}
+    if isinstance(error, SessionEndedError):
+        headers["Set-Cookie"] = CLEARED.to_header(header="")
     if error.status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}:
         headers["Retry-After"] = "1"
         log.warning("request.refused", status=error.status, error=error.detail)

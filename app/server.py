@@ -10,7 +10,7 @@ import uvicorn
 from litestar.types import ASGIApp
 
 from app.errors import AppError, ConfigurationError
-from app.main import create_app
+from app.main import create_app, end_streams
 from app.runtime import calm_the_collector
 from app.settings import Settings
 
@@ -50,8 +50,9 @@ async def _serve(
     settings: Settings, mongodb_uri: str, listener: socket.socket, companion: Companion, create: CreateApp
 ) -> None:
     failures: list[AppError] = []
+    app = create(settings, mongodb_uri, failures.append)
     config = uvicorn.Config(
-        create(settings, mongodb_uri, failures.append),
+        app,
         http="httptools",
         loop="none",
         lifespan="on",
@@ -66,6 +67,7 @@ async def _serve(
 
     def stop() -> None:
         beside.cancel()
+        end_streams(app)
         server.should_exit = True
 
     loop = asyncio.get_running_loop()

@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     """A claim's exact name, or a dotted path into claims."""
     jwt_user_claim: ClaimName = "sub"
     jwt_client_claim: ClaimName = "client"
+    session_hours: int = Field(12, ge=1, le=168)
+    """How long who signed in to the pages stays signed in, at most: a session never outlives its token or key."""
     timezone: str = "UTC"
     """IANA name of the zone in which days are counted."""
     features_file: Path | None = None
@@ -95,6 +97,10 @@ class Settings(BaseSettings):
     @property
     def track_deadline(self) -> timedelta:
         return timedelta(milliseconds=self.track_deadline_ms)
+
+    @property
+    def session_lifetime(self) -> timedelta:
+        return timedelta(hours=self.session_hours)
 
     @property
     def spool_max_bytes(self) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.samples import Sample
 
 from app.logs import UNWRITTEN
 
@@ -61,6 +62,14 @@ class Counters:
             buckets=COMMIT_SECONDS,
             registry=self.registry,
         )
+        self.live_events = Counter(
+            "twinmeter_live_events", "Commits told to open pages, by page", registry=self.registry
+        )
+        self.live_opens = Counter(
+            "twinmeter_live_opens",
+            "Openings of the change stream: one, and one after each failure",
+            registry=self.registry,
+        )
         self._batches = Histogram(
             "twinmeter_batch_calls", "Calls in a committed transaction", buckets=BATCH_CALLS, registry=self.registry
         )
@@ -90,12 +99,41 @@ class Counters:
     def snapshot(self) -> dict[str, int]:
         """Calls by what their callers were told."""
         found: Tally[str] = Tally()
-        for metric in self.calls.collect():
-            for sample in metric.samples:
-                if sample.name.endswith("_total"):
-                    found[sample.labels["status"]] += int(sample.value)
+        for labels, value in _totals(self.calls):
+            found[labels["status"]] += int(value)
         return dict(found)
+
+    def doors(self) -> dict[str, dict[str, int]]:
+        """Calls by the way they came in, and by what their callers were told."""
+        found: dict[str, dict[str, int]] = {}
+        for labels, value in _totals(self.calls):
+            found.setdefault(labels["door"], {})[labels["status"]] = int(value)
+        return found
+
+    def delivered(self) -> dict[str, int]:
+        """Calls from the spool, by what the ledger made of them."""
+        return {labels["status"]: int(value) for labels, value in _totals(self._replayed)}
+
+    def commits(self) -> tuple[int, int, float]:
+        """Transactions, the calls in them, and the seconds that they took together."""
+        return (
+            int(_sample(self._commits, "_count")),
+            int(_sample(self._batches, "_sum")),
+            _sample(self._commits, "_sum"),
+        )
 
     def exposition(self) -> bytes:
         """All of them in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+def _totals(counter: Counter) -> list[tuple[dict[str, str], float]]:
+    return [(sample.labels, sample.value) for sample in _samples(counter) if sample.name.endswith("_total")]
+
+
+def _sample(histogram: Histogram, ending: str) -> float:
+    return next(sample.value for sample in _samples(histogram) if sample.name.endswith(ending))
+
+
+def _samples(metric: Counter | Histogram) -> list[Sample]:
+    return [sample for family in metric.collect() for sample in family.samples]

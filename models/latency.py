@@ -8,6 +8,7 @@ and group come from one addition.
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 RELATIVE_ERROR = 0.005
 """Rounding to whole ms doubles it at most: a percentile lies within 1 % of the exact one."""
@@ -33,11 +34,51 @@ def duration_of(bucket: int) -> int:
 
 def merged(sketches: Iterable[Buckets]) -> dict[int, int]:
     """One sketch of all `sketches`."""
-    counts: dict[int, int] = {}
+    counts: dict[str, int] = {}
     for sketch in sketches:
         for bucket, count in sketch.items():
-            counts[int(bucket)] = counts.get(int(bucket), 0) + count
-    return counts
+            counts[bucket] = counts.get(bucket, 0) + count
+    return {int(bucket): count for bucket, count in counts.items()}
+
+
+@dataclass(frozen=True)
+class Bar:
+    """How many durations lie from `first` to `last`, in whole ms, both included."""
+
+    first: int
+    last: int
+    count: int
+
+
+def bars(counts: Mapping[int, int], most: int) -> list[Bar]:
+    """The distribution from its shortest to its longest bucket in at most so many bars of equal width on a log scale.
+
+    Bars are whole buckets side by side, those without durations too, so that each count is exact.
+    """
+    if not counts:
+        return []
+    low, high = min(counts), max(counts)
+    width = -(-(high - low + 1) // most)
+    found = []
+    for start in range(low, high + 1, width):
+        end = min(start + width - 1, high)
+        first = 0 if start == ZERO_BUCKET else longest_in(start - 1) + 1
+        if first <= (last := longest_in(end)):  # else it lies between two whole ms
+            found.append(Bar(first, last, sum(counts.get(bucket, 0) for bucket in range(start, end + 1))))
+    return found
+
+
+def longest_in(bucket: int) -> int:
+    """The longest duration in whole ms that a bucket holds, or one below it."""
+    if bucket < 0:
+        return 0
+    longest = math.floor(GAMMA**bucket)
+    # the power may have been rounded across a whole number
+    while bucket_of(longest + 1) <= bucket:
+        longest += 1
+    while bucket_of(longest) > bucket:
+        longest -= 1
+    return longest
 
 
 def percentiles(counts: Mapping[int, int], percents: Iterable[int]) -> dict[str, int | None]:

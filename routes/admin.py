@@ -1,15 +1,18 @@
 """What administrators read."""
 
+from enum import StrEnum
 from typing import Annotated
 
 from litestar import Controller, get
 from litestar.di import NamedDependency
-from litestar.params import QueryParameter
+from litestar.params import FromPath, QueryParameter
 
 from app.auth import Scope, requires
 from app.reports.answers import (
+    CallDetail,
     CallsReport,
     DataQualityReport,
+    LatencyReport,
     ModelsReport,
     OverviewReport,
     ProvidersReport,
@@ -21,11 +24,21 @@ from app.reports.breakdowns import USER_ORDERS
 from app.reports.calls import MAX_CALLS
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reports import Reports
+from app.reports.series import SeriesBy
 from models import CallStatus, CostSource
 from routes.dependencies import Cursor, chosen
 
 MAX_USERS = 100
 SORT = f"One of {', '.join(USER_ORDERS)}; a leading minus sorts downwards."
+
+SERIES = "Adds `series`, day by day: provider, model or feature."
+COMPARE = "`previous` adds the span of equal length directly before the window."
+
+
+class Compare(StrEnum):
+    """What a window can be compared with."""
+
+    PREVIOUS = "previous"
 
 
 class AdminController(Controller):
@@ -42,8 +55,26 @@ class AdminController(Controller):
         return await reports.overview(shown, about)
 
     @get("/ai/usage", summary="One window, by day, hour, feature, model, provider and user")
-    async def usage(self, reports: NamedDependency[Reports], asked: NamedDependency[ReportQuery]) -> UsageReport:
-        return await reports.usage(asked)
+    async def usage(
+        self,
+        reports: NamedDependency[Reports],
+        asked: NamedDependency[ReportQuery],
+        compare: Annotated[str | None, QueryParameter(max_length=32, description=COMPARE)] = None,
+        wanted_series: Annotated[str | None, QueryParameter(name="series", max_length=32, description=SERIES)] = None,
+    ) -> UsageReport:
+        """Latency is null under a filter by model or feature, as it is kept by provider and service type."""
+        return await reports.usage(
+            asked,
+            compare=chosen("compare", compare, Compare) is not None,
+            series_by=chosen("series", wanted_series, SeriesBy),
+        )
+
+    @get("/ai/latency", summary="How long calls took, as a distribution, and how they failed")
+    async def latency(self, reports: NamedDependency[Reports], asked: NamedDependency[ReportQuery]) -> LatencyReport:
+        """Errors are told under every filter. Under one by model or feature the distribution is null: latency is kept
+        by provider and service type.
+        """
+        return await reports.latency(asked)
 
     @get("/ai/providers", summary="Providers: requests, success, latency, service types")
     async def providers(
@@ -84,6 +115,13 @@ class AdminController(Controller):
             limit=limit,
             cursor=cursor,
         )
+
+    @get("/ai/calls/{call_id:str}", summary="One call of the ledger, with all that is known of it")
+    async def call(
+        self, call_id: FromPath[str], reports: NamedDependency[Reports], about: NamedDependency[str | None]
+    ) -> CallDetail:
+        """404 where there is none of the caller's."""
+        return await reports.call(call_id, about)
 
     @get("/ai/data-quality", summary="Unpriced, estimated and unmapped calls, and impossible provider/model pairs")
     async def data_quality(

@@ -34,31 +34,34 @@ class HealthController(Controller):
 
         Where the rollups have to be built anew, calls are still taken.
         """
-        database: Database = state.database
-        alive = await database.answers()
-        spool = await _spool(tracker)
-        fresh, advice = None, None if database.transactional else STANDALONE_ADVICE
-        if alive:
-            try:
-                fresh = await reports.freshness()
-            except (RollupsNotReadyError, DatabaseUnavailableError) as error:
-                advice = error.detail
-        status = "ready" if alive else "degraded" if spool.error is None else "unavailable"
-        body = ReadyBody(
-            status=status,
-            database="ok" if alive else "does not answer",
-            transactions=database.transactional,
-            queued=tracker.writer.queued,
-            spool=spool,
-            calls=tracker.counters.snapshot(),
-            freshness=fresh,
-            advice=advice,
-        )
-        return ExactResponse(body, status_code=503 if status == "unavailable" else 200)
+        body = await standing(state.database, tracker, reports)
+        return ExactResponse(body, status_code=503 if body.status == "unavailable" else 200)
 
     @get("/metrics", summary="Figures of this process for Prometheus", media_type=METRICS)
     async def metrics(self, tracker: NamedDependency[Tracker]) -> bytes:
         return tracker.counters.exposition()
+
+
+async def standing(database: Database, tracker: Tracker, reports: Reports) -> ReadyBody:
+    """How this process stands."""
+    alive = await database.answers()
+    spool = await _spool(tracker)
+    fresh, advice = None, None if database.transactional else STANDALONE_ADVICE
+    if alive:
+        try:
+            fresh = await reports.freshness()
+        except (RollupsNotReadyError, DatabaseUnavailableError) as error:
+            advice = error.detail
+    return ReadyBody(
+        status="ready" if alive else "degraded" if spool.error is None else "unavailable",
+        database="ok" if alive else "does not answer",
+        transactions=database.transactional,
+        queued=tracker.writer.queued,
+        spool=spool,
+        calls=tracker.counters.snapshot(),
+        freshness=fresh,
+        advice=advice,
+    )
 
 
 async def _spool(tracker: Tracker) -> SpoolBody:

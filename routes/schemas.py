@@ -211,3 +211,33 @@ class ReadyBody(Row):
     freshness: Freshness | None
     """Of the rollups; null while they cannot answer."""
     advice: str | None
+
+
+class BreakerBody(Row):
+    """Whether calls go straight to the spool, because MongoDB is taken to be away."""
+
+    open: bool
+    seconds: Decimal | None
+    """For how long; null while it is closed."""
+
+
+class CommitsBody(Row):
+    """Transactions of this process since it started."""
+
+    transactions: int
+    calls: int
+    seconds: Decimal
+    """Time that they took, added up."""
+
+
+class TechnicalBody(ReadyBody):
+    """How the process that answers stands: what `/ready` says, and of `/metrics` what tells a person more."""
+
+    room: int
+    """How many more calls its queue takes."""
+    breaker: BreakerBody
+    commits: CommitsBody
+    doors: dict[str, dict[str, int]]
+    """Calls by the way they came in, and by what became of them."""
+    replayed: dict[str, int]
+    """Calls delivered from the spool, by what the ledger made of them."""

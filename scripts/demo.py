@@ -64,7 +64,7 @@ async def _welcome(settings: Settings, address: str) -> None:
     token = Tokens.of(settings).issue("demo", Role.ADMIN, timedelta(days=DAYS))
     sys.stdout.write(
         f"\ntwinmeter answers at {address}, with demo data shown and labelled as such\n\n"
-        f"an admin token:\n{token}\n\n"
+        f"the dashboard is at {address}/admin; sign in with this token:\n{token}\n\n"
         f"try it:\ncurl -H 'Authorization: Bearer {token}' '{address}/api/admin/ai/usage?days=7'\n\n"
         "Ctrl-C stops it; the data stays.\n"
     )

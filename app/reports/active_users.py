@@ -1,11 +1,90 @@
 """How many users were active."""
 
+import asyncio
+from collections import Counter
+from functools import reduce
+from operator import or_
+from typing import NamedTuple
+
 from app.reports import cells
+from app.reports.known_users import KnownUsers, Numbers, Scope, Token, periods_of, token_of
 from app.reports.query import ReportQuery, Synthetic
-from app.reports.reader import Reader, first
-from app.reports.windows import DAY
-from models.active_days import ActiveDay, StoredDays, new_users
+from app.reports.reader import Document, Documents, Reader, first
+from app.reports.windows import DAY, TimeWindow
+from models.active_days import ActiveDay, NewUsers, StoredDays, bit_of, masks, new_users
 from models.rollups import ACTIVE_USERS, EVERYONE, USER_MONTHS
+
+
+class ActiveUsers(NamedTuple):
+    """How many users were active on each day, and in each of some windows."""
+
+    by_day: dict[str, int]
+    """By day, as `2026-11-21`; days without any may be absent, other days and months may be there."""
+    in_windows: list[int]
+
+
+async def active_by_day(
+    read: Reader, query: ReportQuery, windows: list[TimeWindow], known: KnownUsers, epoch: int
+) -> ActiveUsers:
+    """Users of each day of the query, and of `windows` that lie within it. The `epoch` is the rollups'.
+
+    The cells have the number of each day. The users' own days are counted where that would mislead: with demo data
+    among real data a user may be in both, and of provider, model and feature there is no number.
+    """
+    if query.synthetic is Synthetic.INCLUDE or query.filters.any_part():
+        months = await read.cells(cells.active_bits(query))
+        pending = await read.cells(cells.pending_active_users(query))
+        # in a thread, because there may be as many months as there are users
+        return await asyncio.to_thread(_counted, windows, months, pending)
+    counted, new = await _counts(read, query, periods_of(query.window))
+    scope = _scope(query)
+    numbers = {period: counted.get(period, 0) + new.get((period, *scope), 0) for period in periods_of(query.window)}
+    tokens = {window: token_of(window, numbers, epoch) for window in windows}
+    found = {window: _at_hand(window, scope, numbers, known, tokens[window]) for window in windows}
+    missing = [window for window, users in found.items() if users is None]
+    for window, count in (await _of_windows(read, query, missing)).items():
+        known.remember(scope, window, tokens[window], count)
+        found[window] = count
+    return ActiveUsers(numbers, [users for window in windows if (users := found[window]) is not None])
+
+
+def _at_hand(window: TimeWindow, scope: Scope, numbers: Numbers, known: KnownUsers, token: Token) -> int | None:
+    if window.first == window.last:
+        return numbers[window.first.isoformat()]
+    return known.get(scope, window, token)
+
+
+async def _of_windows(read: Reader, query: ReportQuery, windows: list[TimeWindow]) -> dict[TimeWindow, int]:
+    """One by one, but in one go."""
+    if not windows:
+        return {}
+    if len(windows) == 1:  # for one alone a filter will do, which is faster
+        return {windows[0]: await active_users(read, query.over(windows[0].first, windows[0].last))}
+    counted = first(await read.cells(cells.active_users_of(query, windows)))
+    return {window: counted.get(f"w{position}", 0) for position, window in enumerate(windows)}
+
+
+def _counted(windows: list[TimeWindow], months: Documents, pending: Documents) -> ActiveUsers:
+    bits: dict[tuple[str, str], int] = {}
+    for row in months:
+        key = row["month"], row["user"]
+        bits[key] = reduce(or_, row["bits"], bits.get(key, 0))
+    for row in pending:
+        key = row["_id"]["day"][:7], row["_id"]["user"]
+        bits[key] = bits.get(key, 0) | bit_of(row["_id"]["day"])
+    # many users are active on the same days
+    patterns = Counter((month, days) for (month, _), days in bits.items())
+    by_day: Counter[str] = Counter()
+    for (month, days), users in patterns.items():
+        for number in range(1, days.bit_length() + 1):
+            if days >> (number - 1) & 1:
+                by_day[f"{month}-{number:02}"] += users
+    return ActiveUsers(by_day, [_in_window(bits, window) for window in windows])
+
+
+def _in_window(bits: dict[tuple[str, str], int], window: TimeWindow) -> int:
+    wanted = masks(window.first, window.last)
+    return len({user for (month, user), days in bits.items() if days & wanted.get(month, 0)})
 
 
 async def active_in(read: Reader, queries: list[ReportQuery]) -> list[int]:
@@ -17,17 +96,13 @@ async def active_in(read: Reader, queries: list[ReportQuery]) -> list[int]:
     """
     if any(query.synthetic is Synthetic.INCLUDE for query in queries):
         return [await active_users(read, query) for query in queries]
-    synthetic = queries[0].synthetic is Synthetic.ONLY
-    scope = queries[0].filters.client_id or EVERYONE
     periods = [_period(query) for query in queries]
     later = [day for query in queries for day in _days_behind(query)]
-    ids = [{"period": period, "scope": scope, "synthetic": synthetic} for period in [*periods, *later]]
-    counted = {row["_id"]["period"]: row["users"] for row in await read.find(ACTIVE_USERS, {"_id": {"$in": ids}})}
+    longest = max(queries, key=lambda query: len(query.window.days))
+    counted, new = await _counts(read, longest, [*periods, *later])
     if not counted.keys().isdisjoint(later):
         return [await active_users(read, query) for query in queries]
-    longest = max(queries, key=lambda query: len(query.window.days))
-    pending = [ActiveDay(**row["_id"]) for row in await read.cells(cells.pending_active_users(longest))]
-    new = new_users(pending, await _stored_days(read, pending)) if pending else {}
+    scope, synthetic = _scope(longest)
     return [counted.get(period, 0) + new.get((period, scope, synthetic), 0) for period in periods]
 
 
@@ -37,8 +112,21 @@ async def active_users(read: Reader, query: ReportQuery) -> int:
     return count
 
 
+async def _counts(read: Reader, query: ReportQuery, periods: list[str]) -> tuple[dict[str, int], NewUsers]:
+    """By period: the users that the cells count, and those of the deltas that are new to them."""
+    scope, synthetic = _scope(query)
+    ids = [{"period": period, "scope": scope, "synthetic": synthetic} for period in periods]
+    counted = {row["_id"]["period"]: row["users"] for row in await read.find(ACTIVE_USERS, {"_id": {"$in": ids}})}
+    pending = [ActiveDay(**row["_id"]) for row in await read.cells(cells.pending_active_users(query))]
+    return counted, new_users(pending, await _stored_days(read, pending)) if pending else {}
+
+
+def _scope(query: ReportQuery) -> Scope:
+    return query.filters.client_id or EVERYONE, query.synthetic is Synthetic.ONLY
+
+
 async def _stored_days(read: Reader, pending: list[ActiveDay]) -> StoredDays:
-    condition = {
+    condition: Document = {
         "_id.user": {"$in": list({day.user for day in pending})},
         "_id.month": {"$in": list({day.month for day in pending})},
     }

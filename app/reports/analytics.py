@@ -91,7 +91,7 @@ def analytics_report(
         daily=daily(window, asked) if _wants(wanted, AnalyticsType.DAILY) else None,
         weekly=_weekly(parts.days, _weeks(window.last), over) if _wants(wanted, AnalyticsType.WEEKLY) else None,
         monthly=_monthly(parts.days, _months(window.last), over) if _wants(wanted, AnalyticsType.MONTHLY) else None,
-        by_conversation=None if parts.conversations is None else [_conversation(row) for row in parts.conversations],
+        by_conversation=None if parts.conversations is None else [*map(conversation_figures, parts.conversations)],
         providers=[ProviderTotals.from_stored(row, provider=provider) for provider, row in parts.providers],
         generated_at=generated_at,
     )
@@ -159,7 +159,8 @@ def _between(days: Documents, first: date, end: date) -> Iterable[Document]:
     return [row for row in days if first.isoformat() <= row["_id"] < end.isoformat()]
 
 
-def _conversation(row: Document) -> ConversationFigures:
+def conversation_figures(row: Document) -> ConversationFigures:
+    """One conversation, from a row of cells or of the ledger."""
     return ConversationFigures(
         conversation_id=row["_id"]["conversation"],
         client_id=row["_id"]["client"],

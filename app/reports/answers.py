@@ -2,6 +2,9 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
+
+from pydantic import ConfigDict
 
 from app.reports.query import Synthetic
 from app.reports.rows import (
@@ -11,12 +14,14 @@ from app.reports.rows import (
     ModelTotals,
     ProviderTotals,
     Row,
+    Tokens,
     Totals,
     UserFigures,
     WeekdayHour,
     Window,
 )
 from models import CallStatus, CostSource, ServiceType
+from models.base import camel
 
 
 class ListedUser(UserFigures):
@@ -25,13 +30,104 @@ class ListedUser(UserFigures):
     last_active: date
 
 
+class Percentiles(Row):
+    """Of the request duration, in ms, each within 1 % of the exact one. Null where it is not known."""
+
+    p50: int | None
+    p95: int | None
+    p99: int | None
+
+
+class UsageDay(DayTotals):
+    """One day, with those who called and how the calls went."""
+
+    active_users: int
+    statuses: dict[str, int]
+    """Calls by status; a status without any is left out."""
+    p95: int | None
+    """Of the request duration, in ms, within 1 %. Null where no call reports a duration, and under a filter by model or
+    feature (but for one user's own): latency is kept by provider and service type."""
+
+
+class ComparedTotals(Row):
+    """As `Totals`. Null is what hours do not tell, where hours are compared."""
+
+    requests: int
+    cost: Decimal
+    saved_cost: Decimal | None
+    tokens: Tokens | None
+    successes: int
+    errors: int
+    cached: int | None
+    unpriced: int | None
+    estimated: int | None
+    success_rate: Decimal | None
+    cache_hit_rate: Decimal | None
+    average_duration: Decimal | None
+
+
+class ComparedSpan(Row):
+    """One of two like spans."""
+
+    window: Window
+    hours: int | None
+    """How many hours of its one day, from 00:00 on, where hours are compared; null for whole days."""
+    totals: ComparedTotals
+    active_users: int | None
+    """Null where hours are compared."""
+    latency: Percentiles
+    """Null where hours are compared, and under a filter by model or feature (but for one user's own)."""
+
+
+class Changes(Row):
+    """From the span before to this window's, each null where either is, or where there is nothing to compare with."""
+
+    requests: Decimal | None
+    """In percent, as all but the success rate."""
+    cost: Decimal | None
+    saved_cost: Decimal | None
+    success_rate: Decimal | None
+    """In percentage points."""
+    p95: Decimal | None
+    active_users: Decimal | None
+
+
+class PreviousSpan(ComparedSpan):
+    """The span of equal length directly before a window, like with like: of a window that ends today, its complete days
+    against as many of the span before; of today alone, its complete hours against the same hours. So `window` and the
+    figures may be of less than the whole span; `daily` has all of its days.
+    """
+
+    compared: str
+    """The two spans, in words."""
+    of_window: ComparedSpan
+    """What of the window is compared with it."""
+    changes: Changes
+    daily: list[UsageDay]
+    """Every day of the span, in the order of the window's own, so that they can be laid over one another."""
+
+
+class SeriesPoint(Row):
+    """One day of a provider, model or feature."""
+
+    day: date
+    name: str
+    requests: int
+    cost: Decimal
+
+
 class UsageReport(Row):
     """`GET /api/admin/ai/usage`."""
 
     window: Window
     synthetic: Synthetic
     totals: Totals
-    daily: list[DayTotals]
+    active_users: int
+    latency: Percentiles
+    """Null under a filter by model or feature (but for one user's own), as latency is kept by provider and service."""
+    statuses: dict[str, int]
+    """Calls by status; a status without any is left out."""
+    daily: list[UsageDay]
     by_feature: list[FeatureTotals]
     by_model: list[ModelTotals]
     by_provider: list[ProviderTotals]
@@ -39,6 +135,11 @@ class UsageReport(Row):
     by_weekday_hour: list[WeekdayHour]
     """All 168 hours of a week, for a heat map."""
     top_users: list[UserFigures]
+    previous: PreviousSpan | None
+    """Null unless asked for with `compare=previous`."""
+    series: list[SeriesPoint] | None
+    """Every day of the ten with the most cost, and of `other`, which is all the rest; a model that several providers
+    sell is one. Null unless asked for with `series=`."""
     generated_at: datetime
 
 
@@ -94,11 +195,21 @@ class Freshness(Row):
     pending_deltas: int
 
 
+class MonthEnd(Row):
+    """The month's cost at this pace: that of its complete days so far, by their number, times the days of the month."""
+
+    cost: Decimal | None
+    """USD, to 15 decimals, half-even; null on the first day. Calls without a known price are not in it."""
+    complete_days: int
+    days_in_month: int
+
+
 class OverviewReport(Row):
     """`GET /api/admin/ai/overview`."""
 
     today: PeriodTotals
     month: PeriodTotals
+    month_end: MonthEnd
     trends: Trends
     quality: Quality
     health: Health
@@ -109,14 +220,6 @@ class OverviewReport(Row):
     synthetic: Synthetic
     timezone: str
     generated_at: datetime
-
-
-class Percentiles(Row):
-    """Of the request duration, in ms, each within 1 % of the exact one. Null where it is not known."""
-
-    p50: int | None
-    p95: int | None
-    p99: int | None
 
 
 class ServiceTotals(Totals):
@@ -259,6 +362,54 @@ class LedgerCall(Row):
     recorded_at: datetime
 
 
+class CallDetail(LedgerCall):
+    """One entry of the ledger with all that is known of it. Counts are in tokens where they do not say otherwise; input
+    includes cache reads and writes and every modality, output includes reasoning. Null and zero is what was not
+    reported.
+    """
+
+    clerk_user_id: str | None = None
+    reported_provider: str | None = None
+    """What the caller said, where that provider does not sell the model."""
+    endpoint: str | None = None
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    reasoning_tokens: int = 0
+    input_audio_tokens: int = 0
+    output_audio_tokens: int = 0
+    cache_audio_read_tokens: int = 0
+    input_image_tokens: int = 0
+    output_image_tokens: int = 0
+    cache_image_read_tokens: int = 0
+    input_video_tokens: int = 0
+    web_searches: int = 0
+    images: int = 0
+    video_seconds: Decimal | None = None
+    audio_seconds: Decimal | None = None
+    characters: int = 0
+    size: str | None = None
+    quality: str | None = None
+    unreadable_usage: bool = False
+    """The response's usage could not be read; the call is unpriced."""
+    unmapped: bool = False
+    """The content type is not known; its own name is its feature."""
+    service_tier: str | None = None
+    batch: bool = False
+    region: str | None = None
+    input_cost: Decimal | None = None
+    """A part of `cost`, in USD, as the two that follow; null where the cost has no parts."""
+    output_cost: Decimal | None = None
+    generation_cost: Decimal | None = None
+    time_to_first_token: int | None = None
+    """In ms."""
+    ip_address: str | None = None
+    """Kept only where the deployment asks for it."""
+    user_agent: str | None = None
+    campaign_id: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
 class CallsReport(Row):
     """`GET /api/admin/ai/calls`: entries of the ledger, newest first."""
 
@@ -266,6 +417,40 @@ class CallsReport(Row):
     synthetic: Synthetic
     calls: list[LedgerCall]
     next_cursor: str | None
+    generated_at: datetime
+
+
+class LatencyBar(Row):
+    """Calls whose duration lies from `from` to `to`, in whole ms, both included."""
+
+    first: int
+    last: int
+    count: int
+
+    model_config = ConfigDict(alias_generator=lambda name: {"first": "from", "last": "to"}.get(name, camel(name)))
+
+
+class ErrorKind(Row):
+    """Calls to one provider that ended in one way other than success."""
+
+    status: CallStatus
+    provider: str
+    count: int
+
+
+class LatencyReport(Row):
+    """`GET /api/admin/ai/latency`."""
+
+    window: Window
+    synthetic: Synthetic
+    latency: Percentiles
+    measured: int | None
+    """Calls that report a duration. Null as the buckets are."""
+    buckets: list[LatencyBar] | None
+    """The distribution of the request duration, in about 40 bars of equal width on a log scale, side by side. Null
+    under a filter by model or feature (but for one user's own): latency is kept by provider and service type."""
+    errors: list[ErrorKind]
+    """By status and provider, the most first."""
     generated_at: datetime
 
 

@@ -138,7 +138,7 @@ async def users(
         rows = await read.cells(
             cells.ranked_users(query, USER_ORDERS[name], descending=descending, skip=skip, limit=limit + 1)
         )
-    listed = [ListedUser.from_stored(row, last_active=date.fromisoformat(row["lastDay"])) for row in rows[:limit]]
+    listed = [listed_user(row) for row in rows[:limit]]
     return UsersReport(
         window=described(query.window),
         synthetic=query.synthetic,
@@ -147,6 +147,11 @@ async def users(
         next_cursor=encoded({"sort": order, "skip": skip + limit}) if len(rows) > limit else None,
         generated_at=generated_at,
     )
+
+
+def listed_user(row: Document) -> ListedUser:
+    """One user, from a row of cells."""
+    return ListedUser.from_stored(row, last_active=date.fromisoformat(row["lastDay"]))
 
 
 def _position(cursor: str, order: str) -> int:

@@ -1,21 +1,25 @@
 """The overview: today and the month so far, from rollups; from the ledger as the truth they are checked against."""
 
+from calendar import monthrange
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import localcontext
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from app.reports import cells, pipelines
 from app.reports.active_users import active_in
-from app.reports.answers import Freshness, OverviewReport, PeriodTotals, Quality, Trend, Trends
+from app.reports.answers import Freshness, MonthEnd, OverviewReport, PeriodTotals, Quality, Trend, Trends
 from app.reports.figures import summed, week_hours
 from app.reports.health import health
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reader import Document, Documents, Reader, first
 from app.reports.rows import Totals, change, percent
 from app.reports.spans import Comparison, Spans, spans
+from app.reports.windows import DAY
 from models import CallStatus
 from models.latency import merged, percentiles
+from models.money import quantize_usd, to_decimal
 
 PERCENTS = (50, 95, 99)
 
@@ -39,6 +43,8 @@ class OverviewParts:
     of_day: tuple[Document, Document]
     """Totals of the two spans that are compared."""
     of_month: tuple[Document, Document]
+    complete_days: Document
+    """Totals of the month's complete days."""
 
 
 async def from_cells(
@@ -68,6 +74,7 @@ async def from_cells(
         statuses={status: count for status in CallStatus if (count := sum(row[f"status_{status}"] for row in month))},
         of_day=(_hours_before(rows, of.of_day.now), _hours_before(rows, yesterday)),
         of_month=(summed(_within(rows, of.of_month.now)), summed(_within(rows, of.of_month.before))),
+        complete_days=summed(_within(rows, _complete_days(of.month))),
     )
 
 
@@ -92,6 +99,7 @@ async def from_ledger(
         statuses={row["_id"]: row["count"] for row in await read.ledger(pipelines.statuses(of.month))},
         of_day=(await totals(of.of_day.now), await totals(of.of_day.before)),
         of_month=(await totals(of.of_month.now), await totals(of.of_month.before)),
+        complete_days=await totals(_complete_days(of.month)),
     )
 
 
@@ -103,6 +111,7 @@ def overview_report(
     return OverviewReport(
         today=_period_totals(parts.day),
         month=month,
+        month_end=_month_end(parts.spans.month, parts.complete_days),
         trends=Trends(
             today=_trend(parts.spans.of_day, parts.of_day), month=_trend(parts.spans.of_month, parts.of_month)
         ),
@@ -119,6 +128,23 @@ def overview_report(
         timezone=parts.spans.day.window.zone.key,
         generated_at=generated_at,
     )
+
+
+def _complete_days(month: ReportQuery) -> ReportQuery | None:
+    """The month without today; None on its first day."""
+    first, this_day = month.window.first, month.window.last
+    return None if first == this_day else month.over(first, this_day - DAY)
+
+
+def _month_end(month: ReportQuery, complete: Document) -> MonthEnd:
+    this_day = month.window.last
+    days = this_day.day - 1
+    days_in_month = monthrange(this_day.year, this_day.month)[1]
+    cost = None
+    if days:
+        with localcontext(prec=40):  # wide enough that it is rounded once only
+            cost = quantize_usd(to_decimal(complete.get("cost")) * days_in_month / days)
+    return MonthEnd(cost=cost, complete_days=days, days_in_month=days_in_month)
 
 
 def _period_totals(period: Period) -> PeriodTotals:

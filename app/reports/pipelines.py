@@ -18,6 +18,7 @@ from app.reports.stages import (
     sort_by,
     weekday,
 )
+from models import CallStatus
 from models.rollups import CONVERSATION_TOTALS
 
 TOP_USERS = 20
@@ -84,7 +85,6 @@ def usage(query: ReportQuery) -> list[Stage]:
         {
             "$facet": {
                 "totals": [group_totals(None)],
-                "daily": [group_totals(local_day(window)), sort_by("_id")],
                 "byHour": [group_totals({"weekday": weekday(window), "hour": hour_of_day(window)})],
                 "byFeature": [group_totals("$feature"), by_requests],
                 "byModel": [group_totals({"provider": "$provider", "model": "$aiModel"}), by_requests],
@@ -95,9 +95,42 @@ def usage(query: ReportQuery) -> list[Stage]:
     ]
 
 
-def data_quality(query: ReportQuery) -> list[Stage]:
-    """One document with what the figures of a window leave out or rest on guesses."""
-    by_requests = [sort_by("-requests", "_id"), {"$limit": MOST_FINDINGS}]
+def days(query: ReportQuery) -> list[Stage]:
+    """Every additive figure and `status_*`, one row a day."""
+    counted = {f"status_{status}": {"$sum": {"$toInt": {"$eq": ["$status", status]}}} for status in CallStatus}
+    return [*_selected(query), {"$group": {"_id": local_day(query.window), **TOTALS, **counted}}, sort_by("_id")]
+
+
+def durations_by_day(query: ReportQuery) -> list[Stage]:
+    """`count` by day and duration of the calls that report one."""
+    key = {"day": local_day(query.window), "duration": "$requestDuration"}
+    return [*_selected(query), {"$match": {"requestDuration": {"$type": "number"}}}, group_count(key)]
+
+
+def active_by_day(query: ReportQuery) -> list[Stage]:
+    """`count`: how many users have an entry on a day."""
+    of_user = {"$group": {"_id": {"day": local_day(query.window), "user": "$userId"}}}
+    return [*_selected(query), of_user, group_count("$_id.day")]
+
+
+def by_day_and_name(query: ReportQuery, name: str) -> list[Stage]:
+    """`requests` and `cost` by day and by a field of the entries."""
+    key = {"day": local_day(query.window), "name": f"${name}"}
+    return [*_selected(query), {"$group": {"_id": key, "requests": TOTALS["requests"], "cost": TOTALS["cost"]}}]
+
+
+def errors(query: ReportQuery) -> list[Stage]:
+    """`count` by provider and status of the calls that did not succeed."""
+    return [
+        *_selected(query),
+        {"$match": {"success": False}},
+        group_count({"provider": "$provider", "status": "$status"}),
+    ]
+
+
+def data_quality(query: ReportQuery, most: int | None = MOST_FINDINGS) -> list[Stage]:
+    """One document with what the figures of a window leave out or rest on guesses; at most so many of each kind."""
+    by_requests = [sort_by("-requests", "_id"), *([] if most is None else [{"$limit": most}])]
     model = {"provider": "$provider", "model": "$aiModel"}
     return [
         *_selected(query),

@@ -54,9 +54,9 @@ async def from_cells(read: Reader, query: ReportQuery) -> QualityParts:
     )
 
 
-async def from_ledger(read: Reader, query: ReportQuery) -> QualityParts:
-    """From the ledger, which folds no name."""
-    (found,) = await read.ledger(pipelines.data_quality(query))
+async def from_ledger(read: Reader, query: ReportQuery, most: int | None = MOST_FINDINGS) -> QualityParts:
+    """From the ledger, which folds no name; at most so many rows of each kind, unless that is None."""
+    (found,) = await read.ledger(pipelines.data_quality(query, most))
 
     def by_model(name: str) -> ByModel:
         return [((row["_id"]["provider"], row["_id"]["model"]), row) for row in found[name]]

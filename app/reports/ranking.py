@@ -10,6 +10,7 @@ the ranking is exact.
 from collections.abc import Iterable
 
 from app.reports import cells
+from app.reports.cell_rows import Query
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reader import Document, Documents, Reader
 from app.reports.stages import Stage
@@ -85,7 +86,7 @@ async def _head_of_day(read: Reader, day: ReportQuery, depth: int, *, quick: boo
     return [row["_id"]["user"] for row in rows], clients * _rest([row["requests"] for row in rows], depth)
 
 
-def _trailing_head(query: ReportQuery, build: str, depth: int) -> cells.Query:
+def _trailing_head(query: ReportQuery, build: str, depth: int) -> Query:
     condition = {"_id.build": build, "_id.scope": _scope(query), "_id.synthetic": _only_synthetic(query)}
     chosen: list[Stage] = [{"$match": condition}, {"$sort": {"requests": -1}}, {"$limit": depth}]
     return TRAILING, [*chosen, {"$project": {"_id": "$_id.user", "requests": 1}}]

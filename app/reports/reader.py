@@ -1,7 +1,7 @@
 """Reading: one session in which everything belongs to one moment."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import pymongo
@@ -9,7 +9,7 @@ from pymongo.errors import PyMongoError
 
 from app.database import Database, Session
 from app.errors import DatabaseUnavailableError
-from app.reports.cells import Query
+from app.reports.cell_rows import Query
 from app.reports.stages import Stage
 from models import AIUsage, Analytics
 
@@ -43,6 +43,29 @@ class Reader:
         """The documents that meet a condition."""
         return await self._database[collection].find(condition, projection, session=self._session).to_list(None)
 
+    async def batches(self, query: Query, size: int) -> AsyncGenerator[Documents, None]:
+        """The rows of a pipeline, so many at a time. Each time may take as long as a report."""
+        collection, pipeline = query
+        cursor = self._database[collection].aggregate(
+            pipeline, session=self._session, allowDiskUse=True, batchSize=size
+        )
+        try:
+            while rows := await self._next(cursor, size):
+                yield rows
+        finally:
+            await cursor.close()
+
+    async def close(self) -> None:
+        """End the session."""
+        if self._session is not None:
+            await self._session.end_session()
+
+    async def _next(self, cursor: Any, size: int) -> Documents:
+        # the limit does not span a yield: what is done between two batches is not the server's time
+        with in_time():
+            rows: Documents = await cursor.to_list(size)
+        return rows
+
     async def _rows(self, collection: str, pipeline: list[Stage]) -> Documents:
         cursor = self._database[collection].aggregate(pipeline, session=self._session, allowDiskUse=True)
         return await cursor.to_list(None)
@@ -50,16 +73,29 @@ class Reader:
 
 @asynccontextmanager
 async def reading(database: Database) -> AsyncIterator[Reader]:
-    """A reader. Raises DatabaseUnavailableError where MongoDB does not answer in time."""
+    """A reader for one answer. Raises DatabaseUnavailableError where MongoDB does not answer in time."""
+    with in_time():
+        read = await opened(database)
+        try:
+            yield read
+        finally:
+            await read.close()
+
+
+@contextmanager
+def in_time() -> Iterator[None]:
+    """Bounds the time of what is asked within. Raises DatabaseUnavailableError."""
     try:
         with pymongo.timeout(QUERY_SECONDS):
-            if not database.transactional:
-                yield Reader(database, None)
-                return
-            async with await database.reads.client.start_session(snapshot=True) as session:
-                yield Reader(database, session)
+            yield
     except PyMongoError as error:
         raise DatabaseUnavailableError(f"MongoDB did not answer: {error}") from error
+
+
+async def opened(database: Database) -> Reader:
+    """A reader that whoever asks for it closes: for what is read as fast as a client takes it."""
+    session = await database.reads.client.start_session(snapshot=True) if database.transactional else None
+    return Reader(database, session)
 
 
 def first(rows: Documents) -> Document:

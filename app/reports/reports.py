@@ -1,30 +1,40 @@
 """Every report of one deployment. Nothing else reads for an administrator."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from app.database import Database
 from app.errors import invalid
-from app.reports import analytics, breakdowns, calls, overview, quality, stats, usage
+from app.reports import analytics, breakdowns, calls, downloads, latency, overview, quality, stats, usage
 from app.reports.analytics import AnalyticsType
 from app.reports.answers import (
     AnalyticsReport,
+    CallDetail,
     CallsReport,
     DataQualityReport,
     Freshness,
+    LatencyReport,
+    ModelCosts,
     ModelsReport,
     OverviewReport,
+    ProviderPerformance,
     ProvidersReport,
     StatsReport,
+    UsageDay,
     UsageReport,
     UsersReport,
 )
+from app.reports.downloads import Download, Table
+from app.reports.known_users import KnownUsers
 from app.reports.query import ReportQuery, Synthetic
-from app.reports.reader import Reader, reading
+from app.reports.reader import Reader, in_time, opened, reading
 from app.reports.rollup_guard import Rollups, checked
+from app.reports.rows import FeatureTotals, Row
+from app.reports.series import SeriesBy
 from app.reports.sharing import SharedComputations
+from app.reports.spans import of_window
 from models import CallStatus, CostSource
 
 MAX_LEDGER_DAYS = 92
@@ -42,6 +52,7 @@ class Reports:
         self._database = database
         self._clock = clock or (lambda: datetime.now(UTC))
         self._shared = SharedComputations()
+        self._known_users = KnownUsers()
 
     def now(self) -> datetime:
         """The moment for which a report is made, UTC."""
@@ -58,33 +69,57 @@ class Reports:
 
         return await self._shared.share(("overview", synthetic, client_id), compute)
 
-    async def usage(self, query: ReportQuery) -> UsageReport:
-        """One window by day, hour, feature, model, provider and user. About one user: from the ledger."""
+    async def usage(
+        self, query: ReportQuery, *, compare: bool = False, series_by: SeriesBy | None = None
+    ) -> UsageReport:
+        """One window by day, hour, feature, model, provider and user. About one user: from the ledger.
+
+        Where it is to `compare`, the span directly before comes with it.
+        """
 
         async def compute() -> UsageReport:
+            now = self.now()
+            comparison = of_window(query, now) if compare else None
             if query.filters.user_id is not None:
                 async with self._ledger(query) as read:
-                    parts = await usage.from_ledger(read, query)
+                    parts = await usage.from_ledger(read, query, comparison, series_by)
             else:
                 async with self._rollups() as (read, rollups):
-                    parts = await usage.from_cells(read, query, rollups.state)
-            return usage.usage_report(query, parts, self.now())
+                    parts = await usage.from_cells(
+                        read, query, rollups.state, self._known_users, comparison=comparison, series_by=series_by
+                    )
+            return usage.usage_report(query, parts, now)
 
-        return await self._shared.share(("usage", query), compute)
+        return await self._shared.share(("usage", query, compare, series_by), compute)
+
+    async def latency(self, query: ReportQuery) -> LatencyReport:
+        """How long calls took, and how they failed. About one user: from the ledger."""
+
+        async def compute() -> LatencyReport:
+            if query.filters.user_id is not None:
+                async with self._ledger(query) as read:
+                    parts = await latency.from_ledger(read, query)
+            else:
+                async with self._rollups() as (read, _):
+                    parts = await latency.from_cells(read, query)
+            return latency.latency_report(query, parts, self.now())
+
+        return await self._shared.share(("latency", query), compute)
 
     async def data_quality(self, query: ReportQuery) -> DataQualityReport:
         """What the figures of a window leave out, or rest on guesses. About one user or feature: from the ledger."""
 
         async def compute() -> DataQualityReport:
-            if query.filters.user_id is not None or query.filters.feature is not None:
-                async with self._ledger(query) as read:
-                    parts = await quality.from_ledger(read, query)
-            else:
-                async with self._rollups() as (read, _):
-                    parts = await quality.from_cells(read, query)
-            return quality.quality_report(query, parts, self.now())
+            return quality.quality_report(query, await self._quality(query), self.now())
 
         return await self._shared.share(("data_quality", query), compute)
+
+    async def _quality(self, query: ReportQuery, most: int | None = quality.MOST_FINDINGS) -> quality.QualityParts:
+        if query.filters.user_id is not None or query.filters.feature is not None:
+            async with self._ledger(query) as read:
+                return await quality.from_ledger(read, query, most)
+        async with self._rollups() as (read, _):
+            return await quality.from_cells(read, query)
 
     async def providers(self, query: ReportQuery) -> ProvidersReport:
         """Providers and their service types."""
@@ -139,6 +174,49 @@ class Reports:
                 generated_at=self.now(),
             )
 
+    async def call(self, entry_id: str, client_id: str | None) -> CallDetail:
+        """One call of a client, or of any. Raises NotFoundError."""
+        async with reading(self._database) as read:
+            return await calls.call(read, entry_id, client_id)
+
+    async def download(
+        self, table: Table, query: ReportQuery, *, status: CallStatus | None, cost_source: CostSource | None
+    ) -> Download:
+        """All rows of a filter up to a cap, as of one moment. What may be long is read while it is sent."""
+        more = calls.kinds(status, cost_source)
+        if more and table is not Table.CALLS:
+            message = "is a filter of calls alone"
+            raise invalid(next(iter(more)), message)
+        if table in downloads.LONG:
+            return await self._long_table(downloads.source(table, query, more), table, query)
+        if table is Table.DATA_QUALITY:
+            return downloads.from_quality(await self._quality(query, None))
+        return downloads.from_rows(*await self._short_table(table, query))
+
+    async def _short_table(self, table: Table, query: ReportQuery) -> tuple[type[Row], Sequence[Row]]:
+        if table is Table.MODELS:
+            return ModelCosts, (await self.models(query)).models
+        if table is Table.PROVIDERS:
+            return ProviderPerformance, (await self.providers(query)).providers
+        report = await self.usage(query)
+        return (UsageDay, report.daily) if table is Table.DAILY else (FeatureTotals, report.by_feature)
+
+    async def _long_table(self, source: downloads.Source, table: Table, query: ReportQuery) -> Download:
+        if table is Table.USERS:
+            _refuse_user(query)
+        of_one_user = query.filters.user_id is not None
+        if table is Table.CONVERSATIONS and of_one_user:
+            _check_ledger_days(query)
+        read = await opened(self._database)
+        try:
+            with in_time():
+                if table is not Table.CALLS and not of_one_user:
+                    await checked(read, self.zone)
+                return await downloads.from_source(source, read)
+        except BaseException:
+            await read.close()
+            raise
+
     async def analytics(self, query: ReportQuery, wanted: AnalyticsType) -> AnalyticsReport:
         """What a client, or one of its users, sees of its own calls. About one user: from the ledger."""
 
@@ -178,12 +256,16 @@ class Reports:
 
     @asynccontextmanager
     async def _ledger(self, query: ReportQuery) -> AsyncIterator[Reader]:
-        if len(query.window.days) > MAX_LEDGER_DAYS:
-            field = "from" if query.filters.user_id is None else "userId"
-            message = f"can be asked of at most {MAX_LEDGER_DAYS} days with these filters; ask for a shorter window"
-            raise invalid(field, message)
+        _check_ledger_days(query)
         async with reading(self._database) as read:
             yield read
+
+
+def _check_ledger_days(query: ReportQuery) -> None:
+    if len(query.window.days) > MAX_LEDGER_DAYS:
+        field = "from" if query.filters.user_id is None else "userId"
+        message = f"can be asked of at most {MAX_LEDGER_DAYS} days with these filters; ask for a shorter window"
+        raise invalid(field, message)
 
 
 def _refuse_user(query: ReportQuery) -> None:

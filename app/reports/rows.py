@@ -16,7 +16,7 @@ _HUNDREDTH = Decimal("0.01")
 class Row(BaseModel):
     """The base of every row: frozen, camelCase in JSON."""
 
-    model_config = ConfigDict(alias_generator=camel, populate_by_name=True, frozen=True)
+    model_config = ConfigDict(alias_generator=camel, populate_by_name=True, frozen=True, use_attribute_docstrings=True)
 
 
 class Tokens(Row):

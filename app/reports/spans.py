@@ -36,6 +36,32 @@ def spans(now: datetime, zone: ZoneInfo, synthetic: Synthetic, client_id: str | 
     return Spans(day, month, _of_day(day, now.astimezone(zone).hour), _of_month(month))
 
 
+def before(query: ReportQuery) -> ReportQuery:
+    """The span of equal length directly before a window."""
+    window = query.window
+    length = len(window.days) * DAY
+    return query.over(window.first - length, window.last - length)
+
+
+def of_window(query: ReportQuery, moment: datetime) -> Comparison:
+    """A window against the span of equal length directly before it, day by day.
+
+    Of a window that ends today its complete days, against as many of the span before; of today alone its complete
+    hours, against the same hours.
+    """
+    window, earlier = query.window, before(query).window
+    this_day = today(moment, window.zone)
+    if window.first == this_day:
+        hour = moment.astimezone(window.zone).hour
+        now = replace(query.over(window.first, window.first), hours_before=hour)
+        words = f"{window.first} against {earlier.first}, 00:00 to {hour:02}:00"
+        return Comparison(now, now.over(earlier.first, earlier.first), words)
+    last = min(window.last, this_day - DAY) if window.first < this_day else window.last
+    last_before = earlier.first + (last - window.first)
+    words = f"{window.first} to {last} against {earlier.first} to {last_before}"
+    return Comparison(query.over(window.first, last), query.over(earlier.first, last_before), words)
+
+
 def _of_day(day: ReportQuery, hour: int) -> Comparison:
     this_day, yesterday = day.window.first, day.window.first - DAY
     complete = replace(day, hours_before=hour)

@@ -3,22 +3,18 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from app.reports import cells, pipelines
+from app.reports import cells, day_rows, pipelines
+from app.reports.active_users import ActiveUsers, active_by_day
 from app.reports.answers import UsageReport
-from app.reports.figures import (
-    WeekHours,
-    by_hour,
-    by_weekday_hour,
-    daily,
-    described,
-    grouped,
-    summed,
-    week_hours,
-)
+from app.reports.figures import WeekHours, by_hour, by_weekday_hour, described, grouped, summed, week_hours
+from app.reports.known_users import KnownUsers
+from app.reports.previous import LikeSpan, PreviousParts, like_span, like_spans, previous_span
 from app.reports.query import ReportQuery
 from app.reports.ranking import top_users
 from app.reports.reader import Document, Documents, Reader, first
 from app.reports.rows import FeatureTotals, ModelTotals, ProviderTotals, Totals, UserFigures
+from app.reports.series import SeriesBy, series
+from app.reports.spans import Comparison, before
 
 TOP_USERS = 20
 
@@ -27,42 +23,115 @@ class UsageParts(NamedTuple):
     """The rows of the report, as MongoDB returns them or as sums of such."""
 
     totals: Document
-    daily: Documents
+    days: Documents
+    """With statuses and latency sketches, see `day_rows`."""
+    active_users: int
+    active_by_day: dict[str, int]
     hours: WeekHours
     by_feature: list[tuple[str, Document]]
     by_model: list[tuple[tuple[str, str], Document]]
     by_provider: list[tuple[str, Document]]
     top_users: Documents
+    previous: PreviousParts | None
+    series: Documents | None
+    """By day and name."""
 
 
-async def from_cells(read: Reader, query: ReportQuery, state: Document) -> UsageParts:
-    """From the rollups. `state` is theirs."""
-    days = await read.cells(cells.by_day(query))
+async def from_cells(
+    read: Reader,
+    query: ReportQuery,
+    state: Document,
+    known: KnownUsers,
+    *,
+    comparison: Comparison | None = None,
+    series_by: SeriesBy | None = None,
+) -> UsageParts:
+    """From the rollups, whose `state` this is. A comparison widens queries, so that it costs none of its own.
+
+    `known` are users of windows that were counted before.
+    """
+    whole = query if comparison is None else query.over(before(query).window.first, query.window.last)
+    compared = [] if comparison is None else like_spans(comparison)
+    hours_from = min(span.window.first for span in (query, *compared) if span is query or span.hours_before is not None)
+    rows = await day_rows.from_cells(read, whole, hours_from=hours_from)
+    days = day_rows.within(rows, query.window)
     parts = await read.cells(cells.by_part(query))
+    active = await active_by_day(read, whole, [span.window for span in (query, *compared)], known, state["epoch"])
     return UsageParts(
         totals=summed(days),
-        daily=days,
+        days=days,
+        active_users=active.in_windows[0],
+        active_by_day=active.by_day,
         hours=week_hours(days),
         by_feature=grouped(parts, lambda row: row["_id"]["feature"]),
         by_model=grouped(parts, lambda row: (row["_id"]["provider"], row["_id"]["model"])),
         by_provider=grouped(parts, lambda row: row["_id"]["provider"]),
         top_users=await top_users(read, query, state, TOP_USERS),
+        previous=None if comparison is None else _previous_from_cells(query, comparison, rows, active),
+        series=None if series_by is None else await read.cells(cells.by_day_and_name(query, series_by)),
     )
 
 
-async def from_ledger(read: Reader, query: ReportQuery) -> UsageParts:
-    """From the ledger, in one pass over the window."""
+def _previous_from_cells(
+    query: ReportQuery, comparison: Comparison, rows: Documents, active: ActiveUsers
+) -> PreviousParts:
+    whole = before(query)
+    (now, earlier), (_, users, users_before) = like_spans(comparison), active.in_windows
+    return PreviousParts(
+        whole=whole,
+        words=comparison.words,
+        now=like_span(now, rows, users),
+        before=like_span(earlier, rows, users_before),
+        days=day_rows.within(rows, whole.window),
+        active_by_day=active.by_day,
+    )
+
+
+async def from_ledger(
+    read: Reader,
+    query: ReportQuery,
+    comparison: Comparison | None = None,
+    series_by: SeriesBy | None = None,
+) -> UsageParts:
+    """From the ledger, in a few passes over the window."""
     (found,) = await read.ledger(pipelines.usage(query))
-    hours: WeekHours = {(row["_id"]["weekday"], row["_id"]["hour"]): [row] for row in found["byHour"]}
+    names = {SeriesBy.MODEL: "aiModel"}
+    by_name = None if series_by is None else pipelines.by_day_and_name(query, names.get(series_by, series_by))
     return UsageParts(
         totals=first(found["totals"]),
-        daily=found["daily"],
-        hours=hours,
+        days=await day_rows.from_ledger(read, query),
+        active_users=await _active_users(read, query),
+        active_by_day=await _active_by_day(read, query),
+        hours={(row["_id"]["weekday"], row["_id"]["hour"]): [row] for row in found["byHour"]},
         by_feature=[(row["_id"], row) for row in found["byFeature"]],
         by_model=[((row["_id"]["provider"], row["_id"]["model"]), row) for row in found["byModel"]],
         by_provider=[(row["_id"], row) for row in found["byProvider"]],
         top_users=found["topUsers"],
+        previous=None if comparison is None else await _previous_from_ledger(read, query, comparison),
+        series=None if by_name is None else await read.ledger(by_name),
     )
+
+
+async def _previous_from_ledger(read: Reader, query: ReportQuery, comparison: Comparison) -> PreviousParts:
+    whole = before(query)
+
+    async def span(of: ReportQuery) -> LikeSpan:
+        rows = [] if of.hours_before is not None else await day_rows.from_ledger(read, of)
+        totals = summed(await read.ledger(pipelines.totals(of)))
+        return LikeSpan(of, totals, await _active_users(read, of), day_rows.latency(rows))
+
+    now, earlier = [await span(of) for of in like_spans(comparison)]
+    days = await day_rows.from_ledger(read, whole)
+    return PreviousParts(whole, comparison.words, now, earlier, days, await _active_by_day(read, whole))
+
+
+async def _active_users(read: Reader, query: ReportQuery) -> int:
+    count: int = first(await read.ledger(pipelines.active_users(query))).get("count", 0)
+    return count
+
+
+async def _active_by_day(read: Reader, query: ReportQuery) -> dict[str, int]:
+    return {row["_id"]: row["count"] for row in await read.ledger(pipelines.active_by_day(query))}
 
 
 def usage_report(query: ReportQuery, parts: UsageParts, generated_at: datetime) -> UsageReport:
@@ -71,7 +140,10 @@ def usage_report(query: ReportQuery, parts: UsageParts, generated_at: datetime) 
         window=described(query.window),
         synthetic=query.synthetic,
         totals=Totals.from_stored(parts.totals),
-        daily=daily(query.window, parts.daily),
+        active_users=parts.active_users,
+        latency=day_rows.latency(parts.days),
+        statuses=day_rows.statuses(parts.days),
+        daily=day_rows.usage_days(query.window, parts.days, parts.active_by_day),
         by_hour=by_hour(parts.hours),
         by_weekday_hour=by_weekday_hour(parts.hours),
         by_feature=[FeatureTotals.from_stored(row, feature=feature) for feature, row in parts.by_feature],
@@ -80,5 +152,7 @@ def usage_report(query: ReportQuery, parts: UsageParts, generated_at: datetime) 
         ],
         by_provider=[ProviderTotals.from_stored(row, provider=provider) for provider, row in parts.by_provider],
         top_users=[UserFigures.from_stored(row) for row in parts.top_users],
+        previous=None if parts.previous is None else previous_span(parts.previous),
+        series=None if parts.series is None else series(query.window, parts.series),
         generated_at=generated_at,
     )

@@ -17,6 +17,11 @@ class Breaker:
     def is_open(self) -> bool:
         return self._since is not None
 
+    @property
+    def seconds(self) -> float | None:
+        """For how long it has been open; None while it is closed."""
+        return None if self._since is None else time.monotonic() - self._since
+
     def open(self, reason: str) -> None:
         """MongoDB has failed, or taken too long."""
         if self._since is None:

@@ -3,12 +3,13 @@
 import math
 import random
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.latency import bucket_of, duration_of, merged, percentiles
+from models.latency import bars, bucket_of, duration_of, longest_in, merged, percentiles
 
 RNG = random.Random(7)
 DISTRIBUTIONS = {
@@ -48,6 +49,24 @@ def test_merging_parts_says_what_the_whole_says(durations: list[int], parts: int
     assert merged(split) == merged([sketch(durations)])
     assert found is not None
     assert abs(found - exact(durations, percent)) <= 0.01 * exact(durations, percent)
+
+
+@given(st.lists(st.integers(0, 10_000_000), max_size=60), st.integers(1, 60))
+def test_bars_lie_side_by_side_and_count_exactly(durations: list[int], most: int) -> None:
+    found = bars(merged([sketch(durations)]), most)
+
+    assert len(found) <= most
+    assert all(later.first == earlier.last + 1 for earlier, later in pairwise(found))
+    assert [bar.count for bar in found] == [sum(bar.first <= ms <= bar.last for ms in durations) for bar in found]
+    assert sum(bar.count for bar in found) == len(durations)
+
+
+@given(st.integers(0, 10**12))
+def test_a_bucket_ends_where_the_next_one_begins(milliseconds: int) -> None:
+    bucket = bucket_of(milliseconds)
+
+    assert longest_in(bucket - 1) < max(milliseconds, 1)
+    assert bucket_of(longest_in(bucket)) <= bucket < bucket_of(longest_in(bucket) + 1)
 
 
 def test_short_durations_are_exact() -> None:

@@ -13,8 +13,10 @@ import pytest
 
 from app.database import Database
 from app.errors import DatabaseUnavailableError
+from app.reports.downloads import Table
 from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.reports import Reports
+from app.reports.series import SeriesBy
 from app.reports.windows import TimeWindow
 from app.settings import Settings
 from app.telemetry import Counters
@@ -106,7 +108,8 @@ async def check_usage(tracker: Tracker, database: Database, zone: str) -> None:
         assert report.totals.model_dump() == recount(rows)
         assert [day.day for day in report.daily] == window.days
         days = grouped(local, lambda row: row["local"].date())
-        assert {d.day: d.model_dump(exclude={"day"}) for d in report.daily if d.requests} == days
+        more = {"day", "active_users", "statuses", "p95"}
+        assert {d.day: d.model_dump(exclude=more) for d in report.daily if d.requests} == days
         assert sum(day.requests for day in report.daily) == report.totals.requests
         hours_found = grouped(local, lambda row: row["local"].hour)
         assert {h.hour: (h.requests, h.cost) for h in report.by_hour if h.requests} == {
@@ -198,6 +201,111 @@ async def test_trends_compare_like_spans_only(tracker: Tracker, database: Databa
     assert trends.today.compared == "2024-05-15 against 2024-05-14, 00:00 to 14:00"
     assert trends.month.requests == Decimal("175.00")  # 11 against 4
     assert trends.month.compared == "2024-05-01 to 2024-05-14 against 2024-04-01 to 2024-04-14"
+
+
+async def test_a_month_ends_as_its_complete_days_went(tracker: Tracker, database: Database) -> None:
+    await track_some(tracker, 300, first=datetime(2024, 4, 25, tzinfo=UTC), last=NOW)
+    rows = [row for row in await entries(database) if not row["synthetic"]]
+    first, today = datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 5, 15, tzinfo=UTC)
+    cost = recount([row for row in rows if first <= row["createdAt"] < today])["cost"]
+
+    found = (await reports(database).overview(Synthetic.EXCLUDE)).month_end
+    on_the_first = reports(database, now=datetime(2024, 5, 1, 23, 59, tzinfo=UTC))
+
+    assert found.cost == round(cost / 14 * 31, 15)
+    assert (found.complete_days, found.days_in_month) == (14, 31)
+    nothing = (await on_the_first.overview(Synthetic.EXCLUDE)).month_end
+    assert nothing.model_dump() == {"cost": None, "complete_days": 0, "days_in_month": 31}
+
+
+async def calls_at(tracker: Tracker, count: int, at: datetime, **more: Any) -> None:
+    fields = {"user_id": "u", "content_type": "chat", "model": "gpt-4o", "input_tokens": 1_000, **more}
+    for _ in range(count):
+        await tracker.track(**fields, created_at=at)
+
+
+def days(first: int, last: int, month: int = 5) -> ReportQuery:
+    return ReportQuery(TimeWindow(date(2024, month, first), date(2024, month, last), ZoneInfo("UTC")))
+
+
+async def test_a_window_up_to_today_compares_its_complete_days(tracker: Tracker, database: Database) -> None:
+    await calls_at(tracker, 6, datetime(2024, 5, 14, 23, 59, tzinfo=UTC), request_duration=80)
+    await calls_at(tracker, 50, datetime(2024, 5, 15, 9, tzinfo=UTC), user_id="late")
+    await calls_at(tracker, 4, datetime(2024, 5, 6, 12, tzinfo=UTC), request_duration=40)
+    await calls_at(tracker, 30, datetime(2024, 5, 8, 12, tzinfo=UTC), user_id="other")
+
+    report = await reports(database).usage(days(9, 15), compare=True)
+
+    previous = report.previous
+    assert previous is not None
+    assert (report.totals.requests, report.active_users) == (56, 2)
+    assert (previous.of_window.totals.requests, previous.totals.requests) == (6, 4)
+    assert (previous.of_window.active_users, previous.active_users) == (1, 1)
+    assert (previous.latency.p95, previous.of_window.latency.p95) == (40, 80)
+    assert previous.compared == "2024-05-09 to 2024-05-14 against 2024-05-02 to 2024-05-07"
+    assert [(day.day.day, day.requests) for day in previous.daily] == [
+        (2, 0), (3, 0), (4, 0), (5, 0), (6, 4), (7, 0), (8, 30),
+    ]  # fmt: skip
+    changes = previous.changes
+    assert (changes.requests, changes.cost, changes.success_rate) == (Decimal(50), Decimal(50), Decimal(0))
+    assert (changes.active_users, changes.p95) == (Decimal(0), Decimal(100))
+    assert changes.saved_cost is None
+
+
+async def test_today_alone_compares_its_complete_hours(tracker: Tracker, database: Database) -> None:
+    await calls_at(tracker, 3, datetime(2024, 5, 15, 13, 59, tzinfo=UTC))
+    await calls_at(tracker, 5, datetime(2024, 5, 15, 14, 1, tzinfo=UTC))  # the running hour does not count
+    await calls_at(tracker, 2, datetime(2024, 5, 14, 13, 59, tzinfo=UTC))
+    await calls_at(tracker, 9, datetime(2024, 5, 14, 14, 0, tzinfo=UTC))
+
+    previous = (await reports(database).usage(days(15, 15), compare=True)).previous
+
+    assert previous is not None
+    assert (previous.of_window.totals.requests, previous.totals.requests, previous.hours) == (3, 2, 14)
+    assert previous.compared == "2024-05-15 against 2024-05-14, 00:00 to 14:00"
+    assert (previous.changes.requests, previous.changes.cost) == (Decimal(50), Decimal(50))
+    assert (previous.active_users, previous.changes.active_users, previous.totals.saved_cost) == (None, None, None)
+    assert [day.requests for day in previous.daily] == [11]
+
+
+async def test_a_window_that_is_over_compares_all_its_days(tracker: Tracker, database: Database) -> None:
+    await calls_at(tracker, 1, datetime(2024, 3, 31, 23, 59, tzinfo=UTC))
+    await calls_at(tracker, 3, datetime(2024, 4, 10, 23, 59, tzinfo=UTC))
+
+    previous = (await reports(database).usage(days(1, 10, month=4), compare=True)).previous
+
+    assert previous is not None
+    assert previous.compared == "2024-04-01 to 2024-04-10 against 2024-03-22 to 2024-03-31"
+    assert (previous.of_window.totals.requests, previous.totals.requests) == (3, 1)
+    assert previous.changes.requests == Decimal(200)
+
+
+async def test_a_series_has_the_ten_most_costly_and_exactly_the_rest(tracker: Tracker, database: Database) -> None:
+    day = datetime(2024, 5, 2, 12, tzinfo=UTC)
+    for number in range(1, 13):
+        await calls_at(tracker, 1, day, content_type=f"kind-{number}", cost=Decimal(number))
+    await calls_at(tracker, 1, day, content_type="other", cost=Decimal(1000))
+
+    found = (await reports(database).usage(days(1, 2), series_by=SeriesBy.FEATURE)).series
+
+    assert found is not None
+    assert [point.name for point in found[::2]] == [*(f"kind-{number}" for number in range(12, 2, -1)), "other"]
+    assert [(point.day.day, point.requests, point.cost) for point in found[-4:]] == [
+        (1, 0, Decimal(0)), (2, 1, Decimal(3)), (1, 0, Decimal(0)), (2, 3, Decimal(1_003)),
+    ]  # fmt: skip
+
+
+async def test_a_long_table_is_of_the_moment_at_which_it_was_asked_for(tracker: Tracker, database: Database) -> None:
+    noon = datetime(2024, 5, 2, 12, tzinfo=UTC)
+    for number in range(4):
+        await calls_at(tracker, 1, noon, user_id=f"u{number}")
+
+    table = await reports(database).download(Table.CALLS, days(1, 31), status=None, cost_source=None)
+    await calls_at(tracker, 1, noon, user_id="late")
+
+    rows = [row for batch in [batch async for batch in table.batches] for row in batch]
+    assert len(await entries(database)) == 5
+    assert sorted(row[1] for row in rows) == ["u0", "u1", "u2", "u3"]
 
 
 async def test_there_is_no_trend_without_a_base(tracker: Tracker, database: Database) -> None:  # noqa: ARG001 - makes the rollups

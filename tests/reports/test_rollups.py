@@ -1,6 +1,8 @@
 """Reports from rollups say exactly what the ledger says, whatever was written in which order, and merged when."""
 
+import math
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -15,12 +17,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.database import Database, connected
-from app.reports import analytics, overview, quality, usage
+from app.reports import analytics, latency, overview, quality, usage
 from app.reports.analytics import AnalyticsType
-from app.reports.answers import AnalyticsReport
+from app.reports.answers import AnalyticsReport, LatencyReport, UsageDay, UsageReport
+from app.reports.previous import UNKNOWN
 from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.reader import reading
 from app.reports.reports import Reports
+from app.reports.series import SeriesBy
+from app.reports.spans import of_window
 from app.reports.windows import TimeWindow
 from app.settings import Settings
 from app.telemetry import Counters
@@ -31,6 +36,7 @@ from models.rollups import ACTIVE_USERS, CONVERSATIONS, DAYS, DELTAS, FINDINGS, 
 from tests.twins import assert_twins, entries
 
 Step = tuple[str, Any]
+Rows = list[dict[str, Any]]
 CELLS = (DAYS, USAGE, LATENCY, USERS, USER_MONTHS, ACTIVE_USERS, CONVERSATIONS, FINDINGS)
 # a spring day with a skipped hour in Los Angeles lies within the last days of this clock
 NOW = datetime(2024, 3, 12, 9, 30, tzinfo=UTC)
@@ -203,6 +209,7 @@ async def check_reports(house: House) -> None:
         month,
         TimeWindow(today - timedelta(days=6), today, house.zone),
         TimeWindow(today - timedelta(days=75), today - timedelta(days=3), house.zone),
+        TimeWindow(today, today, house.zone),
     ]
     queries = [ReportQuery(window) for window in windows]
     queries += [ReportQuery(month, synthetic=synthetic) for synthetic in (Synthetic.ONLY, Synthetic.INCLUDE)]
@@ -216,22 +223,106 @@ async def check_reports(house: House) -> None:
             Filters(model="gpt-4o", provider="openai", feature="haiku"),
         )
     ]
+    ledger = await entries(house.database)
     for query in queries:
-        await check_usage(house, query)
-        await check_people(house, query)
+        rows = [row for row in ledger if chosen(row, query)]
+        await check_usage(house, query, rows, ledger)
+        await check_people(house, query, rows)
     for synthetic in Synthetic:
         await check_overview(house, synthetic)
     await check_overview(house, Synthetic.EXCLUDE, "a.b")
 
 
-async def check_usage(house: House, query: ReportQuery) -> None:
+async def check_usage(house: House, query: ReportQuery, rows: Rows, ledger: Rows) -> None:
+    comparison, series_by = of_window(query, NOW), SeriesBy.MODEL
     async with reading(house.database) as read:
-        truth = usage.usage_report(query, await usage.from_ledger(read, query), NOW)
+        truth = usage.usage_report(query, await usage.from_ledger(read, query, comparison, series_by), NOW)
         found_quality = quality.quality_report(query, await quality.from_ledger(read, query), NOW)
-    found = await house.reports.usage(query)
+        true_latency = latency.latency_report(query, await latency.from_ledger(read, query), NOW)
+    found = await house.reports.usage(query, compare=True, series_by=series_by)
+    if not known(query):
+        truth = without_latency(truth)
+        nothing: dict[str, Any] = {"latency": UNKNOWN, "measured": None, "buckets": None}
+        true_latency = true_latency.model_copy(update=nothing)
     for part in type(found).model_fields:
         assert getattr(found, part) == getattr(truth, part), part
+    assert await house.reports.latency(query) == true_latency
     assert (await house.reports.data_quality(query)).model_dump() == found_quality.model_dump()
+    check_latency(query, rows, found, true_latency)
+    check_days(house, query, rows, found)
+    check_previous(house, query, ledger, found)
+
+
+def known(query: ReportQuery) -> bool:
+    """Whether latency is kept for what is asked about."""
+    return query.filters.model is query.filters.feature is None
+
+
+def without_latency(report: UsageReport) -> UsageReport:
+    def days(of: list[UsageDay]) -> list[UsageDay]:
+        return [day.model_copy(update={"p95": None}) for day in of]
+
+    previous = report.previous
+    assert previous is not None
+    changed = {
+        "latency": UNKNOWN,
+        "daily": days(previous.daily),
+        "of_window": previous.of_window.model_copy(update={"latency": UNKNOWN}),
+        "changes": previous.changes.model_copy(update={"p95": None}),
+    }
+    previous = previous.model_copy(update=changed)
+    return report.model_copy(update={"latency": UNKNOWN, "daily": days(report.daily), "previous": previous})
+
+
+def check_latency(query: ReportQuery, rows: Rows, found: UsageReport, distribution: LatencyReport) -> None:
+    """How calls went and how long they took, next to a count of the entries, one by one."""
+    assert found.statuses == dict(Counter(row["status"] for row in rows))
+    assert {(error.status, error.provider): error.count for error in distribution.errors} == dict(
+        Counter((row["status"], row["provider"]) for row in rows if not row["success"])
+    )
+    if not known(query):
+        return
+    durations, bars = [row["requestDuration"] for row in rows if "requestDuration" in row], distribution.buckets
+    assert bars is not None
+    assert distribution.measured == len(durations)
+    assert [bar.count for bar in bars] == [sum(bar.first <= ms <= bar.last for ms in durations) for bar in bars]
+    assert found.latency.p95 == (pytest.approx(nearest_rank(durations, 95), rel=0.01) if durations else None)
+
+
+def check_days(house: House, query: ReportQuery, rows: Rows, found: UsageReport) -> None:
+    """Who was active, and what each model did, day by day."""
+    by_day: dict[Any, Rows] = {day: [] for day in query.window.days}
+    by_model: dict[Any, Rows] = {}
+    for row in rows:
+        day = row["createdAt"].astimezone(house.zone).date()
+        by_day[day].append(row)
+        by_model.setdefault((day, row["aiModel"]), []).append(row)
+    assert found.active_users == users_in(rows)
+    assert {day.day: day.active_users for day in found.daily} == {day: users_in(of) for day, of in by_day.items()}
+    assert found.series is not None
+    assert {(point.day, point.name): (point.requests, point.cost) for point in found.series if point.requests} == {
+        key: figures(of_key)[:2] for key, of_key in by_model.items()
+    }
+
+
+def check_previous(house: House, query: ReportQuery, ledger: Rows, found: UsageReport) -> None:
+    """The span before, as far as it is compared."""
+    previous = found.previous
+    assert previous is not None
+    before = query.over(previous.window.first, previous.window.last)
+    rows = [row for row in ledger if chosen(row, before)]
+    assert previous.active_users == (users_in(rows) if previous.hours is None else None)
+    if previous.hours is not None:
+        rows = [row for row in rows if row["createdAt"].astimezone(house.zone).hour < previous.hours]
+    assert (previous.totals.requests, previous.totals.cost) == figures(rows)[:2]
+
+
+def users_in(rows: Rows) -> int:
+    return len({row["userId"] for row in rows})
+
+
+def nearest_rank(values: list[int], percent: int) -> int:
+    return sorted(values)[math.ceil(len(values) * percent / 100) - 1]
 
 
 async def check_overview(house: House, synthetic: Synthetic, client: str | None = None) -> None:
@@ -253,9 +344,8 @@ async def check_overview(house: House, synthetic: Synthetic, client: str | None 
     assert (stats.ai_requests_this_month, stats.unique_users_today) == (truth.month.requests, truth.today.active_users)
 
 
-async def check_people(house: House, query: ReportQuery) -> None:
+async def check_people(house: House, query: ReportQuery, rows: Rows) -> None:
     """Users, models and conversations, next to a plain count of the entries."""
-    rows = [row for row in await entries(house.database) if chosen(row, query)]
     people = {row["userId"] for row in rows}
     page = await house.reports.users(query, "-cost", limit=100, cursor=None)
     assert {user.user_id: (user.requests, user.cost, user.tokens) for user in page.users} == {

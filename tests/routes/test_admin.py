@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from litestar import Litestar
@@ -62,6 +63,68 @@ async def test_a_call_is_in_every_report_when_its_receipt_comes(client: Client, 
     assert [row["success"] for row in stats["recentActivity"]] == [False, True]
 
 
+async def test_one_call_is_told_with_all_that_is_known_of_it(client: Client, tokens: Tokens) -> None:
+    more = {"campaignId": "spring", "metadata": {"page": "cv"}, "cacheReadTokens": 200, "clerkUserId": "clerk-1"}
+    await track(client, tokens, requestDuration=800, timeToFirstToken=90, serviceTier="flex", **more)
+    (listed,) = (await ask(client, tokens, "/api/admin/ai/calls"))["calls"]
+
+    found = await ask(client, tokens, f"/api/admin/ai/calls/{listed['id']}")
+
+    assert {name: found[name] for name in listed} == listed
+    assert {name: found[name] for name in more} == more
+    assert (found["timeToFirstToken"], found["serviceTier"], found["region"]) == (90, "flex", None)
+    assert found["inputCost"] + found["outputCost"] + found["generationCost"] == found["cost"]
+    assert (found["reasoningTokens"], found["batch"], found["ipAddress"]) == (0, False, None)
+
+
+@pytest.mark.parametrize("name", ["0" * 24, "nobody", '{"$gt": ""}', "x" * 300])
+async def test_a_call_that_is_not_there_is_a_problem(client: Client, tokens: Tokens, name: str) -> None:
+    response = await client.get(f"/api/admin/ai/calls/{quote(name)}", headers=bearer(tokens, Role.ADMIN))
+
+    assert (response.status_code, response.headers["content-type"]) == (404, "application/problem+json")
+    assert len(response.text) < 300
+
+
+async def test_latency_is_a_distribution_and_errors_have_kinds(client: Client, tokens: Tokens) -> None:
+    for duration in (0, 12, 12, 95):
+        await track(client, tokens, requestDuration=duration)
+    await track(client, tokens, model="claude-sonnet-4-5", provider="anthropic", status="rate_limited")
+    await track(client, tokens, status="timeout", requestDuration=30)
+
+    everything = await ask(client, tokens, "/api/admin/ai/latency", days=1)
+    of_one = await ask(client, tokens, "/api/admin/ai/latency", days=1, provider="anthropic")
+    of_model = await ask(client, tokens, "/api/admin/ai/latency", days=1, model="gpt-4o")
+
+    assert everything["latency"] == {"p50": 12, "p95": 95, "p99": 95}
+    counts = {(bar["from"], bar["to"]): bar["count"] for bar in everything["buckets"] if bar["count"]}
+    assert [sum(first <= ms <= last for first, last in counts) for ms in (0, 12, 30, 95)] == [1, 1, 1, 1]
+    assert (sorted(counts.values()), everything["measured"]) == ([1, 1, 1, 2], 5)
+    assert everything["errors"] == [
+        {"status": "rate_limited", "provider": "anthropic", "count": 1},
+        {"status": "timeout", "provider": "openai", "count": 1},
+    ]
+    assert (of_one["measured"], of_one["buckets"], len(of_one["errors"])) == (0, [], 1)
+    assert (of_model["measured"], of_model["buckets"], of_model["latency"]["p50"]) == (None, None, None)
+    assert of_model["errors"] == everything["errors"][1:]
+
+
+async def test_technical_says_how_the_process_stands(client: Client, tokens: Tokens) -> None:
+    await track(client, tokens)
+
+    found = await ask(client, tokens, "/api/admin/ai/technical")
+    ready = (await client.get("/ready")).json()
+
+    assert {name: found[name] for name in ("status", "database", "transactions", "advice")} == {
+        name: ready[name] for name in ("status", "database", "transactions", "advice")
+    }
+    assert found["breaker"] == {"open": False, "seconds": None}
+    assert (found["queued"], found["room"], found["spool"]["calls"]) == (0, 50_000, 0)
+    assert found["doors"] == {"track": {"committed": 1}}
+    assert (found["calls"], found["replayed"]) == ({"committed": 1}, {})
+    assert (found["commits"]["transactions"], found["commits"]["calls"]) == (1, 1)
+    assert found["commits"]["seconds"] > 0
+
+
 async def test_a_window_by_dates_and_filters(client: Client, tokens: Tokens) -> None:
     await track(client, tokens, createdAt="2024-05-01T10:00:00Z")
     await track(client, tokens, createdAt="2024-05-02T10:00:00+02:00", contentType="summary", userId="u2")
@@ -97,6 +160,8 @@ async def test_demo_data_is_left_out_unless_asked_for_and_then_said(client: Clie
         ({"from": "2024-05-01", "to": "2024-13-01"}, "to"),
         ({"synthetic": "some"}, "synthetic"),
         ({"userId": "u" * 300}, "userId"),
+        ({"compare": "next"}, "compare"),
+        ({"series": "user"}, "series"),
     ],
 )
 async def test_a_bad_parameter_is_a_problem_that_names_it(
@@ -110,6 +175,8 @@ async def test_a_bad_parameter_is_a_problem_that_names_it(
 
 
 OPEN = {"/health", "/ready", "/metrics"}
+# shells without data, and the session that a browser starts and ends
+PAGES = {"/", "/admin", "/admin/{slug:str}", "/admin/static/{version:str}/{name:path}", "/admin/session"}
 PROTECTED = [
     ("POST", "/api/ai/track"),
     ("POST", "/api/ai/track/batch"),
@@ -120,6 +187,10 @@ PROTECTED = [
     ("GET", "/api/admin/ai/models"),
     ("GET", "/api/admin/ai/users"),
     ("GET", "/api/admin/ai/calls"),
+    ("GET", "/api/admin/ai/calls/{call_id:str}"),
+    ("GET", "/api/admin/ai/latency"),
+    ("GET", "/api/admin/ai/technical"),
+    ("GET", "/api/admin/ai/download/{file:str}"),
     ("GET", "/api/analytics"),
     ("GET", "/api/admin/ai/data-quality"),
     ("GET", "/api/admin/stats"),
@@ -129,6 +200,7 @@ PROTECTED = [
     ("GET", "/api/admin/keys"),
     ("POST", "/api/admin/keys"),
     ("POST", "/api/admin/keys/{key_id:str}/revoke"),
+    ("GET", "/api/admin/ai/live"),
 ]
 
 
@@ -168,7 +240,7 @@ async def test_every_route_that_is_not_open_is_in_the_list_above(app: Litestar) 
         (method, route.path)
         for route in app.routes
         for method in getattr(route, "methods", ())
-        if method != "OPTIONS" and not route.path.startswith("/schema") and route.path not in OPEN
+        if method != "OPTIONS" and not route.path.startswith("/schema") and route.path not in OPEN | PAGES
     }
 
     assert served == set(PROTECTED)

@@ -35,13 +35,20 @@ ROUTES = {
     "/api/admin/ai/models": ADMIN,
     "/api/admin/ai/users": ADMIN,
     "/api/admin/ai/calls": ADMIN,
+    "/api/admin/ai/calls/{call_id}": ADMIN,
+    "/api/admin/ai/latency": ADMIN,
+    "/api/admin/ai/technical": ADMIN,
+    "/api/admin/ai/download/{file}": ADMIN,
     "/api/admin/ai/data-quality": ADMIN,
     "/api/admin/stats": ADMIN,
     "/api/admin/prices": ADMIN,
     "/api/admin/keys": ADMIN,
 }
 """Every GET route of the schema. A new one needs an entry here, and then holds to the same."""
-NOTHING_BY_CLIENT = {"/health", "/ready", "/metrics", "/api/admin/prices"}
+ENDLESS = {"/api/admin/ai/live"}
+"""Routes whose answers do not end; whom they tell what is tested with them."""
+TABLES = ("daily", "features", "models", "providers", "users", "calls", "conversations", "data-quality")
+NOTHING_BY_CLIENT = {"/health", "/ready", "/metrics", "/api/admin/prices", "/api/admin/ai/technical"}
 """Routes without a `clientId` to ask for."""
 OWN_NAMES = {
     "/api/analytics": ["talk"],
@@ -81,6 +88,16 @@ class Caller:
 class House:
     client: Client
     callers: dict[str, Caller]
+    calls: dict[str, str]
+    """By user: the id of its call."""
+
+    def addresses(self, route: str, user: str = ANN) -> list[str]:
+        """The addresses of a route, with every table, or with a user's call, where it names one."""
+        return [route.format(call_id=self.calls[user], file=f"{table}.csv") for table in _tables(route)]
+
+
+def _tables(route: str) -> tuple[str, ...]:
+    return TABLES if "{file}" in route else ("",)
 
 
 def holding(text: str) -> dict[str, str]:
@@ -106,9 +123,10 @@ async def house(client: Client, tokens: Tokens) -> House:
         body = {"name": f"{owner}-key", "clientId": owner, "scopes": list(scopes)}
         return holding((await post("/api/admin/keys", body))["key"])
 
+    calls = {}
     for owner, users in USERS.items():
         for user in users:
-            await post("/api/ai/track", {**call_of(user), "clientId": owner})
+            calls[user] = (await post("/api/ai/track", {**call_of(user), "clientId": owner}))["id"]
         price = {"model": f"{owner}-price", "clientId": owner, "prices": {"inputMtok": 1}}
         await post("/api/admin/prices", price)
     await post("/api/admin/prices", {"model": "everyones-price", "prices": {"inputMtok": 1}})
@@ -124,13 +142,13 @@ async def house(client: Client, tokens: Tokens) -> House:
         "user": Caller(holding(tokens.issue(ANN, Role.USER, HOUR, ALPHA)), frozenset({"ingest", READ}), (ANN,)),
         "root": Caller(root, frozenset({"ingest", READ, ADMIN}), (*both, *USERS[BETA]), everything=True),
     }
-    return House(client, callers)
+    return House(client, callers, calls)
 
 
 async def test_every_route_that_reads_is_in_the_list_above(client: Client) -> None:
     paths = (await client.get("/schema/openapi.json")).json()["paths"]
 
-    assert {path for path, operations in paths.items() if "get" in operations} == set(ROUTES)
+    assert {path for path, operations in paths.items() if "get" in operations} == set(ROUTES) | ENDLESS
     asking = {
         path
         for path in ROUTES
@@ -141,11 +159,22 @@ async def test_every_route_that_reads_is_in_the_list_above(client: Client) -> No
 
 async def test_no_answer_has_a_name_of_another(house: House) -> None:
     for name, caller in house.callers.items():
-        for route in ROUTES:
-            response = await house.client.get(route, headers=caller.headers)
-            assert response.status_code == caller.status(route), (name, route, response.text)
+        for route, address in ((path, each) for path in ROUTES for each in house.addresses(path)):
+            response = await house.client.get(address, headers=caller.headers)
+            assert response.status_code == caller.status(route), (name, address, response.text)
             seen = [stranger for stranger in caller.strangers() if stranger in response.text]
-            assert seen == [], (name, route)
+            assert seen == [], (name, address)
+
+
+async def test_a_call_of_another_client_does_not_exist(house: House) -> None:
+    theirs = house.addresses("/api/admin/ai/calls/{call_id}", USERS[BETA][0])[0]
+    for name in ("admin key", "key for all"):
+        response = await house.client.get(theirs, headers=house.callers[name].headers)
+        missing = await house.client.get("/api/admin/ai/calls/" + "0" * 24, headers=house.callers[name].headers)
+        assert (response.status_code, missing.status_code) == (404, 404), name
+        assert response.json()["title"] == missing.json()["title"]
+    found = (await house.client.get(theirs, headers=house.callers["root"].headers)).json()
+    assert (found["userId"], found["clientId"]) == (USERS[BETA][0], BETA)
 
 
 async def test_what_is_ones_own_is_seen(house: House) -> None:
@@ -175,7 +204,7 @@ async def test_figures_are_those_of_ones_own_calls(house: House) -> None:
 
 async def test_answers_to_questions_at_once_are_each_callers_own(house: House) -> None:
     names = ["root", "admin key", "root", "key for all", "admin key"]
-    for route in (path for path, needed in ROUTES.items() if needed == ADMIN):
+    for route in (each for path, needed in ROUTES.items() if needed == ADMIN for each in house.addresses(path)):
         answers = await asyncio.gather(*(house.client.get(route, headers=house.callers[n].headers) for n in names))
         for name, answer in zip(names, answers, strict=True):
             assert not any(stranger in answer.text for stranger in house.callers[name].strangers()), (name, route)
@@ -184,10 +213,10 @@ async def test_answers_to_questions_at_once_are_each_callers_own(house: House) -
 @pytest.mark.parametrize("wish", [{"clientId": BETA}, {"clientId": BETA, "userId": USERS[BETA][0]}])
 async def test_asking_for_another_client_is_refused(house: House, wish: dict[str, str]) -> None:
     for name, caller in house.callers.items():
-        for route in ROUTES.keys() - NOTHING_BY_CLIENT:
+        for route in (each for path in ROUTES.keys() - NOTHING_BY_CLIENT for each in house.addresses(path)):
             response = await house.client.get(route, params=wish, headers=caller.headers)
             if caller.everything:
-                assert response.status_code in {200, 400}, (name, route, response.text)
+                assert response.status_code in {200, 400, 404}, (name, route, response.text)
                 continue
             assert response.status_code == 403, (name, route, response.text)
             assert "beta" not in response.text, (name, route)
@@ -197,12 +226,17 @@ async def test_asking_for_a_user_of_another_client_finds_nothing(house: House) -
     stranger = {"userId": USERS[BETA][0]}
     for name in ("read key", "admin key", "service"):
         caller = house.callers[name]
-        for route in ("/api/analytics", "/api/admin/ai/usage", "/api/admin/ai/calls", "/api/admin/ai/data-quality"):
+        for route in ("/api/analytics", "/api/admin/ai/usage", "/api/admin/ai/calls", "/api/admin/ai/latency"):
             response = await house.client.get(route, params=stranger, headers=caller.headers)
             assert response.status_code == caller.status(route), (name, route)
             # the report says whom it was asked about
             answer = response.json() | {"userId": None}
             assert "beta-" not in str(answer), (name, route)
+        for table in ("daily", "features", "calls", "conversations", "data-quality"):
+            address = f"/api/admin/ai/download/{table}.csv"
+            response = await house.client.get(address, params=stranger, headers=caller.headers)
+            assert response.status_code == caller.status("/api/admin/ai/download/{file}"), (name, table)
+            assert "beta-" not in response.text, (name, table)
 
 
 async def test_a_user_asking_for_another_is_refused(house: House) -> None:

@@ -35,7 +35,7 @@ ZONE = ZoneInfo("America/Los_Angeles")
 ANNA, BOB = "anna.k|$1", "bob"
 ALONE, SHARED = "anna's talk", "their talk"
 TODAY = NOW.astimezone(ZONE).date()
-OLD = NOW - timedelta(days=100)
+OLD = NOW - timedelta(days=200)  # before every span that `check` compares a window with
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ async def house(settings: Settings, database: Database) -> AsyncIterator[House]:
     ):
         compactor = Compactor(database, session, clock=lambda: NOW)
         house = House(database, (one, two), compactor, Reports(database, ZONE, lambda: NOW), ZONE, whole=False)
-        await report(house, days=(100, 99, 40, 8, 1, 0))
+        await report(house, days=(200, 199, 40, 8, 1, 0))
         await compactor.merge_all()
         await database.ledger.delete_many({"createdAt": {"$lt": NOW - timedelta(days=80)}})
         await database.events.delete_many({"createdAt": {"$lt": NOW - timedelta(days=80)}})
@@ -110,7 +110,7 @@ async def everything(database: Database) -> str:
 async def answers(house: House, client: str | None = None) -> list[Any]:
     """What every report says, without the time at which it says so."""
     reports, filters = house.reports, Filters(client_id=client)
-    windows = [TimeWindow(TODAY - timedelta(days=days - 1), TODAY, ZONE) for days in (7, 30, 120)]
+    windows = [TimeWindow(TODAY - timedelta(days=days - 1), TODAY, ZONE) for days in (7, 30, 220)]
     windows.append(TimeWindow(OLD.date() - timedelta(days=3), OLD.date() + timedelta(days=3), ZONE))
     found: list[Any] = []
     for window in windows:

@@ -137,7 +137,7 @@ async def test_another_writer_in_the_way_is_waited_for(database: Database) -> No
 
 async def test_without_transactions_the_same_call_repairs_a_torn_pair() -> None:
     client: Any = AsyncMongoMockClient()
-    database = Database(writes=client["test"], reads=client["test"], transactional=False)
+    database = Database(writes=client["test"], reads=client["test"], streams=client["test"], transactional=False)
     ledger = ledger_of(database, None)
     torn = pair("torn")
     await database.ledger.insert_one(dict(torn.entry))

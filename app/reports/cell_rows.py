@@ -1,0 +1,170 @@
+"""Where pipelines over the rollups start: cells of a window, and the deltas that are not in them yet, in one shape.
+
+Each row has a `key`, whose names are those of a cell, and figures.
+"""
+
+from typing import Any
+
+from app.reports.query import Filters, ReportQuery, Synthetic
+from app.reports.stages import Expression, Stage
+from app.reports.windows import TimeWindow
+from models.active_days import masks
+from models.rollups import DAYS, DELTAS, EVERYONE, NOT_MERGED, PART, USAGE, escaped
+
+Query = tuple[str, list[Stage]]
+"""A collection and the pipeline to run on it."""
+
+
+def usage_rows(query: ReportQuery, *, by_part: bool) -> Query:
+    """Rows of usage: by day alone, or by every part where that is wanted or filtered by."""
+    filters = query.filters
+    parts = {"provider": filters.provider, "model": filters.model, "feature": filters.feature}
+    detailed = by_part or filters.any_part()
+    cells = cell_rows(query, parts if detailed else {})
+    return USAGE if detailed else DAYS, [*cells, with_deltas(delta_usage(query))]
+
+
+def cell_rows(query: ReportQuery, names: dict[str, str | None]) -> list[Stage]:
+    """A window's cells of a collection by scope, narrowed by `names`."""
+    condition = {
+        "_id.scope": {"$eq": query.filters.client_id or EVERYONE},
+        "_id.synthetic": {"$in": _synthetic(query.synthetic)},
+        "_id.day": _days(query.window),
+    }
+    return [{"$match": condition | _equalities("_id", names)}, {"$set": {"key": "$_id"}}]
+
+
+def in_subjects(query: ReportQuery) -> dict[str, Any]:
+    """The condition for cells of users or conversations."""
+    window, synthetic = query.window, _synthetic(query.synthetic)
+    return {
+        # equalities where they will do: only then the index is in the order of the ranking
+        "_id.day": window.first.isoformat() if window.first == window.last else _days(window),
+        "_id.synthetic": synthetic[0] if len(synthetic) == 1 else {"$in": synthetic},
+        **_equalities("_id", {"client": query.filters.client_id}),
+    }
+
+
+def in_months(query: ReportQuery) -> dict[str, Any]:
+    """The condition for users' months."""
+    return {
+        "_id.month": {"$in": sorted(masks(query.window.first, query.window.last))},
+        "_id.synthetic": {"$in": _synthetic(query.synthetic)},
+        **_equalities("_id", {"client": query.filters.client_id}),
+    }
+
+
+def active_in_months(window: TimeWindow, month: str, bits: str) -> list[dict[str, Any]]:
+    """Alternatives: that a month has a day of the window among its bits."""
+    return [{month: name, bits: {"$bitsAnySet": mask}} for name, mask in masks(window.first, window.last).items()]
+
+
+def in_month(window: TimeWindow, month: str, bits: str) -> Expression:
+    """Whether a month has a day of the window among its bits.
+
+    MongoDB 6.0 has no bitwise operators in expressions: of the remainder by 2^d only the bits below d are left, and one
+    from bit n on is set where that is at least 2^n.
+    """
+    spans = {name: (mask & -mask, 1 << mask.bit_length()) for name, mask in masks(window.first, window.last).items()}
+    return {
+        "$or": [
+            {"$and": [{"$eq": [month, name]}, {"$gte": [{"$mod": [bits, behind]}, least]}]}
+            for name, (least, behind) in spans.items()
+        ]
+    }
+
+
+def on_day(window: TimeWindow, day: str) -> Expression:
+    """Whether a day is one of the window."""
+    return {"$and": [{"$gte": [day, window.first.isoformat()]}, {"$lte": [day, window.last.isoformat()]}]}
+
+
+def delta_usage(query: ReportQuery) -> list[Stage]:
+    """What waits of usage."""
+    key = {name: f"$usage.{name}" for name in ("day", *PART)}
+    return [
+        {"$match": {**NOT_MERGED, "days": {"$elemMatch": _days(query.window)}}},
+        {"$project": {"usage.users": 0, "usage.conversations": 0, "findings": 0}},
+        {"$unwind": "$usage"},
+        {"$match": _delta_rows(query, "usage")},
+        {"$replaceRoot": {"newRoot": {"$mergeObjects": ["$usage", {"key": key}]}}},
+    ]
+
+
+def delta_findings(query: ReportQuery, names: dict[str, str | None]) -> list[Stage]:
+    """What waits of findings."""
+    key = {name: f"$findings.{name}" for name in ("kind", "provider", "model", "name")}
+    condition = _delta_place(query, "findings") | _equalities("findings", names)
+    return [
+        {"$match": {**NOT_MERGED, "days": {"$elemMatch": _days(query.window)}}},
+        {"$unwind": "$findings"},
+        {"$match": condition},
+        {"$replaceRoot": {"newRoot": {"$mergeObjects": ["$findings", {"key": key}]}}},
+    ]
+
+
+def delta_users(query: ReportQuery, among: list[str] | None) -> list[Stage]:
+    """What waits of users, or of those `among`."""
+    chosen: list[Stage] = [] if among is None else [{"$match": {"key.user": {"$in": among}}}]
+    return [*delta_subjects(query, "users", "user"), *chosen]
+
+
+def delta_subjects(query: ReportQuery, subjects: str, subject: str) -> list[Stage]:
+    """What waits of users or conversations: `subjects` is their list, `subject` the name in the key."""
+    row = f"$usage.{subjects}"
+    key = {name: f"$usage.{name}" for name in ("day", "client", "synthetic", "part")}
+    return [
+        {"$match": {"days": {"$elemMatch": _days(query.window)}}},
+        {"$unwind": "$usage"},
+        {"$match": _delta_rows(query, "usage")},
+        {"$unwind": row},
+        {"$replaceRoot": {"newRoot": {"$mergeObjects": [row, {"key": {**key, subject: f"{row}.{subject}"}}]}}},
+    ]
+
+
+def _delta_rows(query: ReportQuery, path: str) -> dict[str, Any]:
+    filters = query.filters
+    names = {"provider": filters.provider, "model": filters.model, "feature": filters.feature}
+    return _delta_place(query, path) | _equalities(path, names)
+
+
+def _delta_place(query: ReportQuery, path: str) -> dict[str, Any]:
+    return {
+        f"{path}.day": _days(query.window),
+        f"{path}.synthetic": {"$in": _synthetic(query.synthetic)},
+        **_equalities(path, {"client": query.filters.client_id}),
+    }
+
+
+def in_part(path: str, filters: Filters) -> dict[str, Any]:
+    """That a part's joined names are those of the filters."""
+    names = [filters.provider, filters.model, None, filters.feature]
+    if not filters.any_part():
+        return {}
+    return {
+        "$expr": {
+            "$and": [
+                {"$eq": [{"$arrayElemAt": [{"$split": [f"${path}", "|"]}, position]}, {"$literal": escaped(name)}]}
+                for position, name in enumerate(names)
+                if name is not None
+            ]
+        }
+    }
+
+
+def with_deltas(pipeline: list[Stage]) -> Stage:
+    """The rows so far, and those that a pipeline makes of the deltas."""
+    return {"$unionWith": {"coll": DELTAS, "pipeline": pipeline}}
+
+
+def _equalities(path: str, names: dict[str, str | None]) -> dict[str, Any]:
+    """`$eq` keeps a text from ever being read as an operator."""
+    return {f"{path}.{name}": {"$eq": value} for name, value in names.items() if value is not None}
+
+
+def _synthetic(synthetic: Synthetic) -> list[bool]:
+    return {Synthetic.EXCLUDE: [False], Synthetic.ONLY: [True], Synthetic.INCLUDE: [False, True]}[synthetic]
+
+
+def _days(window: TimeWindow) -> dict[str, str]:
+    return {"$gte": window.first.isoformat(), "$lte": window.last.isoformat()}

@@ -1,0 +1,148 @@
+"""Tables to download: all rows of a filter, up to a cap."""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+
+from app.errors import invalid
+from app.reports import cells, pipelines
+from app.reports.analytics import conversation_figures
+from app.reports.answers import CallDetail, ConversationFigures, ListedUser
+from app.reports.breakdowns import listed_user
+from app.reports.calls import DETAIL, fields_of, page
+from app.reports.cell_rows import Query
+from app.reports.csv_text import columns_of, values_of
+from app.reports.quality import QualityParts
+from app.reports.query import ReportQuery
+from app.reports.reader import Document, Reader, first
+from models import AIUsage
+from models.money import to_decimal
+from models.rollups import Finding
+
+MAX_ROWS = 100_000
+BATCH_ROWS = 500
+FINDING = ["kind", "provider", "model", "name", "requests", "inputTokens", "outputTokens", "cost"]
+"""Columns of data quality. `name` is the reported provider, the content type, or what was folded."""
+
+Cells = list[Any]
+
+
+class Table(StrEnum):
+    """What can be downloaded."""
+
+    DAILY = "daily"
+    FEATURES = "features"
+    MODELS = "models"
+    PROVIDERS = "providers"
+    USERS = "users"
+    CALLS = "calls"
+    CONVERSATIONS = "conversations"
+    DATA_QUALITY = "data-quality"
+
+
+LONG = frozenset({Table.CALLS, Table.USERS, Table.CONVERSATIONS})
+"""Tables that may have any number of rows."""
+
+
+class Download(NamedTuple):
+    """One table. `batches` has to be read to its end, or closed: it may hold a session."""
+
+    columns: list[str]
+    batches: AsyncGenerator[list[Cells], None]
+    truncated: bool
+    """Whether there are more rows than the cap."""
+
+
+def from_rows(row: type[BaseModel], rows: Sequence[BaseModel]) -> Download:
+    """A table whose rows are there."""
+    return _whole(columns_of(row), [values_of(each) for each in rows])
+
+
+def _whole(columns: list[str], rows: list[Cells]) -> Download:
+    async def batches() -> AsyncGenerator[list[Cells], None]:
+        for start in range(0, min(len(rows), MAX_ROWS), BATCH_ROWS):
+            yield rows[start : min(start + BATCH_ROWS, MAX_ROWS)]
+
+    return Download(columns, batches(), len(rows) > MAX_ROWS)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows that are read as they are sent."""
+
+    row: type[BaseModel]
+    query: Callable[[int], Query]
+    """For so many rows at most."""
+    cells: Callable[[Document], Cells]
+
+
+def source(table: Table, query: ReportQuery, more: Document) -> Source:
+    """Where a long table comes from. `more` are conditions for calls. Raises InvalidRequestError."""
+    if table is Table.CALLS:
+        return Source(
+            CallDetail,
+            lambda limit: (AIUsage.Settings.name, page(query, more, None, limit)),
+            lambda entry: list(fields_of(entry, DETAIL).values()),
+        )
+    if table is Table.USERS:
+        return Source(
+            ListedUser,
+            lambda limit: cells.ranked_users(query, "requests", descending=True, skip=0, limit=limit),
+            lambda row: values_of(listed_user(row)),
+        )
+    return Source(ConversationFigures, _conversations(query), lambda row: values_of(conversation_figures(row)))
+
+
+def _conversations(query: ReportQuery) -> Callable[[int], Query]:
+    if query.filters.user_id is not None:
+        return lambda limit: (AIUsage.Settings.name, pipelines.conversations(query, limit))
+    for field in ("provider", "model", "feature"):
+        if getattr(query.filters, field) is not None:
+            message = "is no filter of all conversations, which are kept as a whole; ask for one user's with it"
+            raise invalid(field, message)
+    return lambda limit: cells.conversations(query, limit)
+
+
+async def from_source(source: Source, read: Reader) -> Download:
+    """A table that is read while it is sent, after which the reader is closed.
+
+    Whether it is cut off has to be known before it is sent: so it is counted first.
+    """
+    collection, pipeline = source.query(MAX_ROWS + 1)
+    counted = first(await read.cells((collection, [*pipeline, {"$count": "count"}]))).get("count", 0)
+
+    async def batches() -> AsyncGenerator[list[Cells], None]:
+        try:
+            async with aclosing(read.batches(source.query(MAX_ROWS), BATCH_ROWS)) as found:
+                async for rows in found:
+                    yield [source.cells(row) for row in rows]
+        finally:
+            await read.close()
+
+    return Download(columns_of(source.row), batches(), counted > MAX_ROWS)
+
+
+def from_quality(parts: QualityParts) -> Download:
+    """All findings, kind by kind."""
+    found = [
+        (Finding.UNPRICED, [((*names, ""), row) for names, row in parts.unpriced]),
+        (Finding.ESTIMATED, [((*names, ""), row) for names, row in parts.estimated]),
+        (Finding.IMPOSSIBLE, [((provider, model, said), row) for (said, provider, model), row in parts.impossible]),
+        (Finding.UNMAPPED, [(("", "", name), row) for name, row in parts.unmapped]),
+        (Finding.FOLDED, [(("", "", name), row) for name, row in parts.folded]),
+    ]
+    rows = [_finding(kind, names, row) for kind, of_kind in found for names, row in of_kind]
+    if parts.unreadable:
+        rows.append([Finding.UNREADABLE, "", "", "", parts.unreadable, None, None, None])
+    return _whole(FINDING, rows)
+
+
+def _finding(kind: str, names: tuple[str, str, str], row: Document) -> Cells:
+    # of folded names only the number of calls is kept
+    if kind == Finding.FOLDED:
+        return [kind, *names, row["requests"], None, None, None]
+    return [kind, *names, row["requests"], row["inputTokens"], row["outputTokens"], to_decimal(row["cost"])]

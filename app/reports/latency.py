@@ -1,0 +1,58 @@
+"""How long calls took, as a distribution, and how they failed."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from app.reports import cells, day_rows, pipelines
+from app.reports.answers import ErrorKind, LatencyBar, LatencyReport, Percentiles
+from app.reports.figures import described
+from app.reports.query import ReportQuery
+from app.reports.reader import Reader
+from models import CallStatus
+from models.latency import bars, merged, percentiles
+
+MOST_BARS = 40
+
+
+class LatencyParts(NamedTuple):
+    """The rows of the report."""
+
+    sketch: dict[int, int] | None
+    errors: list[tuple[CallStatus, str, int]]
+    """By status and provider."""
+
+
+async def from_cells(read: Reader, query: ReportQuery) -> LatencyParts:
+    """From the rollups."""
+    sketch = None
+    if query.filters.model is query.filters.feature is None:
+        sketch = day_rows.sketch(await read.cells(cells.latency_by_day(query)))
+    rows = await read.cells(cells.statuses_by_provider(query))
+    kinds = [status for status in CallStatus if status is not CallStatus.SUCCESS]
+    errors = [(status, row["_id"], row[f"status_{status}"]) for row in rows for status in kinds]
+    return LatencyParts(sketch, [error for error in errors if error[2]])
+
+
+async def from_ledger(read: Reader, query: ReportQuery) -> LatencyParts:
+    """From the ledger, whatever the filter."""
+    sketches = day_rows.sketches_of(await read.ledger(pipelines.durations_by_day(query)))
+    rows = await read.ledger(pipelines.errors(query))
+    errors = [(CallStatus(row["_id"]["status"]), row["_id"]["provider"], row["count"]) for row in rows]
+    return LatencyParts(merged(sketches.values()), errors)
+
+
+def latency_report(query: ReportQuery, parts: LatencyParts, generated_at: datetime) -> LatencyReport:
+    """The report of these rows."""
+    sketch, buckets = parts.sketch, None
+    if sketch is not None:
+        buckets = [LatencyBar(first=bar.first, last=bar.last, count=bar.count) for bar in bars(sketch, MOST_BARS)]
+    errors = sorted(parts.errors, key=lambda error: (-error[2], error[0], error[1]))
+    return LatencyReport(
+        window=described(query.window),
+        synthetic=query.synthetic,
+        latency=Percentiles(**percentiles(sketch or {}, day_rows.PERCENTS)),
+        measured=None if sketch is None else sum(sketch.values()),
+        buckets=buckets,
+        errors=[ErrorKind(status=status, provider=provider, count=count) for status, provider, count in errors],
+        generated_at=generated_at,
+    )

@@ -1,0 +1,117 @@
+"""The span before a window, like with like: what its figures are compared with."""
+
+from decimal import Decimal
+from typing import NamedTuple
+
+from app.reports.answers import Changes, ComparedSpan, ComparedTotals, Percentiles, PreviousSpan
+from app.reports.day_rows import latency, usage_days, within
+from app.reports.figures import described, summed, week_hours
+from app.reports.query import ReportQuery
+from app.reports.reader import Document, Documents
+from app.reports.rows import Totals, change, percent
+from app.reports.spans import Comparison
+from models.money import to_decimal
+from models.rollups import HOUR_TOTALS
+
+UNKNOWN = Percentiles(p50=None, p95=None, p99=None)
+
+
+class LikeSpan(NamedTuple):
+    """Days, or the first hours of one, with what was counted in them."""
+
+    query: ReportQuery
+    totals: Document
+    active_users: int
+    latency: Percentiles
+
+
+class PreviousParts(NamedTuple):
+    """What the report needs of the span before."""
+
+    whole: ReportQuery
+    words: str
+    now: LikeSpan
+    before: LikeSpan
+    days: Documents
+    """Of the whole span."""
+    active_by_day: dict[str, int]
+
+
+def like_spans(comparison: Comparison) -> tuple[ReportQuery, ReportQuery]:
+    """Both spans of a comparison that has them, as that of a window always does."""
+    now, earlier = comparison.now, comparison.before
+    assert now is not None  # noqa: S101 - says so to the type checker
+    assert earlier is not None  # noqa: S101 - as above
+    return now, earlier
+
+
+def like_span(query: ReportQuery, rows: Documents, active_users: int) -> LikeSpan:
+    """A span's figures from the rows of days, with their hours where hours are asked for."""
+    chosen = within(rows, query.window)
+    if query.hours_before is None:
+        return LikeSpan(query, summed(chosen), active_users, latency(chosen))
+    hours = week_hours(chosen)
+    early = [row for (_, hour), of_hour in hours.items() if hour < query.hours_before for row in of_hour]
+    return LikeSpan(query, summed(early, HOUR_TOTALS), active_users, UNKNOWN)
+
+
+def previous_span(parts: PreviousParts) -> PreviousSpan:
+    """The answer's part."""
+    now, earlier = _compared(parts.now), _compared(parts.before)
+    return PreviousSpan(
+        **dict(earlier),
+        compared=parts.words,
+        of_window=now,
+        changes=_changes(now, earlier),
+        daily=usage_days(parts.whole.window, parts.days, parts.active_by_day),
+    )
+
+
+def _compared(span: LikeSpan) -> ComparedSpan:
+    hours = span.query.hours_before
+    return ComparedSpan(
+        window=described(span.query.window),
+        hours=hours,
+        totals=_of_days(span.totals) if hours is None else _of_hours(span.totals),
+        active_users=span.active_users if hours is None else None,
+        latency=span.latency,
+    )
+
+
+def _of_days(stored: Document) -> ComparedTotals:
+    return ComparedTotals(**dict(Totals.from_stored(stored)))
+
+
+def _of_hours(stored: Document) -> ComparedTotals:
+    requests, successes = stored["requests"], stored["successes"]
+    return ComparedTotals(
+        requests=requests,
+        cost=to_decimal(stored["cost"]),
+        successes=successes,
+        errors=requests - successes,
+        success_rate=percent(successes, requests),
+        saved_cost=None,
+        tokens=None,
+        cached=None,
+        unpriced=None,
+        estimated=None,
+        cache_hit_rate=None,
+        average_duration=None,
+    )
+
+
+def _changes(now: ComparedSpan, before: ComparedSpan) -> Changes:
+    new, old = now.totals, before.totals
+    rates = new.success_rate, old.success_rate
+    return Changes(
+        requests=change(new.requests, old.requests),
+        cost=change(new.cost, old.cost),
+        saved_cost=_change(new.saved_cost, old.saved_cost),
+        success_rate=None if rates[0] is None or rates[1] is None else rates[0] - rates[1],
+        p95=_change(now.latency.p95, before.latency.p95),
+        active_users=_change(now.active_users, before.active_users),
+    )
+
+
+def _change(new: Decimal | int | None, old: Decimal | int | None) -> Decimal | None:
+    return None if new is None or old is None else change(new, old)

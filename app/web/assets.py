@@ -1,0 +1,90 @@
+"""The files that pages load, under addresses that change with their content: a browser keeps each for ever."""
+
+import gzip
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.errors import NotFoundError
+from app.web.bundle import VegaBundle
+
+PATH = "/admin/static"
+BUNDLE = "vega.js"
+FOLDERS = {"": Path(__file__).with_name("static"), "charts/": Path(__file__).with_name("charts")}
+"""Where files lie, by how their addresses begin."""
+TYPES = {
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+}
+"""What is served; a file of another kind is not. `Response` adds the charset of texts."""
+FOR_EVER = "public, max-age=31536000, immutable"
+VERSION_DIGITS = 16
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One file as it is sent."""
+
+    media_type: str
+    content: bytes
+    gzipped: bytes
+
+
+class Assets:
+    """The files of this deployment, read once. Only what was there then has an address: no path leads elsewhere."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._files = {
+            prefix + file.relative_to(folder).as_posix(): file.read_bytes()
+            for prefix, folder in FOLDERS.items()
+            for file in sorted(folder.rglob("*"))
+            if file.suffix in TYPES
+        }
+        self._bundle = VegaBundle(data_dir)
+        self._asked: dict[str, Asset] = {}
+        self.version = _version(self._files, self._bundle.version)
+
+    def url(self, name: str) -> str:
+        """The address of a file, such as `app.js` or `charts/cost.json`. Raises KeyError where there is none."""
+        if name != BUNDLE and name not in self._files:
+            raise KeyError(name)
+        return f"{PATH}/{self.version}/{name}"
+
+    async def find(self, version: str, name: str) -> Asset:
+        """A file of this version. Raises NotFoundError, and BundleUnavailableError.
+
+        Another version's address is not answered with today's content: browsers would keep that under it.
+        """
+        if version != self.version or (name != BUNDLE and name not in self._files):
+            raise NotFoundError("there is no such file in this version; load the page again")
+        if name not in self._asked:
+            self._asked[name] = await self._compressed(name)
+        return self._asked[name]
+
+    async def _compressed(self, name: str) -> Asset:
+        if name == BUNDLE:
+            gzipped = await self._bundle.gzipped()
+            return Asset(TYPES[".js"], gzip.decompress(gzipped), gzipped)
+        content = self._files[name]
+        return Asset(TYPES[Path(name).suffix], content, gzip.compress(content, mtime=0))
+
+
+def _version(files: dict[str, bytes], bundled: str) -> str:
+    digest = hashlib.sha256(bundled.encode())
+    for name, content in files.items():
+        digest.update(f"\0{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:VERSION_DIGITS]
+
+
+def takes_gzip(accepted: str) -> bool:
+    """Whether an Accept-Encoding header asks for gzip (RFC 9110, 12.5.3)."""
+    for wish in accepted.lower().split(","):
+        coding, _, weight = (part.strip() for part in wish.partition(";"))
+        if coding in {"gzip", "x-gzip", "*"}:
+            return not re.fullmatch(r"q=0(\.0*)?", weight)
+    return False

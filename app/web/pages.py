@@ -1,0 +1,64 @@
+"""The shell of every page: markup without data, that anyone may have. Figures come when who signed in asks for them."""
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar.plugins.jinja import JinjaTemplateEngine
+from litestar.response import Template
+from litestar.template.config import TemplateConfig
+
+from app.web.assets import Assets
+
+PATH = "/admin"
+HOME = "home"
+NOWHERE = "not-found"
+TABS = {
+    "ai-monitoring": "AI monitoring",
+    "executive": "Executive",
+    "operations": "Operations",
+    "models": "Models",
+    "users": "Users",
+    "finance": "Finance",
+    "technical": "Technical",
+    "analytics": "Analytics",
+    "data-quality": "Data quality",
+    "calls": "Calls",
+}
+"""Every tab in the order of the menu: the last part of its address, and its title."""
+_SOURCES = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' data:",
+    "font-src": "'self'",
+    "connect-src": "'self'",
+    "form-action": "'self'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+}
+CONTENT_SECURITY_POLICY = "; ".join(f"{kind} {allowed}" for kind, allowed in _SOURCES.items())
+"""Nothing from elsewhere, and no script or style inside the markup: a name with markup in it stays a name."""
+
+
+def templates() -> TemplateConfig[JinjaTemplateEngine]:
+    """Where pages come from. A name that a template uses and nobody gave is an error."""
+    loader = FileSystemLoader(Path(__file__).with_name("templates"))
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+    return TemplateConfig(instance=JinjaTemplateEngine.from_environment(environment))
+
+
+def page(slug: str, assets: Assets) -> Template:
+    """The page of a tab, the main page for `HOME`; for any other name a page that says so, with 404."""
+    known = slug == HOME or slug in TABS
+    tab = slug if known else NOWHERE
+    context = {
+        "tab": tab,
+        "title": {HOME: "Overview", NOWHERE: "Not found"}.get(tab) or TABS[tab],
+        "tabs": [
+            {"slug": each, "title": title, "href": f"{PATH}/{each}", "current": each == tab}
+            for each, title in TABS.items()
+        ],
+        "asset": assets.url,
+    }
+    headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
+    return Template("shell.html", context=context, headers=headers, status_code=200 if known else 404)

@@ -1,0 +1,81 @@
+"""Sessions of browsers: a cookie that holds the credential itself, encrypted, so that nothing is kept here."""
+
+import base64
+import os
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from litestar.datastructures import Cookie
+
+from app.errors import NotAuthenticatedError, invalid
+
+COOKIE = "twinmeter_session"
+MAX_COOKIE_BYTES = 3_800
+"""Name and value. Browsers drop a cookie over 4,096 bytes, attributes included, without a word."""
+PURPOSE = b"twinmeter: session cookie, version 1"
+"""Binds key and text to what they are for: nothing else that is encrypted under the same secret opens a session."""
+KEY_BYTES = 32
+NONCE_BYTES = 12
+TIME_BYTES = 8
+CLEARED = Cookie(COOKIE, value="", max_age=0, httponly=True, samesite="strict")
+"""What ends a session in the browser that has it."""
+
+
+class Sessions:
+    """Seals a credential into a cookie, and opens it again for as long as it holds (AES-256-GCM)."""
+
+    def __init__(self, secret: str, lifetime: timedelta, clock: Callable[[], float] = time.time) -> None:
+        derived = HKDF(SHA256(), KEY_BYTES, salt=None, info=PURPOSE).derive(secret.encode())
+        self._cipher = AESGCM(derived)
+        self._lifetime = lifetime.total_seconds()
+        self._clock = clock
+
+    def cookie(self, credential: str, expires: float | None, *, secure: bool) -> Cookie:
+        """A session that ends after its lifetime, or with the credential at `expires` (Unix seconds; None: never).
+
+        Raises NotAuthenticatedError where that is over, and InvalidRequestError where no browser would keep it.
+        """
+        now = int(self._clock())
+        until = int(now + self._lifetime if expires is None else min(now + self._lifetime, expires))
+        if until <= now:
+            raise NotAuthenticatedError("the token has expired; ask for a new one")
+        value = self._sealed(until.to_bytes(TIME_BYTES) + credential.encode())
+        if (size := len(COOKIE) + 1 + len(value)) > MAX_COOKIE_BYTES:
+            message = (
+                f"is too long for a session: its cookie would have {size:,} bytes, and browsers keep "
+                f"{MAX_COOKIE_BYTES:,}; sign in with an API key, or with a token of fewer claims"
+            )
+            raise invalid("token", message)
+        return Cookie(COOKIE, value=value, max_age=until - now, httponly=True, samesite="strict", secure=secure)
+
+    def opened(self, value: str) -> str:
+        """The credential in a cookie. Raises NotAuthenticatedError for whatever is no session of ours that holds."""
+        try:
+            text = self._unsealed(value)
+        except (ValueError, InvalidTag):
+            raise NotAuthenticatedError("the session is not valid here; sign in again") from None
+        if int.from_bytes(text[:TIME_BYTES]) <= self._clock():
+            raise NotAuthenticatedError("the session has ended; sign in again")
+        return text[TIME_BYTES:].decode()
+
+    def _sealed(self, text: bytes) -> str:
+        nonce = os.urandom(NONCE_BYTES)
+        return _encoded(nonce + self._cipher.encrypt(nonce, text, PURPOSE))
+
+    def _unsealed(self, value: str) -> bytes:
+        if len(value) > MAX_COOKIE_BYTES:
+            raise ValueError("longer than any of ours")
+        sealed = base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
+        # the last character has bits that say nothing: one session, one text
+        if _encoded(sealed) != value:
+            raise ValueError("not as we write it")
+        return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], PURPOSE)
+
+
+def _encoded(sealed: bytes) -> str:
+    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()

@@ -1,0 +1,243 @@
+// @ts-check
+// Starts a page: who is looking, which tab, and what keeps it fresh.
+
+import { address, ask } from "./api.js";
+import { settle } from "./dom.js";
+import { drawFilters } from "./filters.js";
+import * as format from "./format.js";
+import { Live } from "./live.js";
+import { Page } from "./page.js";
+import { Colours } from "./palette.js";
+import { failure } from "./panels.js";
+import { hideSignIn, mayLook, showSignIn, signOut, wasSignedIn, whoIsThere } from "./session.js";
+import { banner, closeMenu, windowWords, wireShell } from "./shell.js";
+import { DATA, href, read, reportParameters } from "./state.js";
+
+const byId = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
+
+/** Whether there are calls, in the view of the address: real ones or invented ones. */
+async function anyCalls(synthetic) {
+  const stats = await ask("/api/admin/stats", { synthetic, clientId: read(location).clientId });
+  return stats.recentActivity.length > 0;
+}
+
+class App {
+  constructor() {
+    this.ui = new Map();
+    this.colours = new Colours();
+    this.names = {};
+    this.state = read(location);
+  }
+
+  /** What tabs are given: the state, and ways to change it. */
+  context() {
+    const { state, who, ui, colours, names } = this;
+    return {
+      state,
+      who,
+      ui,
+      colours,
+      names,
+      address,
+      href: (changes) => href(state.explicit ? state : { ...state, data: null }, changes),
+      go: (changes) => this.go(href(state.explicit ? state : { ...state, data: null }, changes)),
+      parameters: () => reportParameters(state),
+      today: () => format.dayIn(new Date(), who.timezone),
+      rerender: () => this.page?.render(),
+      redrawFilters: () => this.drawFilters(),
+    };
+  }
+
+  async start() {
+    wireShell();
+    if (document.documentElement.dataset.tab === "not-found") return;
+    document.addEventListener("click", (event) => this.followed(event));
+    addEventListener("popstate", () => this.navigate());
+    byId("sign-out").onclick = () => this.leave();
+    if (wasSignedIn() && read(location).data === null) {
+      this.early = anyCalls(DATA.real); // beside the question who is there: most often both are needed
+      this.early.catch(() => {}); // asked again below
+    }
+    try {
+      this.arrived(await whoIsThere());
+    } catch (error) {
+      settle(
+        byId("view"),
+        failure(error, () => location.reload()),
+      );
+    }
+  }
+
+  async arrived(who) {
+    if (who === null) return this.askWho("Paste a token or an API key of an administrator. This address is kept.");
+    if (!mayLook(who))
+      return this.askWho(
+        `${who.subject} is signed in, but these pages need the scope admin. Sign in as someone who has it.`,
+      );
+    hideSignIn();
+    this.who = who;
+    byId("subject").textContent = who.client ? `${who.subject} · ${who.client}` : who.subject;
+    byId("subject").title = byId("subject").textContent;
+    byId("session").hidden = false;
+    byId("about").textContent = `twinmeter ${who.version} · days of ${who.timezone}`;
+    // before the figures are asked for: what is committed meanwhile is not missed
+    this.live?.stop();
+    this.live = new Live(this, who.features?.live);
+    this.live.start();
+    await this.navigate();
+  }
+
+  /** The sign-in panel in place of the figures. */
+  askWho(why) {
+    this.live?.stop();
+    this.page?.leave();
+    this.page = undefined;
+    for (const id of ["filters", "banner", "status", "session"]) byId(id).hidden = true;
+    byId("view").replaceChildren();
+    byId("meta").textContent = "";
+    showSignIn(why, (who) => this.arrived(who));
+  }
+
+  async leave() {
+    try {
+      await signOut();
+    } catch {
+      // the panel is shown all the same; a cookie that is left has the reach it had
+    }
+    this.askWho("You are signed out on this browser.");
+  }
+
+  followed(event) {
+    const link = event.target.closest?.("a[href]");
+    const plain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
+    if (!link || !plain || !this.who || link.hasAttribute("download")) return;
+    const target = new URL(link.href);
+    if (target.hash) return; // a place on this page, as that behind the menu
+    if (target.origin !== location.origin || !/^\/admin(\/[a-z-]+)?$/.test(target.pathname)) return;
+    event.preventDefault();
+    this.go(target.pathname + target.search);
+  }
+
+  go(target) {
+    history.pushState(null, "", target);
+    return this.navigate();
+  }
+
+  /** Show what the address asks for. */
+  async navigate() {
+    const before = this.page && this.state.tab;
+    const state = read(location);
+    state.explicit = state.data !== null;
+    state.data ??= await this.usualData();
+    this.state = state;
+    const moved = before !== state.tab;
+    try {
+      const { default: tab } = await import(`./tabs/${state.tab}.js`);
+      if (this.state === state) await this.show(tab, moved, before !== undefined);
+    } catch (error) {
+      console.error("the page could not be opened", error);
+      settle(
+        byId("view"),
+        failure({}, () => location.reload()),
+      );
+    }
+  }
+
+  /** Which data a view without a choice shows: demo data only where there is nothing else. */
+  async usualData() {
+    if (this.usual) return this.usual;
+    const early = this.early?.catch(() => anyCalls(DATA.real));
+    this.early = undefined;
+    try {
+      if (await (early ?? anyCalls(DATA.real))) return (this.usual = this.who.showSynthetic ? "all" : "real");
+      // a deployment that shows demo data has some
+      return (this.usual = this.who.showSynthetic || (await anyCalls(DATA.demo)) ? "demo" : "real");
+    } catch {
+      return "real"; // the tab's own requests say what is wrong
+    }
+  }
+
+  async show(tab, moved, focus) {
+    const context = this.context();
+    byId("filters").hidden = false;
+    byId("status").hidden = false;
+    if (moved) {
+      this.page?.leave();
+      byId("view").replaceChildren();
+      this.page = new Page(byId("view"), context, tab, this);
+    } else {
+      this.page.context = context;
+    }
+    this.drawFilters();
+    this.drawShell(tab);
+    if (moved && focus) {
+      scrollTo(0, 0);
+      byId("title").focus({ preventScroll: true });
+    }
+    await this.page.load();
+  }
+
+  drawFilters() {
+    if (this.page) drawFilters(byId("filters"), this.context(), this.page.tab.controls);
+  }
+
+  drawShell(tab) {
+    const { state } = this;
+    const context = this.context();
+    document.title = `${tab.title} · twinmeter`;
+    byId("title").textContent = state.userId && state.tab === "users" ? state.userId : tab.title;
+    byId("meta").textContent = tab.about?.(context) ?? "";
+    for (const link of document.querySelectorAll("a[data-tab]")) {
+      link.setAttribute("href", context.href({ tab: link.getAttribute("data-tab") }));
+      if (link.closest("nav")) link.toggleAttribute("aria-current", link.getAttribute("data-tab") === state.tab);
+      if (link.hasAttribute("aria-current")) link.setAttribute("aria-current", "page");
+    }
+    byId("banner").hidden = state.data === "real";
+    settle(byId("banner"), banner(context));
+    closeMenu();
+  }
+
+  async refresh() {
+    const { page } = this;
+    await page?.loading; // a refresh never takes the place of what a person has asked for
+    if (page === this.page) await page?.load({ quiet: true });
+  }
+
+  // what a page tells
+
+  signedOut() {
+    this.askWho("The session has ended: its token or key no longer holds. Sign in again; this address is kept.");
+  }
+
+  answered(answer) {
+    if (answer?.window && !this.page?.tab.about)
+      byId("meta").textContent = windowWords(answer.window, this.context().today());
+    if (!answer?.generatedAt) return;
+    const at = `last updated ${format.clock(answer.generatedAt, this.who.timezone)} ${this.who.timezone}`;
+    byId("updated").textContent = at;
+    byId("updated").dataset.value = answer.generatedAt;
+  }
+
+  failed(error, quiet) {
+    if (quiet) byId("updated").textContent = `could not refresh (${error.title.toLowerCase()}); the figures are older`;
+  }
+
+  // what the stream asks
+
+  /** Whether calls that were committed are among those that are shown. */
+  shows({ real, synthetic }) {
+    return Boolean((real && this.state.data !== "demo") || (synthetic && this.state.data !== "real"));
+  }
+
+  hasFigures() {
+    return Object.keys(this.page?.answers ?? {}).length > 0;
+  }
+
+  tell(stream) {
+    const said = { live: "Live", polling: "Polling every 30 s", connecting: "Connecting" }[stream];
+    byId("status").dataset.stream = stream;
+    if (byId("stream").textContent !== said) byId("stream").textContent = said;
+  }
+}
+
+new App().start();

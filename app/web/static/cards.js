@@ -1,0 +1,109 @@
+// @ts-check
+// Key figures: a value, what it is compared with, and what it leaves out.
+
+import { el, svg } from "./dom.js";
+import * as format from "./format.js";
+
+/**
+ * One key figure.
+ * @param {{
+ *   name: string, label: string, value: any, raw?: any, write: (value: any) => string,
+ *   trend?: {percent: any, rising: "good" | "bad" | "neutral", points?: boolean} | null, compared?: string | null, hint?: any,
+ *   missing?: string, spark?: (number | null)[],
+ * }} figure `missing` is why there is none, where the value is null; `compared` names both periods in words,
+ *   `points` says that the trend is in percentage points
+ */
+export function card({ name, label, value, write, trend, compared, hint, missing, spark }) {
+  const none = value === null || value === undefined;
+  return el(
+    "div.card",
+    { "data-key": name },
+    el("dt", {}, label),
+    el(
+      "dd.figure",
+      { "data-figure": name, "data-value": none ? "" : String(value), title: none ? missing : exact(value) },
+      none ? el("span.dash", {}, format.DASH) : write(value),
+    ),
+    el("dd.hint", {}, none ? missing : changeOf(trend, compared)),
+    hint ? el("dd.hint", {}, hint) : null,
+    spark && !none ? sparkline(spark) : null,
+  );
+}
+
+/** The cards of a page. */
+export const cards = (/** @type {any[]} */ list) => el("dl.cards", {}, list.filter(Boolean));
+
+const exact = (value) => (typeof value === "object" ? null : String(value));
+
+function changeOf(trend, compared) {
+  if (!trend || !compared) return null;
+  if (trend.percent === null || trend.percent === undefined) return versus(compared).replace(/^vs /, "none in ");
+  const percent = Number(trend.percent);
+  const arrow = percent > 0.05 ? "▲" : percent < -0.05 ? "▼" : "→";
+  const direction = percent > 0.05 ? "up" : percent < -0.05 ? "down" : "unchanged";
+  return [
+    el(
+      `span.trend${tone(percent, trend.rising)}`,
+      { title: format.sentence(compared), "data-trend": percent.toFixed(2) },
+      el("span", { "aria-hidden": "true" }, `${arrow} `),
+      el("span.hidden", {}, `${direction} `),
+      trend.points ? format.points(percent) : format.change(percent),
+    ),
+    " ",
+    el("span.versus", {}, versus(compared)),
+  ];
+}
+
+/** Good and bad have a colour; a cost that rises is neither. */
+function tone(percent, rising) {
+  if (rising === "neutral" || Math.abs(percent) < 0.05) return "";
+  return percent > 0 === (rising === "good") ? ".good" : ".bad";
+}
+
+/**
+ * The span that a sentence of the server compares with, shortly: `2026-11-21 against 2026-11-20, 00:00 to 11:00` is
+ * "vs 20 Nov, to 11:00".
+ */
+function versus(compared) {
+  const [, before = ""] = compared.split(" against ");
+  const days = before.match(/\d{4}-\d{2}-\d{2}/g) ?? [];
+  const [, until] = before.match(/to (\d{2}:\d{2})/) ?? [];
+  if (!days.length) return "vs the period before";
+  return `vs ${format.shortSpan(days[0], days[days.length - 1])}${until ? `, to ${until}` : ""}`;
+}
+
+/** A line without axes: the shape of the period, which the chart below has in full. */
+function sparkline(values) {
+  const points = values.map((value, place) => [place, value]).filter(([, value]) => value !== null);
+  if (points.length < 2 || points.every(([, value]) => value === 0)) return null;
+  const top = Math.max(...points.map(([, value]) => value)) || 1;
+  const width = values.length - 1;
+  const path = points.map(([x, y]) => `${((100 * x) / width).toFixed(2)},${(26 - (24 * y) / top).toFixed(2)}`);
+  return el(
+    "dd.hint",
+    { "aria-hidden": "true", styles: { marginTop: "auto" } },
+    svg(
+      "svg",
+      { class: "spark", viewBox: "0 0 100 28", preserveAspectRatio: "none" },
+      svg("path", { d: `M${path.join("L")}` }),
+    ),
+  );
+}
+
+/** How many calls a cost leaves out or rests on guesses, with a link to them. */
+export function costNote(/** @type {any} */ totals, /** @type {(changes: any) => string} */ href) {
+  const { requests, unpriced, estimated } = totals;
+  if (requests === 0) return null;
+  if (!unpriced && !estimated) return "all calls priced";
+  const parts = [unpriced && `${format.count(unpriced)} unpriced`, estimated && `${format.count(estimated)} estimated`];
+  return el(
+    "a",
+    {
+      href: href({ tab: "data-quality" }),
+      "data-link": "",
+      "data-figure": "cost.quality",
+      "data-value": `${unpriced}/${estimated}`,
+    },
+    parts.filter(Boolean).join(" · "),
+  );
+}

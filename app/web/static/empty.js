@@ -1,0 +1,38 @@
+// @ts-check
+// A window without calls: why that may be, and what to do.
+
+import { el } from "./dom.js";
+import { FILTERS } from "./state.js";
+
+const EXAMPLE = `curl -X POST ${location.origin}/api/ai/track \\
+  -H "Authorization: Bearer KEY" -H "Content-Type: application/json" \\
+  -d '{"userId": "u1", "contentType": "chat", "model": "gpt-4o", "inputTokens": 1000, "outputTokens": 500}'`;
+
+/** What stands in place of the figures of a window that has none. */
+export function emptyState(/** @type {any} */ context) {
+  const { state, href } = context;
+  const filtered = [...FILTERS, "userId", "status", "costSource"].some((name) => state[name]);
+  const cleared = Object.fromEntries([...FILTERS, "userId", "status", "costSource"].map((name) => [name, null]));
+  const link = (label, changes) => el("a.button", { href: href(changes), "data-link": "" }, label);
+  return el(
+    "section.panel.state",
+    { "aria-labelledby": "empty-title", "data-empty": "" },
+    el("h2", { id: "empty-title" }, "No calls in this view"),
+    el("p", {}, filtered ? "No call of this period meets the filters." : "No call was reported for this period."),
+    el(
+      "div.actions",
+      {},
+      filtered ? link("Remove the filters", { ...cleared, cursor: null }) : null,
+      state.days === 90 ? null : link("Show 90 days", { days: 90, cursor: null }),
+      state.data === "demo" ? link("Show real data", { data: "real" }) : link("Show demo data", { data: "demo" }),
+    ),
+    filtered || state.data === "demo" ? null : howTo(),
+  );
+}
+
+function howTo() {
+  return [
+    el("p", {}, "An application reports each call to a model once. With a key that may report:"),
+    el("pre", { tabindex: "0" }, el("code", {}, EXAMPLE)),
+  ];
+}

@@ -1,0 +1,145 @@
+// @ts-check
+// Figures as a person reads them. Every function takes null for what is not known and answers a dash.
+
+export const DASH = "–";
+const LOCALE = "en-US";
+
+const whole = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 0 });
+const compact = new Intl.NumberFormat(LOCALE, { notation: "compact", maximumFractionDigits: 1 });
+const one = new Intl.NumberFormat(LOCALE, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const UNITS = { day: "numeric", month: "short", year: "numeric" };
+
+const known = (value) => value !== null && value !== undefined && value !== "" && Number.isFinite(Number(value));
+
+/** 12,345 */
+export const count = (value) => (known(value) ? whole.format(Number(value)) : DASH);
+
+/** 12,345 up to a hundred thousand; 1.2M above. */
+export const short = (value) => {
+  if (!known(value)) return DASH;
+  return Math.abs(Number(value)) < 100_000 ? count(value) : compact.format(Number(value));
+};
+
+/** $12.35; as many decimals as a small amount needs: $0.0006. Never $0.00 for what costs something. */
+export const money = (value) => {
+  if (!known(value)) return DASH;
+  const amount = Number(value);
+  const size = Math.abs(amount);
+  if (size >= 1e6) return `${amount < 0 ? "-" : ""}$${compact.format(size)}`;
+  return dollars(amount, moneyDecimals(size));
+};
+
+/** The same in a narrow place: $12.3K from ten thousand on. */
+export const shortMoney = (value) =>
+  known(value) && Math.abs(Number(value)) >= 10_000
+    ? `${Number(value) < 0 ? "-" : ""}$${compact.format(Math.abs(Number(value)))}`
+    : money(value);
+
+/** How many decimals an amount needs for two digits that say something. */
+export const moneyDecimals = (size) => (size === 0 || size >= 0.1 ? 2 : Math.min(15, 1 - Math.floor(Math.log10(size))));
+
+/** An amount with so many decimals, so that a column lines up. */
+export const dollars = (value, decimals = 2) => {
+  if (!known(value)) return DASH;
+  const fraction = { minimumFractionDigits: decimals, maximumFractionDigits: decimals };
+  return new Intl.NumberFormat(LOCALE, { style: "currency", currency: "USD", ...fraction }).format(Number(value));
+};
+
+/** 96.5% of a figure in percent. */
+export const percent = (value) => (known(value) ? `${one.format(Number(value))}%` : DASH);
+
+/** +12.3% */
+export const change = (value) => {
+  if (!known(value)) return DASH;
+  const size = Math.abs(Number(value));
+  const text = size >= 1000 ? compact.format(size) : one.format(size);
+  return `${Number(value) > 0 ? "+" : Number(value) < 0 ? "−" : ""}${text}%`;
+};
+
+/** +0.4 points: between two figures in percent. */
+export const points = (value) => change(value).replace("%", " pts");
+
+/** 820 ms, 1.3 s, 2 min 05 s, of milliseconds. */
+export const duration = (value) => {
+  if (!known(value)) return DASH;
+  const ms = Number(value);
+  if (ms < 1000) return `${whole.format(ms)} ms`;
+  if (ms < 59_950) return `${one.format(ms / 1000)} s`;
+  const seconds = Math.round(ms / 1000);
+  return `${whole.format(Math.floor(seconds / 60))} min ${String(seconds % 60).padStart(2, "0")} s`;
+};
+
+/** 12.3 s of seconds. */
+export const seconds = (value) => (known(value) ? duration(Number(value) * 1000) : DASH);
+
+/** 1.5 MB */
+export const bytes = (value) => {
+  if (!known(value)) return DASH;
+  const power = Math.min(4, Math.max(0, Math.floor(Math.log10(Math.max(1, Number(value))) / 3)));
+  const amount = Number(value) / 1000 ** power;
+  return `${power ? one.format(amount) : whole.format(amount)} ${["B", "kB", "MB", "GB", "TB"][power]}`;
+};
+
+/** 21 Nov 2026, of `2026-11-21`: a day of the reporting time zone, which no zone of a browser may shift. */
+export const day = (value, { year = true } = {}) => {
+  if (!value) return DASH;
+  const parts = { ...UNITS, ...(year ? {} : { year: undefined }), timeZone: "UTC" };
+  return new Intl.DateTimeFormat("en-GB", parts).format(new Date(`${value}T00:00:00Z`)).replace("Sept", "Sep");
+};
+
+/** `2026-11` as November 2026. */
+export const month = (value) =>
+  new Intl.DateTimeFormat("en-GB", { month: "long", year: "numeric", timeZone: "UTC" }).format(
+    new Date(`${value}-01T00:00:00Z`),
+  );
+
+/** 23 Oct – 21 Nov 2026 */
+export const span = (first, last) => {
+  if (first === last) return day(first);
+  return `${day(first, { year: first.slice(0, 4) !== last.slice(0, 4) })} – ${day(last)}`;
+};
+
+/** 23 Sep–21 Oct, 1–20 Oct, 20 Nov */
+export const shortSpan = (first, last) => {
+  const end = day(last, { year: false });
+  if (first === last) return end;
+  const start = first.slice(0, 7) === last.slice(0, 7) ? String(Number(first.slice(8))) : day(first, { year: false });
+  return `${start}–${end}`;
+};
+
+/** A sentence of the server with its days written as everywhere here. */
+export const sentence = (text) => String(text).replace(/\b\d{4}-\d{2}-\d{2}\b/g, (found) => day(found));
+
+/** Marks of a logarithmic axis of durations, in ms: 1, 3, 10, 30 and so on, within what is drawn. */
+export const logTicks = (least, greatest) =>
+  [1, 3, 10, 30, 100, 300, 1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6].filter((tick) => tick >= least && tick <= greatest);
+
+/** 12:03:04 in the reporting time zone. */
+export const clock = (moment, timeZone) =>
+  new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone }).format(new Date(moment));
+
+/** 21 Nov 2026, 12:03:04 in the reporting time zone. */
+export const instant = (moment, timeZone) => {
+  if (!moment) return DASH;
+  const parts = { ...UNITS, hour: "2-digit", minute: "2-digit", second: "2-digit", timeZone };
+  return new Intl.DateTimeFormat("en-GB", parts).format(new Date(moment));
+};
+
+/** The day at `moment` in a time zone, as `2026-11-21`. */
+export const dayIn = (moment, timeZone) =>
+  new Intl.DateTimeFormat("en-CA", { year: "numeric", month: "2-digit", day: "2-digit", timeZone }).format(moment);
+
+/** 09:00 */
+export const hour = (value) => `${String(value).padStart(2, "0")}:00`;
+
+export const WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+
+/** `rate_limited` as Rate limited. */
+export const words = (value) => {
+  const text = String(value).replaceAll("_", " ");
+  return text.charAt(0).toUpperCase() + text.slice(1);
+};
+
+/** 1 call, 2 calls */
+export const plural = (number, singular, several = `${singular}s`) =>
+  `${count(number)} ${Number(number) === 1 ? singular : several}`;

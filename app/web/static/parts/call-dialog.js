@@ -1,0 +1,166 @@
+// @ts-check
+// One call with all that is known of it, and where its price comes from.
+
+import { el } from "../dom.js";
+import * as format from "../format.js";
+import { costOf, outcome } from "./call-rows.js";
+
+const SOURCES = {
+  priced: "Exact counts times a list price",
+  reported: "What the provider billed, as the caller said",
+  estimated: "A price times counts that had to be guessed",
+  cached: "Answered from the application's own cache: it costs nothing",
+  unpriced: "No price is known: the cost is in no sum",
+};
+const TOKENS = [
+  ["Input", "inputTokens"],
+  ["of these from the provider's cache", "cacheReadTokens"],
+  ["of these written to it", "cacheWriteTokens"],
+  ["of these for an hour", "cacheWrite1hTokens"],
+  ["of these audio", "inputAudioTokens"],
+  ["of these images", "inputImageTokens"],
+  ["of these video", "inputVideoTokens"],
+  ["Output", "outputTokens"],
+  ["of these reasoning", "reasoningTokens"],
+  ["of these audio", "outputAudioTokens"],
+  ["of these images", "outputImageTokens"],
+  ["Together", "tokensUsed"],
+  ["Web searches", "webSearches"],
+  ["Images", "images"],
+  ["Characters", "characters"],
+];
+const ALWAYS = new Set(["inputTokens", "outputTokens", "tokensUsed"]);
+
+/** The call that the address names, over the page. Closing it removes it from the address. */
+export function callDialog(/** @type {any} */ context, { call }) {
+  const close = () => context.go({ call: null });
+  return el("dialog", {
+    "aria-labelledby": "call-title",
+    component: dialog,
+    props: { content: () => content(context, call), close },
+  });
+}
+
+const dialog = {
+  mount(node, props) {
+    node.append(...props.content());
+    node.addEventListener("close", () => node.isConnected && node.props.close());
+    node.addEventListener("click", (event) => event.target === node && node.close());
+    node.showModal();
+  },
+  update() {
+    // an entry of the ledger never changes
+  },
+};
+
+function content(context, call) {
+  return [
+    el(
+      "div.dialog-head",
+      {},
+      el("div", {}, el("h2", { id: "call-title" }, "Call"), el("code", {}, call.id)),
+      el(
+        "button.button.small",
+        { type: "button", onclick: (event) => event.target.closest("dialog").close() },
+        "Close",
+      ),
+    ),
+    el(
+      "div.dialog-body",
+      {},
+      part("Call", about(context, call)),
+      part("Cost", cost(call)),
+      part("Tokens and media", amounts(call)),
+      more(call),
+    ),
+  ];
+}
+
+function part(title, pairs) {
+  const known = pairs.filter(([, value]) => value !== null && value !== undefined && value !== "");
+  if (!known.length) return null;
+  return el(
+    "section",
+    {},
+    el("h3", {}, title),
+    el(
+      "dl.figures",
+      {},
+      known.map(([name, value, key, raw]) => [
+        el("dt", {}, name),
+        el("dd", key ? { "data-figure": key, "data-value": raw ?? "" } : {}, value),
+      ]),
+    ),
+  );
+}
+
+function about(context, call) {
+  const zone = context.who.timezone;
+  const link = (text, changes) =>
+    el("a", { href: context.href({ call: null, cursor: null, ...changes }), "data-link": "" }, text);
+  return [
+    ["Outcome", outcome(call)],
+    ["Error", call.errorMessage],
+    ["Happened", `${format.instant(call.createdAt, zone)} ${zone}`],
+    ["Reported", `${format.instant(call.recordedAt, zone)} ${zone}`],
+    ["User", link(call.userId, { userId: call.userId })],
+    ["External id", call.clerkUserId],
+    ["Client", call.clientId],
+    ["Conversation", call.conversationId],
+    ["Feature", link(call.feature, { feature: call.feature })],
+    ["Content type", call.unmapped ? `${call.contentType} (no feature is set for it)` : call.contentType],
+    ["Model", link(call.model, { provider: call.provider, model: call.model })],
+    ["Provider", call.reportedProvider ? `${call.provider} (reported: ${call.reportedProvider})` : call.provider],
+    ["Service", call.serviceType],
+    ["Endpoint", call.endpoint],
+    ["Duration", call.requestDuration === null ? null : format.duration(call.requestDuration)],
+    [
+      "First token",
+      call.timeToFirstToken === null || call.timeToFirstToken === undefined
+        ? null
+        : format.duration(call.timeToFirstToken),
+    ],
+    ["Data", call.synthetic ? "Demo: an invented call" : null],
+  ];
+}
+
+function cost(call) {
+  const exact = (value) => (value === null || value === undefined ? null : `$${value}`);
+  return [
+    ["Cost", [costOf(call), call.cost === null ? null : ` (${exact(call.cost)})`], "call.cost", call.cost],
+    ["Input", exact(call.inputCost)],
+    ["Output", exact(call.outputCost)],
+    ["Media and searches", Number(call.generationCost) ? exact(call.generationCost) : null],
+    ["Saved", Number(call.savedCost) ? exact(call.savedCost) : null],
+    ["Where it comes from", `${format.words(call.costSource)}: ${SOURCES[call.costSource] ?? ""}`],
+    ["Price version", call.priceVersion ? el("code", {}, call.priceVersion) : null],
+    ["Tier", [call.serviceTier, call.batch ? "batch" : null, call.region].filter(Boolean).join(", ")],
+    ["Usage", call.unreadableUsage ? "The response said what was used, but not in a form that could be read" : null],
+  ];
+}
+
+function amounts(call) {
+  const tokens = TOKENS.filter(([, key]) => call[key] || ALWAYS.has(key)).map(([label, key]) => [
+    label,
+    format.count(call[key]),
+    `call.${key}`,
+    call[key],
+  ]);
+  return [
+    ...tokens,
+    ["Audio", Number(call.audioSeconds) ? format.seconds(call.audioSeconds) : null],
+    ["Video", Number(call.videoSeconds) ? format.seconds(call.videoSeconds) : null],
+    ["Size", call.size],
+    ["Quality", call.quality],
+  ];
+}
+
+function more(call) {
+  const metadata = Object.entries(call.metadata ?? {}).map(([name, value]) => [name, String(value)]);
+  return part("Further", [
+    ["Campaign", call.campaignId],
+    ["Network", call.ipAddress],
+    ["Browser", call.userAgent],
+    ...metadata,
+  ]);
+}

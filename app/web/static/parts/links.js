@@ -1,0 +1,20 @@
+// @ts-check
+// Where a row leads: to the calls behind it, under the filters that are on.
+
+/** Links to the calls behind a row, by what the row is about. */
+export function callsBehind(/** @type {any} */ context) {
+  const to = (changes) => context.href({ tab: "calls", ...changes });
+  return {
+    day: (/** @type {any} */ { day }) => to({ from: day, to: day }),
+    days: (/** @type {string} */ from, /** @type {string} */ last) => to({ from, to: last }),
+    feature: (/** @type {any} */ { feature }) => to({ feature }),
+    provider: (/** @type {any} */ { provider }) => to({ provider }),
+    model: (/** @type {any} */ { provider, model }) => to({ provider, model }),
+    user: (/** @type {any} */ { userId }) => to({ userId }),
+    client: (/** @type {any} */ { clientId }) => to({ clientId }),
+    status: (/** @type {any} */ { status, provider }) => to({ status, ...(provider && { provider }) }),
+    costSource: (/** @type {any} */ costSource, more = {}) => to({ costSource, ...more }),
+    call: (/** @type {any} */ { id }) => to({ call: id }),
+    all: () => to({}),
+  };
+}

@@ -1,0 +1,47 @@
+// @ts-check
+// What surrounds the figures: the window in words, the banner, the theme switch and the menu.
+
+import { el } from "./dom.js";
+import * as format from "./format.js";
+
+const byId = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
+
+/** The window of the figures, in words. */
+export function windowWords({ from, to, days, timezone }, today) {
+  const partial = to === today ? " · today is partial: it counts up to now" : "";
+  return `${format.span(from, to)} · ${format.plural(days, "day")} in ${timezone}${partial}`;
+}
+
+/** That demo data is shown; null where none is. */
+export function banner(context) {
+  if (context.state.data === "real") return null;
+  const said =
+    context.state.data === "demo"
+      ? "Demo data: every figure here is of invented calls."
+      : "Demo data is included in every figure.";
+  return el(
+    "div.banner",
+    { role: "note" },
+    el("span", {}, said),
+    el("a", { href: context.href({ data: "real" }), "data-link": "" }, "Show real data"),
+  );
+}
+
+/** The theme switch and the menu, which need nobody to be signed in. */
+export function wireShell() {
+  const [theme, menu] = [byId("theme"), byId("menu")];
+  const draw = () => theme.setAttribute("aria-pressed", String(document.documentElement.dataset.theme === "dark"));
+  draw();
+  document.addEventListener("twinmeter:theme", draw);
+  theme.onclick = () => {
+    const detail = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+    document.dispatchEvent(new CustomEvent("twinmeter:choose-theme", { detail }));
+  };
+  menu.onclick = () => menu.setAttribute("aria-expanded", String(byId("nav").classList.toggle("open")));
+}
+
+/** The menu of narrow screens. */
+export function closeMenu() {
+  byId("nav").classList.remove("open");
+  byId("menu").setAttribute("aria-expanded", "false");
+}

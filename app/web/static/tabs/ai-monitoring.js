@@ -1,0 +1,253 @@
+// @ts-check
+// AI monitoring: what is called, what it costs, how it goes, and when.
+
+import { cards } from "../cards.js";
+import { el } from "../dom.js";
+import * as format from "../format.js";
+import { download, measures, panel } from "../panels.js";
+import { dailyTable } from "../parts/daily-table.js";
+import { callsBehind } from "../parts/links.js";
+import { hoursOf, lineOf, outcomesOf, partsOf, weekOf } from "../parts/days.js";
+import { comparedNote, usageCards } from "../parts/figures.js";
+import { barsOf, COLUMNS, costOf, flat, pairsOf, ranking } from "../parts/rankings.js";
+import { namesByCost } from "../parts/series.js";
+import { leftOf } from "../rest.js";
+import { SHOWN, table } from "../table.js";
+
+const SERIES = { provider: "Provider", model: "Model" };
+
+export default {
+  title: "AI monitoring",
+  controls: { compare: true },
+  requests: (context) => ({
+    usage: ["/api/admin/ai/usage", { ...context.parameters(), compare: "previous", series: seriesOf(context) }],
+  }),
+  calls: ({ usage }) => usage?.totals.requests,
+  sections: () => [
+    { id: "figures", needs: ["usage"], skeleton: "cards", render: figures, always: true },
+    { id: "charts", needs: ["usage"], skeleton: "charts", render: charts },
+  ],
+};
+
+const seriesOf = (context) => (context.state.series in SERIES ? context.state.series : "provider");
+
+function figures(context, { usage }) {
+  const of = usageCards(context, usage);
+  return [
+    cards([of.requests(), of.cost(), of.savedCost(), of.successRate(), of.p95(), of.activeUsers()]),
+    el("p.compared", {}, comparedNote(usage)),
+  ];
+}
+
+function charts(context, { usage }) {
+  return el(
+    "div.grid",
+    {},
+    requests(context, usage),
+    cost(context, usage),
+    features(context, usage),
+    outcomes(context, usage),
+    week(context, usage),
+    hours(context, usage),
+    users(context, usage),
+  );
+}
+
+function requests(context, usage) {
+  const before = context.state.compare ? usage.previous?.daily : null;
+  return panel(context, {
+    id: "requests",
+    title: "Requests over time",
+    span: 6,
+    note: before
+      ? `Dashed: the period before, ${format.span(usage.previous.daily[0].day, usage.previous.daily.at(-1).day)}`
+      : null,
+    tools: download(context, "daily"),
+    chart: lineOf(context, { daily: usage.daily, before, pick: (day) => day.requests, name: "Requests" }),
+    table: dailyTable(
+      context,
+      usage.daily,
+      [COLUMNS.requests, COLUMNS.cost, COLUMNS.successRate, COLUMNS.tokens],
+      "Requests by day",
+    ),
+  });
+}
+
+function cost(context, usage) {
+  const by = seriesOf(context);
+  const props = { id: "cost", title: "Cost over time", span: 6, tools: seriesSwitch(context, by) };
+  const rows = dailyTable(
+    context,
+    usage.daily,
+    [COLUMNS.cost, COLUMNS.unpriced, COLUMNS.estimated, COLUMNS.savedCost],
+    "Cost by day",
+  );
+  if (!usage.series) {
+    return panel(context, {
+      ...props,
+      tools: null,
+      chart: lineOf(context, { daily: usage.daily, pick: (day) => day.cost, name: "Cost", as: "money" }),
+      table: rows,
+    });
+  }
+  const names = namesByCost(usage.series);
+  const series = usage.series.map((row) => ({ day: row.day, name: row.name, value: row.cost }));
+  const colour = (name) => context.colours.of(name);
+  const spec = usage.daily.length > 2 ? "area" : "stack";
+  return panel(context, {
+    ...props,
+    ...partsOf(context, {
+      days: usage.daily.map(({ day }) => day),
+      series,
+      names,
+      colour,
+      spec,
+      name: "Cost",
+      as: "money",
+    }),
+    table: rows,
+  });
+}
+
+function seriesSwitch(context, by) {
+  return Object.entries(SERIES).map(([name, label]) =>
+    el(
+      "a.button.small.quiet",
+      {
+        href: context.href({ series: name === "provider" ? null : name }),
+        "data-link": "",
+        role: "button",
+        "aria-pressed": String(name === by),
+      },
+      label,
+    ),
+  );
+}
+
+function features(context, usage) {
+  const rows = usage.byFeature;
+  const { chosen, buttons } = measures(context, "features", [
+    ["requests", "Requests"],
+    ["cost", "Cost"],
+    ["successRate", "Success"],
+  ]);
+  const write = { requests: format.count, cost: costOf, successRate: format.percent }[chosen];
+  const sorted = [...rows].sort((a, b) => Number(b[chosen] ?? 0) - Number(a[chosen] ?? 0));
+  return panel(context, {
+    id: "features",
+    title: "Feature performance",
+    span: 6,
+    tools: [buttons, download(context, "features")],
+    chart: barsOf({
+      rows: sorted,
+      name: (row) => row.feature,
+      pick: (row) => row[chosen],
+      write,
+      label: `${chosen} by feature`,
+      lines: pairsOf,
+    }),
+    table: ranking(context, {
+      id: "features",
+      caption: "Features",
+      rows: sorted,
+      columns: [
+        { key: "feature", label: "Feature" },
+        COLUMNS.requests,
+        COLUMNS.cost,
+        COLUMNS.successRate,
+        COLUMNS.unpriced,
+      ],
+      href: callsBehind(context).feature,
+      noun: "feature",
+    }),
+  });
+}
+
+function outcomes(context, usage) {
+  const drawn = outcomesOf(context, usage.daily, 274);
+  const statuses = usage.statuses ?? { success: usage.totals.successes, error: usage.totals.errors };
+  const rows = Object.entries(statuses).map(([status, count]) => ({ status, requests: count }));
+  const byStatus = table({
+    caption: "Requests by outcome",
+    columns: [{ key: "status", label: "Outcome", content: (row) => format.words(row.status) }, COLUMNS.requests],
+    rows,
+    href: callsBehind(context).status,
+    rowKey: (row) => row.status,
+  });
+  return panel(context, {
+    id: "outcomes",
+    title: "Success against errors",
+    span: 6,
+    ...(drawn ?? { content: byStatus }),
+    table: byStatus,
+  });
+}
+
+function week(context, usage) {
+  const rows = usage.byWeekdayHour.filter((row) => row.requests > 0).sort((a, b) => b.requests - a.requests);
+  const named = rows.map((row) => ({ ...row, when: `${format.WEEKDAYS[row.weekday - 1]} ${format.hour(row.hour)}` }));
+  const columns = [{ key: "when", label: "Weekday and hour" }, COLUMNS.requests, COLUMNS.cost];
+  return panel(context, {
+    id: "week",
+    title: "Peak hours of the week",
+    span: 6,
+    chart: weekOf(context, usage.byWeekdayHour),
+    table: table({
+      caption: "Requests by weekday and hour",
+      columns,
+      rows: named,
+      rowKey: (row) => row.when,
+      href: callsBehind(context).all,
+    }),
+  });
+}
+
+function hours(context, usage) {
+  const rows = usage.byHour.map((row) => ({ ...row, when: `${format.hour(row.hour)}` }));
+  const columns = [{ key: "when", label: `Hour (${context.who.timezone})` }, COLUMNS.requests, COLUMNS.cost];
+  return panel(context, {
+    id: "hours",
+    title: "Peak hours of the day",
+    span: 6,
+    chart: hoursOf(context, usage.byHour),
+    table: table({
+      caption: "Requests by hour",
+      columns,
+      rows,
+      rowKey: (row) => row.when,
+      href: callsBehind(context).all,
+    }),
+  });
+}
+
+function users(context, usage) {
+  const shown = usage.topUsers.slice(0, SHOWN);
+  const left = leftOf(usage.totals, shown);
+  const others = left.requests > 0 && usage.activeUsers ? usage.activeUsers - shown.length : null;
+  const rows = flat(shown);
+  const rest = left.requests > 0 ? [restRow(left, others)] : [];
+  return panel(context, {
+    id: "users",
+    title: "Top users",
+    tools: [
+      el("a.button.small.quiet", { href: context.href({ tab: "users" }), "data-link": "" }, "All users"),
+      download(context, "users"),
+    ],
+    table: table({
+      caption: "Users with the most requests",
+      noun: "user",
+      columns: [
+        { key: "userId", label: "User" },
+        COLUMNS.requests,
+        COLUMNS.cost,
+        COLUMNS.savedCost,
+        COLUMNS.tokens,
+        COLUMNS.successRate,
+      ],
+      rows: [...rows, ...rest],
+      href: callsBehind(context).user,
+    }),
+  });
+}
+
+const restRow = (left, others) => ({ ...left, tokensTotal: left.tokens, isOther: true, members: others });

@@ -1,0 +1,163 @@
+// @ts-check
+// Analytics: twelve weeks, days, months, and the longest conversations.
+
+import { card, cards, costNote } from "../cards.js";
+import { el } from "../dom.js";
+import * as format from "../format.js";
+import { download, measures, panel } from "../panels.js";
+import { dailyTable } from "../parts/daily-table.js";
+import { lineOf } from "../parts/days.js";
+import { callsBehind } from "../parts/links.js";
+import { monthDays, monthsOf, weekDays, weeksOf } from "../parts/periods.js";
+import { COLUMNS, flat } from "../parts/rankings.js";
+import { narrowed } from "../state.js";
+import { SHOWN, table } from "../table.js";
+
+const MEASURES = {
+  requests: ["Requests", (row) => row.requests, "count"],
+  cost: ["Cost", (row) => row.cost, "money"],
+  tokens: ["Tokens", (row) => row.tokens.total, "count"],
+};
+
+export default {
+  title: "Analytics",
+  requests: (context) => ({ analytics: ["/api/analytics", { ...context.parameters(), type: "all" }] }),
+  calls: ({ analytics }) => analytics?.summary.requests,
+  sections: () => [
+    { id: "figures", needs: ["analytics"], skeleton: "cards", render: figures, always: true },
+    { id: "charts", needs: ["analytics"], skeleton: "charts", render: charts },
+    { id: "conversations", needs: ["analytics"], skeleton: "table", render: conversations },
+  ],
+};
+
+function figures(context, { analytics: { summary } }) {
+  return cards([
+    card({ name: "requests", label: "Requests", value: summary.requests, write: format.short }),
+    card({
+      name: "cost",
+      label: "Cost",
+      value: summary.cost,
+      write: format.shortMoney,
+      hint: costNote(summary, context.href),
+    }),
+    card({
+      name: "tokens",
+      label: "Tokens",
+      value: summary.tokens.total,
+      write: format.short,
+      hint: `${format.short(summary.tokens.input)} in, ${format.short(summary.tokens.output)} out`,
+    }),
+    card({
+      name: "successRate",
+      label: "Success rate",
+      value: summary.successRate,
+      write: format.percent,
+      missing: "No calls in this period",
+    }),
+    card({ name: "activeUsers", label: "Active users", value: summary.activeUsers, write: format.short }),
+  ]);
+}
+
+const change = (key, label) => ({ key, label, as: "change" });
+
+function charts(context, { analytics: { weekly, monthly, daily } }) {
+  const { chosen, buttons } = measures(
+    context,
+    "weeks",
+    Object.entries(MEASURES).map(([key, [label]]) => [key, label]),
+  );
+  const [name, pick, as] = MEASURES[chosen];
+  const today = context.today();
+  const newest = (rows) => flat([...rows].reverse());
+  const week = {
+    key: "week",
+    label: "Week",
+    content: (row) => `${row.week}, from ${format.day(row.first)}${row.complete ? "" : " (so far)"}`,
+  };
+  const month = {
+    key: "month",
+    label: "Month",
+    content: (row) => `${format.month(row.month)}${row.complete ? "" : " (so far)"}`,
+  };
+  return el(
+    "div.grid",
+    {},
+    panel(context, {
+      id: "weeks",
+      title: "Twelve weeks",
+      note: "Up to the end of the period; a week that is not over is paler",
+      span: 6,
+      tools: buttons,
+      chart: weeksOf(weekly, { pick, name, as }),
+      table: table({
+        caption: "Twelve weeks",
+        columns: [
+          week,
+          COLUMNS.requests,
+          change("requestsChange", "Change"),
+          COLUMNS.cost,
+          change("costChange", "Change"),
+          COLUMNS.tokens,
+        ],
+        rows: newest(weekly),
+        rowKey: (row) => row.week,
+        href: (row) => callsBehind(context).days(...weekDays(row.first, today)),
+      }),
+    }),
+    panel(context, {
+      id: "months",
+      title: "Twelve months",
+      note: "A month that is not over is paler",
+      span: 6,
+      chart: monthsOf(monthly, { pick, name, as }),
+      table: table({
+        caption: "Twelve months",
+        columns: [month, COLUMNS.requests, COLUMNS.cost, COLUMNS.tokens, COLUMNS.unpriced],
+        rows: newest(monthly),
+        rowKey: (row) => row.month,
+        href: (row) => callsBehind(context).days(...monthDays(row.month, today)),
+      }),
+    }),
+    panel(context, {
+      id: "days",
+      title: `${name} by day`,
+      tools: download(context, "daily"),
+      chart: lineOf(context, { daily, pick, name, as }),
+      table: dailyTable(context, daily, [COLUMNS.requests, COLUMNS.cost, COLUMNS.tokens, COLUMNS.successRate], "Days"),
+    }),
+  );
+}
+
+function conversations(context, { analytics: { byConversation } }) {
+  const why = narrowed(context.state)
+    ? "Conversations are kept as a whole: not known under a filter by provider, model or feature."
+    : null;
+  const rows = flat(byConversation ?? []);
+  const none = "No call of this period names a conversation. Report conversationId to see them here.";
+  const columns = [
+    { key: "conversationId", label: "Conversation" },
+    { key: "clientId", label: "Client" },
+    { ...COLUMNS.tokens, share: true },
+    { ...COLUMNS.requests, share: false },
+    COLUMNS.cost,
+    { key: "lastActive", label: "Last active", content: (row) => format.day(row.lastActive) },
+  ];
+  return el(
+    "div.grid",
+    {},
+    panel(context, {
+      id: "conversations",
+      title: "Conversations with the most tokens",
+      note: rows.length > SHOWN ? `The first ${rows.length}; the file has all` : null,
+      empty: why ?? (rows.length ? null : none),
+      tools: why ? null : download(context, "conversations"),
+      table: table({
+        caption: "Conversations by tokens",
+        columns,
+        rows,
+        rowKey: (row) => `${row.clientId} ${row.conversationId}`,
+        href: callsBehind(context).client,
+      }),
+    }),
+  );
+}

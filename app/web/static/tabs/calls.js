@@ -1,0 +1,106 @@
+// @ts-check
+// Calls: the ledger, newest first, and one call with where its price comes from.
+
+import { el } from "../dom.js";
+import * as format from "../format.js";
+import { download, panel } from "../panels.js";
+import { callDialog } from "../parts/call-dialog.js";
+import { callTable } from "../parts/call-rows.js";
+import { pages } from "./users.js";
+
+const STATUSES = ["success", "error", "rate_limited", "timeout"];
+const SOURCES = ["priced", "reported", "estimated", "cached", "unpriced"];
+const PAGE = 50;
+
+export default {
+  title: "Calls",
+  requests: (context) => {
+    const { status, costSource, userId, cursor, call } = context.state;
+    const parameters = { ...context.parameters(), status, costSource, userId, limit: PAGE, cursor };
+    return {
+      calls: ["/api/admin/ai/calls", parameters],
+      ...(call && { call: [`/api/admin/ai/calls/${encodeURIComponent(call)}`, {}] }),
+    };
+  },
+  calls: ({ calls }) => (calls && !calls.calls.length ? 0 : undefined),
+  sections: (context) => [
+    { id: "choices", needs: [], skeleton: null, render: choices, always: true },
+    { id: "calls", needs: ["calls"], skeleton: "table", render: list },
+    ...(context.state.call ? [{ id: "call", needs: ["call"], skeleton: null, render: callDialog, always: true }] : []),
+  ],
+};
+
+function choices(context) {
+  const { userId } = context.state;
+  const choice = (name, label, values) => {
+    const options = [null, ...values].map((value) =>
+      el(
+        "option",
+        { value: value ?? "", selected: context.state[name] === value },
+        value ? format.words(value) : `Any ${label.toLowerCase()}`,
+      ),
+    );
+    const change = (event) => context.go({ [name]: event.target.value || null, cursor: null });
+    return el(
+      "div.inline-select",
+      {},
+      el("label", { for: name }, label),
+      el("select", { id: name, onchange: change }, options),
+    );
+  };
+  return el(
+    "div.filters.of-tab",
+    { role: "group", "aria-label": "Which calls" },
+    choice("status", "Outcome", STATUSES),
+    choice("costSource", "Cost source", SOURCES),
+    el(
+      "form.inline-select",
+      {
+        onsubmit: (event) => (
+          event.preventDefault(),
+          context.go({ userId: new FormData(event.target).get("userId")?.trim() || null, cursor: null })
+        ),
+      },
+      el("label", { for: "userId" }, "User"),
+      el("input", {
+        id: "userId",
+        name: "userId",
+        value: userId,
+        maxlength: 256,
+        placeholder: "any",
+        autocomplete: "off",
+      }),
+    ),
+    userId
+      ? el(
+          "span.chip",
+          {},
+          el("span", { title: userId }, `User: ${userId}`),
+          el(
+            "a",
+            {
+              href: context.href({ userId: null, cursor: null }),
+              "data-link": "",
+              "aria-label": "Remove the filter by user",
+            },
+            "×",
+          ),
+        )
+      : null,
+  );
+}
+
+function list(context, { calls: report }) {
+  const { status, costSource, userId } = context.state;
+  return el(
+    "div.grid",
+    {},
+    panel(context, {
+      id: "calls",
+      title: "Calls",
+      note: `Newest first, ${format.plural(report.calls.length, "call")} on this page`,
+      tools: download(context, "calls", { status, costSource, userId }),
+      table: [callTable(context, report.calls, "Calls"), pages(context, report.nextCursor)],
+    }),
+  );
+}

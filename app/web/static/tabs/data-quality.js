@@ -1,0 +1,169 @@
+// @ts-check
+// Data quality: what the figures leave out, or rest on guesses.
+
+import { card, cards } from "../cards.js";
+import { el } from "../dom.js";
+import * as format from "../format.js";
+import { download, panel } from "../panels.js";
+import { callsBehind } from "../parts/links.js";
+import { COLUMNS, ranking } from "../parts/rankings.js";
+import { SHOWN, table } from "../table.js";
+
+export default {
+  title: "Data quality",
+  requests: (context) => ({ quality: ["/api/admin/ai/data-quality", context.parameters()] }),
+  calls: ({ quality }) => quality?.totals.requests,
+  sections: () => [
+    { id: "figures", needs: ["quality"], skeleton: "cards", render: figures, always: true },
+    { id: "findings", needs: ["quality"], skeleton: "charts", render: findings },
+  ],
+};
+
+const counted = (rows) => rows.reduce((all, row) => all + row.requests, 0);
+
+function figures(context, { quality: of }) {
+  const share = (value) => `${format.percent(value)} of all calls`;
+  return cards([
+    card({
+      name: "unpriced",
+      label: "Unpriced calls",
+      value: of.totals.unpriced,
+      write: format.short,
+      hint: share(of.unpricedShare),
+    }),
+    card({
+      name: "estimated",
+      label: "Estimated calls",
+      value: of.totals.estimated,
+      write: format.short,
+      hint: share(of.estimatedShare),
+    }),
+    card({
+      name: "impossible",
+      label: "Impossible pairs",
+      value: counted(of.impossiblePairs),
+      write: format.short,
+      hint: format.plural(of.impossiblePairs.length, "pair"),
+    }),
+    card({
+      name: "unmapped",
+      label: "Unmapped calls",
+      value: counted(of.unmappedContentTypes),
+      write: format.short,
+      hint: format.plural(of.unmappedContentTypes.length, "content type"),
+    }),
+    card({
+      name: "unreadableUsage",
+      label: "Unreadable usage",
+      value: of.unreadableUsage,
+      write: format.short,
+      hint: "usage in a form that could not be read",
+    }),
+  ]);
+}
+
+const MODEL = [
+  { key: "model", label: "Model" },
+  { key: "provider", label: "Provider" },
+  COLUMNS.requests,
+  COLUMNS.tokens,
+];
+
+function findings(context, { quality: of }) {
+  const calls = callsBehind(context);
+  const models = (id, title, rows, costSource, columns, about, good) =>
+    finding(context, {
+      id,
+      title,
+      about,
+      good,
+      rows,
+      columns,
+      rowKey: (row) => `${row.provider} ${row.model}`,
+      noun: "model",
+      href: ({ provider, model }) => calls.costSource(costSource, { provider, model }),
+    });
+  return el(
+    "div.grid",
+    {},
+    models(
+      "unpriced",
+      "Models without a price",
+      of.unpricedModels,
+      "unpriced",
+      MODEL,
+      "Their cost is not in any sum. A price can be set: POST /api/admin/prices.",
+      "Every call of this period has a price.",
+    ),
+    models(
+      "estimated",
+      "Models with estimated tokens",
+      of.estimatedModels,
+      "estimated",
+      [...MODEL, COLUMNS.cost],
+      "Their tokens were guessed from text or an average; their cost is in the sums.",
+      "No call of this period had to be estimated.",
+    ),
+    finding(context, {
+      id: "impossible",
+      title: "Impossible pairs",
+      about: "Reported under a provider that does not sell the model; counted under the one that does.",
+      good: "Every model was reported under a provider that sells it.",
+      rows: of.impossiblePairs,
+      columns: [
+        { key: "model", label: "Model" },
+        { key: "reportedProvider", label: "Reported" },
+        { key: "provider", label: "Counted under" },
+        COLUMNS.requests,
+      ],
+      rowKey: (row) => `${row.reportedProvider} ${row.provider} ${row.model}`,
+      href: calls.model,
+      noun: "pair",
+    }),
+    finding(context, {
+      id: "unmapped",
+      title: "Unmapped content types",
+      about: "No feature is set for them: they count under their own name.",
+      good: "Every content type belongs to a feature.",
+      rows: of.unmappedContentTypes,
+      columns: [{ key: "contentType", label: "Content type" }, COLUMNS.requests],
+      href: ({ contentType }) => calls.feature({ feature: contentType }),
+      noun: "content type",
+    }),
+    finding(context, {
+      id: "folded",
+      title: "Names beyond the cap",
+      about: "A client may have so many names; further ones count as “other” in reports, the calls keep them.",
+      good: "No client has more names than reports keep.",
+      rows: of.foldedNames,
+      columns: [
+        { key: "dimension", label: "Kind of name", content: (row) => format.words(row.dimension) },
+        COLUMNS.requests,
+      ],
+      rowKey: (row) => row.dimension,
+      href: ({ dimension }) => calls.all() && context.href({ tab: "calls", [dimension]: null }),
+      noun: "kind",
+    }),
+  );
+}
+
+function finding(context, { id, title, about, good, rows, columns, href, rowKey, noun }) {
+  return panel(context, {
+    id,
+    title,
+    span: id === "folded" ? 12 : 6,
+    note: rows.length ? about : null,
+    empty: rows.length ? null : good,
+    tools: id === "unpriced" ? download(context, "data-quality") : null,
+    table:
+      rows.length > SHOWN
+        ? ranking(context, { id, caption: title, rows, columns, href, rowKey, noun })
+        : table({
+            caption: title,
+            rows: rows.map((row) => ({ ...row, tokensTotal: row.tokens?.total })),
+            columns,
+            href,
+            rowKey,
+          }),
+  });
+}

@@ -1,0 +1,201 @@
+// @ts-check
+// Finance: what it costs, by day, month and provider, and where the month is heading.
+
+import { card, cards, costNote } from "../cards.js";
+import { el } from "../dom.js";
+import * as format from "../format.js";
+import { download, panel } from "../panels.js";
+import { dailyTable } from "../parts/daily-table.js";
+import { lineOf, partsOf } from "../parts/days.js";
+import { comparedNote, usageCards } from "../parts/figures.js";
+import { callsBehind } from "../parts/links.js";
+import { barsOf, COLUMNS, costOf, flat, pairsOf, ranking } from "../parts/rankings.js";
+import { monthDays, monthsOf } from "../parts/periods.js";
+import { namesByCost } from "../parts/series.js";
+import { narrowed } from "../state.js";
+import { table } from "../table.js";
+
+export default {
+  title: "Finance",
+  controls: { compare: true },
+  requests: (context) => {
+    const { synthetic, clientId } = context.parameters();
+    return {
+      usage: ["/api/admin/ai/usage", { ...context.parameters(), compare: "previous", series: "provider" }],
+      overview: ["/api/admin/ai/overview", { synthetic, clientId }],
+      analytics: ["/api/analytics", { ...context.parameters(), type: "monthly" }],
+    };
+  },
+  calls: ({ usage }) => usage?.totals.requests,
+  sections: () => [
+    { id: "figures", needs: ["usage", "overview"], skeleton: "cards", render: figures, always: true },
+    { id: "days", needs: ["usage"], skeleton: "chart", render: days },
+    { id: "months", needs: ["analytics"], skeleton: "chart", render: months },
+    { id: "providers", needs: ["usage"], skeleton: "table", render: providers },
+  ],
+};
+
+function figures(context, { usage, overview }) {
+  const of = usageCards(context, usage);
+  const { totals } = usage;
+  const priced = totals.requests - totals.unpriced;
+  const why = narrowed(context.state) ? "The month is kept for a whole client; not known under this filter" : null;
+  const { monthEnd, month, trends } = overview;
+  return [
+    cards([
+      of.cost(),
+      card({
+        name: "month.cost",
+        label: "This month so far",
+        value: why ? null : month.cost,
+        missing: why,
+        write: format.shortMoney,
+        trend: { percent: trends.month.cost, rising: "neutral" },
+        compared: trends.month.compared,
+        hint: why ? null : costNote(month, context.href),
+      }),
+      card({
+        name: "monthEnd.cost",
+        label: "Month's end at this pace",
+        value: why ? null : monthEnd?.cost,
+        missing: why ?? "The month has no complete day yet",
+        write: format.shortMoney,
+        hint: monthEnd && !why ? `${monthEnd.completeDays} of ${monthEnd.daysInMonth} days are complete` : null,
+      }),
+      of.savedCost(),
+      card({
+        name: "averageCost",
+        label: "Cost a call",
+        value: priced ? Number(totals.cost) / priced : null,
+        missing: "No priced calls in this period",
+        write: format.shortMoney,
+        hint: "over the priced calls",
+      }),
+    ]),
+    el("p.compared", {}, [comparedNote(usage), why ? null : ` Month: ${format.sentence(trends.month.compared)}.`]),
+  ];
+}
+
+const MONEY = [COLUMNS.cost, COLUMNS.savedCost, COLUMNS.requests, COLUMNS.unpriced, COLUMNS.estimated];
+
+function days(context, { usage }) {
+  const rows = dailyTable(context, usage.daily, MONEY, "Cost by day");
+  const props = {
+    id: "cost",
+    title: "Cost by day and provider",
+    span: 7,
+    tools: download(context, "daily"),
+    table: rows,
+  };
+  const before = context.state.compare ? usage.previous?.daily : null;
+  const drawn =
+    before || !usage.series
+      ? {
+          title: "Cost by day",
+          note: before
+            ? `Dashed: the period before, ${format.span(usage.previous.daily[0].day, usage.previous.daily.at(-1).day)}`
+            : null,
+          chart: lineOf(context, { daily: usage.daily, before, pick: (day) => day.cost, name: "Cost", as: "money" }),
+        }
+      : stacked(context, usage);
+  const saved = lineOf(context, {
+    daily: usage.daily,
+    before,
+    pick: (day) => day.savedCost,
+    name: "Saved",
+    as: "money",
+  });
+  return el(
+    "div.grid",
+    {},
+    panel(context, { ...props, ...drawn }),
+    panel(context, {
+      id: "saved",
+      title: "Saved by cache",
+      span: 5,
+      chart: saved,
+      table: dailyTable(context, usage.daily, [COLUMNS.savedCost, COLUMNS.cached, COLUMNS.requests], "Saved by day"),
+    }),
+  );
+}
+
+function stacked(context, usage) {
+  return partsOf(context, {
+    days: usage.daily.map(({ day }) => day),
+    series: usage.series.map((row) => ({ day: row.day, name: row.name, value: row.cost })),
+    names: namesByCost(usage.series),
+    colour: (name) => context.colours.of(name),
+    spec: "stack",
+    name: "Cost",
+    as: "money",
+  });
+}
+
+function months(context, { analytics: { monthly } }) {
+  const rows = flat([...monthly].reverse());
+  const month = {
+    key: "month",
+    label: "Month",
+    content: (row) => `${format.month(row.month)}${row.complete ? "" : " (so far)"}`,
+  };
+  return el(
+    "div.grid",
+    {},
+    panel(context, {
+      id: "months",
+      title: "Cost by month",
+      note: "Twelve months up to the end of the period; a month that is not over is paler",
+      chart: monthsOf(monthly, { pick: (row) => row.cost, name: "Cost", as: "money" }),
+      table: table({
+        caption: "Cost by month",
+        columns: [month, ...MONEY],
+        rows,
+        rowKey: (row) => row.month,
+        href: (row) => callsBehind(context).days(...monthDays(row.month, context.today())),
+      }),
+    }),
+  );
+}
+
+function providers(context, { usage }) {
+  const byCost = (rows) => [...rows].sort((a, b) => Number(b.cost) - Number(a.cost));
+  return el(
+    "div.grid",
+    {},
+    panel(context, {
+      id: "providers",
+      title: "Cost by provider",
+      span: 6,
+      tools: download(context, "providers"),
+      table: ranking(context, {
+        id: "providers",
+        caption: "Cost by provider",
+        rows: byCost(usage.byProvider),
+        columns: [{ key: "provider", label: "Provider" }, COLUMNS.cost, COLUMNS.savedCost, COLUMNS.unpriced],
+        href: callsBehind(context).provider,
+        noun: "provider",
+      }),
+    }),
+    panel(context, {
+      id: "features",
+      title: "Cost by feature",
+      span: 6,
+      chart: barsOf({
+        rows: byCost(usage.byFeature),
+        name: (row) => row.feature,
+        pick: (row) => row.cost,
+        write: costOf,
+        label: "Cost by feature",
+        lines: pairsOf,
+      }),
+      table: ranking(context, {
+        id: "features",
+        caption: "Cost by feature",
+        rows: byCost(usage.byFeature),
+        columns: [{ key: "feature", label: "Feature" }, COLUMNS.cost, COLUMNS.savedCost, COLUMNS.unpriced],
+        href: callsBehind(context).feature,
+        noun: "feature",
+      }),
+    }),
+  );
+}

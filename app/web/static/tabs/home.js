@@ -1,0 +1,130 @@
+// @ts-check
+// The main page: today, this month, and what happened last.
+
+import { card, cards, costNote } from "../cards.js";
+import { el } from "../dom.js";
+import * as format from "../format.js";
+import { panel } from "../panels.js";
+import { callsBehind } from "../parts/links.js";
+import { costCell, outcome } from "../parts/call-rows.js";
+import { table } from "../table.js";
+
+const PAGES = [
+  ["ai-monitoring", "AI monitoring", "Requests, cost, success, peak hours, top users"],
+  ["executive", "Executive", "Health score and key figures"],
+  ["operations", "Operations", "Providers, latency, service types"],
+  ["models", "Models", "Cost, tokens and users of each model"],
+  ["users", "Users", "Who calls, how much, for what"],
+  ["finance", "Finance", "Cost by day, month and provider"],
+  ["technical", "Technical", "Latency, errors, writer, spool"],
+  ["analytics", "Analytics", "Twelve weeks, months, conversations"],
+  ["data-quality", "Data quality", "What the figures leave out"],
+  ["calls", "Calls", "The ledger, call by call"],
+];
+
+export default {
+  title: "Overview",
+  controls: { period: false, parts: false },
+  about: (context) => `Today and this month, in ${context.who.timezone}`,
+  requests: (context) => {
+    const { synthetic, clientId } = context.parameters();
+    return {
+      stats: ["/api/admin/stats", { synthetic, clientId }],
+      overview: ["/api/admin/ai/overview", { synthetic, clientId }],
+    };
+  },
+  sections: () => [
+    { id: "figures", needs: ["stats", "overview"], skeleton: "cards", render: figures },
+    { id: "activity", needs: ["stats"], skeleton: "table", render: activity },
+    { id: "pages", needs: [], skeleton: null, render: pages },
+  ],
+};
+
+function figures(context, { stats, overview: { today, month } }) {
+  const soFar = "so far";
+  return cards([
+    card({
+      name: "aiRequestsToday",
+      label: "AI requests today",
+      value: stats.aiRequestsToday,
+      write: format.short,
+      hint: soFar,
+    }),
+    card({
+      name: "aiRequestsThisMonth",
+      label: "AI requests this month",
+      value: stats.aiRequestsThisMonth,
+      write: format.short,
+      hint: soFar,
+    }),
+    card({
+      name: "aiCostToday",
+      label: "AI cost today",
+      value: stats.aiCostToday,
+      write: format.shortMoney,
+      hint: costNote(today, context.href),
+    }),
+    card({
+      name: "aiCostThisMonth",
+      label: "AI cost this month",
+      value: stats.aiCostThisMonth,
+      write: format.shortMoney,
+      hint: costNote(month, context.href),
+    }),
+    card({
+      name: "uniqueUsersToday",
+      label: "Users today",
+      value: stats.uniqueUsersToday,
+      write: format.short,
+      hint: soFar,
+    }),
+  ]);
+}
+
+function activity(context, { stats }) {
+  const columns = [
+    {
+      key: "createdAt",
+      label: `When (${context.who.timezone})`,
+      content: (row) => format.instant(row.createdAt, context.who.timezone),
+    },
+    { key: "userId", label: "User", content: (row) => el("span.name", { title: row.userId }, row.userId) },
+    { key: "feature", label: "Feature", content: (row) => el("span.name", { title: row.feature }, row.feature) },
+    {
+      key: "model",
+      label: "Model",
+      content: (row) => el("span.name", { title: `${row.provider} · ${row.model}` }, row.model),
+    },
+    {
+      key: "success",
+      label: "Outcome",
+      content: (row) => outcome({ status: row.success ? "success" : "error", cached: row.cached }),
+    },
+    { key: "cost", label: "Cost", as: "money", content: costCell },
+  ];
+  return el(
+    "div.grid",
+    {},
+    panel(context, {
+      id: "activity",
+      title: "Recent activity",
+      empty: stats.recentActivity.length
+        ? null
+        : "Nothing was reported yet. What your applications report shows here at once.",
+      tools: el("a.button.small.quiet", { href: callsBehind(context).all(), "data-link": "" }, "All calls"),
+      table: table({
+        caption: "Recent activity",
+        columns,
+        rows: stats.recentActivity,
+        rowKey: (row) => row.id,
+        href: callsBehind(context).call,
+      }),
+    }),
+  );
+}
+
+function pages(context) {
+  const link = ([tab, title, about]) =>
+    el("a", { href: context.href({ tab }), "data-link": "" }, title, el("span", {}, about));
+  return el("nav.links", { "aria-label": "All dashboards" }, PAGES.map(link));
+}

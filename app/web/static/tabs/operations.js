@@ -1,0 +1,179 @@
+// @ts-check
+// Operations: how each provider performs.
+
+import { card, cards } from "../cards.js";
+import { el } from "../dom.js";
+import * as format from "../format.js";
+import { colour } from "../palette.js";
+import { download, legend, panel } from "../panels.js";
+import { outcomesOf } from "../parts/days.js";
+import { dailyTable } from "../parts/daily-table.js";
+import { comparedNote, LATENCY_KEPT, usageCards, whyMissing } from "../parts/figures.js";
+import { callsBehind } from "../parts/links.js";
+import { COLUMNS, ranking } from "../parts/rankings.js";
+
+const PERCENTILES = ["p50", "p95", "p99"].map((key) => ({ key, label: key, as: "duration" }));
+const ROW_HEIGHT = 38;
+
+export default {
+  title: "Operations",
+  requests: (context) => ({
+    providers: ["/api/admin/ai/providers", context.parameters()],
+    usage: ["/api/admin/ai/usage", { ...context.parameters(), compare: "previous" }],
+  }),
+  calls: ({ usage }) => usage?.totals.requests,
+  sections: () => [
+    { id: "figures", needs: ["usage"], skeleton: "cards", render: figures, always: true },
+    { id: "providers", needs: ["providers"], skeleton: "chart", render: providers },
+    { id: "outcomes", needs: ["usage"], skeleton: "chart", render: outcomes },
+    { id: "services", needs: ["providers"], skeleton: "table", render: services },
+  ],
+};
+
+function figures(context, { usage }) {
+  const of = usageCards(context, usage);
+  const errors = card({
+    name: "errors",
+    label: "Failed calls",
+    value: usage.totals.errors,
+    write: format.short,
+    hint: `${format.percent(100 - (usage.totals.successRate ?? 100))} of all`,
+  });
+  return [
+    cards([
+      of.requests(),
+      of.successRate(),
+      errors,
+      of.p95(),
+      card({ name: "providers", label: "Providers", value: usage.byProvider.length, write: format.count }),
+    ]),
+    el("p.compared", {}, comparedNote(usage)),
+  ];
+}
+
+const withLatency = (row) => ({ ...row, ...row.latency });
+
+function providers(context, { providers: report }) {
+  const rows = report.providers.map(withLatency);
+  const timed = rows.filter((row) => row.p50 !== null);
+  const list = ranking(context, {
+    id: "providers",
+    caption: "Providers",
+    rows,
+    columns: [
+      { key: "provider", label: "Provider" },
+      COLUMNS.requests,
+      COLUMNS.successRate,
+      COLUMNS.errors,
+      COLUMNS.averageDuration,
+      ...PERCENTILES,
+      COLUMNS.cost,
+      COLUMNS.unpriced,
+    ],
+    href: callsBehind(context).provider,
+    noun: "provider",
+  });
+  return el(
+    "div.grid",
+    {},
+    panel(context, { id: "providers", title: "Providers", tools: download(context, "providers"), table: list }),
+    panel(context, {
+      id: "latency",
+      title: "Latency by provider",
+      span: 12,
+      note: "From the median to the 99th percentile of the duration; each within 1%",
+      empty: timed.length ? null : `${whyMissing(context, LATENCY_KEPT)}.`,
+      chart: rangesOf(timed.slice(0, 12)),
+      legend: legend([
+        ["p50", colour("success")],
+        ["p95", colour("accent")],
+        ["p99", colour("error")],
+      ]),
+      table: ranking(context, {
+        id: "latency",
+        caption: "Latency by provider",
+        rows: timed,
+        columns: [{ key: "provider", label: "Provider" }, ...PERCENTILES, COLUMNS.requests],
+        href: callsBehind(context).provider,
+        noun: "provider",
+      }),
+    }),
+  );
+}
+
+function rangesOf(rows) {
+  return {
+    spec: "ranges",
+    rows: rows.map(({ provider, p50, p95, p99 }) => ({
+      name: provider.length > 24 ? `${provider.slice(0, 24)}…` : provider,
+      p50: Math.max(1, p50),
+      p95: Math.max(1, p95),
+      p99: Math.max(1, p99),
+    })),
+    height: Math.max(2, rows.length) * ROW_HEIGHT + 46,
+    label: "Latency by provider",
+    values: {
+      ticks: format.logTicks(Math.min(...rows.map((row) => row.p50)) / 3, Math.max(...rows.map((row) => row.p99)) * 3),
+    },
+    lines: ({ name, p50, p95, p99 }) => ({
+      title: name,
+      pairs: [
+        ["p50", format.duration(p50)],
+        ["p95", format.duration(p95)],
+        ["p99", format.duration(p99)],
+      ],
+    }),
+  };
+}
+
+function outcomes(context, { usage }) {
+  const drawn = outcomesOf(context, usage.daily);
+  return el(
+    "div.grid",
+    {},
+    panel(context, {
+      id: "outcomes",
+      title: "Requests by outcome",
+      empty: drawn ? null : `${whyMissing(context, "Outcomes by day are kept")}.`,
+      ...(drawn ?? {}),
+      table: dailyTable(
+        context,
+        usage.daily,
+        [COLUMNS.requests, COLUMNS.successRate, COLUMNS.errors, COLUMNS.averageDuration],
+        "Requests by outcome and day",
+      ),
+    }),
+  );
+}
+
+function services(context, { providers: report }) {
+  const rows = report.providers.flatMap((row) =>
+    row.services.map((service) =>
+      withLatency({ ...service, provider: row.provider, name: `${row.provider} · ${service.serviceType}` }),
+    ),
+  );
+  rows.sort((a, b) => b.requests - a.requests);
+  return el(
+    "div.grid",
+    {},
+    panel(context, {
+      id: "services",
+      title: "Service types",
+      table: ranking(context, {
+        id: "services",
+        caption: "Service types by provider",
+        rows,
+        columns: [
+          { key: "name", label: "Provider and service" },
+          COLUMNS.requests,
+          COLUMNS.successRate,
+          COLUMNS.averageDuration,
+          ...PERCENTILES,
+          COLUMNS.cost,
+        ],
+        href: callsBehind(context).provider,
+        noun: "service",
+      }),
+    }),
+  );
+}

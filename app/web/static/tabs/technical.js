@@ -1,0 +1,224 @@
+// @ts-check
+// Technical: how long calls take, how they fail, and how the process that answers stands.
+
+import { card, cards } from "../cards.js";
+import { el } from "../dom.js";
+import * as format from "../format.js";
+import { panel } from "../panels.js";
+import { LATENCY_KEPT, whyMissing } from "../parts/figures.js";
+import { callsBehind } from "../parts/links.js";
+import { outcome } from "../parts/call-rows.js";
+import { ranking } from "../parts/rankings.js";
+import { table } from "../table.js";
+
+export default {
+  title: "Technical",
+  requests: (context) => ({
+    latency: ["/api/admin/ai/latency", context.parameters()],
+    technical: ["/api/admin/ai/technical", {}],
+  }),
+  sections: () => [
+    { id: "figures", needs: ["latency"], skeleton: "cards", render: figures },
+    { id: "latency", needs: ["latency"], skeleton: "chart", render: distribution },
+    { id: "process", needs: ["technical"], skeleton: "table", render: standing },
+  ],
+};
+
+function figures(context, { latency: report }) {
+  const { latency, errors, measured } = report;
+  const missing = whyMissing(context, LATENCY_KEPT);
+  const none = measured === 0 ? "No call of this period reports a duration" : missing;
+  const of = (key, hint) =>
+    card({ name: key, label: key, value: latency[key], write: format.duration, missing: none, hint });
+  const failed = errors.reduce((all, row) => all + row.count, 0);
+  return cards([
+    of("p50", "half of the calls are faster"),
+    of("p95", "19 of 20 are faster"),
+    of("p99", "99 of 100 are faster"),
+    card({ name: "measured", label: "Calls timed", value: measured, write: format.short, missing }),
+    card({
+      name: "errors",
+      label: "Failed calls",
+      value: failed,
+      write: format.short,
+      hint: format.plural(new Set(errors.map((row) => row.status)).size, "kind"),
+    }),
+  ]);
+}
+
+function distribution(context, { latency: report }) {
+  const { buckets, latency, errors } = report;
+  const drawn = (buckets ?? []).map((bucket) => ({
+    ...bucket,
+    from: Math.max(1, bucket.from),
+    to: Math.max(1, bucket.to) + 1,
+  }));
+  const marks = Object.entries(latency)
+    .filter(([, value]) => value !== null)
+    .map(([name, mark], place) => ({ name, place, mark: Math.max(1, mark) }));
+  const rows = (buckets ?? [])
+    .filter((bucket) => bucket.count > 0)
+    .map((bucket) => ({ ...bucket, name: rangeOf(bucket) }));
+  const failures = errors.map((row) => ({ ...row, requests: row.count }));
+  const empty =
+    buckets === null || buckets === undefined
+      ? `${whyMissing(context, LATENCY_KEPT)}.`
+      : rows.length
+        ? null
+        : "No call of this period reports a duration.";
+  return el(
+    "div.grid",
+    {},
+    panel(context, {
+      id: "distribution",
+      title: "Latency distribution",
+      span: 7,
+      note: "On a logarithmic scale; each percentile within 1%",
+      empty,
+      chart: {
+        spec: "histogram",
+        rows: [...drawn, ...marks],
+        height: 390,
+        values: { ticks: format.logTicks(drawn[0]?.from ?? 1, drawn.at(-1)?.to ?? 1) },
+        label: "How many requests took how long",
+        lines: (bucket) => ({
+          title: rangeOf({ from: bucket.from, to: bucket.to - 1 }),
+          pairs: [["Requests", format.count(bucket.count)]],
+        }),
+      },
+      table: table({
+        caption: "Requests by duration",
+        columns: [
+          { key: "name", label: "Duration" },
+          { key: "count", label: "Requests", as: "count", share: true },
+        ],
+        rows,
+        rowKey: (row) => row.from,
+        href: callsBehind(context).all,
+      }),
+    }),
+    panel(context, {
+      id: "errors",
+      title: "Errors by kind",
+      span: 5,
+      empty: failures.length ? null : "No call of this period failed.",
+      table: ranking(context, {
+        id: "errors",
+        caption: "Errors by kind and provider",
+        columns: [
+          { key: "kind", label: "Kind", content: outcome },
+          { key: "provider", label: "Provider" },
+          { key: "requests", label: "Calls", as: "count", share: true },
+        ],
+        rows: failures,
+        noun: "kind",
+        rowKey: (row) => `${row.status} ${row.provider}`,
+        href: callsBehind(context).status,
+      }),
+    }),
+  );
+}
+
+const rangeOf = ({ from, to }) => `${format.duration(from)} – ${format.duration(to)}`;
+
+function standing(context, { technical: of }) {
+  const { spool, freshness, breaker, commits } = of;
+  const zone = context.who.timezone;
+  const pairs = (list) =>
+    el(
+      "dl.figures",
+      {},
+      list.map(([name, key, value, raw]) => [
+        el("dt", {}, name),
+        el("dd", { "data-figure": key, "data-value": raw ?? "" }, value),
+      ]),
+    );
+  const average = commits?.transactions ? (1000 * Number(commits.seconds)) / commits.transactions : null;
+  return el(
+    "div.grid",
+    {},
+    panel(context, {
+      id: "writer",
+      title: "Writer",
+      span: 4,
+      note: "Of the process that answered",
+      content: pairs([
+        [
+          "Standing",
+          "status",
+          el(`span.tag.${of.status === "ready" ? "success" : "timeout"}`, {}, format.words(of.status)),
+          of.status,
+        ],
+        ["Calls waiting", "queued", format.count(of.queued), of.queued],
+        ["Room for", "room", `${format.count(of.room)} more`, of.room],
+        [
+          "Breaker",
+          "breaker",
+          breaker?.open ? `open for ${format.seconds(breaker.seconds)}` : "closed: calls go to MongoDB",
+          String(breaker?.open),
+        ],
+        [
+          "Commits",
+          "commits",
+          `${format.count(commits?.transactions)} of ${format.count(commits?.calls)} calls`,
+          commits?.transactions,
+        ],
+        ["A commit takes", "commit.average", average === null ? format.DASH : format.duration(average), average],
+      ]),
+    }),
+    panel(context, {
+      id: "spool",
+      title: "Spool",
+      span: 4,
+      note: "What waits on this machine's disk for MongoDB",
+      content: pairs([
+        ["Calls", "spool.calls", format.count(spool.calls), spool.calls],
+        ["On disk", "spool.bytes", `${format.bytes(spool.bytes)} of ${format.bytes(spool.maxBytes)}`, spool.bytes],
+        [
+          "Refused",
+          "spool.refused",
+          spool.refused ? `${format.count(spool.refused)}, set aside to be looked at` : "none",
+          spool.refused,
+        ],
+        ["Fault", "spool.error", spool.error ?? "none", spool.error ?? ""],
+      ]),
+    }),
+    panel(context, {
+      id: "freshness",
+      title: "Freshness",
+      span: 4,
+      note: "Reports are exact at once; only the merging lags",
+      content: freshness
+        ? pairs([
+            ["Last commit", "lastCommit", format.instant(freshness.lastCommit, zone), freshness.lastCommit],
+            [
+              "Merged up to",
+              "viewsLagSeconds",
+              `${format.seconds(freshness.viewsLagSeconds)} ago`,
+              freshness.viewsLagSeconds,
+            ],
+            ["Commits to merge", "pendingDeltas", format.count(freshness.pendingDeltas), freshness.pendingDeltas],
+            ["Database", "database", `${of.database}${of.transactions ? "" : ", without transactions"}`, of.database],
+          ])
+        : el("p.state", {}, of.advice ?? "Not known while the database does not answer."),
+    }),
+    panel(context, {
+      id: "calls",
+      title: "Calls since the process started",
+      empty: Object.values(of.calls).some(Boolean) ? null : "No call was reported to this process since it started.",
+      table: counters(of.calls),
+    }),
+  );
+}
+
+function counters(calls) {
+  const rows = Object.entries(calls).map(([name, count]) => ({ name: format.words(name), count }));
+  return table({
+    caption: "Calls by what became of them",
+    columns: [
+      { key: "name", label: "Became" },
+      { key: "count", label: "Calls", as: "count" },
+    ],
+    rows,
+  });
+}

@@ -1,0 +1,83 @@
+"""Tables as files: CSV that a spreadsheet opens, and does not run."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Annotated
+
+from litestar import Controller, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
+from litestar.response import Stream
+
+from app.auth import Scope, requires
+from app.errors import NotFoundError
+from app.reports.csv_text import text_of
+from app.reports.downloads import MAX_ROWS, Download, Table
+from app.reports.query import ReportQuery
+from app.reports.reports import Reports
+from models import CallStatus, CostSource
+from routes.dependencies import chosen
+
+CSV = "text/csv"
+TRUNCATED = f"truncated: these are the first {MAX_ROWS:,} rows; ask for a shorter window, or for less with filters"
+
+
+class DownloadController(Controller):
+    """What the reports show, row by row."""
+
+    path = "/api/admin/ai/download"
+    tags = ("admin",)
+    guards = (requires(Scope.ADMIN),)
+
+    @get("/{file:str}", summary="A table as CSV: all rows of the filter", media_type=CSV)
+    async def download(
+        self,
+        file: FromPath[str],
+        reports: NamedDependency[Reports],
+        asked: NamedDependency[ReportQuery],
+        status: Annotated[str | None, QueryParameter(max_length=32, description="Of calls alone.")] = None,
+        cost_source: Annotated[
+            str | None, QueryParameter(name="costSource", max_length=32, description="Of calls alone.")
+        ] = None,
+    ) -> Stream:
+        """`file` is `daily.csv`, `features.csv`, `models.csv`, `providers.csv`, `users.csv`, `calls.csv`,
+        `conversations.csv` or `data-quality.csv`.
+
+        Columns are the JSON names of the report. Money is USD with every decimal, durations are ms, rates percent; an
+        empty cell is what is not known. A text that a spreadsheet would run (one that begins with = + - @, a tab or a
+        line break) has an apostrophe before it. At most 100,000 rows: where there are more, the header `x-truncated`
+        is true and the last line says so. Conversations are kept as a whole: they take no provider, model or feature,
+        but for one user's own.
+        """
+        table = _table(file)
+        found = await reports.download(
+            table,
+            asked,
+            status=chosen("status", status, CallStatus),
+            cost_source=chosen("costSource", cost_source, CostSource),
+        )
+        window = asked.window
+        name = f"twinmeter-{table}-{window.first}-to-{window.last}.csv"
+        headers = {"content-disposition": f'attachment; filename="{name}"'}
+        if found.truncated:
+            headers["x-truncated"] = "true"
+        return Stream(_lines(found), media_type=CSV, headers=headers)
+
+
+def _table(file: str) -> Table:
+    for table in Table:
+        if file == f"{table}.csv":
+            return table
+    raise NotFoundError(f"there is no such table; there are {', '.join(f'{table}.csv' for table in Table)}")
+
+
+async def _lines(found: Download) -> AsyncIterator[str]:
+    # closed here also when the client goes away: it holds a session
+    async with aclosing(found.batches) as batches:
+        yield text_of([found.columns])
+        async for rows in batches:
+            # in a thread, because callers who report must not wait for it
+            yield await asyncio.to_thread(text_of, rows)
+    if found.truncated:
+        yield text_of([[TRUNCATED]])

@@ -1,0 +1,60 @@
+"""Events for open pages: that figures have changed, so that they ask for them again."""
+
+from typing import Annotated, Any
+
+from litestar import Controller, Request, get
+from litestar.datastructures import State
+from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
+from litestar.params import HeaderParameter
+
+from app.auth import Principal, Recheck, Scope, requires
+from app.edge import OPEN_ENDED
+from app.errors import AppError, NotAuthenticatedError
+from app.live import MEDIA_TYPE, EventStream
+
+EVENTS = """
+`hello` comes first, with `version` and whether the caller is `behind`: null unless it sent a Last-Event-ID. Whoever
+asks for figures after being told a version gets every commit up to it; versions are texts in the order of commits.
+`committed` says that figures have changed, at most once a second: `version`, `committedAt`, and whether those of
+`real` and of `synthetic` calls did. `down` says that nothing can be told for now, and the next `hello` that it can
+again. A comment comes at least every 15 seconds.
+"""
+LastEventId = Annotated[
+    str | None,
+    HeaderParameter(name="Last-Event-ID", max_length=64, description="What a browser sends when it comes back."),
+]
+
+
+class LiveController(Controller):
+    """What is committed while a page is open. An administrator of one client hears of that one."""
+
+    path = "/api/admin/ai/live"
+    tags = ("admin",)
+    guards = (requires(Scope.ADMIN),)
+    opt = OPEN_ENDED
+
+    @get(
+        summary="Figures have changed, as server-sent events",
+        description=EVENTS,
+        media_type=MEDIA_TYPE,
+        responses={200: ResponseSpec(str, description="Events", media_type=MEDIA_TYPE, generate_examples=False)},
+    )
+    async def live(
+        self,
+        request: Request[Principal, Recheck, Any],
+        state: State,
+        about: NamedDependency[str | None],
+        last_event_id: LastEventId = None,
+    ) -> EventStream:
+        return EventStream(state.live, about, last_event_id, lambda: _is_welcome(request))
+
+
+async def _is_welcome(request: Request[Principal, Recheck, Any]) -> bool:
+    """Whether the caller is still who it was. While that cannot be told, it is: as for requests with a known key."""
+    try:
+        return await request.auth() == request.user
+    except NotAuthenticatedError:
+        return False
+    except AppError:
+        return True

@@ -1,0 +1,41 @@
+"""Pages and the files that they load. All of it is public, because none of it holds a figure."""
+
+from litestar import Controller, Request, Response, get
+from litestar.datastructures import State
+from litestar.params import FromPath
+from litestar.response import Redirect, Template
+
+from app.auth import PUBLIC
+from app.web import assets, pages
+
+
+class PageController(Controller):
+    """What a browser opens, before anyone has signed in."""
+
+    path = "/"
+    opt = PUBLIC
+    include_in_schema = False
+
+    @get("/", status_code=307)
+    async def root(self) -> Redirect:
+        return Redirect(pages.PATH, status_code=307)
+
+    @get(pages.PATH)
+    async def home(self, state: State) -> Template:
+        return pages.page(pages.HOME, state.assets)
+
+    @get(pages.PATH + "/{slug:str}")
+    async def tab(self, slug: FromPath[str], state: State) -> Template:
+        return pages.page(slug, state.assets)
+
+    @get(assets.PATH + "/{version:str}/{name:path}")
+    async def file(
+        self, version: FromPath[str], name: FromPath[str], request: Request[None, None, State]
+    ) -> Response[bytes]:
+        """One file of this version of the pages."""
+        found = await request.app.state.assets.find(version, name.removeprefix("/"))
+        zipped = assets.takes_gzip(request.headers.get("accept-encoding", ""))
+        headers = {"Cache-Control": assets.FOR_EVER, "Vary": "Accept-Encoding"}
+        if zipped:
+            headers["Content-Encoding"] = "gzip"
+        return Response(found.gzipped if zipped else found.content, media_type=found.media_type, headers=headers)

@@ -1,0 +1,85 @@
+"""Signing in to the pages, and out of them."""
+
+from typing import Annotated, Any, Self
+
+from litestar import Controller, Request, Response, delete, get, post
+from litestar.datastructures import State
+from litestar.params import JSONBody
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from app import openapi
+from app.auth import PUBLIC, Principal, Scope, principal_of
+from app.reports.rows import Row
+from app.serialization import ExactResponse
+from app.web.origin import came_by_https, own_page_only
+from app.web.sessions import CLEARED, Sessions
+
+
+class SignIn(BaseModel):
+    """What a person pastes. It is shown in no error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    token: Annotated[SecretStr, Field(min_length=1, max_length=16_384)]
+    """A token or an API key."""
+
+
+class Features(Row):
+    """What this deployment can do."""
+
+    live: bool
+    """Whether pages can be told of commits: a standalone server has no change streams."""
+
+
+class Who(Row):
+    """Who signed in, and what its pages have to know before they ask for figures."""
+
+    subject: str
+    client: str | None
+    """The only client that it sees; null for all."""
+    scopes: list[Scope]
+    timezone: str
+    show_synthetic: bool
+    """Whether reports of this deployment include demo data when not asked."""
+    version: str
+    features: Features
+
+    @classmethod
+    def of(cls, principal: Principal, state: State) -> Self:
+        return cls(
+            subject=principal.subject,
+            client=principal.client,
+            scopes=sorted(principal.scopes),
+            timezone=state.settings.timezone,
+            show_synthetic=state.settings.show_synthetic,
+            version=openapi.CONFIG.version,
+            features=Features(live=state.database.transactional),
+        )
+
+
+class SessionController(Controller):
+    """The session of a browser. Programs need none: they send their key with each request."""
+
+    path = "/admin/session"
+    include_in_schema = False
+
+    @post("/", status_code=200, opt=PUBLIC, guards=(own_page_only,))
+    async def sign_in(
+        self, data: JSONBody[SignIn], state: State, request: Request[None, Any, State]
+    ) -> ExactResponse[Who]:
+        """Whoever has a credential that holds, also one without the scope that the pages' figures need."""
+        credential = data.token.get_secret_value().strip()
+        principal = await principal_of(credential, state)
+        sessions: Sessions = state.sessions
+        secure = came_by_https(request.scope["scheme"], request.headers)
+        cookie = sessions.cookie(credential, principal.expires, secure=secure)
+        return ExactResponse(Who.of(principal, state), cookies=[cookie])
+
+    @get("/")
+    async def who(self, state: State, request: Request[Principal, Any, State]) -> Who:
+        return Who.of(request.user, state)
+
+    @delete("/", opt=PUBLIC, guards=(own_page_only,))
+    async def sign_out(self) -> Response[None]:
+        """Also for whom the session has ended already."""
+        return Response(None, status_code=204, cookies=[CLEARED])

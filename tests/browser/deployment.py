@@ -1,0 +1,161 @@
+"""A running deployment for browsers: demo history behind it, and real calls whose figures are known to the digit."""
+
+import re
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pymongo
+from playwright.async_api import StorageState
+
+from app.auth import Role, Tokens
+from app.serialization import decode, encode
+from app.settings import Settings
+from app.web.sessions import COOKIE
+from models.base import camel
+from scripts.demo_calls import Plan
+from tests.test_server import running
+
+DAYS = 30
+CALLS = 1_000
+"""Enough for every chart to have something to show."""
+ROWS = 1_000
+PATIENT = {"TWINMETER_TRACK_DEADLINE_MS": "60000"}
+"""A busy machine would rather spool what it is given than hold its caller; here it is waited for."""
+CALL = {
+    "userId": "ann",
+    "clientId": "acme",
+    "contentType": "chat",
+    "model": "gpt-4o",
+    "provider": "openai",
+    "inputTokens": 1_000,
+    "outputTokens": 500,
+    "requestDuration": 800,
+}
+CALL_COST = Decimal("0.0075")
+"""What `CALL` costs, in USD."""
+REAL_DAYS = 3
+"""Today and the days before it that have real calls: as many each as the day is days ago, and one more."""
+REAL_CALLS = REAL_DAYS * (REAL_DAYS + 1) // 2
+REAL_COST = REAL_CALLS * CALL_COST
+MARKUP = "<img src=x onerror=document.title='run'><b>bold</b>"
+LONGEST = 256
+"""Characters that a name may have."""
+LONG = "w" * LONGEST
+ODD: list[dict[str, Any]] = [
+    {"userId": MARKUP, "model": f"{MARKUP}model", "provider": "house", "conversationId": f"{MARKUP}talk"},
+    {"userId": LONG, "model": LONG, "provider": LONG, "contentType": LONG, "conversationId": LONG},
+    {"userId": "=1+1", "model": "claude-sonnet-4-5", "provider": "openai"},
+    {"userId": "guess", "inputTokens": None, "outputTokens": None},
+    {"userId": "broken", "status": "error", "errorMessage": MARKUP},
+]
+"""Calls of the client `odd`, for what a page has to bear: markup, the longest names, findings of data quality."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server that answers, and what a test may do with it beside the browser."""
+
+    address: str
+    token: str
+    """Of an administrator of the deployment."""
+
+    def get(self, path: str, **params: Any) -> Any:
+        """What a JSON route answers to an administrator, with exact numbers."""
+        response = httpx.get(self.address + path, params=params, headers=self._headers(), timeout=60)
+        assert response.status_code == 200, response.text
+        return decode(response.content)
+
+    def track(self, **fields: Any) -> Any:
+        """The receipt of a call like `CALL`, but for `fields` (camelCase)."""
+        response = httpx.post(
+            f"{self.address}/api/ai/track", json={**CALL, **fields}, headers=self._headers(), timeout=60
+        )
+        assert response.status_code == 201, response.text
+        return decode(response.content)
+
+    def new_key(self, client: str = "acme", scopes: Iterable[str] = ("admin",)) -> tuple[str, str]:
+        """The id and the text of a new API key."""
+        wish = {"name": "person", "clientId": client, "scopes": list(scopes)}
+        response = httpx.post(f"{self.address}/api/admin/keys", json=wish, headers=self._headers())
+        assert response.status_code == 201, response.text
+        return response.json()["id"], response.json()["key"]
+
+    def revoke(self, key_id: str) -> None:
+        response = httpx.post(f"{self.address}/api/admin/keys/{key_id}/revoke", headers=self._headers())
+        assert response.status_code == 200, response.text
+
+    def fill(self) -> None:
+        """Report the history: demo calls of 30 days, the real ones of the last three, and the odd ones of today."""
+        now = datetime.now(UTC)
+        plan = Plan(now.date() - timedelta(days=DAYS - 1), now, CALLS)
+        rows = [_as_json(call) for day, calls in plan.days() for call in plan.calls_of(day, range(calls))]
+        rows += [
+            {**CALL, "userId": f"user-{number}", "createdAt": (now - timedelta(days=ago)).isoformat()}
+            for ago in range(REAL_DAYS)
+            for number in range(ago + 1)
+        ]
+        rows += [CALL | {"clientId": "odd"} | fields for fields in ODD]
+        for first in range(0, len(rows), ROWS):
+            some = rows[first : first + ROWS]
+            answer = httpx.post(
+                f"{self.address}/api/ai/track/batch",
+                content=encode(some),
+                headers={**self._headers(), "Content-Type": "application/json"},
+                timeout=60,
+            ).json()
+            assert answer["summary"] == {"committed": len(some)}, answer["summary"]
+
+    def session(self) -> StorageState:
+        """A browser's cookies after the administrator signed in."""
+        origin = {"Origin": self.address}
+        response = httpx.post(f"{self.address}/admin/session", json={"token": self.token}, headers=origin)
+        assert response.status_code == 200, response.text
+        host = urlsplit(self.address).hostname
+        cookie: Any = {"name": COOKIE, "value": response.cookies[COOKIE], "domain": host, "path": "/", "httpOnly": True}
+        return {"cookies": [cookie], "origins": []}
+
+    def warm_up(self) -> None:
+        """Have the charts' JavaScript made, so that no page waits for it."""
+        page = httpx.get(f"{self.address}/admin").text
+        (bundle,) = re.findall(r'"(/admin/static/[^"]+/vega\.js)"', page)
+        assert httpx.get(self.address + bundle, timeout=120).status_code == 200
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+
+def _as_json(call: Mapping[str, Any]) -> dict[str, Any]:
+    return {camel(name): value for name, value in call.items()}
+
+
+@contextmanager
+def served(data_dir: Path, mongodb_uri: str) -> Iterator[Served]:
+    """A deployment of its own, filled, for as long as the block."""
+    database = f"test_{uuid.uuid4().hex[:12]}"
+    variables = {"TWINMETER_MONGODB_URI": mongodb_uri, "TWINMETER_DATABASE": database, **PATIENT}
+    with running(data_dir, **variables) as (process, address):
+        assert process.stderr is not None
+        # its log is read all the time: a full pipe would stop it
+        Thread(target=process.stderr.read, daemon=True).start()
+        secret = Settings(_env_file=None, data_dir=data_dir).signing_secret
+        token = Tokens(secret).issue("root", Role.ADMIN, timedelta(days=1))
+        try:
+            server = Served(address, token)
+            server.fill()
+            server.warm_up()
+            yield server
+        finally:
+            # a killed one would leave an open transaction, which keeps the database from being dropped for a minute
+            process.terminate()
+            process.wait(20)
+    with pymongo.MongoClient[Any](mongodb_uri) as client:
+        client.drop_database(database)

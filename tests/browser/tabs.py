@@ -1,0 +1,182 @@
+"""Which figure of which JSON route each tab shows, and where."""
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.browser.expected import SHOWN, Answers, Rest, Tab, Table, counted, key_of, quality
+
+ADMIN = "/api/admin/ai"
+USAGE = (f"{ADMIN}/usage", {"compare": "previous"})
+OVERVIEW: tuple[str, Answers] = (f"{ADMIN}/overview", {})
+DAY, MODEL, PAIR = key_of("day"), key_of("provider", "model"), key_of("reportedProvider", "provider", "model")
+TOTALS = ("requests", "cost", "successRate")
+OF_USAGE: dict[str, str | Callable[[Answers], Any]] = {
+    "requests": "usage.totals.requests",
+    "cost": "usage.totals.cost",
+    "cost.quality": quality("usage.totals"),
+    "savedCost": "usage.totals.savedCost",
+    "successRate": "usage.totals.successRate",
+    "p95": "usage.latency.p95",
+    "activeUsers": "usage.activeUsers",
+}
+
+
+def _of_usage(*names: str) -> dict[str, str | Callable[[Answers], Any]]:
+    return {name: OF_USAGE[name] for name in names}
+
+
+def _daily(*columns: str) -> Table:
+    return Table("usage.daily", DAY, columns)
+
+
+TABS = {
+    "home": Tab(
+        {"stats": ("/api/admin/stats", {}), "overview": OVERVIEW},
+        {
+            **{name: f"stats.{name}" for name in ("aiRequestsToday", "aiRequestsThisMonth")},
+            **{name: f"stats.{name}" for name in ("aiCostToday", "aiCostThisMonth", "uniqueUsersToday")},
+            "aiCostToday.quality": quality("overview.today"),
+            "aiCostThisMonth.quality": quality("overview.month"),
+        },
+        {"activity": Table("stats.recentActivity", key_of("id"), ("cost", "userId", "model", "feature"))},
+    ),
+    "ai-monitoring": Tab(
+        {"usage": USAGE},
+        OF_USAGE,
+        {
+            "requests": _daily(*TOTALS, "tokensTotal"),
+            "cost": _daily("cost", "unpriced", "estimated", "savedCost"),
+            "features": Table("usage.byFeature", key_of("feature"), (*TOTALS, "unpriced"), rest=Rest(None)),
+            "hours": Table("usage.byHour", lambda row: f"{row['hour']:02}:00", ("requests", "cost")),
+            "users": Table("usage.topUsers", key_of("userId"), (*TOTALS, "tokensTotal"), SHOWN, Rest("usage.totals")),
+        },
+    ),
+    "executive": Tab(
+        {"usage": USAGE, "overview": OVERVIEW},
+        {
+            **OF_USAGE,
+            "health.score": "overview.health.score",
+            "month.requests": "overview.month.requests",
+            "month.cost": "overview.month.cost",
+            "month.cost.quality": quality("overview.month"),
+            "today.requests": "overview.today.requests",
+            "today.cost": "overview.today.cost",
+        },
+        {
+            "users": _daily("activeUsers", "requests"),
+            "requests": _daily("requests", "successRate"),
+            "cost": _daily("cost", "unpriced", "estimated"),
+            "success": _daily("successRate", "errors", "requests"),
+        },
+    ),
+    "operations": Tab(
+        {"usage": USAGE, "providers": (f"{ADMIN}/providers", {})},
+        {
+            **_of_usage("requests", "successRate", "p95"),
+            "errors": "usage.totals.errors",
+            "providers": lambda of: len(of["usage"]["byProvider"]),
+        },
+        {
+            "providers": Table(
+                "providers.providers",
+                key_of("provider"),
+                (*TOTALS, "errors", "averageDuration", "p50", "p95", "p99", "unpriced"),
+                rest=Rest(None),
+            ),
+            "latency": Table("providers.providers", key_of("provider"), ("p50", "p95", "p99", "requests")),
+            "outcomes": _daily("requests", "successRate", "errors", "averageDuration"),
+        },
+    ),
+    "models": Tab(
+        {"models": (f"{ADMIN}/models", {})},
+        {
+            "models": lambda of: len(of["models"]["models"]),
+            "requests": counted("models.models"),
+            "cost": counted("models.models", "cost"),
+            "tokens": counted("models.models", "tokensTotal"),
+        },
+        {
+            "models": Table("models.models", MODEL, (*TOTALS, "tokensTotal"), rest=Rest(None)),
+            "list": Table(
+                "models.models",
+                MODEL,
+                ("uniqueUsers", "inputTokens", "outputTokens", "inputCost", "outputCost", "cost", "averageCost"),
+                rest=Rest(None),
+            ),
+        },
+    ),
+    "users": Tab(
+        {"users": (f"{ADMIN}/users", {"limit": 20}), "usage": (f"{ADMIN}/usage", {})},
+        _of_usage("activeUsers", "requests", "cost", "cost.quality"),
+        {
+            "ranking": Table(
+                "users.users", key_of("userId"), (*TOTALS, "tokensTotal", "lastActive"), 20, Rest("usage.totals")
+            )
+        },
+    ),
+    "finance": Tab(
+        {"usage": USAGE, "overview": OVERVIEW, "analytics": ("/api/analytics", {"type": "monthly"})},
+        {
+            **_of_usage("cost", "cost.quality", "savedCost"),
+            "month.cost": "overview.month.cost",
+            "monthEnd.cost": lambda of: (of["overview"]["monthEnd"] or {}).get("cost"),
+        },
+        {
+            "cost": _daily("cost", "savedCost", "requests", "unpriced", "estimated"),
+            "saved": _daily("savedCost", "cached", "requests"),
+            "months": Table("analytics.monthly", key_of("month"), ("cost", "savedCost", "requests")),
+            "providers": Table("usage.byProvider", key_of("provider"), ("cost", "savedCost", "unpriced")),
+        },
+    ),
+    "technical": Tab(
+        {"latency": (f"{ADMIN}/latency", {}), "technical": (f"{ADMIN}/technical", {})},
+        {
+            **{name: f"latency.latency.{name}" for name in ("p50", "p95", "p99")},
+            "measured": "latency.measured",
+            "errors": counted("latency.errors", "count"),
+            **{name: f"technical.{name}" for name in ("status", "room", "database", "spool.calls", "spool.bytes")},
+            "breaker": "technical.breaker.open",
+            "commits": "technical.commits.transactions",
+            "lastCommit": "technical.freshness.lastCommit",
+        },
+        {"distribution": Table("latency.buckets", lambda row: str(row["from"]), ("count",), empty="count")},
+    ),
+    "analytics": Tab(
+        {"analytics": ("/api/analytics", {"type": "all"})},
+        {
+            **{name: f"analytics.summary.{name}" for name in ("requests", "cost", "successRate", "activeUsers")},
+            "cost.quality": quality("analytics.summary"),
+            "tokens": "analytics.summary.tokens.total",
+        },
+        {
+            "weeks": Table("analytics.weekly", key_of("week"), ("requests", "requestsChange", "cost", "tokensTotal")),
+            "months": Table("analytics.monthly", key_of("month"), ("requests", "cost", "tokensTotal", "unpriced")),
+            "days": Table("analytics.daily", DAY, (*TOTALS, "tokensTotal")),
+            "conversations": Table(
+                "analytics.byConversation", key_of("clientId", "conversationId"), ("requests", "cost", "tokensTotal")
+            ),
+        },
+    ),
+    "data-quality": Tab(
+        {"quality": (f"{ADMIN}/data-quality", {})},
+        {
+            **{name: f"quality.totals.{name}" for name in ("unpriced", "estimated")},
+            "impossible": counted("quality.impossiblePairs"),
+            "unmapped": counted("quality.unmappedContentTypes"),
+            "unreadableUsage": "quality.unreadableUsage",
+        },
+        {
+            "unpriced": Table("quality.unpricedModels", MODEL, ("requests", "tokensTotal")),
+            "estimated": Table("quality.estimatedModels", MODEL, ("requests", "tokensTotal", "cost")),
+            "impossible": Table(
+                "quality.impossiblePairs", key_of("reportedProvider", "provider", "model"), ("requests",)
+            ),
+            "unmapped": Table("quality.unmappedContentTypes", key_of("contentType"), ("requests",)),
+        },
+    ),
+    "calls": Tab(
+        {"calls": (f"{ADMIN}/calls", {"limit": 50})},
+        {},
+        {"calls": Table("calls.calls", key_of("id"), ("tokensUsed", "requestDuration", "cost", "userId", "model"))},
+    ),
+}

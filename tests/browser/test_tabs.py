@@ -1,0 +1,68 @@
+"""Every tab in a real browser, with the worst names there are: figures, charts, both themes, a narrow screen."""
+
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.async_api import Page, Request, expect
+
+from tests.browser.conftest import NARROW, Axe
+from tests.browser.deployment import Served
+from tests.browser.expected import figures, tables
+from tests.browser.reading import Rows, exact, opened, show_charts, shown, sticking_out
+from tests.browser.tabs import TABS
+
+MOST_REQUESTS = 4
+FROM_DATA = "#view img, #view b, #view script, #tooltip img"
+
+
+def data_requests(page: Page) -> list[str]:
+    """A list that grows with every request for data, the stream aside."""
+    asked: list[str] = []
+
+    def note(request: Request) -> None:
+        path = urlsplit(request.url).path
+        if path.startswith("/api/") and not path.endswith("/live"):
+            asked.append(path)
+
+    page.on("request", note)
+    return asked
+
+
+def read(rows: Rows, wanted: dict[str, dict[str, object]]) -> dict[str, dict[str, object]]:
+    """The rows that a table shows, with the figures that are wanted of each."""
+    return {key: {name: exact(cells.get(name)) for name in wanted.get(key, cells)} for key, cells in rows}
+
+
+@pytest.mark.parametrize("tab", TABS)
+async def test_a_tab_shows_what_the_routes_say_in_both_themes_and_on_a_telephone(
+    tab: str, signed_in: Page, server: Served, axe: Axe
+) -> None:
+    page = signed_in
+    asked = data_requests(page)
+    await opened(page, "/admin?data=all" if tab == "home" else f"/admin/{tab}?data=all")
+
+    # the days of the deployment, though this browser is in Los Angeles; all data in few requests
+    assert len(asked) <= MOST_REQUESTS, asked
+    await expect(page.locator("#about")).to_contain_text("days of UTC")
+    assert await axe(page) == []
+
+    answers = TABS[tab].answers(server, days=30, synthetic="include")
+    found = await shown(page, tables=True)
+    wanted = figures(TABS[tab], answers)
+    assert {name: exact(found.figures.get(name, "absent")) for name in wanted} == wanted
+    for panel, rows in tables(TABS[tab], answers).items():
+        assert read(found.tables.get(panel, []), rows) == rows, panel
+
+    # names are text, whatever they hold
+    assert await page.locator(FROM_DATA).count() == 0
+    assert await page.title() != "run"
+
+    # the other theme, and a telephone, with tables and with charts
+    before = await page.locator("html").get_attribute("data-theme")
+    await page.locator("#theme").click()
+    await expect(page.locator("html")).to_have_attribute("data-theme", "light" if before == "dark" else "dark")
+    assert await axe(page) == []
+    await page.set_viewport_size(NARROW)
+    assert await sticking_out(page) == []
+    await show_charts(page)
+    assert await sticking_out(page) == []

@@ -1,0 +1,175 @@
+"""What is looked at is in the address: period, filters, which data, one call; and the browser's buttons lead back."""
+
+import csv
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from playwright.async_api import Page, Route, expect
+
+from app.serialization import encode
+from tests.browser.deployment import CALL_COST, LONG, REAL_CALLS, Served
+from tests.browser.reading import opened, settled, shown, until_figure
+
+USAGE = "/api/admin/ai/usage"
+TODAY = datetime.now(UTC).date()
+
+FILLS = "each => each.map(one => getComputedStyle(one).fill)"
+BACKGROUNDS = "each => each.map(one => getComputedStyle(one).backgroundColor)"
+
+
+def query(page: Page) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+def counted(server: Served, **params: Any) -> int:
+    """Requests, as the route says."""
+    return int(server.get(USAGE, **{"synthetic": "include", **params})["totals"]["requests"])
+
+
+async def test_period_filters_and_data_change_figures_and_address_and_the_back_button_leads_back(
+    signed_in: Page, server: Served
+) -> None:
+    page = await opened(signed_in, "/admin/ai-monitoring?data=all")
+
+    month = counted(server, days=30)
+    await until_figure(page, "requests", month)
+    await page.get_by_role("link", name="7 days").click()
+    await until_figure(page, "requests", counted(server, days=7))
+    assert query(page) == {"days": "7", "data": "all"}
+
+    first, last = TODAY - timedelta(days=2), TODAY - timedelta(days=1)
+    await page.get_by_role("button", name="Custom").click()
+    await page.get_by_label("First day").fill(first.isoformat())
+    await page.get_by_label("Last day").fill(last.isoformat())
+    await page.keyboard.press("Enter")
+    custom = {"from": first.isoformat(), "to": last.isoformat()}
+    await until_figure(page, "requests", counted(server, **custom))
+    assert query(page) == {**custom, "data": "all"}
+    days = (await shown(page, tables=True)).tables["requests"]
+    assert [day for day, _ in days] == [last.isoformat(), first.isoformat()]
+
+    await page.get_by_role("button", name="Filter").click()
+    await page.get_by_label("Feature", exact=True).press_sequentially("chat")
+    await page.get_by_role("button", name="Apply").locator("visible=true").click()
+    await until_figure(page, "requests", counted(server, **custom, feature="chat"))
+    assert query(page) == {**custom, "feature": "chat", "data": "all"}
+    # what is not kept by feature has no figure, and the reason
+    await until_figure(page, "p95", "")
+    await expect(page.locator('.card[data-key="p95"]')).to_contain_text("not known under this filter")
+
+    await page.get_by_role("link", name="Real", exact=True).click()
+    await until_figure(page, "requests", counted(server, **custom, feature="chat", synthetic="exclude"))
+    await page.get_by_role("link", name="Demo", exact=True).click()
+    await until_figure(page, "requests", counted(server, **custom, feature="chat", synthetic="only"))
+    await expect(page.get_by_role("note")).to_contain_text("invented calls")
+
+    for _ in range(5):
+        await page.go_back()
+    await until_figure(page, "requests", month)
+    assert query(page) == {"data": "all"}
+
+
+async def test_where_there_is_only_demo_data_a_page_opens_on_it_and_says_so(signed_in: Page, server: Served) -> None:
+    nothing = {**server.get("/api/admin/stats"), "recentActivity": []}
+
+    async def empty(route: Route) -> None:
+        await route.fulfill(content_type="application/json", body=encode(nothing))
+
+    await signed_in.route(re.compile(r"/api/admin/stats\?.*synthetic=exclude"), empty)
+    page = await opened(signed_in, "/admin/ai-monitoring")
+    await expect(page.get_by_role("note")).to_contain_text("every figure here is of invented calls")
+    await until_figure(page, "requests", counted(server, days=30, synthetic="only"))
+    await expect(page.get_by_role("link", name="Demo", exact=True)).to_have_attribute("aria-current", "true")
+
+    # real calls are there by now: nothing is left of the banner
+    await page.unroute_all()
+    await page.reload()
+    await until_figure(page, "requests", counted(server, days=30, synthetic="exclude"))
+    await expect(page.get_by_role("note")).to_have_count(0)
+
+
+async def test_a_row_leads_to_its_calls_and_a_call_says_where_its_price_comes_from(
+    signed_in: Page, server: Served
+) -> None:
+    page = await opened(signed_in, "/admin/ai-monitoring?clientId=acme")
+    await shown(page, tables=True)
+    await page.locator('[data-panel="features"]').get_by_role("link", name="chat").click()
+    await expect(page.locator('[data-panel="calls"] tr[data-row]')).to_have_count(REAL_CALLS)
+    assert urlsplit(page.url).path == "/admin/calls"
+    assert query(page) == {"clientId": "acme", "feature": "chat"}
+
+    newest = server.get("/api/admin/ai/calls", clientId="acme", limit=1)["calls"][0]
+    await page.locator(f'tr[data-row="{newest["id"]}"] a').click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog).to_contain_text(newest["priceVersion"])
+    await expect(dialog).to_contain_text("Exact counts times a list price")
+    await expect(dialog.locator('[data-figure="call.cost"]')).to_have_attribute("data-value", str(CALL_COST))
+    assert query(page)["call"] == newest["id"]
+    await page.keyboard.press("Escape")
+    await expect(dialog).to_have_count(0)
+    await expect(page).not_to_have_url(re.compile("call="))
+
+
+async def test_calls_are_read_page_by_page(signed_in: Page, server: Served) -> None:
+    first = server.get("/api/admin/ai/calls", synthetic="only", limit=50)
+    second = server.get("/api/admin/ai/calls", synthetic="only", limit=50, cursor=first["nextCursor"])
+
+    page = await opened(signed_in, "/admin/calls?data=demo")
+    ids = [key for key, _ in (await shown(page)).tables["calls"]]
+    await page.get_by_role("link", name="Next page").click()
+    await expect(page.locator(f'tr[data-row="{second["calls"][0]["id"]}"]')).to_be_visible()
+
+    ids += [key for key, _ in (await shown(page)).tables["calls"]]
+    assert ids == [call["id"] for each in (first, second) for call in each["calls"]]
+
+
+async def test_the_period_before_and_the_series_are_chosen_in_the_address(signed_in: Page, server: Served) -> None:
+    page = await opened(signed_in, "/admin/ai-monitoring?data=all&days=7")
+    usage = server.get(USAGE, days=7, synthetic="include", compare="previous", series="model")
+    words = page.locator(".compared")
+    await expect(words).to_contain_text("Trends: ")
+    trend = page.locator('.card[data-key="requests"] [data-trend]')
+    await expect(trend).to_have_attribute("data-trend", f"{usage['previous']['changes']['requests']:.2f}")
+    # more cost is neither good nor bad
+    await expect(page.locator('.card[data-key="cost"] .trend')).to_have_class("trend")
+
+    await page.get_by_role("button", name="Compare").click()
+    await expect(page.locator('[data-panel="requests"] .panel-note')).to_contain_text("Dashed: the period before")
+    await page.get_by_role("button", name="Model", exact=True).click()
+    await expect(page.locator('[data-panel="cost"] .legend li').first).to_have_text(usage["series"][0]["name"])
+    areas = page.locator('[data-panel="cost"] .chart .mark-area path')
+    await expect(areas).to_have_count(len({point["name"] for point in usage["series"]}))
+    swatches = page.locator('[data-panel="cost"] .legend .swatch')
+    assert set(await areas.evaluate_all(FILLS)) == set(await swatches.evaluate_all(BACKGROUNDS))
+    assert query(page) == {"days": "7", "data": "all", "compare": "1", "series": "model"}
+    await page.reload()
+    await settled(page)
+    await expect(page.get_by_role("button", name="Compare")).to_have_attribute("aria-pressed", "true")
+
+
+async def test_the_file_has_all_rows_of_the_filter_with_every_decimal(
+    signed_in: Page, server: Served, tmp_path: Path
+) -> None:
+    page = await opened(signed_in, "/admin/users?data=all")
+    async with page.expect_download() as download:
+        await page.locator('[data-panel="ranking"]').get_by_role("link", name="CSV").click()
+    file = tmp_path / "users.csv"
+    await (await download.value).save_as(file)
+
+    rows = list(csv.DictReader(file.read_text().splitlines()))
+    users = server.get("/api/admin/ai/users", synthetic="include", limit=100)
+    assert len(rows) == users["activeUsers"] > 200
+    told = {user["userId"]: (str(user["requests"]), format(user["cost"], "f")) for user in users["users"]}
+    found = {row["userId"].removeprefix("'"): (row["requests"], row["cost"]) for row in rows}
+    assert {name: found[name] for name in told} == told
+    assert {"'=1+1", LONG} <= {row["userId"] for row in rows}
+
+
+async def test_one_user_has_a_page(signed_in: Page, server: Served) -> None:
+    page = await opened(signed_in, f"/admin/users?userId={LONG}")
+    await expect(page.locator("#title")).to_have_text(LONG)
+    await until_figure(page, "requests", server.get(USAGE, userId=LONG)["totals"]["requests"])
+    await expect(page.locator('[data-panel="calls"] tr[data-row]')).to_have_count(1)

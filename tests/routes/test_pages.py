@@ -1,0 +1,124 @@
+"""The shell of the pages and its files: public, without a figure, and strict with browsers."""
+
+import gzip
+import re
+
+import pytest
+from litestar import Litestar
+from litestar.testing import AsyncTestClient
+
+from app.web.assets import FOLDERS
+from app.web.pages import TABS
+
+Client = AsyncTestClient[Litestar]
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+STRICT = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+}
+ADDRESSES = ["/admin", *(f"/admin/{slug}" for slug in TABS)]
+
+
+def files_of(page: str) -> list[str]:
+    return re.findall(r'(?:src|href)="(/admin/static/[^"]+)"', page)
+
+
+async def test_the_address_alone_leads_to_the_pages(client: Client) -> None:
+    response = await client.get("/", follow_redirects=False)
+
+    assert (response.status_code, response.headers["location"]) == (307, "/admin")
+
+
+async def test_anyone_gets_any_page_with_headers_that_let_nothing_foreign_in(client: Client) -> None:
+    for address in [*ADDRESSES, "/admin/nowhere", "/admin/%3Cscript%3E", "/admin/index.html"]:
+        response = await client.get(address)
+
+        assert response.status_code == (200 if address in ADDRESSES else 404), address
+        assert response.headers["content-type"] == "text/html; charset=utf-8"
+        assert {name: response.headers[name] for name in STRICT} == STRICT
+        assert "set-cookie" not in response.headers
+        # nothing inline: the policy would stop it, and the console would say so
+        assert re.findall(r"<script(?![^>]* src=)|<style|\sstyle=|\son[a-z]+=|javascript:", response.text) == []
+
+
+async def test_a_page_says_which_tab_it_is(client: Client) -> None:
+    operations = (await client.get("/admin/operations")).text
+    nowhere = (await client.get("/admin/nowhere")).text
+
+    assert re.findall(r'href="(/admin/[a-z-]+)"[^>]*aria-current="page"', operations) == ["/admin/operations"]
+    assert ('data-tab="operations"' in operations, "<title>Operations" in operations) == (True, True)
+    assert ('data-tab="not-found"' in nowhere, "<title>Not found" in nowhere) == (True, True)
+    assert 'aria-current="page"' not in nowhere
+
+
+async def test_every_file_is_kept_for_ever_under_an_address_of_its_version(client: Client, app: Litestar) -> None:
+    version = app.state.assets.version
+    files = [prefix + file.name for prefix, folder in FOLDERS.items() for file in folder.iterdir() if file.is_file()]
+    assert {"app.js", "app.css"} <= set(files)
+    for name in files:
+        zipped = await client.get(f"/admin/static/{version}/{name}")
+        plain = await client.get(f"/admin/static/{version}/{name}", headers={"Accept-Encoding": "identity"})
+
+        assert zipped.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert (zipped.headers["vary"], plain.headers["vary"]) == ("Accept-Encoding", "Accept-Encoding")
+        assert (zipped.headers["content-encoding"], "content-encoding" in plain.headers) == ("gzip", False)
+        assert zipped.headers["x-content-type-options"] == "nosniff"
+        assert zipped.content == plain.content
+    types = {name: (await client.get(f"/admin/static/{version}/{name}")).headers["content-type"] for name in files}
+    assert (types["app.js"], types["app.css"]) == ("text/javascript; charset=utf-8", "text/css; charset=utf-8")
+
+
+async def test_a_page_loads_files_of_ours_that_are_there(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def gzipped(_: object) -> bytes:
+        return gzip.compress(b"window.vegaEmbed = 1;")
+
+    monkeypatch.setattr("app.web.bundle.VegaBundle.gzipped", gzipped)
+    page = (await client.get("/admin")).text
+
+    assert {file.rpartition("/")[2] for file in files_of(page)} >= {"app.css", "app.js", "vega.js"}
+    for file in files_of(page):
+        assert (await client.get(file)).status_code == 200, file
+    (bundle,) = [file for file in files_of(page) if file.endswith("/vega.js")]
+    response = await client.get(bundle)
+    assert (response.text, response.headers["content-encoding"]) == ("window.vegaEmbed = 1;", "gzip")
+
+
+ASTRAY = [
+    "nowhere.js",
+    "../templates/shell.html",
+    "%2e%2e/templates/shell.html",
+    "..%2ftemplates%2fshell.html",
+    "charts/../../pages.py",
+    "%2fetc%2fpasswd",
+    "app.js%00.css",
+    "APP.JS",
+    "charts",
+]
+
+
+async def test_no_path_leads_to_another_file(client: Client, app: Litestar) -> None:
+    for path in ASTRAY:
+        response = await client.get(f"/admin/static/{app.state.assets.version}/{path}")
+
+        assert response.status_code == 404, (path, response.text)
+        assert response.headers["cache-control"] == "no-store"
+        assert "twinmeter" not in response.text or 'data-tab="not-found"' in response.text
+
+
+async def test_another_versions_file_is_not_answered_with_todays(client: Client) -> None:
+    response = await client.get("/admin/static/0123456789abcdef/app.js")
+
+    assert (response.status_code, response.headers["cache-control"]) == (404, "no-store")
+    assert response.json()["detail"] == "there is no such file in this version; load the page again"
+
+
+async def test_pages_are_no_part_of_the_interface(client: Client) -> None:
+    paths = (await client.get("/schema/openapi.json")).json()["paths"]
+
+    assert [path for path in paths if path == "/" or path.startswith("/admin")] == []
