@@ -75,6 +75,7 @@ class App {
         `${who.subject} is signed in, but these pages need the scope admin. Sign in as someone who has it.`,
       );
     hideSignIn();
+    if (this.who?.subject !== who.subject || this.who?.client !== who.client) this.usual = undefined;
     this.who = who;
     byId("subject").textContent = who.client ? `${who.subject} · ${who.client}` : who.subject;
     byId("subject").title = byId("subject").textContent;
