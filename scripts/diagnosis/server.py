@@ -101,9 +101,15 @@ async def sizes(deployment: Deployment) -> Finding:
     total, used = int(found.get("fsTotalSize", 0)), int(found.get("fsUsedSize", 0))
     if not total:
         return ok(said)
-    said = f"{said}; {words.size(total - used)} of {words.size(total)} free"
-    if total - used < total * LITTLE_LEFT:
-        worse = total - used < total * LITTLE_LEFT / 5
+    room = room_on(total - used, total)
+    return Finding(room.verdict, f"{said}; {room.said}", room.advice)
+
+
+def room_on(free: int, total: int) -> Finding:
+    """Whether the server's disk is filling up. Both in bytes."""
+    said = f"{words.size(free)} of {words.size(total)} free"
+    if free < total * LITTLE_LEFT:
+        worse = free < total * LITTLE_LEFT / 5
         advice = "give the server a larger disk, or delete old raw calls: python -m scripts.retention --days 90"
         return (problem if worse else notice)(said, advice)
     return ok(said)
