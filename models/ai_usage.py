@@ -142,5 +142,10 @@ class AIUsage(StoredDocument):
             # with the id, by which lists of calls are in one order: without it every page would sort the whole window
             IndexModel([("createdAt", DESCENDING), ("_id", DESCENDING)], name="newest"),
             IndexModel([("userId", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)], name="user_newest"),
+            IndexModel(
+                [("conversationId", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)],
+                name="conversation_newest",
+                partialFilterExpression={"conversationId": {"$exists": True}},
+            ),
         ]
         retired_indexes: ClassVar[list[str]] = ["time", "user_time"]

@@ -21,11 +21,10 @@ from app.reports.answers import (
     UsersReport,
 )
 from app.reports.breakdowns import USER_ORDERS
-from app.reports.calls import MAX_CALLS
+from app.reports.calls import MAX_CALLS, CallFilters
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reports import Reports
 from app.reports.series import SeriesBy
-from models import CallStatus, CostSource
 from routes.dependencies import Cursor, chosen
 
 MAX_USERS = 100
@@ -102,19 +101,12 @@ class AdminController(Controller):
         self,
         reports: NamedDependency[Reports],
         asked: NamedDependency[ReportQuery],
-        status: Annotated[str | None, QueryParameter(max_length=32)] = None,
-        cost_source: Annotated[str | None, QueryParameter(name="costSource", max_length=32)] = None,
+        which_calls: NamedDependency[CallFilters],
         *,
         limit: Annotated[int, QueryParameter(ge=1, le=MAX_CALLS)] = 50,
         cursor: Cursor = None,
     ) -> CallsReport:
-        return await reports.calls(
-            asked,
-            status=chosen("status", status, CallStatus),
-            cost_source=chosen("costSource", cost_source, CostSource),
-            limit=limit,
-            cursor=cursor,
-        )
+        return await reports.calls(asked, which_calls, limit=limit, cursor=cursor)
 
     @get("/ai/calls/{call_id:str}", summary="One call of the ledger, with all that is known of it")
     async def call(

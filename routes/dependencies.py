@@ -12,12 +12,14 @@ from litestar.params import QueryParameter
 from app.api_keys import KeyRing
 from app.auth import Principal
 from app.errors import invalid
+from app.reports.calls import CallFilters
 from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.reports import Reports
 from app.reports.windows import MAX_DAYS, requested_window
 from app.scoping import narrowed, own_client
 from app.settings import Settings
 from app.tracking import Tracker
+from models import CallStatus, CostSource
 
 NameFilter = Annotated[str | None, QueryParameter(min_length=1, max_length=256)]
 Cursor = Annotated[
@@ -39,6 +41,9 @@ SyntheticFilter = Annotated[
         max_length=32,
     ),
 ]
+OF_CALLS = "Of calls alone."
+MAX_DURATION = 10**12
+"""In ms: above whatever a bar of a distribution ends with."""
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
@@ -105,6 +110,39 @@ async def provide_ledger_query(
     return ReportQuery(window, filters, shown)
 
 
+async def provide_call_filters(
+    *,
+    status: Annotated[str | None, QueryParameter(max_length=32, description=OF_CALLS)] = None,
+    cost_source: Annotated[str | None, QueryParameter(name="costSource", max_length=32, description=OF_CALLS)] = None,
+    conversation_id: Annotated[
+        str | None, QueryParameter(name="conversationId", min_length=1, max_length=256, description=OF_CALLS)
+    ] = None,
+    weekday: Annotated[
+        int | None, QueryParameter(ge=1, le=7, description=f"{OF_CALLS} 1 for Monday to 7 for Sunday.")
+    ] = None,
+    hour: Annotated[int | None, QueryParameter(ge=0, le=23, description=f"{OF_CALLS} By the reporting clock.")] = None,
+    min_duration: Annotated[
+        int | None, QueryParameter(name="minDuration", ge=0, le=MAX_DURATION, description=f"{OF_CALLS} In ms.")
+    ] = None,
+    max_duration: Annotated[
+        int | None,
+        QueryParameter(name="maxDuration", ge=0, le=MAX_DURATION, description=f"{OF_CALLS} In ms, included."),
+    ] = None,
+) -> CallFilters:
+    """Which calls, beyond the filters of every report."""
+    if min_duration is not None and max_duration is not None and min_duration > max_duration:
+        raise invalid("minDuration", f"must not be above maxDuration ({max_duration})")
+    return CallFilters(
+        status=chosen("status", status, CallStatus),
+        cost_source=chosen("costSource", cost_source, CostSource),
+        conversation_id=conversation_id,
+        weekday=weekday,
+        hour=hour,
+        min_duration=min_duration,
+        max_duration=max_duration,
+    )
+
+
 DEPENDENCIES = {
     "tracker": Provide(provide_tracker),
     "reports": Provide(provide_reports),
@@ -112,4 +150,5 @@ DEPENDENCIES = {
     "shown": Provide(provide_synthetic),
     "about": Provide(provide_client),
     "asked": Provide(provide_ledger_query),
+    "which_calls": Provide(provide_call_filters),
 }

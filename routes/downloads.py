@@ -3,21 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import Annotated
 
 from litestar import Controller, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath
 from litestar.response import Stream
 
 from app.auth import Scope, requires
 from app.errors import NotFoundError
+from app.reports.calls import CallFilters
 from app.reports.csv_text import text_of
 from app.reports.downloads import MAX_ROWS, Download, Table
 from app.reports.query import ReportQuery
 from app.reports.reports import Reports
-from models import CallStatus, CostSource
-from routes.dependencies import chosen
 
 CSV = "text/csv"
 TRUNCATED = f"truncated: these are the first {MAX_ROWS:,} rows; ask for a shorter window, or for less with filters"
@@ -36,10 +34,7 @@ class DownloadController(Controller):
         file: FromPath[str],
         reports: NamedDependency[Reports],
         asked: NamedDependency[ReportQuery],
-        status: Annotated[str | None, QueryParameter(max_length=32, description="Of calls alone.")] = None,
-        cost_source: Annotated[
-            str | None, QueryParameter(name="costSource", max_length=32, description="Of calls alone.")
-        ] = None,
+        which_calls: NamedDependency[CallFilters],
     ) -> Stream:
         """`file` is `daily.csv`, `features.csv`, `models.csv`, `providers.csv`, `users.csv`, `calls.csv`,
         `conversations.csv` or `data-quality.csv`.
@@ -48,15 +43,10 @@ class DownloadController(Controller):
         empty cell is what is not known. A text that a spreadsheet would run (one that begins with = + - @, a tab or a
         line break) has an apostrophe before it. At most 100,000 rows: where there are more, the header `x-truncated`
         is true and the last line says so. Conversations are kept as a whole: they take no provider, model or feature,
-        but for one user's own.
+        but for one user's own. What is said to be of calls alone no other table takes.
         """
         table = _table(file)
-        found = await reports.download(
-            table,
-            asked,
-            status=chosen("status", status, CallStatus),
-            cost_source=chosen("costSource", cost_source, CostSource),
-        )
+        found = await reports.download(table, asked, which_calls)
         window = asked.window
         name = f"twinmeter-{table}-{window.first}-to-{window.last}.csv"
         headers = {"content-disposition": f'attachment; filename="{name}"'}

@@ -12,7 +12,7 @@ from models.rollups import ROLLUPS
 
 async def test_a_replica_set_has_transactions_and_gets_its_indexes(database: Database) -> None:
     assert database.transactional
-    assert set(await database.ledger.index_information()) == {"_id_", "newest", "user_newest"}
+    assert set(await database.ledger.index_information()) == {"_id_", "newest", "user_newest", "conversation_newest"}
     assert set(await database.events.index_information()) == {"_id_", "event_newest", "client_newest"}
     assert await database.answers()
 
@@ -37,7 +37,13 @@ async def test_indexes_of_earlier_versions_are_dropped_and_those_of_others_stay(
     async with connected(mongodb_uri, settings.database):
         pass
 
-    assert set(await database.ledger.index_information()) == {"_id_", "newest", "user_newest", "ours"}
+    assert set(await database.ledger.index_information()) == {
+        "_id_",
+        "newest",
+        "user_newest",
+        "conversation_newest",
+        "ours",
+    }
 
 
 async def test_a_server_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """The ledger's entries, newest first, page by page."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,8 @@ from app.reports.cursors import decoded, encoded
 from app.reports.figures import described
 from app.reports.query import Filters, ReportQuery
 from app.reports.reader import Document, Reader, first
-from app.reports.stages import Stage, match, sort_by
+from app.reports.stages import Stage, hour_of_day, match, sort_by, weekday
+from app.reports.windows import TimeWindow
 from models import AIUsage, Analytics, CallStatus, CostSource
 from models.base import camel
 from models.money import to_decimal
@@ -36,19 +38,49 @@ LISTED = _stored_fields(LedgerCall)
 DETAIL = _stored_fields(CallDetail)
 
 
+@dataclass(frozen=True)
+class CallFilters:
+    """What a list of calls is narrowed to beyond the filters of every report. None asks for everything."""
+
+    status: CallStatus | None = None
+    cost_source: CostSource | None = None
+    conversation_id: str | None = None
+    weekday: int | None = None
+    """1 for Monday to 7 for Sunday (ISO 8601), as the reporting time zone counts."""
+    hour: int | None = None
+    """0 to 23, likewise."""
+    min_duration: int | None = None
+    """In whole ms, as `max_duration`; both included."""
+    max_duration: int | None = None
+
+    def asked(self) -> list[str]:
+        """The names of those that ask for something, as requests call them."""
+        return [camel(name) for name, value in vars(self).items() if value is not None]
+
+    def conditions(self, window: TimeWindow) -> Document:
+        """By stored name. `$eq` keeps a text from ever being read as an operator."""
+        stored = {"status": self.status, "costSource": self.cost_source, "conversationId": self.conversation_id}
+        found: Document = {name: {"$eq": str(value)} for name, value in stored.items() if value is not None}
+        bounds = {"$gte": self.min_duration, "$lte": self.max_duration}
+        if within := {operator: bound for operator, bound in bounds.items() if bound is not None}:
+            found["requestDuration"] = within
+        clock = [(weekday(window), self.weekday), (hour_of_day(window), self.hour)]
+        if at := [{"$eq": [part, value]} for part, value in clock if value is not None]:
+            found["$expr"] = {"$and": at}
+        return found
+
+
 async def calls(
     read: Reader,
     query: ReportQuery,
+    wanted: CallFilters,
     *,
-    status: CallStatus | None,
-    cost_source: CostSource | None,
     limit: int,
     cursor: str | None,
     generated_at: datetime,
 ) -> CallsReport:
     """One page. The cursor is the last call of the page before, so that new calls shift nothing."""
-    more = kinds(status, cost_source)
-    rows = await read.ledger(page(query, more, None if cursor is None else _after(cursor), limit + 1))
+    rows = await read.ledger(page(query, wanted, None if cursor is None else _after(cursor), limit + 1))
     last = rows[limit - 1] if len(rows) > limit else None
     return CallsReport(
         window=described(query.window),
@@ -59,16 +91,10 @@ async def calls(
     )
 
 
-def kinds(status: CallStatus | None, cost_source: CostSource | None) -> Document:
-    """Conditions for calls of one kind."""
-    wanted = {"status": status, "costSource": cost_source}
-    return {name: {"$eq": value.value} for name, value in wanted.items() if value is not None}
-
-
-def page(query: ReportQuery, more: dict[str, Any], after: tuple[datetime, ObjectId] | None, limit: int) -> list[Stage]:
-    """The entries of a window that meet `more`, newest first, behind the one that `after` names."""
+def page(query: ReportQuery, wanted: CallFilters, after: tuple[datetime, ObjectId] | None, limit: int) -> list[Stage]:
+    """The entries of a window that are `wanted`, newest first, behind the one that `after` names."""
     selected = match(query.window, query.filters, query.synthetic)
-    selected["$match"] |= more
+    selected["$match"] |= wanted.conditions(query.window)
     stages = [selected]
     if after is not None:
         moment, entry_id = after

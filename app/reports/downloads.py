@@ -13,7 +13,7 @@ from app.reports import cells, pipelines
 from app.reports.analytics import conversation_figures
 from app.reports.answers import CallDetail, ConversationFigures, ListedUser
 from app.reports.breakdowns import listed_user
-from app.reports.calls import DETAIL, fields_of, page
+from app.reports.calls import DETAIL, CallFilters, fields_of, page
 from app.reports.cell_rows import Query
 from app.reports.csv_text import columns_of, values_of
 from app.reports.quality import QualityParts
@@ -80,12 +80,12 @@ class Source:
     cells: Callable[[Document], Cells]
 
 
-def source(table: Table, query: ReportQuery, more: Document) -> Source:
-    """Where a long table comes from. `more` are conditions for calls. Raises InvalidRequestError."""
+def source(table: Table, query: ReportQuery, wanted: CallFilters) -> Source:
+    """Where a long table comes from; of calls those `wanted`. Raises InvalidRequestError."""
     if table is Table.CALLS:
         return Source(
             CallDetail,
-            lambda limit: (AIUsage.Settings.name, page(query, more, None, limit)),
+            lambda limit: (AIUsage.Settings.name, page(query, wanted, None, limit)),
             lambda entry: list(fields_of(entry, DETAIL).values()),
         )
     if table is Table.USERS:

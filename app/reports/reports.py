@@ -26,6 +26,7 @@ from app.reports.answers import (
     UsageReport,
     UsersReport,
 )
+from app.reports.calls import CallFilters
 from app.reports.downloads import Download, Table
 from app.reports.known_users import KnownUsers
 from app.reports.query import ReportQuery, Synthetic
@@ -35,7 +36,6 @@ from app.reports.rows import FeatureTotals, Row
 from app.reports.series import SeriesBy
 from app.reports.sharing import SharedComputations
 from app.reports.spans import of_window
-from models import CallStatus, CostSource
 
 MAX_LEDGER_DAYS = 92
 """The longest window of a report that only the ledger can answer."""
@@ -156,9 +156,8 @@ class Reports:
     async def calls(
         self,
         query: ReportQuery,
+        wanted: CallFilters,
         *,
-        status: CallStatus | None,
-        cost_source: CostSource | None,
         limit: int,
         cursor: str | None,
     ) -> CallsReport:
@@ -167,8 +166,7 @@ class Reports:
             return await calls.calls(
                 read,
                 query,
-                status=status,
-                cost_source=cost_source,
+                wanted,
                 limit=limit,
                 cursor=cursor,
                 generated_at=self.now(),
@@ -179,16 +177,13 @@ class Reports:
         async with reading(self._database) as read:
             return await calls.call(read, entry_id, client_id)
 
-    async def download(
-        self, table: Table, query: ReportQuery, *, status: CallStatus | None, cost_source: CostSource | None
-    ) -> Download:
+    async def download(self, table: Table, query: ReportQuery, wanted: CallFilters) -> Download:
         """All rows of a filter up to a cap, as of one moment. What may be long is read while it is sent."""
-        more = calls.kinds(status, cost_source)
-        if more and table is not Table.CALLS:
+        if table is not Table.CALLS and (asked := wanted.asked()):
             message = "is a filter of calls alone"
-            raise invalid(next(iter(more)), message)
+            raise invalid(asked[0], message)
         if table in downloads.LONG:
-            return await self._long_table(downloads.source(table, query, more), table, query)
+            return await self._long_table(downloads.source(table, query, wanted), table, query)
         if table is Table.DATA_QUALITY:
             return downloads.from_quality(await self._quality(query, None))
         return downloads.from_rows(*await self._short_table(table, query))

@@ -113,6 +113,32 @@ async def test_a_row_leads_to_its_calls_and_a_call_says_where_its_price_comes_fr
     await expect(page).not_to_have_url(re.compile("call="))
 
 
+async def test_rows_of_hours_durations_and_conversations_lead_to_their_own_calls(signed_in: Page) -> None:
+    for tab, panel, counted_as in (
+        ("ai-monitoring", "hours", "requests"),
+        ("ai-monitoring", "week", "requests"),
+        ("technical", "distribution", "count"),
+        ("analytics", "conversations", "requests"),
+    ):
+        page = await opened(signed_in, f"/admin/{tab}?data=demo&days=7")
+        await shown(page, tables=True)
+        rows = page.locator(f'[data-panel="{panel}"] tr[data-row]')
+        # the one with the fewest calls, which a page of the list can hold
+        counts = [
+            int(await row.locator(f'[data-figure="{counted_as}"]').get_attribute("data-value") or 0)
+            for row in await rows.all()
+        ]
+        least = counts.index(min(count for count in counts if count))
+        await rows.nth(least).get_by_role("link").click()
+        await page.wait_for_url("**/admin/calls?*")
+        listed = page.locator('[data-panel="calls"] tr[data-row]')
+        await expect(listed).to_have_count(min(50, counts[least]))
+        asked = query(page)
+        await page.locator(".of-tab .chip a").first.click()
+        await expect(page.locator(".of-tab .chip")).to_have_count(1 if panel == "week" else 0)
+        assert len(query(page)) < len(asked)
+
+
 async def test_calls_are_read_page_by_page(signed_in: Page, server: Served) -> None:
     first = server.get("/api/admin/ai/calls", synthetic="only", limit=50)
     second = server.get("/api/admin/ai/calls", synthetic="only", limit=50, cursor=first["nextCursor"])

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from app.database import Database
 from app.reports.analytics import AnalyticsType
+from app.reports.calls import CallFilters
 from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.reports import Reports
 from app.reports.windows import requested_window
@@ -14,6 +15,7 @@ from app.tracking import Tracker
 from app.tracking.compactor import Compactor
 from models import CallStatus
 
+ALL_CALLS = CallFilters()
 SMALL = {"rollup_deltas", "rollup_state"}
 """Deltas are merged every second; the state is two documents."""
 
@@ -46,14 +48,15 @@ async def ask_everything(reports: Reports) -> None:
         for order in ("-requests", "cost"):
             await reports.users(query, order, limit=1, cursor=None)
         await reports.analytics(query, AnalyticsType.ALL)
-        await reports.calls(query, status=None, cost_source=None, limit=10, cursor=None)
+        await reports.calls(query, ALL_CALLS, limit=10, cursor=None)
     one_user = replace(plain, filters=Filters(user_id="u1"))
     await reports.usage(one_user)
     await reports.data_quality(one_user)
     await reports.analytics(one_user, AnalyticsType.ALL)
-    page = await reports.calls(one_user, status=CallStatus.SUCCESS, cost_source=None, limit=1, cursor=None)
+    succeeded = CallFilters(status=CallStatus.SUCCESS)
+    page = await reports.calls(one_user, succeeded, limit=1, cursor=None)
     assert page.next_cursor is not None
-    await reports.calls(one_user, status=CallStatus.SUCCESS, cost_source=None, limit=1, cursor=page.next_cursor)
+    await reports.calls(one_user, succeeded, limit=1, cursor=page.next_cursor)
     for synthetic in Synthetic:
         await reports.overview(synthetic)
         await reports.stats(synthetic)
@@ -92,16 +95,22 @@ async def test_every_report_reads_through_an_index(database: Database, tracker: 
 
 
 async def test_lists_of_what_is_newest_are_read_in_the_order_of_an_index(database: Database, tracker: Tracker) -> None:
-    for _ in range(5):
-        await tracker.track(user_id="u", content_type="chat", model="gpt-4o", input_tokens=10)
+    for number in range(10):
+        talk = {"client_id": "acme", "conversation_id": "talk"} if number % 2 else {}
+        moment = datetime.now(UTC) - number * timedelta(minutes=1)
+        await tracker.track(
+            user_id="u", content_type="chat", model="gpt-4o", input_tokens=10, created_at=moment, **talk
+        )
     reports = Reports(database, ZoneInfo("UTC"))
     window = requested_window(days=2, first=None, last=None, now=reports.now(), zone=reports.zone)
     await database.writes.command("profile", 2)
 
-    for filters in (Filters(), Filters(user_id="u"), Filters(provider="openai")):
+    one_talk = CallFilters(conversation_id="talk")
+    asked = [(Filters(), ALL_CALLS), (Filters(user_id="u"), ALL_CALLS), (Filters(provider="openai"), ALL_CALLS)]
+    for filters, wanted in [*asked, (Filters(client_id="acme"), one_talk)]:
         query = ReportQuery(window, filters)
-        page = await reports.calls(query, status=None, cost_source=None, limit=2, cursor=None)
-        await reports.calls(query, status=None, cost_source=None, limit=2, cursor=page.next_cursor)
+        page = await reports.calls(query, wanted, limit=2, cursor=None)
+        await reports.calls(query, wanted, limit=2, cursor=page.next_cursor)
     await reports.stats(Synthetic.EXCLUDE)
 
     await database.writes.command("profile", 0)
@@ -109,5 +118,8 @@ async def test_lists_of_what_is_newest_are_read_in_the_order_of_an_index(databas
         {"command.aggregate": {"$in": ["aiusages", "analytics"]}, "command.pipeline.$limit": {"$exists": True}}
     )
     read = await lists.to_list(None)
-    assert len(read) == 7
+    assert len(read) == 9
     assert [plan["planSummary"] for plan in read if plan.get("hasSortStage")] == []
+    of_the_talk = [plan for plan in read if "talk" in str(plan["command"])]
+    # one more than a page has, and from the second one on the call after which it begins
+    assert [plan["docsExamined"] for plan in of_the_talk] == [3, 4]

@@ -4,6 +4,7 @@ import asyncio
 import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,6 +14,8 @@ import pytest
 
 from app.database import Database
 from app.errors import DatabaseUnavailableError
+from app.reports.analytics import AnalyticsType
+from app.reports.calls import CallFilters
 from app.reports.downloads import Table
 from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.reports import Reports
@@ -31,7 +34,17 @@ def reports(database: Database, zone: str = "UTC", now: datetime = NOW) -> Repor
     return Reports(database, ZoneInfo(zone), clock=lambda: now)
 
 
-async def track_some(tracker: Tracker, count: int, *, first: datetime, last: datetime, seed: int = 1) -> None:
+async def track_some(
+    tracker: Tracker,
+    count: int,
+    *,
+    first: datetime,
+    last: datetime,
+    seed: int = 1,
+    synthetic: float = 0.1,
+    talks: int = 0,
+) -> None:
+    """Calls at random; with `talks`, of as many conversations for each of two clients."""
     rng = random.Random(seed)
 
     def call() -> dict[str, Any]:
@@ -47,7 +60,8 @@ async def track_some(tracker: Tracker, count: int, *, first: datetime, last: dat
             "status": rng.choice(["success", "success", "success", "error", "timeout"]),
             "request_duration": rng.choice([None, rng.randint(1, 9_000)]),
             "created_at": first + (last - first) * rng.random(),
-            "synthetic": rng.random() < 0.1,
+            "synthetic": rng.random() < synthetic,
+            **({"client_id": rng.choice("ab"), "conversation_id": f"talk-{rng.randrange(talks)}"} if talks else {}),
         }
 
     receipts = await asyncio.gather(*(tracker.track(**call()) for _ in range(count)))
@@ -300,7 +314,7 @@ async def test_a_long_table_is_of_the_moment_at_which_it_was_asked_for(tracker: 
     for number in range(4):
         await calls_at(tracker, 1, noon, user_id=f"u{number}")
 
-    table = await reports(database).download(Table.CALLS, days(1, 31), status=None, cost_source=None)
+    table = await reports(database).download(Table.CALLS, days(1, 31), CallFilters())
     await calls_at(tracker, 1, noon, user_id="late")
 
     rows = [row for batch in [batch async for batch in table.batches] for row in batch]
@@ -358,3 +372,33 @@ async def test_a_database_that_is_away_is_said(database: Database, monkeypatch: 
 
     with pytest.raises(DatabaseUnavailableError, match="MongoDB did not answer"):
         await reports(database).stats(Synthetic.EXCLUDE)
+
+
+async def test_as_many_calls_are_listed_behind_an_hour_a_duration_and_a_conversation_as_reports_count(
+    database: Database, settings: Settings
+) -> None:
+    zone = "America/New_York"
+    # summer time begins on 2024-03-10: the same hour of UTC is another one of the clock
+    first, last, now = (datetime(2024, 3, day, 12, tzinfo=UTC) for day in (8, 13, 14))
+    async with open_tracker(settings.model_copy(update={"timezone": zone}), database, Counters()) as tracker:
+        await track_some(tracker, 150, first=first, last=last, synthetic=0, talks=3)
+    asked = reports(database, zone, now)
+    query = ReportQuery(TimeWindow(date(2024, 3, 7), date(2024, 3, 14), ZoneInfo(zone)))
+    usage, latency = await asked.usage(query), await asked.latency(query)
+    talks = (await asked.analytics(query, AnalyticsType.CONVERSATION)).by_conversation
+
+    async def behind(client_id: str | None = None, **wanted: Any) -> int:
+        of_client = replace(query, filters=Filters(client_id=client_id))
+        return len((await asked.calls(of_client, CallFilters(**wanted), limit=200, cursor=None)).calls)
+
+    assert [row.requests for row in usage.by_hour] == [await behind(hour=hour) for hour in range(24)]
+    cells = usage.by_weekday_hour
+    assert [row.requests for row in cells] == [await behind(weekday=row.weekday, hour=row.hour) for row in cells]
+    assert latency.buckets
+    for bar in latency.buckets:
+        assert bar.count == await behind(min_duration=bar.first, max_duration=bar.last)
+    assert talks
+    assert len(talks) == 6
+    for talk in talks:
+        assert talk.requests == await behind(talk.client_id, conversation_id=talk.conversation_id)
+    assert sum(talk.requests for talk in talks) == 150

@@ -157,6 +157,9 @@ async def test_the_filters_of_a_report_are_those_of_its_table(client: Client, to
 
     assert await users("calls", status="error") == ["bob"]
     assert await users("calls", costSource="unpriced") == []
+    assert await users("calls", conversationId="two") == ["bob"]
+    assert await users("calls", hour="12", weekday="4") == ["bob", "ann"]
+    assert await users("calls", hour="11") == []
     assert await users("calls", synthetic="only") == await users("users", synthetic="only") == ["cat"]
     assert await users("users", provider="openai") == ["ann", "bob"]
     own = rows_of(await download(client, tokens, "conversations", userId="ann", model="gpt-4o"))
@@ -167,6 +170,8 @@ REFUSED: list[tuple[str, dict[str, str], int, list[str]]] = [
     ("users", {"userId": "u1"}, 400, ["userId"]),
     ("conversations", {"model": "gpt-4o"}, 400, ["model"]),
     ("daily", {"status": "error"}, 400, ["status"]),
+    ("users", {"conversationId": "one"}, 400, ["conversationId"]),
+    ("models", {"minDuration": "5"}, 400, ["minDuration"]),
     ("calls", {"status": "lost"}, 400, ["status"]),
     ("calls", {"from": "2024-06-01"}, 400, ["from"]),
     ("secrets", {}, 404, []),

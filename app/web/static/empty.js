@@ -2,7 +2,7 @@
 // A window without calls: why that may be, and what to do.
 
 import { el } from "./dom.js";
-import { FILTERS } from "./state.js";
+import { CALL_FILTERS, FILTERS } from "./state.js";
 
 const EXAMPLE = `curl -X POST ${location.origin}/api/ai/track \\
   -H "Authorization: Bearer KEY" -H "Content-Type: application/json" \\
@@ -11,8 +11,9 @@ const EXAMPLE = `curl -X POST ${location.origin}/api/ai/track \\
 /** What stands in place of the figures of a window that has none. */
 export function emptyState(/** @type {any} */ context) {
   const { state, href } = context;
-  const filtered = [...FILTERS, "userId", "status", "costSource"].some((name) => state[name]);
-  const cleared = Object.fromEntries([...FILTERS, "userId", "status", "costSource"].map((name) => [name, null]));
+  const filters = [...FILTERS, ...CALL_FILTERS];
+  const filtered = filters.some((name) => state[name]);
+  const cleared = Object.fromEntries(filters.map((name) => [name, null]));
   const link = (label, changes) => el("a.button", { href: href(changes), "data-link": "" }, label);
   return el(
     "section.panel.state",

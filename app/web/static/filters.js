@@ -62,19 +62,25 @@ function custom(context) {
 
 function chips(context) {
   return FILTERS.filter((name) => context.state[name]).map((name) =>
+    chip(context, LABELS[name], context.state[name], [name]),
+  );
+}
+
+/** A filter that is on: what it is about, its value, and a link that takes it off. `names` are its parameters. */
+export function chip(context, /** @type {string} */ label, /** @type {string} */ value, /** @type {string[]} */ names) {
+  const cleared = Object.fromEntries(names.map((name) => [name, null]));
+  return el(
+    "span.chip",
+    { "data-key": `chip-${names[0]}`, "data-filter": names[0] },
+    el("span", { title: value }, `${label}: ${value}`),
     el(
-      "span.chip",
-      { "data-key": `chip-${name}`, "data-filter": name },
-      el("span", { title: context.state[name] }, `${LABELS[name]}: ${context.state[name]}`),
-      el(
-        "a",
-        {
-          href: context.href({ [name]: null, cursor: null }),
-          "data-link": "",
-          "aria-label": `Remove the filter by ${LABELS[name].toLowerCase()}`,
-        },
-        "×",
-      ),
+      "a",
+      {
+        href: context.href({ ...cleared, cursor: null }),
+        "data-link": "",
+        "aria-label": `Remove the filter by ${label.toLowerCase()}`,
+      },
+      "×",
     ),
   );
 }

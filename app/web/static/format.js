@@ -69,6 +69,12 @@ export const duration = (value) => {
   return `${whole.format(Math.floor(seconds / 60))} min ${String(seconds % 60).padStart(2, "0")} s`;
 };
 
+/** 820 ms – 1.3 s, of bounds in ms of which one may be missing. */
+export const durations = (least, most) => {
+  if (!known(most)) return `from ${duration(least)}`;
+  return known(least) ? `${duration(least)} – ${duration(most)}` : `up to ${duration(most)}`;
+};
+
 /** 12.3 s of seconds. */
 export const seconds = (value) => (known(value) ? duration(Number(value) * 1000) : DASH);
 

@@ -6,7 +6,18 @@ export const FILTERS = ["clientId", "provider", "model", "feature"];
 /** Which calls count: real ones, demo data, or both; and how the routes call that. */
 export const DATA = { real: "exclude", demo: "only", all: "include" };
 const KEPT = ["days", "from", "to", ...FILTERS, "data", "compare"];
-const OF_A_TAB = ["status", "costSource", "userId", "series", "sort", "cursor", "call"];
+/** What only lists of calls are narrowed to. */
+export const CALL_FILTERS = [
+  "status",
+  "costSource",
+  "userId",
+  "conversationId",
+  "weekday",
+  "hour",
+  "minDuration",
+  "maxDuration",
+];
+const OF_A_TAB = [...CALL_FILTERS, "series", "sort", "cursor", "call"];
 const HOME = "home";
 
 /**

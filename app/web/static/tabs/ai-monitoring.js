@@ -197,7 +197,7 @@ function week(context, usage) {
       columns,
       rows: named,
       rowKey: (row) => row.when,
-      href: callsBehind(context).all,
+      href: callsBehind(context).hour,
     }),
   });
 }
@@ -215,7 +215,7 @@ function hours(context, usage) {
       columns,
       rows,
       rowKey: (row) => row.when,
-      href: callsBehind(context).all,
+      href: callsBehind(context).hour,
     }),
   });
 }

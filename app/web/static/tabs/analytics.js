@@ -156,7 +156,7 @@ function conversations(context, { analytics: { byConversation } }) {
         columns,
         rows,
         rowKey: (row) => `${row.clientId} ${row.conversationId}`,
-        href: callsBehind(context).client,
+        href: callsBehind(context).conversation,
       }),
     }),
   );

@@ -2,10 +2,12 @@
 // Calls: the ledger, newest first, and one call with where its price comes from.
 
 import { el } from "../dom.js";
+import { chip } from "../filters.js";
 import * as format from "../format.js";
 import { download, panel } from "../panels.js";
 import { callDialog } from "../parts/call-dialog.js";
 import { callTable } from "../parts/call-rows.js";
+import { CALL_FILTERS } from "../state.js";
 import { pages } from "./users.js";
 
 const STATUSES = ["success", "error", "rate_limited", "timeout"];
@@ -15,8 +17,8 @@ const PAGE = 50;
 export default {
   title: "Calls",
   requests: (context) => {
-    const { status, costSource, userId, cursor, call } = context.state;
-    const parameters = { ...context.parameters(), status, costSource, userId, limit: PAGE, cursor };
+    const { cursor, call } = context.state;
+    const parameters = { ...context.parameters(), ...wanted(context), limit: PAGE, cursor };
     return {
       calls: ["/api/admin/ai/calls", parameters],
       ...(call && { call: [`/api/admin/ai/calls/${encodeURIComponent(call)}`, {}] }),
@@ -29,6 +31,8 @@ export default {
     ...(context.state.call ? [{ id: "call", needs: ["call"], skeleton: null, render: callDialog, always: true }] : []),
   ],
 };
+
+const wanted = ({ state }) => Object.fromEntries(CALL_FILTERS.map((name) => [name, state[name]]));
 
 function choices(context) {
   const { userId } = context.state;
@@ -71,27 +75,24 @@ function choices(context) {
         autocomplete: "off",
       }),
     ),
-    userId
-      ? el(
-          "span.chip",
-          {},
-          el("span", { title: userId }, `User: ${userId}`),
-          el(
-            "a",
-            {
-              href: context.href({ userId: null, cursor: null }),
-              "data-link": "",
-              "aria-label": "Remove the filter by user",
-            },
-            "×",
-          ),
-        )
-      : null,
+    chips(context),
   );
 }
 
+function chips(context) {
+  const { userId, conversationId, weekday, hour, minDuration, maxDuration } = context.state;
+  const day = format.WEEKDAYS[weekday - 1] ?? weekday;
+  return [
+    userId && chip(context, "User", userId, ["userId"]),
+    conversationId && chip(context, "Conversation", conversationId, ["conversationId"]),
+    weekday && chip(context, "Weekday", day, ["weekday"]),
+    hour && chip(context, "Hour", format.hour(hour), ["hour"]),
+    (minDuration || maxDuration) &&
+      chip(context, "Duration", format.durations(minDuration, maxDuration), ["minDuration", "maxDuration"]),
+  ];
+}
+
 function list(context, { calls: report }) {
-  const { status, costSource, userId } = context.state;
   return el(
     "div.grid",
     {},
@@ -99,7 +100,7 @@ function list(context, { calls: report }) {
       id: "calls",
       title: "Calls",
       note: `Newest first, ${format.plural(report.calls.length, "call")} on this page`,
-      tools: download(context, "calls", { status, costSource, userId }),
+      tools: download(context, "calls", wanted(context)),
       table: [callTable(context, report.calls, "Calls"), pages(context, report.nextCursor)],
     }),
   );

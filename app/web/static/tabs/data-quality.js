@@ -141,7 +141,7 @@ function findings(context, { quality: of }) {
         COLUMNS.requests,
       ],
       rowKey: (row) => row.dimension,
-      href: ({ dimension }) => calls.all() && context.href({ tab: "calls", [dimension]: null }),
+      href: calls.all,
       noun: "kind",
     }),
   );

@@ -58,7 +58,7 @@ function distribution(context, { latency: report }) {
     .map(([name, mark], place) => ({ name, place, mark: Math.max(1, mark) }));
   const rows = (buckets ?? [])
     .filter((bucket) => bucket.count > 0)
-    .map((bucket) => ({ ...bucket, name: rangeOf(bucket) }));
+    .map((bucket) => ({ ...bucket, name: format.durations(bucket.from, bucket.to) }));
   const failures = errors.map((row) => ({ ...row, requests: row.count }));
   const empty =
     buckets === null || buckets === undefined
@@ -82,7 +82,7 @@ function distribution(context, { latency: report }) {
         values: { ticks: format.logTicks(drawn[0]?.from ?? 1, drawn.at(-1)?.to ?? 1) },
         label: "How many requests took how long",
         lines: (bucket) => ({
-          title: rangeOf({ from: bucket.from, to: bucket.to - 1 }),
+          title: format.durations(bucket.from, bucket.to - 1),
           pairs: [["Requests", format.count(bucket.count)]],
         }),
       },
@@ -94,7 +94,7 @@ function distribution(context, { latency: report }) {
         ],
         rows,
         rowKey: (row) => row.from,
-        href: callsBehind(context).all,
+        href: callsBehind(context).duration,
       }),
     }),
     panel(context, {
@@ -118,8 +118,6 @@ function distribution(context, { latency: report }) {
     }),
   );
 }
-
-const rangeOf = ({ from, to }) => `${format.duration(from)} – ${format.duration(to)}`;
 
 function standing(context, { technical: of }) {
   const { spool, freshness, breaker, commits } = of;
