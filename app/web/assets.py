@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,12 @@ from app.web.bundle import VegaBundle
 
 PATH = "/admin/static"
 BUNDLE = "vega.js"
-FOLDERS = {"": Path(__file__).with_name("static"), "charts/": Path(__file__).with_name("charts")}
-"""Where files lie, by how their addresses begin."""
+STYLE, CHARTS = "style.css", "charts.json"
+"""Files that are sent as one, because a browser draws nothing before it has them all."""
+FOLDER = Path(__file__).with_name("static")
+CHARTS_FOLDER = Path(__file__).with_name("charts")
+SHEETS = ("app.css", *(f"css/{n}.css" for n in ("layout", "controls", "parts", "charts", "tables", "states", "dialog")))
+"""What `style.css` is made of: later ones have the last word."""
 TYPES = {
     ".css": "text/css",
     ".js": "text/javascript",
@@ -39,18 +44,19 @@ class Assets:
     """The files of this deployment, read once. Only what was there then has an address: no path leads elsewhere."""
 
     def __init__(self, data_dir: Path) -> None:
-        self._files = {
-            prefix + file.relative_to(folder).as_posix(): file.read_bytes()
-            for prefix, folder in FOLDERS.items()
-            for file in sorted(folder.rglob("*"))
+        files = {
+            file.relative_to(FOLDER).as_posix(): file.read_bytes()
+            for file in sorted(FOLDER.rglob("*"))
             if file.suffix in TYPES
         }
+        style = b"".join(files.pop(name) for name in SHEETS)
+        self._files = {**files, STYLE: style, CHARTS: _charts()}
         self._bundle = VegaBundle(data_dir)
         self._asked: dict[str, Asset] = {}
         self.version = _version(self._files, self._bundle.version)
 
     def url(self, name: str) -> str:
-        """The address of a file, such as `app.js` or `charts/cost.json`. Raises KeyError where there is none."""
+        """The address of a file, such as `app.js` or `parts/days.js`. Raises KeyError where there is none."""
         if name != BUNDLE and name not in self._files:
             raise KeyError(name)
         return f"{PATH}/{self.version}/{name}"
@@ -72,6 +78,11 @@ class Assets:
             return Asset(TYPES[".js"], gzip.decompress(gzipped), gzipped)
         content = self._files[name]
         return Asset(TYPES[Path(name).suffix], content, gzip.compress(content, mtime=0))
+
+
+def _charts() -> bytes:
+    """Every spec by its name."""
+    return json.dumps({file.stem: json.loads(file.read_bytes()) for file in sorted(CHARTS_FOLDER.iterdir())}).encode()
 
 
 def _version(files: dict[str, bytes], bundled: str) -> str:

@@ -15,14 +15,14 @@ MOST_REQUESTS = 4
 FROM_DATA = "#view img, #view b, #view script, #tooltip img"
 
 
-def data_requests(page: Page) -> list[str]:
-    """A list that grows with every request for data, the stream aside."""
-    asked: list[str] = []
+def data_requests(page: Page) -> set[str]:
+    """A set that grows with every request for data, the stream aside. A refresh asks for the same again."""
+    asked: set[str] = set()
 
     def note(request: Request) -> None:
         path = urlsplit(request.url).path
         if path.startswith("/api/") and not path.endswith("/live"):
-            asked.append(path)
+            asked.add(request.url)
 
     page.on("request", note)
     return asked

@@ -7,7 +7,7 @@ import pytest
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
-from app.web.assets import FOLDERS
+from app.web.assets import CHARTS, FOLDER, STYLE
 from app.web.pages import TABS
 
 Client = AsyncTestClient[Litestar]
@@ -59,8 +59,8 @@ async def test_a_page_says_which_tab_it_is(client: Client) -> None:
 
 async def test_every_file_is_kept_for_ever_under_an_address_of_its_version(client: Client, app: Litestar) -> None:
     version = app.state.assets.version
-    files = [prefix + file.name for prefix, folder in FOLDERS.items() for file in folder.iterdir() if file.is_file()]
-    assert {"app.js", "app.css"} <= set(files)
+    files = [STYLE, CHARTS, *(file.relative_to(FOLDER).as_posix() for file in FOLDER.rglob("*.js"))]
+    assert {"app.js", "tabs/finance.js"} <= set(files)
     for name in files:
         zipped = await client.get(f"/admin/static/{version}/{name}")
         plain = await client.get(f"/admin/static/{version}/{name}", headers={"Accept-Encoding": "identity"})
@@ -71,7 +71,7 @@ async def test_every_file_is_kept_for_ever_under_an_address_of_its_version(clien
         assert zipped.headers["x-content-type-options"] == "nosniff"
         assert zipped.content == plain.content
     types = {name: (await client.get(f"/admin/static/{version}/{name}")).headers["content-type"] for name in files}
-    assert (types["app.js"], types["app.css"]) == ("text/javascript; charset=utf-8", "text/css; charset=utf-8")
+    assert (types["app.js"], types[STYLE]) == ("text/javascript; charset=utf-8", "text/css; charset=utf-8")
 
 
 async def test_a_page_loads_files_of_ours_that_are_there(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +81,7 @@ async def test_a_page_loads_files_of_ours_that_are_there(client: Client, monkeyp
     monkeypatch.setattr("app.web.bundle.VegaBundle.gzipped", gzipped)
     page = (await client.get("/admin")).text
 
-    assert {file.rpartition("/")[2] for file in files_of(page)} >= {"app.css", "app.js", "vega.js"}
+    assert {file.rpartition("/")[2] for file in files_of(page)} >= {"style.css", "app.js", "vega.js"}
     for file in files_of(page):
         assert (await client.get(file)).status_code == 200, file
     (bundle,) = [file for file in files_of(page) if file.endswith("/vega.js")]

@@ -1,6 +1,7 @@
 """The files of pages: their addresses, what is sent, and the bundle that is made once."""
 
 import gzip
+import json
 from pathlib import Path
 
 import pytest
@@ -13,15 +14,20 @@ from app.web.bundle import VegaBundle
 
 @pytest.fixture
 def static(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of files to serve, with charts beside it."""
+    """A folder of files to serve, with charts and sheets."""
     folder, charts = tmp_path / "static", tmp_path / "charts"
     (folder / "parts").mkdir(parents=True)
     charts.mkdir()
     (folder / "app.js").write_text("import './parts/a.js';")
     (folder / "parts" / "a.js").write_text("// a")
     (folder / "notes.txt").write_text("not for the web")
-    (charts / "cost.json").write_text("{}")
-    monkeypatch.setattr(assets, "FOLDERS", {"": folder, "charts/": charts})
+    (charts / "cost.json").write_text('{"mark": "area"}')
+    (charts / "bars.json").write_text('{"mark": "bar"}')
+    (folder / "app.css").write_text("a { color: red }")
+    (folder / "parts" / "more.css").write_text("a { color: blue }")
+    monkeypatch.setattr(assets, "FOLDER", folder)
+    monkeypatch.setattr(assets, "CHARTS_FOLDER", charts)
+    monkeypatch.setattr(assets, "SHEETS", ("app.css", "parts/more.css"))
     return folder
 
 
@@ -31,12 +37,16 @@ async def test_every_file_of_the_folders_has_an_address_and_a_type(static: Path,
     for name, media_type in {
         "app.js": "text/javascript",
         "parts/a.js": "text/javascript",
-        "charts/cost.json": "application/json",
+        "style.css": "text/css",
+        "charts.json": "application/json",
     }.items():
         assert found.url(name) == f"/admin/static/{found.version}/{name}"
         asset = await found.find(found.version, name)
         assert (asset.media_type, gzip.decompress(asset.gzipped)) == (media_type, asset.content)
     assert (await found.find(found.version, "app.js")).content == (static / "app.js").read_bytes()
+    assert (await found.find(found.version, "style.css")).content == b"a { color: red }a { color: blue }"
+    specs = json.loads((await found.find(found.version, "charts.json")).content)
+    assert specs == {"bars": {"mark": "bar"}, "cost": {"mark": "area"}}
 
 
 async def test_the_version_changes_with_any_file_and_with_nothing_else(
@@ -54,7 +64,7 @@ async def test_the_version_changes_with_any_file_and_with_nothing_else(
         await Assets(tmp_path).find(before, "app.js")
 
 
-@pytest.mark.parametrize("name", ["", ".", "notes.txt", "../static/app.js", "parts/../app.js", "/app.js", "nowhere.js"])
+@pytest.mark.parametrize("name", ["", ".", "notes.txt", "../static/app.js", "parts/../app.js", "/app.js", "app.css"])
 @pytest.mark.usefixtures("static")
 async def test_only_what_has_an_address_is_found(tmp_path: Path, name: str) -> None:
     found = Assets(tmp_path)

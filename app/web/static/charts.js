@@ -7,7 +7,8 @@ import { colour } from "./palette.js";
 import { hideTooltip, tooltipOf } from "./tooltip.js";
 
 const HEIGHT = 240;
-const specs = new Map();
+/** @type {Promise<Record<string, any>> | undefined} */
+let specs;
 
 /** What a spec may call to write a figure on an axis. */
 const expressionFunctions = {
@@ -23,7 +24,7 @@ const expressionFunctions = {
  * @param {{
  *   spec: string, rows: any[], label: string, height?: number,
  *   values?: Record<string, any>, lines: (datum: any) => {title: string, pairs: [string, string][]},
- * }} props `spec` names a file of charts/; `values` fills its `$names`; `label` says in words what is drawn;
+ * }} props `spec` names one of the specs; `values` fills its `$names`; `label` says in words what is drawn;
  *   `lines` gives the tooltip of a datum.
  */
 export function chart(props) {
@@ -75,7 +76,7 @@ class Drawing {
     }
     const width = this.node.clientWidth;
     if (width === 0) return; // not laid out yet: the observer comes back
-    const [embed, source] = await Promise.all([vegaEmbed(), loaded(spec)]);
+    const [embed, source] = await Promise.all([vegaEmbed(), specOf(spec)]);
     await turn();
     this.finalize();
     const canvas = el("div", { "aria-hidden": "true" }); // the label and the table say it better than a thousand marks
@@ -130,16 +131,16 @@ function vegaEmbed() {
   return import(script.src).then(() => /** @type {any} */ (window).vegaEmbed);
 }
 
-function loaded(name) {
-  if (!specs.has(name)) {
-    const address = new URL(`./charts/${name}.json`, import.meta.url);
-    specs.set(
-      name,
-      fetch(address).then((response) => response.json()),
-    );
+async function specOf(name) {
+  specs ??= fetch(new URL("./charts.json", import.meta.url)).then((response) => response.json());
+  try {
+    return (await specs)[name];
+  } catch (error) {
+    specs = undefined; // the next chart asks again
+    throw error;
   }
-  return specs.get(name);
 }
+specOf("").catch(() => {}); // before there are figures to draw
 
 /** The spec with each text `$name` replaced by the value of that name. */
 function filled(spec, values) {

@@ -9,6 +9,33 @@ const compact = new Intl.NumberFormat(LOCALE, { notation: "compact", maximumFrac
 const one = new Intl.NumberFormat(LOCALE, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const UNITS = { day: "numeric", month: "short", year: "numeric" };
 
+/** `make` with its results kept: a formatter takes longer to make than to format with. */
+const kept = (make) => {
+  const known = new Map();
+  return (...key) => {
+    const name = key.join("|");
+    if (!known.has(name)) known.set(name, make(...key));
+    return known.get(name);
+  };
+};
+const dollarsOf = kept((digits) => {
+  const fraction = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return new Intl.NumberFormat(LOCALE, { style: "currency", currency: "USD", ...fraction });
+});
+const dayOf = kept((year) => {
+  const parts = year ? UNITS : { day: UNITS.day, month: UNITS.month };
+  return new Intl.DateTimeFormat("en-GB", { ...parts, timeZone: "UTC" });
+});
+const clockOf = kept((timeZone) => new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone }));
+const instantOf = kept((timeZone) => {
+  const time = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
+  return new Intl.DateTimeFormat("en-GB", { ...UNITS, ...time, timeZone });
+});
+const isoDayOf = kept((timeZone) => {
+  const parts = { year: "numeric", month: "2-digit", day: "2-digit" };
+  return new Intl.DateTimeFormat("en-CA", { ...parts, timeZone });
+});
+
 const known = (value) => value !== null && value !== undefined && value !== "" && Number.isFinite(Number(value));
 
 /** 12,345 */
@@ -39,11 +66,7 @@ export const shortMoney = (value) =>
 export const moneyDecimals = (size) => (size === 0 || size >= 0.1 ? 2 : Math.min(15, 1 - Math.floor(Math.log10(size))));
 
 /** An amount with so many decimals, so that a column lines up. */
-export const dollars = (value, decimals = 2) => {
-  if (!known(value)) return DASH;
-  const fraction = { minimumFractionDigits: decimals, maximumFractionDigits: decimals };
-  return new Intl.NumberFormat(LOCALE, { style: "currency", currency: "USD", ...fraction }).format(Number(value));
-};
+export const dollars = (value, decimals = 2) => (known(value) ? dollarsOf(decimals).format(Number(value)) : DASH);
 
 /** 96.5% of a figure in percent. */
 export const percent = (value) => (known(value) ? `${one.format(Number(value))}%` : DASH);
@@ -88,9 +111,7 @@ export const bytes = (value) => {
 
 /** 21 Nov 2026, of `2026-11-21`: a day of the reporting time zone, which no zone of a browser may shift. */
 export const day = (value, { year = true } = {}) => {
-  if (!value) return DASH;
-  const parts = { ...UNITS, ...(year ? {} : { year: undefined }), timeZone: "UTC" };
-  return new Intl.DateTimeFormat("en-GB", parts).format(new Date(`${value}T00:00:00Z`)).replace("Sept", "Sep");
+  return value ? dayOf(year).format(new Date(`${value}T00:00:00Z`)).replace("Sept", "Sep") : DASH;
 };
 
 /** `2026-11` as November 2026. */
@@ -121,19 +142,15 @@ export const logTicks = (least, greatest) =>
   [1, 3, 10, 30, 100, 300, 1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6].filter((tick) => tick >= least && tick <= greatest);
 
 /** 12:03:04 in the reporting time zone. */
-export const clock = (moment, timeZone) =>
-  new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone }).format(new Date(moment));
+export const clock = (moment, timeZone) => clockOf(timeZone).format(new Date(moment));
 
 /** 21 Nov 2026, 12:03:04 in the reporting time zone. */
 export const instant = (moment, timeZone) => {
-  if (!moment) return DASH;
-  const parts = { ...UNITS, hour: "2-digit", minute: "2-digit", second: "2-digit", timeZone };
-  return new Intl.DateTimeFormat("en-GB", parts).format(new Date(moment));
+  return moment ? instantOf(timeZone).format(new Date(moment)) : DASH;
 };
 
 /** The day at `moment` in a time zone, as `2026-11-21`. */
-export const dayIn = (moment, timeZone) =>
-  new Intl.DateTimeFormat("en-CA", { year: "numeric", month: "2-digit", day: "2-digit", timeZone }).format(moment);
+export const dayIn = (moment, timeZone) => isoDayOf(timeZone).format(moment);
 
 /** 09:00 */
 export const hour = (value) => `${String(value).padStart(2, "0")}:00`;

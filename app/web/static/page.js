@@ -54,7 +54,7 @@ export class Page {
     await Promise.all(requests.map((request) => this.one(request, leaving.signal, quiet)));
     if (leaving.signal.aborted) return;
     this.busy = false;
-    this.render();
+    this.root.setAttribute("aria-busy", "false"); // what there is to see each answer has shown
   }
 
   async one([name, [path, parameters]], signal, quiet) {
