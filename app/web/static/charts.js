@@ -180,7 +180,7 @@ function config() {
     view: { stroke: null },
     autosize: { type: "fit", contains: "padding" },
     padding: { left: 2, right: 8, top: 6, bottom: 2 },
-    axis: { ...axis, ...ink, labelPadding: 6, titlePadding: 8, domain: false, ticks: false, labelLimit: 150 },
+    axis: { ...axis, ...ink, labelPadding: 6, labelSeparation: 6, titlePadding: 8, domain: false, ticks: false, labelLimit: 150 },
     legend: { disable: true }, // the legend is a list beside the chart: it wraps, and names are cut with care
     font,
   };
