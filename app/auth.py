@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import partial
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import jwt
 from litestar.connection import ASGIConnection
@@ -19,7 +19,6 @@ from litestar.middleware import AbstractAuthenticationMiddleware, Authentication
 from app.claims import Bearer, TokenRules, bearer_of
 from app.errors import NotAllowedError, NotAuthenticatedError, SessionEndedError
 from app.expiring import ExpiringCache
-from app.jwks import KeySet, open_key_set
 from app.settings import Settings
 from app.web.origin import check_own_page
 from app.web.sessions import COOKIE
@@ -86,17 +85,24 @@ class Principal:
         return cls(bearer.subject, frozenset({Scope.INGEST, Scope.READ}), client, user)
 
 
+class PublicKeys(Protocol):
+    """The keys of an identity provider."""
+
+    async def key(self, key_id: str) -> jwt.PyJWK:
+        """The key of this id. Raises NotAuthenticatedError and KeyServerUnavailableError."""
+
+
 class Tokens:
     """Makes JSON Web Tokens (RFC 7519), and checks ours and those of an identity provider."""
 
-    def __init__(self, secret: str, rules: TokenRules | None = None, keys: KeySet | None = None) -> None:
+    def __init__(self, secret: str, rules: TokenRules | None = None, keys: PublicKeys | None = None) -> None:
         self._secret = secret
         self._rules = rules or TokenRules()
         self._keys = keys
         self._verified: ExpiringCache[bytes, Principal] = ExpiringCache(MOST_VERIFIED)
 
     @classmethod
-    def of(cls, settings: Settings, keys: KeySet | None = None) -> Self:
+    def of(cls, settings: Settings, keys: PublicKeys | None = None) -> Self:
         """Those of a deployment."""
         return cls(settings.signing_secret, TokenRules.of(settings), keys)
 
@@ -159,6 +165,9 @@ async def open_tokens(settings: Settings) -> AsyncIterator[Tokens]:
     if settings.jwks_url is None:
         yield Tokens.of(settings)
         return
+    # only here: its HTTP client is a tenth of a second of every start, and few deployments need it
+    from app.jwks import open_key_set  # noqa: PLC0415
+
     async with open_key_set(settings.jwks_url) as keys:
         yield Tokens.of(settings, keys)
 

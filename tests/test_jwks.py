@@ -264,7 +264,7 @@ async def test_a_deployment_follows_its_provider(monkeypatch: pytest.MonkeyPatch
         async with open_tokens(settings) as tokens:
             assert (await tokens.principal(signed("r", RSA, "RS256"))).user == "u1"
             keys[:] = [public("e", EC)]
-            assert tokens._keys is not None
+            assert isinstance(tokens._keys, KeySet)
             async with asyncio.timeout(10):
                 while "r" in tokens._keys._keys:  # noqa: ASYNC110 - the keys tell nobody when they change
                     await asyncio.sleep(0.01)

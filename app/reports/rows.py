@@ -16,7 +16,9 @@ _HUNDREDTH = Decimal("0.01")
 class Row(BaseModel):
     """The base of every row: frozen, camelCase in JSON."""
 
-    model_config = ConfigDict(alias_generator=camel, populate_by_name=True, frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        alias_generator=camel, populate_by_name=True, frozen=True, use_attribute_docstrings=True, defer_build=True
+    )
 
 
 class Tokens(Row):
