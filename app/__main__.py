@@ -1,7 +1,14 @@
-"""`python -m app`: starts MongoDB when none is configured, then serves."""
+"""Serve: calls come in over HTTP, and the dashboard is at /admin.
 
+Without TWINMETER_MONGODB_URI a MongoDB of its own is started in the data folder. Settings are environment variables, or
+lines of a file .env beside it; .env.example names and explains them all. Ctrl-C, or SIGTERM, ends it: what was taken is
+committed first.
+"""
+
+import argparse
 import os
 import sys
+from collections.abc import Sequence
 
 import uvloop
 from pydantic import ValidationError
@@ -27,8 +34,10 @@ async def announce(address: str) -> None:
     sys.stdout.flush()
 
 
-def main() -> int:
-    """Serve until told to stop. Returns the exit status."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until told to stop. Returns the exit status. `arguments` are those of the command line when left out."""
+    shape = argparse.RawDescriptionHelpFormatter
+    argparse.ArgumentParser("python -m app", description=__doc__, formatter_class=shape).parse_args(arguments)
     try:
         settings = Settings()
         configure_logging(settings.log_level)

@@ -157,9 +157,24 @@ def test_a_setting_that_cannot_be_used_ends_the_start_with_a_sentence(
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
 
-    assert main() == 1
+    assert main([]) == 1
 
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("argument", "status"), [("--help", 0), ("--prot=80", 2), ("start", 2)])
+def test_what_it_is_asked_on_the_command_line_is_answered_and_nothing_is_started(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, argument: str, status: int
+) -> None:
+    monkeypatch.setenv("TWINMETER_DATA_DIR", str(tmp_path / "data"))
+
+    with pytest.raises(SystemExit) as ended:
+        main([argument])
+
+    said = "".join(capsys.readouterr())
+    assert ended.value.code == status
+    assert ("TWINMETER_MONGODB_URI" in said) if status == 0 else ("unrecognized arguments" in said)
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_taken_port_is_said_with_the_way_out(tmp_path: Path, mongodb_uri: str) -> None:
