@@ -43,6 +43,7 @@ STREAMING: dict[str, Any] = {
 }
 NAMESPACE_EXISTS = 48
 NOT_AUTHORIZED = 13
+INDEX_CONFLICTS = (85, 86)
 STANDALONE_ADVICE = (
     "this server has no transactions: start mongod with --replSet NAME and run rs.initiate() once; one member is enough"
 )
@@ -83,11 +84,12 @@ class Database:
         except PyMongoError as error:
             for client in (writer, reader, streamer):
                 client.close()
-            if isinstance(error, OperationFailure) and error.code == NOT_AUTHORIZED:
-                why = (error.details or {}).get("errmsg", error)
-                raise ConfigurationError(
-                    f"the user of TWINMETER_MONGODB_URI must be allowed to read and write {name}: {why}"
-                ) from error
+            code, why = getattr(error, "code", None), (getattr(error, "details", None) or {}).get("errmsg", error)
+            if code == NOT_AUTHORIZED:
+                message = f"the user of TWINMETER_MONGODB_URI must be allowed to read and write {name}: {why}"
+                raise ConfigurationError(message) from error
+            if code in INDEX_CONFLICTS:
+                raise ConfigurationError(f"an index of {name} is in the way of ours; drop it: {why}") from error
             raise DatabaseUnavailableError(f"MongoDB does not answer: {error}") from error
         return database
 

@@ -58,6 +58,16 @@ class FormerCost(BaseModel):
     """When it was replaced."""
 
 
+_NEWEST = (("createdAt", DESCENDING), ("_id", DESCENDING))
+"""With the id, by which lists of calls are in one order: without it every page would sort the whole window."""
+
+
+def _rare(field: str, condition: dict[str, Any]) -> IndexModel:
+    """An index of those entries alone whose `field` meets `condition`."""
+    keys = [(field, ASCENDING), *_NEWEST]
+    return IndexModel(keys, name=f"{field}_newest", partialFilterExpression={field: condition})
+
+
 class AIUsage(StoredDocument):
     """A detailed entry of one AI call. Costs are in USD, durations in ms; tokens follow `TokenUsage`.
 
@@ -139,13 +149,13 @@ class AIUsage(StoredDocument):
 
         name = "aiusages"
         indexes: ClassVar[list[IndexModel]] = [
-            # with the id, by which lists of calls are in one order: without it every page would sort the whole window
-            IndexModel([("createdAt", DESCENDING), ("_id", DESCENDING)], name="newest"),
-            IndexModel([("userId", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)], name="user_newest"),
-            IndexModel(
-                [("conversationId", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)],
-                name="conversation_newest",
-                partialFilterExpression={"conversationId": {"$exists": True}},
-            ),
+            IndexModel([*_NEWEST], name="newest"),
+            IndexModel([("userId", ASCENDING), *_NEWEST], name="user_newest"),
+            # one with few calls among many would otherwise have a list of them read nearly all
+            IndexModel([("clientId", ASCENDING), *_NEWEST], name="client_newest"),
+            # what is rare: each costs nothing but the entries that it holds
+            _rare("conversationId", {"$exists": True}),
+            _rare("status", {"$in": [status.value for status in CallStatus if status is not CallStatus.SUCCESS]}),
+            _rare("costSource", {"$in": [CostSource.UNPRICED.value, CostSource.ESTIMATED.value]}),
         ]
         retired_indexes: ClassVar[list[str]] = ["time", "user_time"]

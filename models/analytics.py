@@ -32,10 +32,5 @@ class Analytics(StoredDocument):
         name = "analytics"
         indexes: ClassVar[list[IndexModel]] = [
             IndexModel([("event", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)], name="event_newest"),
-            # a client with few events among many would otherwise have its dashboard read nearly all of them
-            IndexModel(
-                [("clientId", ASCENDING), ("event", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)],
-                name="client_newest",
-            ),
         ]
-        retired_indexes: ClassVar[list[str]] = ["event_time"]
+        retired_indexes: ClassVar[list[str]] = ["event_time", "client_newest"]

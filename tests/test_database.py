@@ -9,11 +9,21 @@ from app.errors import ConfigurationError, DatabaseUnavailableError
 from app.settings import Settings
 from models.rollups import ROLLUPS
 
+LEDGER_INDEXES = {
+    "_id_",
+    "newest",
+    "user_newest",
+    "client_newest",
+    "conversationId_newest",
+    "status_newest",
+    "costSource_newest",
+}
+
 
 async def test_a_replica_set_has_transactions_and_gets_its_indexes(database: Database) -> None:
     assert database.transactional
-    assert set(await database.ledger.index_information()) == {"_id_", "newest", "user_newest", "conversation_newest"}
-    assert set(await database.events.index_information()) == {"_id_", "event_newest", "client_newest"}
+    assert set(await database.ledger.index_information()) == LEDGER_INDEXES
+    assert set(await database.events.index_information()) == {"_id_", "event_newest"}
     assert await database.answers()
 
 
@@ -33,17 +43,23 @@ async def test_indexes_of_earlier_versions_are_dropped_and_those_of_others_stay(
 ) -> None:
     await database.ledger.create_index([("createdAt", -1)], name="time")
     await database.ledger.create_index("campaignId", name="ours")
+    await database.events.create_index([("clientId", 1), ("event", 1)], name="client_newest")
 
     async with connected(mongodb_uri, settings.database):
         pass
 
-    assert set(await database.ledger.index_information()) == {
-        "_id_",
-        "newest",
-        "user_newest",
-        "conversation_newest",
-        "ours",
-    }
+    assert set(await database.ledger.index_information()) == {*LEDGER_INDEXES, "ours"}
+    assert set(await database.events.index_information()) == {"_id_", "event_newest"}
+
+
+async def test_an_index_of_others_that_is_in_the_way_is_said_by_its_name(
+    settings: Settings, database: Database, mongodb_uri: str
+) -> None:
+    await database.ledger.drop_index("newest")
+    await database.ledger.create_index([("createdAt", -1), ("_id", -1)], name="ours")
+
+    with pytest.raises(ConfigurationError, match=r"an index of test_\w+ is in the way of ours; drop it: .* name: ours"):
+        await Database.connect(mongodb_uri, settings.database)
 
 
 async def test_a_server_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """The ledger's entries, newest first, page by page."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bson import Decimal128, ObjectId
@@ -12,13 +12,17 @@ from app.reports.cursors import decoded, encoded
 from app.reports.figures import described
 from app.reports.query import Filters, ReportQuery
 from app.reports.reader import Document, Reader, first
-from app.reports.stages import Stage, hour_of_day, match, sort_by, weekday
+from app.reports.stages import Stage, match, sort_by
 from app.reports.windows import TimeWindow
 from models import AIUsage, Analytics, CallStatus, CostSource
 from models.base import camel
 from models.money import to_decimal
 
 MAX_CALLS = 200
+INSTANT = timedelta(milliseconds=1)
+"""What MongoDB tells apart."""
+NONE: Document = {"_id": {"$in": []}}
+"""The condition that nothing meets."""
 MAX_ID = 64
 """What is repeated of an id that does not exist."""
 
@@ -57,17 +61,20 @@ class CallFilters:
         """The names of those that ask for something, as requests call them."""
         return [camel(name) for name, value in vars(self).items() if value is not None]
 
-    def conditions(self, window: TimeWindow) -> Document:
-        """By stored name. `$eq` keeps a text from ever being read as an operator."""
+    def conditions(self) -> Document:
+        """By stored name, but for the time. `$eq` keeps a text from ever being read as an operator."""
         stored = {"status": self.status, "costSource": self.cost_source, "conversationId": self.conversation_id}
         found: Document = {name: {"$eq": str(value)} for name, value in stored.items() if value is not None}
         bounds = {"$gte": self.min_duration, "$lte": self.max_duration}
         if within := {operator: bound for operator, bound in bounds.items() if bound is not None}:
             found["requestDuration"] = within
-        clock = [(weekday(window), self.weekday), (hour_of_day(window), self.hour)]
-        if at := [{"$eq": [part, value]} for part, value in clock if value is not None]:
-            found["$expr"] = {"$and": at}
         return found
+
+    def spans(self, window: TimeWindow) -> list[tuple[datetime, datetime]]:
+        """When such calls were made: from, until before."""
+        if self.weekday is self.hour is None:
+            return [(window.start, window.end)]
+        return window.spans(weekday=self.weekday, hour=self.hour)
 
 
 async def calls(
@@ -93,15 +100,18 @@ async def calls(
 
 def page(query: ReportQuery, wanted: CallFilters, after: tuple[datetime, ObjectId] | None, limit: int) -> list[Stage]:
     """The entries of a window that are `wanted`, newest first, behind the one that `after` names."""
-    selected = match(query.window, query.filters, query.synthetic)
-    selected["$match"] |= wanted.conditions(query.window)
-    stages = [selected]
+    selected = match(query.window, query.filters, query.synthetic)["$match"] | wanted.conditions()
+    del selected["createdAt"]
+    spans, stages = wanted.spans(query.window), list[Stage]()
     if after is not None:
         moment, entry_id = after
-        selected["$match"]["createdAt"] |= {"$lte": moment}
+        spans = [(start, min(end, moment + INSTANT)) for start, end in spans if start <= moment]
         behind = [{"createdAt": {"$lt": moment}}, {"createdAt": moment, "_id": {"$lt": entry_id}}]
         stages.append({"$match": {"$or": behind}})
-    return [*stages, sort_by("-createdAt", "-_id"), {"$limit": limit}]
+    # alternatives that an index reads one after the other: an expression would have every call of the window fetched
+    times = [{"createdAt": {"$gte": start, "$lt": end}} for start, end in spans]
+    selected |= times[0] if len(times) == 1 else {"$or": times} if times else NONE
+    return [{"$match": selected}, *stages, sort_by("-createdAt", "-_id"), {"$limit": limit}]
 
 
 def _after(cursor: str) -> tuple[datetime, ObjectId]:

@@ -5,6 +5,8 @@ They are the plain truth about a window: slow over long ones, and what every fas
 
 from collections.abc import Sequence
 
+from bson import ObjectId
+
 from app.reports.query import ReportQuery
 from app.reports.stages import (
     TOTALS,
@@ -18,7 +20,7 @@ from app.reports.stages import (
     sort_by,
     weekday,
 )
-from models import CallStatus
+from models import AI_GENERATION, CallStatus
 from models.rollups import CONVERSATION_TOTALS
 
 TOP_USERS = 20
@@ -151,14 +153,14 @@ def data_quality(query: ReportQuery, most: int | None = MOST_FINDINGS) -> list[S
     ]
 
 
-def recent_events(query: ReportQuery, limit: int) -> list[Stage]:
-    """The latest AI events, newest first. An event can be narrowed by user and client."""
-    return [_ai_events(query), sort_by("-createdAt", "-_id"), {"$limit": limit}]
+def newest(query: ReportQuery, limit: int) -> list[Stage]:
+    """The ids of the latest calls."""
+    return [*_selected(query), sort_by("-createdAt", "-_id"), {"$limit": limit}, {"$project": {"_id": 1}}]
 
 
-def _ai_events(query: ReportQuery) -> Stage:
-    conditions = match(query.window, query.filters, query.synthetic)["$match"]
-    return {"$match": {"event": {"$eq": "ai_generation"}, **conditions}}
+def events_of(ids: list[ObjectId]) -> list[Stage]:
+    """The events of these calls, newest first."""
+    return [{"$match": {"_id": {"$in": ids}, "event": AI_GENERATION}}, sort_by("-createdAt", "-_id")]
 
 
 def daily(query: ReportQuery) -> list[Stage]:

@@ -89,7 +89,8 @@ def in_time() -> Iterator[None]:
         with pymongo.timeout(QUERY_SECONDS):
             yield
     except PyMongoError as error:
-        raise DatabaseUnavailableError(f"MongoDB did not answer: {error}") from error
+        way_out = f" within {QUERY_SECONDS} s; ask for a shorter window, or again later" if error.timeout else ""
+        raise DatabaseUnavailableError(f"MongoDB did not answer{way_out}: {error}") from error
 
 
 async def opened(database: Database) -> Reader:

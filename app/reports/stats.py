@@ -19,7 +19,10 @@ RECENT_ACTIVITY = 10
 async def stats(
     read: Reader, now: datetime, zone: ZoneInfo, synthetic: Synthetic, client_id: str | None = None
 ) -> StatsReport:
-    """AI requests are counted by the rollups, which hold one for each event; what is recent is read from the events."""
+    """AI requests are counted by the rollups, which hold one for each event; what is recent is read from the events.
+
+    Which events those are the ledger says: it has an index by client, and the events, which say the same, need none.
+    """
     of = spans(now, zone, synthetic, client_id)
     rows = await read.cells(cells.by_day(of.month))
     day = summed(row for row in rows if row["_id"] == of.day.window.first.isoformat())
@@ -27,7 +30,8 @@ async def stats(
     (active,) = await active_in(read, [of.day])
     # calls may be dated a little ahead of our clock; what is recent includes them
     ever = of.day.over(date(2000, 1, 1), of.day.window.last + DAY)
-    recent = await read.events(pipelines.recent_events(ever, RECENT_ACTIVITY))
+    newest = await read.ledger(pipelines.newest(ever, RECENT_ACTIVITY))
+    recent = await read.events(pipelines.events_of([entry["_id"] for entry in newest]))
     return StatsReport(
         ai_requests_today=day["requests"],
         ai_requests_this_month=month["requests"],

@@ -43,6 +43,22 @@ class TimeWindow:
                 found.append((changed, self._offset(changed)))
         return found
 
+    def spans(self, *, weekday: int | None, hour: int | None) -> list[tuple[datetime, datetime]]:
+        """The instants of one weekday (1 for Monday to 7), of one hour of each day, or of both: from, until before.
+
+        Where the clock is set back an hour is there twice; where it is set forward one is missing.
+        """
+        start, length = time() if hour is None else time(hour), DAY if hour is None else timedelta(hours=1)
+        offsets = self.offsets()
+        found: list[tuple[datetime, datetime]] = []
+        for (begin, offset), until in zip(offsets, [*[change for change, _ in offsets[1:]], self.end], strict=True):
+            for day in self.days:
+                first = datetime.combine(day, start, UTC) - offset
+                span = max(first, begin), min(first + length, until)
+                if span[0] < span[1] and weekday in {None, day.isoweekday()}:
+                    found.append(span)
+        return found
+
     def _offset(self, instant: datetime) -> timedelta:
         return instant.astimezone(self.zone).utcoffset() or timedelta()
 

@@ -13,7 +13,7 @@ from app.reports.reports import Reports
 from app.reports.windows import requested_window
 from app.tracking import Tracker
 from app.tracking.compactor import Compactor
-from models import CallStatus
+from models import CallStatus, CostSource
 
 ALL_CALLS = CallFilters()
 SMALL = {"rollup_deltas", "rollup_state"}
@@ -95,22 +95,28 @@ async def test_every_report_reads_through_an_index(database: Database, tracker: 
 
 
 async def test_lists_of_what_is_newest_are_read_in_the_order_of_an_index(database: Database, tracker: Tracker) -> None:
-    for number in range(10):
-        talk = {"client_id": "acme", "conversation_id": "talk"} if number % 2 else {}
-        moment = datetime.now(UTC) - number * timedelta(minutes=1)
-        await tracker.track(
-            user_id="u", content_type="chat", model="gpt-4o", input_tokens=10, created_at=moment, **talk
-        )
+    now = datetime.now(UTC)
+    for number in range(30):
+        rare = {"client_id": "acme", "conversation_id": "talk", "status": "timeout", "model": "unheard-of"}
+        call = {"user_id": "u", "content_type": "chat", "model": "gpt-4o", "input_tokens": 10}
+        moment = now - number * timedelta(hours=1)
+        await tracker.track(**call | (rare if number % 10 == 0 else {}), created_at=moment)
     reports = Reports(database, ZoneInfo("UTC"))
-    window = requested_window(days=2, first=None, last=None, now=reports.now(), zone=reports.zone)
+    window = requested_window(days=3, first=None, last=None, now=reports.now(), zone=reports.zone)
+    hour = (now - timedelta(hours=3)).hour
+    few = [
+        (Filters(client_id="acme"), ALL_CALLS),
+        (Filters(client_id="acme"), CallFilters(conversation_id="talk")),
+        (Filters(), CallFilters(status=CallStatus.TIMEOUT)),
+        (Filters(), CallFilters(cost_source=CostSource.UNPRICED)),
+        (Filters(), CallFilters(hour=hour)),
+    ]
     await database.writes.command("profile", 2)
 
-    one_talk = CallFilters(conversation_id="talk")
-    asked = [(Filters(), ALL_CALLS), (Filters(user_id="u"), ALL_CALLS), (Filters(provider="openai"), ALL_CALLS)]
-    for filters, wanted in [*asked, (Filters(client_id="acme"), one_talk)]:
+    for filters, wanted in [(Filters(), ALL_CALLS), (Filters(user_id="u"), ALL_CALLS), *few]:
         query = ReportQuery(window, filters)
-        page = await reports.calls(query, wanted, limit=2, cursor=None)
-        await reports.calls(query, wanted, limit=2, cursor=page.next_cursor)
+        page = await reports.calls(query, wanted, limit=1, cursor=None)
+        await reports.calls(query, wanted, limit=1, cursor=page.next_cursor)
     await reports.stats(Synthetic.EXCLUDE)
 
     await database.writes.command("profile", 0)
@@ -118,8 +124,7 @@ async def test_lists_of_what_is_newest_are_read_in_the_order_of_an_index(databas
         {"command.aggregate": {"$in": ["aiusages", "analytics"]}, "command.pipeline.$limit": {"$exists": True}}
     )
     read = await lists.to_list(None)
-    assert len(read) == 9
+    assert len(read) == 15
     assert [plan["planSummary"] for plan in read if plan.get("hasSortStage")] == []
-    of_the_talk = [plan for plan in read if "talk" in str(plan["command"])]
-    # one more than a page has, and from the second one on the call after which it begins
-    assert [plan["docsExamined"] for plan in of_the_talk] == [3, 4]
+    # one more than a page has; and from the second one on, the call after which it begins
+    assert [plan["docsExamined"] for plan in read] == [2, 3] * 6 + [2, 2] + [10]

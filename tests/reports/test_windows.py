@@ -83,3 +83,30 @@ def test_a_change_of_the_clock_is_found_to_the_minute() -> None:
         (window.start, timedelta(hours=12, minutes=45)),
         (datetime(2024, 9, 28, 14, 0, tzinfo=UTC), timedelta(hours=13, minutes=45)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("zone", "first"),
+    [
+        ("UTC", date(2024, 2, 26)),
+        ("America/New_York", date(2024, 3, 8)),  # an hour is missing
+        ("America/New_York", date(2024, 11, 1)),  # an hour is there twice
+        ("Australia/Lord_Howe", date(2024, 4, 5)),  # half an hour is
+        ("America/Santiago", date(2024, 9, 6)),  # midnight is missing
+        ("Asia/Kolkata", date(2024, 5, 1)),
+    ],
+)
+def test_spans_hold_exactly_the_instants_of_an_hour_and_a_weekday(zone: str, first: date) -> None:
+    window = TimeWindow(first, first + timedelta(days=5), ZoneInfo(zone))
+    quarters = [window.start + n * timedelta(minutes=15) for n in range(-100, 700)]
+    local = {at: at.astimezone(window.zone) for at in quarters if window.start <= at < window.end}
+
+    for weekday in (None, *range(1, 8)):
+        for hour in (None, *range(24)):
+            spans = window.spans(weekday=weekday, hour=hour)
+            found = [at for at in quarters if sum(start <= at < end for start, end in spans) == 1]
+            assert found == [
+                at
+                for at, there in local.items()
+                if weekday in {None, there.isoweekday()} and hour in {None, there.hour}
+            ]
