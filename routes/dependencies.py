@@ -19,7 +19,7 @@ from app.reports.windows import MAX_DAYS, requested_window
 from app.scoping import narrowed, own_client
 from app.settings import Settings
 from app.tracking import Tracker
-from models import CallStatus, CostSource
+from models import CallStatus, CostSource, ServiceType
 
 NameFilter = Annotated[str | None, QueryParameter(min_length=1, max_length=256)]
 Cursor = Annotated[
@@ -117,6 +117,10 @@ async def provide_call_filters(
     conversation_id: Annotated[
         str | None, QueryParameter(name="conversationId", min_length=1, max_length=256, description=OF_CALLS)
     ] = None,
+    service_type: Annotated[str | None, QueryParameter(name="serviceType", max_length=32, description=OF_CALLS)] = None,
+    reported_provider: Annotated[
+        str | None, QueryParameter(name="reportedProvider", min_length=1, max_length=256, description=OF_CALLS)
+    ] = None,
     weekday: Annotated[
         int | None, QueryParameter(ge=1, le=7, description=f"{OF_CALLS} 1 for Monday to 7 for Sunday.")
     ] = None,
@@ -136,6 +140,8 @@ async def provide_call_filters(
         status=chosen("status", status, CallStatus),
         cost_source=chosen("costSource", cost_source, CostSource),
         conversation_id=conversation_id,
+        service_type=chosen("serviceType", service_type, ServiceType),
+        reported_provider=reported_provider,
         weekday=weekday,
         hour=hour,
         min_duration=min_duration,

@@ -32,10 +32,7 @@ async def active_by_day(
     among real data a user may be in both, and of provider, model and feature there is no number.
     """
     if query.synthetic is Synthetic.INCLUDE or query.filters.any_part():
-        months = await read.cells(cells.active_bits(query))
-        pending = await read.cells(cells.pending_active_users(query))
-        # in a thread, because there may be as many months as there are users
-        return await asyncio.to_thread(_counted, windows, months, pending)
+        return await _from_days(read, query, windows)
     counted, new = await _counts(read, query, periods_of(query.window))
     scope = _scope(query)
     numbers = {period: counted.get(period, 0) + new.get((period, *scope), 0) for period in periods_of(query.window)}
@@ -62,6 +59,14 @@ async def _of_windows(read: Reader, query: ReportQuery, windows: list[TimeWindow
         return {windows[0]: await active_users(read, query.over(windows[0].first, windows[0].last))}
     counted = first(await read.cells(cells.active_users_of(query, windows)))
     return {window: counted.get(f"w{position}", 0) for position, window in enumerate(windows)}
+
+
+async def _from_days(read: Reader, query: ReportQuery, windows: list[TimeWindow]) -> ActiveUsers:
+    """From the days of each user, which are told by part."""
+    months = await read.cells(cells.active_bits(query))
+    pending = await read.cells(cells.pending_active_users(query))
+    # in a thread, because there may be as many months as there are users
+    return await asyncio.to_thread(_counted, windows, months, pending)
 
 
 def _counted(windows: list[TimeWindow], months: Documents, pending: Documents) -> ActiveUsers:
@@ -108,6 +113,8 @@ async def active_in(read: Reader, queries: list[ReportQuery]) -> list[int]:
 
 async def active_users(read: Reader, query: ReportQuery) -> int:
     """Users of any window, counted one by one."""
+    if query.filters.any_part():
+        return (await _from_days(read, query, [query.window])).in_windows[0]
     count: int = first(await read.cells(cells.active_users(query))).get("count", 0)
     return count
 

@@ -14,7 +14,7 @@ from app.reports.query import Filters, ReportQuery
 from app.reports.reader import Document, Reader, first
 from app.reports.stages import Stage, match, sort_by
 from app.reports.windows import TimeWindow
-from models import AIUsage, Analytics, CallStatus, CostSource
+from models import AIUsage, Analytics, CallStatus, CostSource, ServiceType
 from models.base import camel
 from models.money import to_decimal
 
@@ -49,6 +49,8 @@ class CallFilters:
     status: CallStatus | None = None
     cost_source: CostSource | None = None
     conversation_id: str | None = None
+    service_type: ServiceType | None = None
+    reported_provider: str | None = None
     weekday: int | None = None
     """1 for Monday to 7 for Sunday (ISO 8601), as the reporting time zone counts."""
     hour: int | None = None
@@ -63,8 +65,10 @@ class CallFilters:
 
     def conditions(self) -> Document:
         """By stored name, but for the time. `$eq` keeps a text from ever being read as an operator."""
-        stored = {"status": self.status, "costSource": self.cost_source, "conversationId": self.conversation_id}
-        found: Document = {name: {"$eq": str(value)} for name, value in stored.items() if value is not None}
+        texts = ("status", "cost_source", "conversation_id", "service_type", "reported_provider")
+        found: Document = {
+            camel(name): {"$eq": str(value)} for name in texts if (value := getattr(self, name)) is not None
+        }
         bounds = {"$gte": self.min_duration, "$lte": self.max_duration}
         if within := {operator: bound for operator, bound in bounds.items() if bound is not None}:
             found["requestDuration"] = within

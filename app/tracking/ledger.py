@@ -203,4 +203,4 @@ def _outcome_of_each(pair: Pair, first: Pair, outcome: Outcome) -> Outcome:
 
 
 def _repeated(pair: Pair, stored: Document) -> Outcome:
-    return Outcome(ReceiptStatus.DUPLICATE, conflicting=pair.conflicts_with(stored))
+    return Outcome.duplicate(pair, stored)

@@ -2,9 +2,10 @@
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from app.tracking.call import Fault
+from app.tracking.twins import Document, Pair
 from models import CostSource
 
 
@@ -33,10 +34,20 @@ class Outcome(NamedTuple):
     status: ReceiptStatus
     conflicting: bool = False
     reason: str | None = None
+    stands: Document | None = None
+    """Of a duplicate: the entry of the first report."""
+
+    @classmethod
+    def duplicate(cls, pair: Pair, first: Document) -> Self:
+        """That `pair` was reported before, as the entry `first` says."""
+        return cls(ReceiptStatus.DUPLICATE, pair.conflicts_with(first), stands=first)
 
 
 class TrackReceipt(NamedTuple):
-    """The answer to one reported call. Costs are in USD; `cost` is None where no price is known."""
+    """The answer to one reported call. Costs are in USD; `cost` is None where no price is known.
+
+    Of a duplicate feature and costs are those of the first report, which stands.
+    """
 
     status: ReceiptStatus
     id: str | None = None

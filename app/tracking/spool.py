@@ -245,4 +245,4 @@ def _appended(connection: sqlite3.Connection, pair: Pair, blob: bytes | None) ->
     if added:
         return Outcome(ReceiptStatus.SPOOLED)
     (stored,) = connection.execute("SELECT pair FROM calls WHERE id = ?", (pair.id.binary,)).fetchone()
-    return Outcome(ReceiptStatus.DUPLICATE, conflicting=pair.conflicts_with(_decoded(stored).entry))
+    return Outcome.duplicate(pair, _decoded(stored).entry)

@@ -20,6 +20,8 @@ from app.tracking.privacy import Privacy
 from app.tracking.receipt import Outcome, ReceiptStatus, TrackReceipt
 from app.tracking.twins import IdMint, Pair, build_pair, service_type_of
 from app.tracking.writer import Writer
+from models import CostSource
+from models.money import to_decimal
 
 _Queued = tuple[Pair, Cost, "asyncio.Future[Outcome]"]
 
@@ -123,13 +125,18 @@ class Tracker:
     def _receipt(self, pair: Pair, cost: Cost, outcome: Outcome) -> TrackReceipt:
         feature, cached = pair.entry["feature"], pair.entry["cached"]
         self._log.debug("call.tracked", status=outcome.status, feature=feature, cost=cost.cost, cached=cached)
+        amount, saved, source = cost.cost, cost.saved_cost, cost.source
+        if (first := outcome.stands) is not None:
+            feature, source = first["feature"], CostSource(first["costSource"])
+            amount = None if first["cost"] is None else to_decimal(first["cost"])
+            saved = to_decimal(first["savedCost"])
         return TrackReceipt(
             outcome.status,
             str(pair.id),
             feature,
-            cost.cost,
-            cost.saved_cost,
-            cost.source,
+            amount,
+            saved,
+            source,
             outcome.conflicting,
             () if outcome.reason is None else (Fault("", outcome.reason),),
         )

@@ -167,7 +167,7 @@ class Writer:
             log.error("spool.failed", error=str(error))  # noqa: TRY400 - says all there is
             return batch
         self._tell(
-            (call, Outcome(ReceiptStatus.DUPLICATE, call.pair.conflicts_with(known[call.pair.id].entry)))
+            (call, Outcome.duplicate(call.pair, known[call.pair.id].entry))
             for call in batch
             if call.pair.id in known and not call.spooling
         )

@@ -12,6 +12,7 @@ from playwright.async_api import Page, Route, expect
 from app.serialization import encode
 from tests.browser.deployment import CALL_COST, LONG, REAL_CALLS, Served
 from tests.browser.reading import opened, settled, shown, until_figure
+from tests.browser.watch import Watch
 
 USAGE = "/api/admin/ai/usage"
 TODAY = datetime.now(UTC).date()
@@ -119,6 +120,7 @@ async def test_rows_of_hours_durations_and_conversations_lead_to_their_own_calls
         ("ai-monitoring", "week", "requests"),
         ("technical", "distribution", "count"),
         ("analytics", "conversations", "requests"),
+        ("operations", "services", "requests"),
     ):
         page = await opened(signed_in, f"/admin/{tab}?data=demo&days=7")
         await shown(page, tables=True)
@@ -199,3 +201,45 @@ async def test_one_user_has_a_page(signed_in: Page, server: Served) -> None:
     await expect(page.locator("#title")).to_have_text(LONG)
     await until_figure(page, "requests", server.get(USAGE, userId=LONG)["totals"]["requests"])
     await expect(page.locator('[data-panel="calls"] tr[data-row]')).to_have_count(1)
+
+
+async def test_who_clicks_twice_sees_the_tab_that_the_address_names(signed_in: Page) -> None:
+    page = await opened(signed_in, "/admin/executive?data=demo")
+    for name, panel in (("Finance", "months"), ("Models", "list")):
+        await page.get_by_role("navigation").get_by_role("link", name=name).dblclick()
+        await expect(page.get_by_role("heading", level=1)).to_have_text(name)
+        await expect(page.locator(f'[data-panel="{panel}"]')).to_be_visible()
+        await expect(page.locator('[data-panel="health"]')).to_have_count(0)
+
+
+async def test_the_days_of_a_chart_are_in_order_though_some_have_no_calls(signed_in: Page, server: Served) -> None:
+    for days_ago in (6, 3, 1):
+        server.track(clientId="gaps", createdAt=(datetime.now(UTC) - timedelta(days=days_ago)).isoformat())
+    page = await opened(signed_in, "/admin/executive?days=7&clientId=gaps")
+    await shown(page)
+    labels = page.locator('[data-panel="success"] .role-axis-label text')
+    texts = [text for text in await labels.all_text_contents() if not text.endswith("%")]
+    days = [TODAY - timedelta(days=number) for number in range(6, -1, -1)]
+    assert texts == [f"{day.day} {day:%b}" for day in days]
+
+
+async def test_a_date_that_is_none_is_said_and_the_way_back_stays(signed_in: Page, watch: Watch) -> None:
+    watch.expect("status of 400")
+    alert = signed_in.get_by_role("alert").locator("visible=true").first
+    page = await opened(signed_in, "/admin/ai-monitoring?from=foo")
+    await expect(alert).to_contain_text("from")
+    await expect(page.get_by_role("link", name="30 days")).to_be_visible()
+
+    await page.goto(f"{page.url.split('/admin')[0]}/admin/calls?data=demo&weekday=9")
+    await expect(alert).to_contain_text("weekday")
+    await expect(page.locator(".of-tab .chip")).to_contain_text("Weekday: 9")
+
+
+async def test_signing_out_in_one_tab_ends_the_others(signed_in: Page) -> None:
+    first = await opened(signed_in, "/admin/executive?data=demo")
+    second = await first.context.new_page()
+    await second.goto(first.url)
+    await settled(second)
+    await second.get_by_role("button", name="Sign out").click()
+    await expect(first.get_by_text("You are signed out on this browser.")).to_be_visible()
+    await expect(first.locator("[data-panel]")).to_have_count(0)

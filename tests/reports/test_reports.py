@@ -24,6 +24,7 @@ from app.reports.windows import TimeWindow
 from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
+from models import ServiceType
 from tests.twins import entries
 
 NOW = datetime(2024, 5, 15, 14, 20, tzinfo=UTC)
@@ -383,24 +384,35 @@ async def test_as_many_calls_are_listed_behind_an_hour_a_duration_and_a_conversa
     # summer time begins on 2024-03-10: the same hour of UTC is another one of the clock
     first, last, now = (datetime(2024, 3, day, 12, tzinfo=UTC) for day in (8, 13, 14))
     async with open_tracker(settings.model_copy(update={"timezone": zone}), database, Counters()) as tracker:
-        await track_some(tracker, 150, first=first, last=last, synthetic=0, talks=3)
+        await track_some(tracker, 149, first=first, last=last, synthetic=0, talks=3)
+        await calls_at(tracker, 1, first, provider="google", client_id="a", conversation_id="talk-0")  # sells no gpt-4o
     asked = reports(database, zone, now)
     query = ReportQuery(TimeWindow(date(2024, 3, 7), date(2024, 3, 14), ZoneInfo(zone)))
     usage, latency = await asked.usage(query), await asked.latency(query)
     talks = (await asked.analytics(query, AnalyticsType.CONVERSATION)).by_conversation
 
-    async def behind(client_id: str | None = None, **wanted: Any) -> int:
-        of_client = replace(query, filters=Filters(client_id=client_id))
-        return len((await asked.calls(of_client, CallFilters(**wanted), limit=200, cursor=None)).calls)
+    async def behind(**wanted: Any) -> int:
+        narrowed = {name: wanted.pop(name) for name in ("client_id", "provider", "model") if name in wanted}
+        of_these = replace(query, filters=Filters(**narrowed))
+        return len((await asked.calls(of_these, CallFilters(**wanted), limit=200, cursor=None)).calls)
 
     assert [row.requests for row in usage.by_hour] == [await behind(hour=hour) for hour in range(24)]
     cells = usage.by_weekday_hour
     assert [row.requests for row in cells] == [await behind(weekday=row.weekday, hour=row.hour) for row in cells]
+    providers = (await asked.providers(query)).providers
+    services = [(row.provider, of.service_type, of.requests) for row in providers for of in row.services]
+    for provider, service, requests in services:
+        assert requests == await behind(provider=provider, service_type=ServiceType(service))
+    pairs = (await asked.data_quality(query)).impossible_pairs
+    assert [pair.requests for pair in pairs] == [
+        await behind(reported_provider=pair.reported_provider, provider=pair.provider, model=pair.model)
+        for pair in pairs
+    ]
     assert latency.buckets
     for bar in latency.buckets:
         assert bar.count == await behind(min_duration=bar.first, max_duration=bar.last)
     assert talks
     assert len(talks) == 6
     for talk in talks:
-        assert talk.requests == await behind(talk.client_id, conversation_id=talk.conversation_id)
+        assert talk.requests == await behind(client_id=talk.client_id, conversation_id=talk.conversation_id)
     assert sum(talk.requests for talk in talks) == 150

@@ -181,6 +181,7 @@ async def test_weeks_are_iso_weeks_and_compared_with_the_week_before(client: Cli
         ("/api/admin/ai/calls", {"cursor": "e30"}, "cursor", "start without a cursor"),
         ("/api/admin/ai/calls", {"status": "lost"}, "status", "success, error, rate_limited, timeout"),
         ("/api/admin/ai/calls", {"costSource": "guessed"}, "costSource", "reported, priced, estimated"),
+        ("/api/admin/ai/calls", {"serviceType": "poetry"}, "serviceType", "content, chat, image"),
         ("/api/admin/ai/calls", {"hour": "24"}, "hour", "23"),
         ("/api/admin/ai/calls", {"weekday": "0"}, "weekday", "1"),
         ("/api/admin/ai/calls", {"minDuration": "soon"}, "minDuration", "int"),

@@ -137,7 +137,7 @@ async def test_the_same_request_counts_once_and_the_first_report_stands(tracker:
 
     first = await tracker.track(**call)
     again = await tracker.track(**call)
-    other = await tracker.track(**{**call, "input_tokens": 11})
+    other = await tracker.track(**{**call, "input_tokens": 11, "content_type": "summary"})
     elsewhere = await tracker.track(**call, client_id="another")
 
     assert [first.status, again.status, other.status, elsewhere.status] == [
@@ -148,6 +148,9 @@ async def test_the_same_request_counts_once_and_the_first_report_stands(tracker:
     ]
     assert [first.conflicting, again.conflicting, other.conflicting] == [False, False, True]
     assert first.id == again.id == other.id != elsewhere.id
+    # what a receipt says is what is stored
+    assert (first.cost, first.cost_source, first.feature) == (Decimal("0.000025"), "priced", "chat")
+    assert [(receipt.feature, *receipt[3:6]) for receipt in (again, other)] == [(first.feature, *first[3:6])] * 2
     assert [entry["inputTokens"] for entry in await entries(database)] == [10, 10]
     await assert_twins(database)
 

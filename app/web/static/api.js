@@ -76,7 +76,8 @@ function slow() {
   });
 }
 
-function unreachable() {
+/** That there was no answer at all. */
+export function unreachable() {
   return new RequestError({
     kind: "offline",
     title: "The server cannot be reached",

@@ -1,7 +1,7 @@
 // @ts-check
 // Starts a page: who is looking, which tab, and what keeps it fresh.
 
-import { address, ask } from "./api.js";
+import { address, ask, unreachable } from "./api.js";
 import { settle } from "./dom.js";
 import { drawFilters } from "./filters.js";
 import * as format from "./format.js";
@@ -9,9 +9,9 @@ import { Live } from "./live.js";
 import { Page } from "./page.js";
 import { Colours } from "./palette.js";
 import { failure } from "./panels.js";
-import { hideSignIn, mayLook, showSignIn, signOut, wasSignedIn, whoIsThere } from "./session.js";
+import { hideSignIn, mayLook, showSignIn, signOut, wasSignedIn, whenSignedOutElsewhere, whoIsThere } from "./session.js";
 import { banner, closeMenu, windowWords, wireShell } from "./shell.js";
-import { DATA, href, read, reportParameters } from "./state.js";
+import { DATA, href, OF_NO_TAB, read, reportParameters } from "./state.js";
 
 const byId = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
 
@@ -53,6 +53,7 @@ class App {
     if (document.documentElement.dataset.tab === "not-found") return;
     document.addEventListener("click", (event) => this.followed(event));
     addEventListener("popstate", () => this.navigate());
+    whenSignedOutElsewhere(() => this.who && this.askWho("You are signed out on this browser."));
     byId("sign-out").onclick = () => this.leave();
     if (wasSignedIn() && read(location).data === null) {
       this.early = anyCalls(DATA.real); // beside the question who is there: most often both are needed
@@ -126,22 +127,32 @@ class App {
 
   /** Show what the address asks for. */
   async navigate() {
-    const before = this.page && this.state.tab;
     const state = read(location);
     state.explicit = state.data !== null;
     state.data ??= await this.usualData();
     this.state = state;
-    const moved = before !== state.tab;
+    let tab;
     try {
-      const { default: tab } = await import(`./tabs/${state.tab}.js`);
-      if (this.state === state) await this.show(tab, moved, before !== undefined);
+      ({ default: tab } = await import(`./tabs/${state.tab}.js`));
+    } catch (error) {
+      console.error("the page could not be loaded", error);
+      if (this.state === state) this.broken(unreachable());
+      return;
+    }
+    try {
+      // by now a person may have gone on
+      if (this.state === state) await this.show(tab);
     } catch (error) {
       console.error("the page could not be opened", error);
-      settle(
-        byId("view"),
-        failure({}, () => location.reload()),
-      );
+      this.broken({});
     }
+  }
+
+  /** What stands in place of a tab that cannot be shown. */
+  broken(error) {
+    this.page?.leave();
+    this.page = undefined;
+    byId("view").replaceChildren(failure(error, () => location.reload()));
   }
 
   /** Which data a view without a choice shows: demo data only where there is nothing else. */
@@ -158,8 +169,10 @@ class App {
     }
   }
 
-  async show(tab, moved, focus) {
+  async show(tab) {
     const context = this.context();
+    const before = this.page?.tab;
+    const moved = before !== tab;
     byId("filters").hidden = false;
     byId("status").hidden = false;
     if (moved) {
@@ -171,7 +184,7 @@ class App {
     }
     this.drawFilters();
     this.drawShell(tab);
-    if (moved && focus) {
+    if (moved && before) {
       scrollTo(0, 0);
       byId("title").focus({ preventScroll: true });
     }
@@ -189,7 +202,7 @@ class App {
     byId("title").textContent = state.userId && state.tab === "users" ? state.userId : tab.title;
     byId("meta").textContent = tab.about?.(context) ?? "";
     for (const link of document.querySelectorAll("a[data-tab]")) {
-      link.setAttribute("href", context.href({ tab: link.getAttribute("data-tab") }));
+      link.setAttribute("href", context.href({ ...OF_NO_TAB, tab: link.getAttribute("data-tab") }));
       if (link.closest("nav")) link.toggleAttribute("aria-current", link.getAttribute("data-tab") === state.tab);
       if (link.hasAttribute("aria-current")) link.setAttribute("aria-current", "page");
     }

@@ -13,7 +13,7 @@ let specs;
 /** What a spec may call to write a figure on an axis. */
 const expressionFunctions = {
   axisDay: (value) => format.day(value, { year: false }),
-  axisCount: (value) => format.short(value),
+  axisCount: (value) => (Number.isInteger(value) ? format.short(value) : ""), // no half calls
   axisMoney: (value) => axisMoney(value),
   axisDuration: (value) => format.duration(value).replace(".0 s", " s"),
   axisPercent: (value) => `${value}%`,

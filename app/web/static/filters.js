@@ -19,7 +19,7 @@ export function drawFilters(/** @type {Element} */ root, /** @type {any} */ cont
       ? el("div", { "data-key": "period", class: "segments", role: "group", "aria-label": "Period" }, periods(context))
       : null,
     period ? custom(context) : null,
-    parts ? chips(context) : null,
+    chips(context, parts ? FILTERS : ["clientId"]),
     chooser(context, parts ? FILTERS : ["clientId"]),
     el("span.push", { "data-key": "push" }),
     compare ? comparison(context) : null,
@@ -60,8 +60,8 @@ function custom(context) {
   );
 }
 
-function chips(context) {
-  return FILTERS.filter((name) => context.state[name]).map((name) =>
+function chips(context, names) {
+  return names.filter((name) => context.state[name]).map((name) =>
     chip(context, LABELS[name], context.state[name], [name]),
   );
 }

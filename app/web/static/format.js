@@ -111,7 +111,10 @@ export const bytes = (value) => {
 
 /** 21 Nov 2026, of `2026-11-21`: a day of the reporting time zone, which no zone of a browser may shift. */
 export const day = (value, { year = true } = {}) => {
-  return value ? dayOf(year).format(new Date(`${value}T00:00:00Z`)).replace("Sept", "Sep") : DASH;
+  if (!value) return DASH;
+  const at = new Date(`${value}T00:00:00Z`);
+  if (Number.isNaN(at.getTime())) return String(value); // an address may say anything
+  return dayOf(year).format(at).replace("Sept", "Sep");
 };
 
 /** `2026-11` as November 2026. */

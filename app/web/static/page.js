@@ -82,6 +82,10 @@ export class Page {
     if (lost)
       return settle(
         this.root,
+        this.tab
+          .sections(this.context)
+          .filter((section) => section.always && !section.needs.length)
+          .map((section) => el("div", { "data-key": section.id, "data-section": section.id }, this.part(section))),
         el(
           "div",
           { "data-key": "lost" },

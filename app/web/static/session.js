@@ -26,6 +26,13 @@ export function wasSignedIn() {
   }
 }
 
+/** Call `ended` when another tab of this browser has signed out. */
+export function whenSignedOutElsewhere(/** @type {() => void} */ ended) {
+  addEventListener("storage", ({ key, newValue }) => {
+    if (key === NOTE && newValue === null) ended();
+  });
+}
+
 /** End the session of this browser. */
 export function signOut() {
   noted(null);

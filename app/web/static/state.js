@@ -12,12 +12,16 @@ export const CALL_FILTERS = [
   "costSource",
   "userId",
   "conversationId",
+  "serviceType",
+  "reportedProvider",
   "weekday",
   "hour",
   "minDuration",
   "maxDuration",
 ];
 const OF_A_TAB = [...CALL_FILTERS, "series", "sort", "cursor", "call"];
+/** Changes after which a view has nothing left that belongs to a tab alone. */
+export const OF_NO_TAB = Object.fromEntries(OF_A_TAB.map((name) => [name, null]));
 const HOME = "home";
 
 /**

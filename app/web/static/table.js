@@ -63,10 +63,11 @@ function line(columns, row, greatest, props, place) {
   const [first, ...figures] = columns;
   const link = row.isOther ? null : props.href?.(row);
   const key = row.isOther ? "other" : (props.rowKey?.(row) ?? String(row[first.key] ?? place));
+  const own = row.isOther ? "rest" : `row ${key}`; // a name may be "other" too
   const classes = [row.isOther && "other", link && "leads"].filter(Boolean).join(" ");
   return el(
     "tr",
-    { class: classes || null, "data-key": key, "data-row": key },
+    { class: classes || null, "data-key": own, "data-row": key },
     el(first.as ? "th.number" : "th", { scope: "row", ...raw(first, row) }, named(first, row, link, props)),
     figures.map((column) => cell(column, row, greatest)),
   );
@@ -84,7 +85,9 @@ function cell(column, row, greatest) {
   const share = column.share && !row.isOther && greatest[column.key] > 0;
   const part = share ? (100 * (Number(row[column.key]) || 0)) / greatest[column.key] : 0;
   const bar = share && el("span.share", { "aria-hidden": "true" }, el("i", { styles: { width: `${part}%` } }));
-  return el(column.as ? "td.number" : "td", raw(column, row), column.show(row), bar);
+  const shown = column.show(row);
+  if (column.as) return el("td.number", raw(column, row), shown, bar);
+  return el("td", raw(column, row), typeof shown === "string" ? el("span.name", { title: shown }, shown) : shown, bar);
 }
 
 function raw(column, row) {

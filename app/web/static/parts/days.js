@@ -52,6 +52,7 @@ export function lineOf(context, { daily, before, pick, name, as = "count" }) {
         rows.map(({ day }) => day),
         context.who.timezone,
       ),
+      days: rows.map(({ day }) => day),
       formatType,
       least: as === "percent" ? leastPercent(rows) : 0,
     },

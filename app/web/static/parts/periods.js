@@ -9,19 +9,25 @@ const DAY_MS = 86_400_000;
 
 const iso = (moment) => new Date(moment).toISOString().slice(0, 10);
 
-/** The first and the last day of a month, up to today. */
-export function monthDays(/** @type {string} */ month, /** @type {string} */ today) {
+/** The first and the last day of a month, up to `end`, the last day of the period. */
+export function monthDays(/** @type {string} */ month, /** @type {string} */ end) {
   const [year, number] = month.split("-").map(Number);
-  return upTo(`${month}-01`, iso(Date.UTC(year, number, 0)), today);
+  return upTo(`${month}-01`, iso(Date.UTC(year, number, 0)), end);
 }
 
-/** Monday and Sunday of the week that begins on `first`, up to today. */
-export function weekDays(/** @type {string} */ first, /** @type {string} */ today) {
-  return upTo(first, iso(Date.parse(`${first}T00:00:00Z`) + 6 * DAY_MS), today);
+/** Monday and Sunday of the week that begins on `first`, up to `end`, the last day of the period. */
+export function weekDays(/** @type {string} */ first, /** @type {string} */ end) {
+  return upTo(first, iso(Date.parse(`${first}T00:00:00Z`) + 6 * DAY_MS), end);
 }
 
 /** @returns {[string, string]} */
-const upTo = (first, last, today) => [first, last > today && first <= today ? today : last];
+const upTo = (first, last, end) => [first, last > end ? end : last];
+
+/** What is said behind a week or a month that is not whole. */
+export function soFar(/** @type {{complete: boolean}} */ row, /** @type {string} */ end, /** @type {string} */ today) {
+  if (row.complete) return "";
+  return end < today ? ` (to ${format.day(end, { year: false })})` : " (so far)";
+}
 
 /** Columns by month; the one that is not over is paler. */
 export function monthsOf(/** @type {any[]} */ monthly, what) {

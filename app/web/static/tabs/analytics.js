@@ -8,7 +8,7 @@ import { download, measures, panel } from "../panels.js";
 import { dailyTable } from "../parts/daily-table.js";
 import { lineOf } from "../parts/days.js";
 import { callsBehind } from "../parts/links.js";
-import { monthDays, monthsOf, weekDays, weeksOf } from "../parts/periods.js";
+import { monthDays, monthsOf, soFar, weekDays, weeksOf } from "../parts/periods.js";
 import { COLUMNS, flat } from "../parts/rankings.js";
 import { narrowed } from "../state.js";
 import { SHOWN, table } from "../table.js";
@@ -60,24 +60,24 @@ function figures(context, { analytics: { summary } }) {
 
 const change = (key, label) => ({ key, label, as: "change" });
 
-function charts(context, { analytics: { weekly, monthly, daily } }) {
+function charts(context, { analytics: { window, weekly, monthly, daily } }) {
   const { chosen, buttons } = measures(
     context,
     "weeks",
     Object.entries(MEASURES).map(([key, [label]]) => [key, label]),
   );
   const [name, pick, as] = MEASURES[chosen];
-  const today = context.today();
+  const [end, today] = [window.to, context.today()];
   const newest = (rows) => flat([...rows].reverse());
   const week = {
     key: "week",
     label: "Week",
-    content: (row) => `${row.week}, from ${format.day(row.first)}${row.complete ? "" : " (so far)"}`,
+    content: (row) => `${row.week}, from ${format.day(row.first)}${soFar(row, end, today)}`,
   };
   const month = {
     key: "month",
     label: "Month",
-    content: (row) => `${format.month(row.month)}${row.complete ? "" : " (so far)"}`,
+    content: (row) => `${format.month(row.month)}${soFar(row, end, today)}`,
   };
   return el(
     "div.grid",
@@ -101,7 +101,7 @@ function charts(context, { analytics: { weekly, monthly, daily } }) {
         ],
         rows: newest(weekly),
         rowKey: (row) => row.week,
-        href: (row) => callsBehind(context).days(...weekDays(row.first, today)),
+        href: (row) => callsBehind(context).days(...weekDays(row.first, end)),
       }),
     }),
     panel(context, {
@@ -115,7 +115,7 @@ function charts(context, { analytics: { weekly, monthly, daily } }) {
         columns: [month, COLUMNS.requests, COLUMNS.cost, COLUMNS.tokens, COLUMNS.unpriced],
         rows: newest(monthly),
         rowKey: (row) => row.month,
-        href: (row) => callsBehind(context).days(...monthDays(row.month, today)),
+        href: (row) => callsBehind(context).days(...monthDays(row.month, end)),
       }),
     }),
     panel(context, {

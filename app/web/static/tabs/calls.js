@@ -27,8 +27,8 @@ export default {
   calls: ({ calls }) => (calls && !calls.calls.length ? 0 : undefined),
   sections: (context) => [
     { id: "choices", needs: [], skeleton: null, render: choices, always: true },
-    { id: "calls", needs: ["calls"], skeleton: "table", render: list },
     ...(context.state.call ? [{ id: "call", needs: ["call"], skeleton: null, render: callDialog, always: true }] : []),
+    { id: "calls", needs: ["calls"], skeleton: "table", render: list },
   ],
 };
 
@@ -80,11 +80,14 @@ function choices(context) {
 }
 
 function chips(context) {
-  const { userId, conversationId, weekday, hour, minDuration, maxDuration } = context.state;
+  const { userId, conversationId, serviceType, reportedProvider, weekday, hour } = context.state;
+  const { minDuration, maxDuration } = context.state;
   const day = format.WEEKDAYS[weekday - 1] ?? weekday;
   return [
     userId && chip(context, "User", userId, ["userId"]),
     conversationId && chip(context, "Conversation", conversationId, ["conversationId"]),
+    serviceType && chip(context, "Service", serviceType, ["serviceType"]),
+    reportedProvider && chip(context, "Reported provider", reportedProvider, ["reportedProvider"]),
     weekday && chip(context, "Weekday", day, ["weekday"]),
     hour && chip(context, "Hour", format.hour(hour), ["hour"]),
     (minDuration || maxDuration) &&

@@ -62,6 +62,9 @@ function figures(context, { quality: of }) {
   ]);
 }
 
+/** How many rows the route lists of each kind. */
+const MOST = 100;
+
 const MODEL = [
   { key: "model", label: "Model" },
   { key: "provider", label: "Provider" },
@@ -117,7 +120,7 @@ function findings(context, { quality: of }) {
         COLUMNS.requests,
       ],
       rowKey: (row) => `${row.reportedProvider} ${row.provider} ${row.model}`,
-      href: calls.model,
+      href: calls.pair,
       noun: "pair",
     }),
     finding(context, {
@@ -152,7 +155,7 @@ function finding(context, { id, title, about, good, rows, columns, href, rowKey,
     id,
     title,
     span: id === "folded" ? 12 : 6,
-    note: rows.length ? about : null,
+    note: rows.length ? `${about}${rows.length < MOST ? "" : ` These are the first ${MOST}; the file has all.`}` : null,
     empty: rows.length ? null : good,
     tools: id === "unpriced" ? download(context, "data-quality") : null,
     table:

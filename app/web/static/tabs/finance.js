@@ -10,7 +10,7 @@ import { lineOf, partsOf } from "../parts/days.js";
 import { comparedNote, usageCards } from "../parts/figures.js";
 import { callsBehind } from "../parts/links.js";
 import { barsOf, COLUMNS, costOf, flat, pairsOf, ranking } from "../parts/rankings.js";
-import { monthDays, monthsOf } from "../parts/periods.js";
+import { monthDays, monthsOf, soFar } from "../parts/periods.js";
 import { namesByCost } from "../parts/series.js";
 import { narrowed } from "../state.js";
 import { table } from "../table.js";
@@ -131,12 +131,12 @@ function stacked(context, usage) {
   });
 }
 
-function months(context, { analytics: { monthly } }) {
+function months(context, { analytics: { window, monthly } }) {
   const rows = flat([...monthly].reverse());
   const month = {
     key: "month",
     label: "Month",
-    content: (row) => `${format.month(row.month)}${row.complete ? "" : " (so far)"}`,
+    content: (row) => `${format.month(row.month)}${soFar(row, window.to, context.today())}`,
   };
   return el(
     "div.grid",
@@ -151,7 +151,7 @@ function months(context, { analytics: { monthly } }) {
         columns: [month, ...MONEY],
         rows,
         rowKey: (row) => row.month,
-        href: (row) => callsBehind(context).days(...monthDays(row.month, context.today())),
+        href: (row) => callsBehind(context).days(...monthDays(row.month, window.to)),
       }),
     }),
   );

@@ -171,7 +171,7 @@ function services(context, { providers: report }) {
           ...PERCENTILES,
           COLUMNS.cost,
         ],
-        href: callsBehind(context).provider,
+        href: callsBehind(context).service,
         noun: "service",
       }),
     }),
