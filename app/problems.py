@@ -64,6 +64,8 @@ def _of_litestar(request: AnyRequest, error: HTTPException) -> Problem:
             return problem(error.status_code, "Abandoned", error.detail)  # nobody is there to read it
         return _unexpected(request, error)
     detail, errors = _described(error)
+    if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        detail = "the body is larger than this route takes"
     title = InvalidRequestError.title if errors else HTTPStatus(error.status_code).phrase
     return problem(error.status_code, title, detail, errors=errors, headers=error.headers)
 

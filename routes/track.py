@@ -120,6 +120,8 @@ def _with_key(row: Any, key: str | None) -> Any:
     if key is None or not isinstance(row, dict):
         return row
     key = key.removeprefix('"').removesuffix('"')
+    if not key:
+        raise invalid("Idempotency-Key", "is empty; send 1 to 256 characters, or leave it out")
     if row.get("requestId", key) != key:
         raise invalid("Idempotency-Key", "is not the requestId of the body; leave one of them out")
     return {**row, "requestId": key}

@@ -240,8 +240,8 @@ class Fault(NamedTuple):
 
 
 def faults_of(error: ValidationError) -> list[Fault]:
-    """Every fault of a report that `AICall` refused."""
-    return [Fault(_field_of(detail), _message_of(detail)) for detail in error.errors(include_url=False)]
+    """Every fault of a report that `AICall` refused, or of what another model did."""
+    return [Fault(_field_of(detail), _message_of(detail, error.title)) for detail in error.errors(include_url=False)]
 
 
 _FIELD_NAMES = {camel(name): name for name in AICall.model_fields}
@@ -254,9 +254,11 @@ def _field_of(detail: Any) -> str:
     return ".".join([_FIELD_NAMES.get(first, first), *rest])
 
 
-def _message_of(detail: Any) -> str:
+def _message_of(detail: Any, model: str) -> str:
     if detail["type"] == "extra_forbidden":
-        return "is no field of an AI call"
+        return (
+            "is no field of an AI call" if model == AICall.__name__ else "is not known here; /schema lists the fields"
+        )
     if detail["type"] != "string_pattern_mismatch":
         return str(detail["msg"])
     if "[key]" in detail["loc"]:

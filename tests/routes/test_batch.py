@@ -185,5 +185,6 @@ async def test_an_idempotency_key_is_the_request_id(client: Client, tokens: Toke
     assert (await track("k1", requestId="k1")).json()["status"] == "duplicate"
     differs = await track("k1", requestId="k2")
     assert (differs.status_code, differs.json()["errors"][0]["field"]) == (400, "Idempotency-Key")
-    assert (await track("")).status_code == 400
+    empty = await track("")
+    assert (empty.status_code, empty.json()["errors"][0]["field"]) == (400, "Idempotency-Key")
     assert len(await entries(database)) == 1

@@ -76,6 +76,16 @@ async def test_a_price_that_cannot_be_is_refused_by_its_field(
     assert (await client.get(PRICES, headers=bearer(tokens, Role.ADMIN))).json() == []
 
 
+async def test_a_field_that_prices_do_not_have_and_a_body_too_large_are_said(client: Client, tokens: Tokens) -> None:
+    problem = await send(client, tokens, PRICES, {**NEW, "prices": {"inputPerMillion": 10}}, status=400)
+    large = await send(client, tokens, PRICES, {**NEW, "model": "m" * 11_000_000}, status=413)
+
+    assert problem["errors"] == [
+        {"field": "prices.inputPerMillion", "message": "is not known here; /schema lists the fields"}
+    ]
+    assert large["detail"] == "the body is larger than this route takes"
+
+
 async def test_overlapping_prices_are_a_conflict(client: Client, tokens: Tokens) -> None:
     await send(client, tokens, PRICES, NEW)
 

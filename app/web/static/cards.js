@@ -8,10 +8,10 @@ import * as format from "./format.js";
  * One key figure.
  * @param {{
  *   name: string, label: string, value: any, raw?: any, write: (value: any) => string,
- *   trend?: {percent: any, rising: "good" | "bad" | "neutral", points?: boolean} | null, compared?: string | null, hint?: any,
- *   missing?: string, spark?: (number | null)[],
+ *   trend?: {percent: any, rising: "good" | "bad" | "neutral", points?: boolean, unknown?: boolean} | null,
+ *   compared?: string | null, hint?: any, missing?: string, spark?: (number | null)[],
  * }} figure `missing` is why there is none, where the value is null; `compared` names both periods in words,
- *   `points` says that the trend is in percentage points
+ *   `points` says that the trend is in percentage points, `unknown` that the figure before is not known
  */
 export function card({ name, label, value, write, trend, compared, hint, missing, spark }) {
   const none = value === null || value === undefined;
@@ -37,7 +37,8 @@ const exact = (value) => (typeof value === "object" ? null : String(value));
 
 function changeOf(trend, compared) {
   if (!trend || !compared) return null;
-  if (trend.percent === null || trend.percent === undefined) return versus(compared).replace(/^vs /, "none in ");
+  if (trend.percent === null || trend.percent === undefined)
+    return trend.unknown ? "no trend by the hour" : versus(compared).replace(/^vs /, "none in ");
   const percent = Number(trend.percent);
   const arrow = percent > 0.05 ? "▲" : percent < -0.05 ? "▼" : "→";
   const direction = percent > 0.05 ? "up" : percent < -0.05 ? "down" : "unchanged";

@@ -15,12 +15,17 @@ export function whyMissing(/** @type {any} */ context, /** @type {string} */ kep
 export const USERS_KEPT = "Users are kept for a whole client";
 export const LATENCY_KEPT = "Latency is kept by provider and service type";
 
+/** What is not kept by the hour: of today alone it cannot be compared. */
+const NOT_BY_HOUR = ["savedCost", "p95", "activeUsers"];
+
 /** Builders of the cards of a usage report. */
 export function usageCards(/** @type {any} */ context, /** @type {any} */ usage) {
   const { totals, daily, previous, latency = {} } = usage;
   const compared = previous?.compared;
   const changes = previous?.changes ?? {};
-  const trend = (name, rising, more = {}) => (previous ? { percent: changes[name], rising, ...more } : null);
+  const unknown = (name) => previous.hours !== null && NOT_BY_HOUR.includes(name);
+  const trend = (name, rising, more = {}) =>
+    previous ? { percent: changes[name], rising, unknown: unknown(name), ...more } : null;
   const spark = (pick) => (daily.length > 1 ? daily.map((day) => toNumber(pick(day))) : undefined);
   return {
     requests: () =>
