@@ -153,7 +153,7 @@ def house(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Callabl
 async def test_every_report_says_what_the_ledger_says(house: Callable[[str], Any], timezone: str) -> None:
     histories: list[list[Step]] = []
 
-    @settings(max_examples=4, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=3, suppress_health_check=list(HealthCheck), database=None)
     @given(st.lists(steps, min_size=1, max_size=12))
     def collect(history: list[Step]) -> None:
         histories.append(history)

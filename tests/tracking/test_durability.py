@@ -22,7 +22,7 @@ from app.tracking import Tracker, open_tracker
 from tests.twins import assert_twins
 
 ROOT = Path(__file__).parents[2]
-KILLS = 20
+KILLS = 10
 CALL = {"user_id": "u", "content_type": "chat", "model": "gpt-4o", "input_tokens": 10}
 
 
@@ -56,7 +56,7 @@ def committed_until_killed(settings: Settings, calls: int) -> tuple[set[str], fl
     return ids, first
 
 
-async def test_killed_twenty_times_under_load_the_twins_are_equal_and_every_receipt_is_kept(
+async def test_killed_ten_times_under_load_the_twins_are_equal_and_every_receipt_is_kept(
     settings: Settings, database: Database
 ) -> None:
     rng = random.Random(20)
