@@ -109,7 +109,8 @@ def page(query: ReportQuery, wanted: CallFilters, after: tuple[datetime, ObjectI
     spans, stages = wanted.spans(query.window), list[Stage]()
     if after is not None:
         moment, entry_id = after
-        spans = [(start, min(end, moment + INSTANT)) for start, end in spans if start <= moment]
+        # a cursor may name any moment, the last of the calendar too
+        spans = [(start, end if end <= moment else moment + INSTANT) for start, end in spans if start <= moment]
         behind = [{"createdAt": {"$lt": moment}}, {"createdAt": moment, "_id": {"$lt": entry_id}}]
         stages.append({"$match": {"$or": behind}})
     # alternatives that an index reads one after the other: an expression would have every call of the window fetched

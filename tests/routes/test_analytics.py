@@ -207,6 +207,18 @@ async def test_a_bad_question_is_told_what_is_allowed(
     assert allowed in error["message"]
 
 
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59.999999+00:00", "0001-01-01T00:00:00+00:00"])
+async def test_a_cursor_at_an_end_of_the_calendar_is_a_page_like_any_other(
+    client: Client, tokens: Tokens, moment: str
+) -> None:
+    await track(client, tokens)
+    cursor = encoded({"at": moment, "id": "f" * 24})
+
+    page = await ask(client, tokens, "/api/admin/ai/calls", cursor=cursor)
+
+    assert len(page["calls"]) == (1 if moment.startswith("9") else 0)
+
+
 async def test_a_cursor_of_another_order_is_refused(client: Client, tokens: Tokens) -> None:
     for user in "abc":
         await track(client, tokens, userId=user)

@@ -173,6 +173,7 @@ function config() {
   const font = getComputedStyle(document.body).fontFamily;
   const [muted, line] = [colour("muted"), colour("line")];
   const axis = { labelFont: font, titleFont: font, labelFontSize: 11, titleFontSize: 11, titleFontWeight: 400 };
+  const spaces = { labelPadding: 6, labelSeparation: 6, titlePadding: 8 };
   const ink = { labelColor: muted, titleColor: muted, gridColor: line, domainColor: line, tickColor: line };
   return {
     background: "transparent",
@@ -180,7 +181,7 @@ function config() {
     view: { stroke: null },
     autosize: { type: "fit", contains: "padding" },
     padding: { left: 2, right: 8, top: 6, bottom: 2 },
-    axis: { ...axis, ...ink, labelPadding: 6, labelSeparation: 6, titlePadding: 8, domain: false, ticks: false, labelLimit: 150 },
+    axis: { ...axis, ...ink, ...spaces, domain: false, ticks: false, labelLimit: 150 },
     legend: { disable: true }, // the legend is a list beside the chart: it wraps, and names are cut with care
     font,
   };
