@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 from pydantic import TypeAdapter, ValidationError
 
 from app.settings import Settings
-from app.tracking.call import Name
+from models.fields import Name
 from models.rollups import EVERYONE
 
 _name: TypeAdapter[str] = TypeAdapter(Name)

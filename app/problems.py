@@ -14,9 +14,9 @@ from app.errors import AppError, InvalidRequestError, SessionEndedError
 from app.logs import Log
 from app.otlp import messages
 from app.serialization import ExactResponse
-from app.tracking.call import faults_of
 from app.web.sessions import CLEARED
 from models.base import camel
+from models.faults import faults_of
 
 AnyRequest = Request[Any, Any, Any]
 Problem = ExactResponse[dict[str, Any]]

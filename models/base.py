@@ -1,5 +1,6 @@
 """What every stored document shares: snake_case attributes, camelCase stored names, a schema version."""
 
+import re
 from decimal import Decimal
 from typing import Annotated
 
@@ -19,6 +20,13 @@ def camel(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(word[:1].upper() + word[1:] for word in rest)
 
+
+def snake(name: str) -> str:
+    """The reverse of `camel`; a name that is snake_case already stays as it is."""
+    return _WORD_STARTS.sub("_", name).lower()
+
+
+_WORD_STARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[a-z])(?=[0-9])")
 
 StoredDecimal = Annotated[Decimal, BeforeValidator(_from_stored)]
 """A Decimal that MongoDB keeps as Decimal128."""

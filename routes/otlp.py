@@ -18,8 +18,8 @@ from app.otlp import messages
 from app.otlp.calls import Export, SpanFault, calls_of
 from app.otlp.messages import JSON, PROTOBUF
 from app.tracking import AICall, Fault, ReceiptStatus, Tracker
-from app.tracking.call import faults_of
 from models.base import camel
+from models.faults import faults_of
 from routes.reporting import check_room
 
 MAX_BYTES = 8_000_000

@@ -10,8 +10,8 @@ from app.batches import BadRow
 from app.errors import InvalidRequestError, TooManyRequestsError
 from app.scoping import owned
 from app.tracking import AICall, Fault, Tracker
-from app.tracking.call import faults_of
 from models.base import camel
+from models.faults import faults_of
 
 
 def call_of(row: Any, principal: Principal, header_user: str | None) -> AICall | list[Fault]:

@@ -13,9 +13,9 @@ from app.auth import Scope
 from app.reports.answers import Freshness
 from app.reports.rows import Row
 from app.tracking import ReceiptStatus, TrackReceipt
-from app.tracking.call import Moment, Name
 from models import ApiKey, CostSource, PriceOverride, UnitPrices
 from models.base import camel
+from models.fields import Moment, Name
 
 
 class FaultBody(Row):

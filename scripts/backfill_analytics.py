@@ -17,7 +17,7 @@ import sys
 from app.database import Collection, Session
 from app.tracking.backfill import Twinning
 from app.tracking.missing_twins import MissingEvents
-from app.tracking.twins import Document
+from models.documents import Document
 from scripts import backfilling, command, job
 
 

@@ -32,8 +32,8 @@ from app.tracking.pricing import Pricing
 from app.tracking.rollup_state import RollupState
 from app.tracking.sellers import Sellers
 from app.tracking.token_prices import TokenPrices
-from app.tracking.twins import Document
 from models import AI_GENERATION
+from models.documents import Document
 from scripts import backfilling, command, job
 
 

@@ -16,7 +16,7 @@ from app.settings import Settings
 from app.tracking.backfill import Outcome, Prepared, Refused, Twinning
 from app.tracking.missing_twins import Span
 from app.tracking.session_files import SessionFiles
-from app.tracking.twins import Document
+from models.documents import Document
 from scripts.job import Job, Page, Summary
 
 BATCH = 2_000

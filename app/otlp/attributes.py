@@ -10,7 +10,7 @@ from typing import NamedTuple
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from pydantic import TypeAdapter, ValidationError
 
-from app.tracking.call import Name
+from models.fields import Name
 
 Value = str | bool | int | float | None
 """None is a value that is there, in a form that nothing here reads: a list, a map, bytes."""

@@ -1,6 +1,5 @@
 """The write path. An AI endpoint reports each model call once, with `track_ai_request`."""
 
-from app.tracking.call import AICall, Fault
 from app.tracking.current import open_tracker, track_ai_call, track_ai_request, tracking
 from app.tracking.helpers import (
     track_anthropic_usage,
@@ -13,6 +12,8 @@ from app.tracking.helpers import (
 )
 from app.tracking.receipt import ReceiptStatus, TrackReceipt
 from app.tracking.tracker import Tracker
+from models.call import AICall
+from models.faults import Fault
 
 __all__ = [
     "AICall",

@@ -24,8 +24,8 @@ from app.database import DURABLE, Collection, Database, Session
 from app.tracking.legacy_events import Kind
 from app.tracking.legacy_values import UnusableError
 from app.tracking.raw_documents import decoded
-from app.tracking.twins import Document
 from app.tracking.upserts import upsert
+from models.documents import Document
 
 SLICE = 100
 """Documents that are worked on in one go, about 2 ms: the page that is being committed has its turn in between."""

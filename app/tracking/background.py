@@ -13,10 +13,11 @@ from bson import ObjectId
 
 from app.logs import Log
 from app.telemetry import Counters
-from app.tracking.call import AICall, Fault
 from app.tracking.receipt import ReceiptStatus, TrackReceipt
 from app.tracking.twins import IdMint, Pair
 from app.tracking.writer import QUEUE_IS_FULL, Writer
+from models.call import AICall
+from models.faults import Fault
 
 log = Log(__name__)
 

@@ -8,7 +8,7 @@ from bson import Decimal128
 
 from app.tracking.cells import CellChanges
 from app.tracking.erased_cells import figures_of
-from app.tracking.twins import Document
+from models.documents import Document
 from models.rollups import CONVERSATION_TOTALS, CONVERSATIONS, USER_MONTHS, USER_TOTALS, USERS
 
 Cell = tuple[str, tuple[tuple[str, Any], ...]]

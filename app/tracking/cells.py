@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.tracking.twins import Document
+from models.documents import Document
 from models.money import from_units, stored_units
 from models.rollups import AMOUNTS, DAYS, EVERYONE, FINDINGS, HOUR_TOTALS, LATENCY, PART, TOTALS, USAGE, USAGE_TOTALS
 

@@ -27,8 +27,8 @@ from app.tracking.lease import Lease
 from app.tracking.rollup_state import STATE_KEY, stored_state
 from app.tracking.subject_cells import conversation_updates, user_updates
 from app.tracking.trailing import Trailing
-from app.tracking.twins import Document
 from app.tracking.upserts import upsert
+from models.documents import Document
 from models.rollups import CONVERSATIONS, DELTAS, MERGED, NOT_MERGED, STATE, USERS
 
 log = Log(__name__)

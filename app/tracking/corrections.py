@@ -12,7 +12,7 @@ from bson import Decimal128
 
 from app.tracking.increments import Key, LocalTime, Row, delta_of
 from app.tracking.name_caps import NameCaps
-from app.tracking.twins import Document
+from models.documents import Document
 from models.money import from_units, stored_units
 from models.rollups import AMOUNTS, PART
 

@@ -9,16 +9,14 @@ from app.deployment import reachable_uri
 from app.logs import Log
 from app.settings import Settings
 from app.telemetry import Counters
-from app.tracking.call import Fault
 from app.tracking.instrument import TrackedCall
 from app.tracking.receipt import ReceiptStatus, TrackReceipt
 from app.tracking.tracker import Tracker
 from app.tracking.write_path import write_path
+from models.call import UNKNOWN_MODEL
+from models.faults import Fault
 
 log = Log(__name__)
-
-UNKNOWN_MODEL = "unknown"
-"""For a call that failed before any model was named."""
 
 _current: Tracker | None = None
 """The tracker of this process, while one is open."""

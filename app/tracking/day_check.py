@@ -19,9 +19,9 @@ from app.tracking.invariants import entry_faults, event_faults, missing_in
 from app.tracking.name_caps import KnownNames
 from app.tracking.recount import DAY
 from app.tracking.rollup_state import STATE_KEY
-from app.tracking.twins import Document
 from models import AI_GENERATION
 from models.active_days import bit_of
+from models.documents import Document
 from models.rollups import ACTIVE_USERS, CONVERSATIONS, DAYS, DELTAS, EVERYONE, STATE, USER_MONTHS, USERS
 
 BATCH = 1_000

@@ -13,8 +13,8 @@ from app.tracking.increments import LocalTime
 from app.tracking.name_caps import NameCaps
 from app.tracking.pseudonyms import Conversation, Rename, erased_entry, erased_event
 from app.tracking.transactions import transact
-from app.tracking.twins import Document
 from app.tracking.upserts import upsert
+from models.documents import Document
 from models.rollups import DELTAS, ERASURES
 
 PAGE = 1_000

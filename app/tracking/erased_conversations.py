@@ -14,8 +14,8 @@ from app.tracking.erased_cells import figures_of, touch
 from app.tracking.pseudonyms import Conversation, Rename
 from app.tracking.recount import DAY
 from app.tracking.transactions import transact
-from app.tracking.twins import Document
 from app.tracking.upserts import upsert
+from models.documents import Document
 from models.rollups import CONVERSATION_TOTALS, CONVERSATIONS, ERASURES
 
 AT_ONCE = 10_000

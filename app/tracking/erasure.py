@@ -27,7 +27,7 @@ from app.tracking.pseudonyms import Rename, erased_in_spool, spooled_of
 from app.tracking.rollup_state import RollupState
 from app.tracking.spool import Spool
 from app.tracking.transactions import transact
-from app.tracking.twins import Document
+from models.documents import Document
 from models.rollups import CONVERSATIONS, ERASURES, TRAILING, USER_MONTHS, USERS
 
 log = Log(__name__)

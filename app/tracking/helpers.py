@@ -7,9 +7,10 @@ None of them raises: the receipt says what became of the call.
 from decimal import Decimal
 from typing import Any
 
-from app.tracking.current import UNKNOWN_MODEL, track_ai_request
+from app.tracking.current import track_ai_request
 from app.tracking.receipt import TrackReceipt
 from app.tracking.responses import reported_of, reported_of_stream
+from models.call import UNKNOWN_MODEL
 
 
 async def track_openai_usage(response: Any, *, user_id: str, content_type: str, **reported: Any) -> TrackReceipt:

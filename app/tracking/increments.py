@@ -9,8 +9,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.tracking.name_caps import NameCaps
-from app.tracking.twins import Document
 from models import CostSource
+from models.documents import Document
 from models.latency import bucket_of
 from models.money import from_units, stored_units
 from models.rollups import (

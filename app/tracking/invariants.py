@@ -6,8 +6,9 @@ from typing import Any
 
 from bson import Decimal128, ObjectId
 
-from app.tracking.twins import Document, event_of
+from app.tracking.twins import event_of
 from models import CostSource
+from models.documents import Document
 from models.money import USD_PLACES, ZERO, quantize_usd, stored_usd, to_decimal
 from models.rollups import OPTIONAL_AMOUNTS, OPTIONAL_COUNTS
 

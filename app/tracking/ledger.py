@@ -15,7 +15,8 @@ from app.database import DURABLE, Collection, Database, Session
 from app.tracking.increments import LocalTime, delta_of
 from app.tracking.name_caps import NameCaps
 from app.tracking.receipt import Outcome, ReceiptStatus
-from app.tracking.twins import Document, Pair
+from app.tracking.twins import Pair
+from models.documents import Document
 from models.rollups import DELTAS
 
 DUPLICATE_KEY = 11_000

@@ -13,13 +13,14 @@ import bson
 from bson import ObjectId
 from pydantic import ValidationError
 
-from app.tracking.call import AICall, faults_of
-from app.tracking.current import UNKNOWN_MODEL
 from app.tracking.features import Feature, Features
 from app.tracking.legacy_values import UnusableError, flag_of, moment_of, name_of, number_of
 from app.tracking.pricing import Pricing
-from app.tracking.twins import SCHEMA_VERSION, Document, build_pair
+from app.tracking.twins import SCHEMA_VERSION, build_pair
 from models.base import camel
+from models.call import UNKNOWN_MODEL, AICall
+from models.documents import Document
+from models.faults import faults_of
 from models.rollups import EVERYONE
 from models.token_usage import TOKEN_FIELDS
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from bson import Decimal128, ObjectId
 
-from app.tracking.call import CLOCK_TOLERANCE, OLDEST
+from models.fields import CLOCK_TOLERANCE, OLDEST
 
 LONGEST_NAME = 256
 EXACT = 2.0**53

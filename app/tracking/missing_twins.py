@@ -13,8 +13,9 @@ from app.tracking.increments import Increments, LocalTime
 from app.tracking.legacy_events import FIELDS, Kind, LegacyEvents
 from app.tracking.legacy_values import UnusableError, moment_of, name_of
 from app.tracking.name_caps import NameCaps
-from app.tracking.twins import Document, event_of
+from app.tracking.twins import event_of
 from models import AI_GENERATION
+from models.documents import Document
 from models.rollups import DELTAS
 
 

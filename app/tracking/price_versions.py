@@ -14,8 +14,8 @@ from app.tracking.pricing import Cost, Pricing
 from app.tracking.sellers import Sellers
 from app.tracking.stored_calls import cost_of
 from app.tracking.token_prices import TokenPrices
-from app.tracking.twins import Document
 from models import PriceOverride
+from models.documents import Document
 
 Prices = Callable[[Document], Cost | None]
 """What the call of an entry costs; None where that stays as it is."""

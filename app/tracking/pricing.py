@@ -9,7 +9,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from app.tracking.call import AICall
 from app.tracking.estimates import Estimates
 from app.tracking.media_prices import PricedMedia
 from app.tracking.price_overrides import NO_TOKENS, MediaUse, OverrideTable
@@ -17,6 +16,7 @@ from app.tracking.sellers import Seller, Sellers
 from app.tracking.token_prices import PricedModel
 from app.tracking.token_rates import TokenPrice
 from models import CallStatus, CostSource, ServiceType, TokenUsage
+from models.call import AICall
 from models.money import ZERO, quantize_usd
 
 NOT_BILLED = frozenset({CallStatus.ERROR, CallStatus.RATE_LIMITED})

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from app.tracking.call import AICall
+from models.call import AICall
 
 MAX_USER_AGENT = 256
 # the last 8 of 32 bits, and the last 80 of 128: /24 and /48

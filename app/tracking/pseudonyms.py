@@ -7,8 +7,9 @@ from hashlib import sha256
 from typing import Self
 
 from app.tracking.spool import Spool
-from app.tracking.twins import Document, Pair
+from app.tracking.twins import Pair
 from models import AI_GENERATION
+from models.documents import Document
 
 PREFIX = "erased-"
 CHARACTERS = 16

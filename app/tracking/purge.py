@@ -20,7 +20,7 @@ from app.tracking.invariants import missing_in
 from app.tracking.merging import merging
 from app.tracking.name_caps import NameCaps
 from app.tracking.transactions import transact
-from app.tracking.twins import Document
+from models.documents import Document
 from models.rollups import CONVERSATIONS, DELTAS, NAMES, ROLLUPS, STATE, TRAILING, USER_MONTHS, USERS
 
 PAGE = 1_000

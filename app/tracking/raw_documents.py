@@ -7,7 +7,7 @@ import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import BSONError
 
-from app.tracking.twins import Document
+from models.documents import Document
 
 # what Python cannot hold, dates behind the year 9999 and broken texts, comes as something that can be refused
 _OPTIONS: CodecOptions[Document] = CodecOptions(

@@ -4,9 +4,10 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple, Self
 
-from app.tracking.call import Fault
-from app.tracking.twins import Document, Pair
+from app.tracking.twins import Pair
 from models import CostSource
+from models.documents import Document
+from models.faults import Fault
 
 
 class ReceiptStatus(StrEnum):

@@ -24,8 +24,8 @@ from app.tracking.cells import KEYS
 from app.tracking.increments import LocalTime, delta_of
 from app.tracking.name_caps import NameCaps
 from app.tracking.rollup_state import STATE_KEY
-from app.tracking.twins import Document
 from models.active_days import bit_of
+from models.documents import Document
 from models.rollups import (
     ACTIVE_USERS,
     CONVERSATIONS,

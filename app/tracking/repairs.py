@@ -22,8 +22,8 @@ from app.tracking.merging import merging
 from app.tracking.name_caps import NameCaps
 from app.tracking.recount import LedgerNotWholeError, Recount, without
 from app.tracking.transactions import transact
-from app.tracking.twins import Document
 from app.tracking.upserts import upsert
+from models.documents import Document
 from models.rollups import DELTAS, USER_MONTHS
 
 PAGE = 500

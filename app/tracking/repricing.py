@@ -22,9 +22,9 @@ from app.tracking.price_versions import Prices
 from app.tracking.pricing import Cost
 from app.tracking.stored_calls import is_reported
 from app.tracking.transactions import transact
-from app.tracking.twins import Document
 from app.tracking.upserts import upsert
 from models import AI_GENERATION
+from models.documents import Document
 from models.money import stored_usd
 from models.rollups import DELTAS
 

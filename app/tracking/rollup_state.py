@@ -10,7 +10,7 @@ from pymongo import ReturnDocument
 from app.database import Database
 from app.errors import ConfigurationError
 from app.logs import Log
-from app.tracking.twins import Document
+from models.documents import Document
 from models.rollups import SCHEMA_VERSION, STATE
 
 log = Log(__name__)

@@ -19,7 +19,8 @@ from bson.codec_options import CodecOptions
 from app.errors import AppError, ConfigurationError
 from app.logs import Log
 from app.tracking.receipt import Outcome, ReceiptStatus
-from app.tracking.twins import Document, Pair
+from app.tracking.twins import Pair
+from models.documents import Document
 
 log = Log(__name__)
 

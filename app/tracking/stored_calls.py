@@ -8,11 +8,12 @@ of the entry for as long as the prices are the same.
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from app.tracking.call import AICall
 from app.tracking.pricing import GUESSED_IMAGE, GUESSED_TOKENS, NOT_BILLED, REPORTED_VERSION, Cost, Pricing
 from app.tracking.sellers import UNKNOWN_PROVIDER, Sellers
-from app.tracking.twins import OPTIONAL_FIELDS, Document
+from app.tracking.twins import OPTIONAL_FIELDS
 from models import CallStatus, CostSource, ServiceType
+from models.call import AICall
+from models.documents import Document
 from models.money import to_decimal
 from models.token_usage import TOKEN_FIELDS
 

@@ -12,7 +12,6 @@ from app.logs import Log
 from app.telemetry import Counters
 from app.tracking.background import DOOR as BACKGROUND
 from app.tracking.background import Background, Posted
-from app.tracking.call import AICall, Fault, faults_of
 from app.tracking.features import Features
 from app.tracking.price_book import PriceBook
 from app.tracking.pricing import Cost, Pricing
@@ -21,6 +20,8 @@ from app.tracking.receipt import Outcome, ReceiptStatus, TrackReceipt
 from app.tracking.twins import IdMint, Pair, build_pair, service_type_of
 from app.tracking.writer import Writer
 from models import CostSource
+from models.call import AICall
+from models.faults import Fault, faults_of
 from models.money import to_decimal
 
 _Queued = tuple[Pair, Cost, "asyncio.Future[Outcome]"]

@@ -8,7 +8,7 @@ from app.tracking.day_check import Difference
 from app.tracking.rollup_state import STATE_KEY
 from app.tracking.trailing import totals_of
 from app.tracking.transactions import transact
-from app.tracking.twins import Document
+from models.documents import Document
 from models.rollups import EVERYONE, STATE, TRAILING, USERS
 
 TRAILING_TOTAL = "trailing total"

@@ -6,18 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from hashlib import blake2b
-from typing import Any
 
 from bson import Decimal128, ObjectId
 
-from app.tracking.call import AICall
 from app.tracking.features import Feature
 from app.tracking.pricing import PricedCall
 from app.tracking.redaction import redacted
 from models import AI_GENERATION, CallStatus, ServiceType
+from models.call import AICall
+from models.documents import Document
 from models.money import stored_usd
-
-Document = dict[str, Any]
 
 SCHEMA_VERSION = 1
 

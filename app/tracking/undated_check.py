@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 from app.database import Collection, Database
 from app.tracking.day_check import BATCH, ENTRY, LONE_EVENT, Difference, said_of_lone
-from app.tracking.twins import Document
 from models import AI_GENERATION
+from models.documents import Document
 
 _NO_TIME: Document = {
     # types one by one, because an index finds these, and would have to be read from end to end for `$not`

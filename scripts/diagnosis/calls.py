@@ -10,7 +10,7 @@ from app.reports.query import ReportQuery, Synthetic
 from app.reports.reader import reading
 from app.reports.reports import Reports
 from app.reports.windows import TimeWindow
-from app.tracking.call import CLOCK_TOLERANCE
+from models.fields import CLOCK_TOLERANCE
 from models.rollups import CAPS
 from scripts.diagnosis import words
 from scripts.diagnosis.finding import Check, Deployment, Finding, Group, notice, ok, problem

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.tracking import AICall, Fault
-from app.tracking.call import faults_of
+from models.faults import faults_of
 from scripts.transfer.mapping import Mapping, Rule
 from scripts.transfer.units import reader_of, unit_factor
 from scripts.transfer.values import UnreadableError, moment, number, since_1970, text

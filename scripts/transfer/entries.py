@@ -8,7 +8,6 @@ from bson import ObjectId
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from app.tracking import AICall, Fault
-from app.tracking.call import Count, Moment, Name, faults_of
 from app.tracking.features import Feature
 from app.tracking.pricing import Cost, PricedCall
 from app.tracking.privacy import Privacy
@@ -16,6 +15,8 @@ from app.tracking.sellers import Seller
 from app.tracking.twins import Pair, build_pair
 from models import CostSource, ServiceType
 from models.base import camel
+from models.faults import faults_of
+from models.fields import Count, Moment, Name
 from models.money import quantize_usd, stored_usd
 from scripts.transfer.calls import RowError
 from scripts.transfer.columns import COLUMNS

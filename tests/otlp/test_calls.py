@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from app.otlp.calls import SpanFault, calls_of
-from app.tracking.call import AICall
+from models.call import AICall
 from tests.otlp.exports import CHAT, TRACE, export, fault_of, fields_of, span, span_id
 
 OPENINFERENCE = {

@@ -7,7 +7,7 @@ import pytest
 
 from app.otlp.calls import Export, calls_of
 from app.otlp.messages import parse
-from app.tracking.call import AICall
+from models.call import AICall
 
 DATA = Path(__file__).parents[1] / "data" / "otlp"
 FILES = ["openllmetry.pb", "openllmetry.otlp.json", "openai_v2.pb"]

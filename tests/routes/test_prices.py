@@ -81,7 +81,7 @@ async def test_a_field_that_prices_do_not_have_and_a_body_too_large_are_said(cli
     large = await send(client, tokens, PRICES, {**NEW, "model": "m" * 11_000_000}, status=413)
 
     assert problem["errors"] == [
-        {"field": "prices.inputPerMillion", "message": "is not known here; /schema lists the fields"}
+        {"field": "prices.inputPerMillion", "message": "unknown field; /schema lists the known ones"}
     ]
     assert large["detail"] == "the body is larger than this route takes"
 

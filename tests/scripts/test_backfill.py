@@ -21,7 +21,7 @@ from app.tracking import Tracker
 from app.tracking.backfill import Outcome, Prepared, Twinning, _refusal
 from app.tracking.merging import merging
 from app.tracking.recount import Recount
-from app.tracking.twins import Document
+from models.documents import Document
 from models.rollups import DELTAS
 from scripts import backfill_analytics, backfill_usage, backfilling
 from scripts.backfill_analytics import BackfillAnalytics

@@ -20,7 +20,7 @@ from app.tracking.compactor import Compactor
 from app.tracking.day_check import DayCheck, Found
 from app.tracking.repairs import Repairs
 from app.tracking.retention import Retention
-from app.tracking.twins import Document
+from models.documents import Document
 from models.rollups import (
     ACTIVE_USERS,
     CONVERSATIONS,

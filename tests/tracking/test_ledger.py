@@ -12,7 +12,6 @@ from bson import ObjectId
 from mongomock_motor import AsyncMongoMockClient
 
 from app.database import Database, Session
-from app.tracking.call import AICall
 from app.tracking.features import Features
 from app.tracking.increments import LocalTime
 from app.tracking.ledger import Ledger, LedgerUnavailableError
@@ -20,6 +19,7 @@ from app.tracking.pricing import Cost, PricedCall
 from app.tracking.sellers import Seller
 from app.tracking.twins import IdMint, Pair, build_pair
 from models import CostSource
+from models.call import AICall
 from tests.twins import assert_twins, entries
 
 MINT = IdMint()

@@ -10,7 +10,6 @@ from bson import Code, Decimal128, Int64, ObjectId
 from bson.codec_options import CodecOptions
 from bson.datetime_ms import DatetimeMS
 
-from app.tracking.call import AICall
 from app.tracking.estimates import Estimates
 from app.tracking.features import Features
 from app.tracking.legacy_events import LegacyEvents
@@ -20,8 +19,10 @@ from app.tracking.price_overrides import OverrideTable
 from app.tracking.pricing import Pricing
 from app.tracking.sellers import Sellers
 from app.tracking.token_prices import TokenPrices
-from app.tracking.twins import Document, build_pair
+from app.tracking.twins import build_pair
 from models import PriceOverride, UnitPrices
+from models.call import AICall
+from models.documents import Document
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 AT = datetime(2026, 10, 1, 9, 30, tzinfo=UTC)

@@ -9,7 +9,6 @@ from beanie import PydanticObjectId
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.tracking.call import AICall
 from app.tracking.estimates import Estimates
 from app.tracking.features import Features
 from app.tracking.media_prices import MediaPrices
@@ -18,6 +17,7 @@ from app.tracking.pricing import PricedCall, Pricing
 from app.tracking.sellers import Sellers
 from app.tracking.token_prices import TokenPrices
 from models import PriceOverride, UnitPrices
+from models.call import AICall
 from models.money import USD_PLACES
 
 AT = datetime(2025, 11, 1, 12, 0, tzinfo=UTC)

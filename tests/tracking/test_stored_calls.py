@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from app.tracking.call import AICall
 from app.tracking.estimates import Estimates
 from app.tracking.features import Features
 from app.tracking.pricing import Cost, Pricing
 from app.tracking.stored_calls import cost_of, is_reported
-from app.tracking.twins import Document, IdMint, build_pair, service_type_of
+from app.tracking.twins import IdMint, build_pair, service_type_of
+from models.call import AICall
+from models.documents import Document
 from models.money import stored_usd
 from tests.tracking.test_pricing import SELLERS, Book, override
 

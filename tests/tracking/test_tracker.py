@@ -174,7 +174,7 @@ async def test_what_cannot_be_stored_comes_back_rejected_with_every_reason(
     assert receipt.errors == (
         Fault("user_id", "String should have at least 1 character"),
         Fault("model", "String should have at most 256 characters"),
-        Fault("surprise", "is no field of an AI call"),
+        Fault("surprise", "unknown field; /schema lists the known ones"),
     )
     assert await entries(database) == []
     assert tracker.counters.snapshot() == {"rejected": 1}

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.tracking.call import AICall, Fault, faults_of
 from models import CallStatus
+from models.call import AICall
+from models.faults import Fault, faults_of
 
 GOOD: dict[str, Any] = {"user_id": "u1", "content_type": "chat", "model": "gpt-4o"}
 

@@ -1,0 +1,138 @@
+"""What a caller reports of one AI call, validated. Every fault is named; nothing is silently corrected."""
+
+from datetime import UTC, datetime
+from operator import attrgetter
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, StrictBool, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from models.ai_usage import CallStatus, ServiceType
+from models.base import camel
+from models.fields import CLOCK_TOLERANCE, OLDEST, Count, Dollars, Metadata, Milliseconds, Moment, Name, Seconds, Text
+from models.rollups import EVERYONE
+from models.token_usage import PART_FIELDS, TOKEN_FIELDS, TokenUsage, contradictions
+
+UNKNOWN_MODEL = "unknown"
+"""For a call that failed before any model was named."""
+
+_parts_of = attrgetter(*TOKEN_FIELDS[2:])
+
+
+class AICall(BaseModel):
+    """One AI call as its caller reports it. Over HTTP the names are camelCase.
+
+    Token counts follow `models.TokenUsage`: a total includes its parts. Durations are ms, media lengths seconds, money
+    USD. `tokens_used` is for callers that know no more than the total.
+    """
+
+    model_config = ConfigDict(alias_generator=camel, populate_by_name=True, extra="forbid", frozen=True)
+
+    user_id: Name
+    content_type: Name
+    model: Name
+    client_id: Name = "default"
+    request_id: Name | None = None
+    """What makes the call itself: the same id, reported again for the same client, counts once."""
+    clerk_user_id: Name | None = None
+    conversation_id: Name | None = None
+    campaign_id: Name | None = None
+    provider: Name | None = None
+    endpoint: Name | None = None
+    service_type: ServiceType | None = None
+
+    cached: StrictBool = False
+    """Answered from the application's own cache; a provider's prompt cache is `cache_read_tokens`."""
+    success: StrictBool | None = None
+    status: CallStatus | None = None
+    error_message: Annotated[str, StringConstraints(max_length=10_000)] | None = None
+
+    tokens_used: Count | None = None
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    cache_read_tokens: Count = 0
+    cache_write_tokens: Count = 0
+    cache_write_1h_tokens: Count = 0
+    reasoning_tokens: Count = 0
+    input_audio_tokens: Count = 0
+    output_audio_tokens: Count = 0
+    cache_audio_read_tokens: Count = 0
+    input_image_tokens: Count = 0
+    output_image_tokens: Count = 0
+    cache_image_read_tokens: Count = 0
+    input_video_tokens: Count = 0
+    web_searches: Count = 0
+    images: Count = 0
+    characters: Count = 0
+    video_seconds: Seconds | None = None
+    audio_seconds: Seconds | None = None
+    size: Name | None = None
+    """Of an image, such as 1024x1024, or of a video, such as 720p: prices depend on it."""
+    quality: Name | None = None
+    """Of an image or a video, by the provider's word, such as hd."""
+    input_text: Text | None = None
+    """The prompt, for callers that know no counts: its length gives an estimate. It is not stored."""
+    output_text: Text | None = None
+    """The answer, likewise."""
+    unreadable_usage: StrictBool = False
+    """The response said what was used, but not in a form that could be read: the call is recorded as unpriced."""
+    cost: Dollars | None = None
+    """What the provider billed, when the caller knows."""
+    service_tier: Name | None = None
+    batch: StrictBool = False
+    region: Name | None = None
+
+    request_duration: Milliseconds | None = None
+    time_to_first_token: Milliseconds | None = None
+    ip_address: Name | None = None
+    user_agent: Annotated[str, StringConstraints(max_length=1_000)] | None = None
+    metadata: Metadata | None = None
+    synthetic: StrictBool = False
+    created_at: Moment | None = None
+    """When the call happened; now, when left out."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.created_at is not None:
+            _check_moment(self.created_at)
+        if self.client_id == EVERYONE:
+            raise _fault("client_id", f"must not be {EVERYONE}, which stands for all clients")
+        if self.success is not None and self.status is not None and self.success != (self.status is CallStatus.SUCCESS):
+            raise _fault("status", f"contradicts success={str(self.success).lower()}; leave one of them out")
+        if not PART_FIELDS.isdisjoint(self.model_fields_set):
+            for field, reason in contradictions(self.usage):
+                raise _fault(field, reason)
+        if self.tokens_used is not None and self.knows_tokens and self.tokens_used != self.usage.total_tokens:
+            reason = f"is not input_tokens + output_tokens ({self.usage.total_tokens}); leave it out"
+            raise _fault("tokens_used", reason)
+        return self
+
+    @property
+    def knows_tokens(self) -> bool:
+        """Whether input and output are told apart, not just their total."""
+        return self.input_tokens is not None or self.output_tokens is not None
+
+    @property
+    def usage(self) -> TokenUsage:
+        """The counts as reported; all zero when only a total, or nothing, is known."""
+        return TokenUsage(self.input_tokens or 0, self.output_tokens or 0, *_parts_of(self))
+
+    @property
+    def outcome(self) -> CallStatus:
+        """The status, from `success` when it was not given; a call is a success unless something says otherwise."""
+        if self.status is not None:
+            return self.status
+        return CallStatus.ERROR if self.success is False else CallStatus.SUCCESS
+
+
+def _check_moment(moment: datetime) -> None:
+    if moment > datetime.now(UTC) + CLOCK_TOLERANCE:
+        minutes = int(CLOCK_TOLERANCE.total_seconds() // 60)
+        raise _fault("created_at", f"lies in the future by more than {minutes} minutes; check the caller's clock")
+    if moment < OLDEST:
+        raise _fault("created_at", f"lies before {OLDEST.date()}")
+
+
+def _fault(field: str, reason: str) -> PydanticCustomError:
+    """A fault that only several fields together show, laid to one of them."""
+    return PydanticCustomError("contradiction", "{reason}", {"field": field, "reason": reason})
