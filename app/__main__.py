@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import uvloop
 from pydantic import ValidationError
 
-from app.deployment import mongodb
+from app.database.deployment import mongodb
+from app.database.mongod import MongodError
 from app.errors import AppError
-from app.mongod import MongodError
 from app.server import serve
 from app.settings import Settings
 from app.telemetry import configure_logging

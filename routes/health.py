@@ -5,7 +5,8 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 
 from app.auth import PUBLIC
-from app.database import STANDALONE_ADVICE, Database
+from app.database import Database
+from app.database.connection import STANDALONE_ADVICE
 from app.errors import DatabaseUnavailableError, RollupsNotReadyError
 from app.reports.reports import Reports
 from app.serialization import ExactResponse

@@ -10,12 +10,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.database import STANDALONE_ADVICE, Collection, Database, Session
+from app.database import Collection, Database, Session
+from app.database.connection import STANDALONE_ADVICE
+from app.database.session_files import SessionFiles
 from app.errors import ConfigurationError
 from app.settings import Settings
 from app.tracking.backfill import Outcome, Prepared, Refused, Twinning
 from app.tracking.missing_twins import Span
-from app.tracking.session_files import SessionFiles
 from models.documents import Document
 from scripts.job import Job, Page, Summary
 

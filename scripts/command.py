@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from app.database.mongod import MongodError
 from app.errors import AppError
-from app.mongod import MongodError
 from app.settings import Settings
 from app.telemetry import configure_logging
 

@@ -16,7 +16,7 @@ from app.api_keys import KeyRing
 from app.auth import DEFAULT_CLIENT, Scope
 from app.claims import checked_client, checked_name
 from app.database import connected
-from app.deployment import mongodb
+from app.database.deployment import mongodb
 from app.settings import Settings
 from scripts import command
 

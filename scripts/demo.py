@@ -15,9 +15,9 @@ from pydantic import ValidationError
 
 from app.auth import Role, Tokens
 from app.database import connected
-from app.deployment import mongodb
+from app.database.deployment import mongodb
+from app.database.mongod import MongodError
 from app.errors import AppError
-from app.mongod import MongodError
 from app.server import serve
 from app.settings import Settings
 from app.telemetry import configure_logging

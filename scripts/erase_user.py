@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.database import connected
-from app.deployment import mongodb
+from app.database.deployment import mongodb
 from app.settings import Settings
 from app.tracking.erasure import Erasure, Found
 from app.tracking.spool import Spool

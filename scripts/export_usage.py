@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 from bson import Decimal128
 
 from app.database import Database, connected
-from app.deployment import mongodb
+from app.database.deployment import mongodb
 from app.errors import InvalidRequestError
 from app.settings import Settings
 from models.money import plain, stored_units, usd_of_units

@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 
 from app.database import connected
-from app.deployment import mongodb
+from app.database.deployment import mongodb
 from app.runtime import calm_the_collector
 from app.settings import Settings
 from scripts import command, job

@@ -23,7 +23,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from app.database import Database, connected
-from app.deployment import mongodb
+from app.database.deployment import mongodb
 from app.runtime import calm_the_collector
 from app.settings import Settings
 from models.money import plain

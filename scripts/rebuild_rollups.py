@@ -15,7 +15,7 @@ import time
 from datetime import date
 
 from app.database import connected
-from app.deployment import mongodb
+from app.database.deployment import mongodb
 from app.reports.views import ensure_views
 from app.runtime import calm_the_collector
 from app.settings import Settings

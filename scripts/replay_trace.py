@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from app.deployment import mongodb
+from app.database.deployment import mongodb
 from app.errors import InvalidRequestError
 from app.settings import Settings
 from app.tracking import tracking

@@ -20,7 +20,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from app.database import connected
-from app.deployment import mongodb
+from app.database.deployment import mongodb
 from app.runtime import calm_the_collector
 from app.settings import Settings
 from app.tracking import AICall, ReceiptStatus

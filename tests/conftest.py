@@ -9,7 +9,7 @@ import hypothesis
 import pytest
 
 from app.database import Database, connected
-from app.mongod import EmbeddedMongod
+from app.database.mongod import EmbeddedMongod
 from app.settings import Settings
 from app.telemetry import Counters, configure_logging
 from app.tracking import Tracker, open_tracker

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 
 from bson.timestamp import Timestamp
 
-from app.database import STANDALONE_ADVICE, Database
+from app.database import Database
+from app.database.connection import STANDALONE_ADVICE
 from app.errors import DatabaseUnavailableError, NoLiveEventsError, TooManyRequestsError
 from app.live.changes import Change, version_of
 from app.live.listener import Listener

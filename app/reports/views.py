@@ -13,7 +13,8 @@ from typing import Any
 from bson import encode
 from pymongo.errors import OperationFailure
 
-from app.database import NAMESPACE_EXISTS, Database
+from app.database import Database
+from app.database.connection import NAMESPACE_EXISTS
 from app.reports.stages import Expression, Stage, sort_by, sums
 from models.latency import GAMMA, ZERO_BUCKET
 from models.rollups import ACTIVE_USERS, DAYS, EVERYONE, LATENCY, USAGE, USER_MONTHS

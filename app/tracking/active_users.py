@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from bson import ObjectId
 
 from app.database import Database, Session
+from app.database.updates import upsert
 from app.tracking.subject_cells import SEPARATOR, active_users
-from app.tracking.upserts import upsert
 from models.active_days import ActiveDay, NewUsers, StoredDays, new_users
 from models.documents import Document
 from models.rollups import ACTIVE_USERS, DELTAS, USER_MONTHS

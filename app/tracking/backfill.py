@@ -21,10 +21,10 @@ from pymongo.errors import OperationFailure
 from pymongo.read_concern import ReadConcern
 
 from app.database import DURABLE, Collection, Database, Session
+from app.database.updates import upsert
 from app.tracking.legacy_events import Kind
 from app.tracking.legacy_values import UnusableError
 from app.tracking.raw_documents import decoded
-from app.tracking.upserts import upsert
 from models.documents import Document
 
 SLICE = 100

@@ -19,6 +19,7 @@ from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from app.database import DURABLE, Database, Session
+from app.database.updates import upsert
 from app.logs import Log
 from app.tracking.active_users import ActiveUsers
 from app.tracking.cells import CellChanges
@@ -27,7 +28,6 @@ from app.tracking.lease import Lease
 from app.tracking.rollup_state import STATE_KEY, stored_state
 from app.tracking.subject_cells import conversation_updates, user_updates
 from app.tracking.trailing import Trailing
-from app.tracking.upserts import upsert
 from models.documents import Document
 from models.rollups import CONVERSATIONS, DELTAS, MERGED, NOT_MERGED, STATE, USERS
 

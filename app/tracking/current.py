@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from app.database import Database, connected
-from app.deployment import reachable_uri
+from app.database.deployment import reachable_uri
 from app.logs import Log
 from app.settings import Settings
 from app.telemetry import Counters

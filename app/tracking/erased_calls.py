@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 from bson import ObjectId
 
 from app.database import Database, Session
+from app.database.transactions import transact
+from app.database.updates import upsert
 from app.tracking.corrections import correction
 from app.tracking.increments import LocalTime
 from app.tracking.name_caps import NameCaps
 from app.tracking.pseudonyms import Conversation, Rename, erased_entry, erased_event
-from app.tracking.transactions import transact
-from app.tracking.upserts import upsert
 from models.documents import Document
 from models.rollups import DELTAS, ERASURES
 

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from bson import Decimal128
 
 from app.database import Database, Session
+from app.database.updates import upsert
 from app.tracking.active_users import count_updates
 from app.tracking.pseudonyms import Rename
 from app.tracking.rollup_state import STATE_KEY
-from app.tracking.upserts import upsert
 from models.active_days import NewUsers
 from models.documents import Document
 from models.rollups import ACTIVE_USERS, DELTAS, EVERYONE, STATE, TRAILING, USER_MONTHS, USERS

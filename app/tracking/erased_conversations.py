@@ -10,11 +10,11 @@ from functools import partial
 from zoneinfo import ZoneInfo
 
 from app.database import Database, Session
+from app.database.transactions import transact
+from app.database.updates import upsert
 from app.tracking.erased_cells import figures_of, touch
 from app.tracking.pseudonyms import Conversation, Rename
 from app.tracking.recount import DAY
-from app.tracking.transactions import transact
-from app.tracking.upserts import upsert
 from models.documents import Document
 from models.rollups import CONVERSATION_TOTALS, CONVERSATIONS, ERASURES
 

@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 from bson import ObjectId
 
 from app.database import Database, Session
+from app.database.transactions import transact
+from app.database.updates import upsert
 from app.tracking.corrections import correction
 from app.tracking.day_check import CELL, ENTRY, LONE_ENTRY, OTHER_EVENT, Found
 from app.tracking.erased_cells import touch
@@ -21,8 +23,6 @@ from app.tracking.invariants import entry_faults, missing_in, quantised, repaire
 from app.tracking.merging import merging
 from app.tracking.name_caps import NameCaps
 from app.tracking.recount import LedgerNotWholeError, Recount, without
-from app.tracking.transactions import transact
-from app.tracking.upserts import upsert
 from models.documents import Document
 from models.rollups import DELTAS, USER_MONTHS
 

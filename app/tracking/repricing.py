@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 from bson import ObjectId
 
 from app.database import Database, Session
+from app.database.transactions import transact
+from app.database.updates import upsert
 from app.tracking.corrections import correction
 from app.tracking.increments import LocalTime
 from app.tracking.invariants import missing_in
@@ -21,8 +23,6 @@ from app.tracking.name_caps import NameCaps
 from app.tracking.price_versions import Prices
 from app.tracking.pricing import Cost
 from app.tracking.stored_calls import is_reported
-from app.tracking.transactions import transact
-from app.tracking.upserts import upsert
 from models import AI_GENERATION
 from models.documents import Document
 from models.money import stored_usd

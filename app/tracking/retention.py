@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 from bson import ObjectId
 
 from app.database import Database, Session
+from app.database.transactions import transact
 from app.errors import AppError
 from app.tracking.rollup_state import REBUILD, STATE_KEY, RollupState
-from app.tracking.transactions import transact
 from models.rollups import DELTAS, STATE
 
 

@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from app.database import STANDALONE_ADVICE, Database, Session
+from app.database import Database, Session
+from app.database.connection import STANDALONE_ADVICE
+from app.database.session_files import SessionFiles
 from app.logs import Log
 from app.settings import Settings
 from app.telemetry import Counters
@@ -23,7 +25,6 @@ from app.tracking.rebuild import Rebuild
 from app.tracking.replayer import Replayer
 from app.tracking.rollup_state import RollupState
 from app.tracking.sellers import Sellers
-from app.tracking.session_files import SessionFiles
 from app.tracking.spool import Spool
 from app.tracking.spooler import Spooler
 from app.tracking.token_prices import TokenPrices

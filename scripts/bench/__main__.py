@@ -13,7 +13,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from app.deployment import mongodb
+from app.database.deployment import mongodb
 from app.runtime import calm_the_collector
 from app.settings import Settings
 from scripts import command

@@ -5,7 +5,7 @@ import time
 from statistics import quantiles
 
 from app.database import Database, connected
-from app.mongod import EmbeddedMongod
+from app.database.mongod import EmbeddedMongod
 from app.runtime import calm_the_collector
 from app.settings import Settings
 from app.telemetry import Counters

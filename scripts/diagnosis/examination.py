@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 import pymongo
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
-from app.database import NOT_AUTHORIZED, Database, looking
-from app.deployment import reachable_uri
+from app.database import Database
+from app.database.connection import NOT_AUTHORIZED, looking
+from app.database.deployment import reachable_uri
+from app.database.mongod import MongodError
 from app.errors import AppError, RollupsNotReadyError
-from app.mongod import MongodError
 from app.settings import Settings
 from app.tracking.day_check import DisturbedZoneError
 from models import AIUsage

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 
-from app.database import DOCUMENTS
+from app.database.connection import DOCUMENTS
 from models.rollups import INDEXES, ROLLUPS
 from scripts.diagnosis import words
 from scripts.diagnosis.finding import START, Check, Deployment, Finding, Group, notice, ok, problem

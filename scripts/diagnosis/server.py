@@ -5,7 +5,7 @@ from typing import Any
 
 from pymongo.errors import OperationFailure
 
-from app.database import NOT_AUTHORIZED, STANDALONE_ADVICE
+from app.database.connection import NOT_AUTHORIZED, STANDALONE_ADVICE
 from scripts.diagnosis import words
 from scripts.diagnosis.finding import Check, Deployment, Finding, Group, notice, ok, problem, unchecked
 

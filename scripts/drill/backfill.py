@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.database import Collection, Database, connected
-from app.mongod import EmbeddedMongod
+from app.database.mongod import EmbeddedMongod
 from scripts.bench.backfill import DAYS, fill
 from scripts.command import Advance
 from scripts.drill.check import different, ids_of, merged_cells, named, wrong_cells

@@ -7,7 +7,7 @@ from os import kill
 from pathlib import Path
 from signal import SIGKILL
 
-from app.mongod import EmbeddedMongod
+from app.database.mongod import EmbeddedMongod
 from app.tracking.spool import Spool
 from scripts.command import Advance
 from scripts.drill.scene import Result, Scene, reached, under_load

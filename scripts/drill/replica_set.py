@@ -19,7 +19,7 @@ from typing import Any, Self
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from app.mongod import GUARD, LOOPBACK, PORTS, find_mongod
+from app.database.mongod import GUARD, LOOPBACK, PORTS, find_mongod
 from scripts.drill.server import DrillError
 
 NAME = "drill"

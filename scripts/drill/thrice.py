@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.mongod import EmbeddedMongod
+from app.database.mongod import EmbeddedMongod
 from scripts.command import Advance
 from scripts.drill import check
 from scripts.drill.load import Client, Told

@@ -3,7 +3,7 @@
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from app.database import foreign_collection
+from app.database.connection import foreign_collection
 from app.errors import InvalidRequestError
 from scripts.transfer.collection import SourceCollection
 from scripts.transfer.columns import NEEDED

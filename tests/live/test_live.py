@@ -13,9 +13,9 @@ from pymongo import MongoClient
 
 from app.auth import Role
 from app.database import connected
+from app.database.mongod import EmbeddedMongod
 from app.live import hub as hubs
 from app.live.response import EventStream
-from app.mongod import EmbeddedMongod
 from app.settings import Settings
 from app.tracking.erased_cells import touch
 from models import ApiKey

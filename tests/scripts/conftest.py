@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from app.mongod import find_mongod
+from app.database.mongod import find_mongod
 from app.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.database import connected
-from app.mongod import EmbeddedMongod
+from app.database.mongod import EmbeddedMongod
 from models.rollups import DAYS
 from scripts.command import Advance
 from scripts.drill import check

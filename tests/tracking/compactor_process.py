@@ -6,15 +6,15 @@ compactor_process.py URI DATABASE. It says `merging` when the cells have been ad
 import asyncio
 import sys
 
-from app.database import connected
+from app.database import connected, updates
 from app.telemetry import configure_logging
-from app.tracking import compactor, upserts
+from app.tracking import compactor
 from app.tracking.compactor import Compactor
 from models.rollups import LATENCY
 
 
 async def stop_in_the_middle(uri: str, database_name: str) -> None:
-    original = upserts.upsert
+    original = updates.upsert
 
     async def upsert(database, collection, updates, session) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
         await original(database, collection, updates, session)

@@ -15,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.database import Database, connected
-from app.mongod import EmbeddedMongod
+from app.database.mongod import EmbeddedMongod
 from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker

@@ -18,14 +18,14 @@ from typing import Any
 import pytest
 from pymongo import MongoClient, WriteConcern
 
-from app import mongod
-from app.mongod import EmbeddedMongod, MongodError, find_mongod, read_uri
+from app.database import mongod
+from app.database.mongod import EmbeddedMongod, MongodError, find_mongod, read_uri
 
-ROOT = Path(mongod.__file__).parents[1]
+ROOT = Path(mongod.__file__).parents[2]
 # Runs an embedded mongod and says where; goes on after Ctrl-C, as an application that still drains.
 CHILD = """
 import json, pathlib, signal, sys
-from app.mongod import EmbeddedMongod
+from app.database.mongod import EmbeddedMongod
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 with EmbeddedMongod(pathlib.Path(sys.argv[1])) as running:
     print(json.dumps({"uri": running.uri, "pid": running.pid}), flush=True)

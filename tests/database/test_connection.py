@@ -63,7 +63,7 @@ async def test_an_index_of_others_that_is_in_the_way_is_said_by_its_name(
 
 
 async def test_a_server_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.database.STARTUP_SECONDS", 0.2)
+    monkeypatch.setattr("app.database.connection.STARTUP_SECONDS", 0.2)
 
     with pytest.raises(DatabaseUnavailableError, match="MongoDB does not answer"):
         await Database.connect("mongodb://127.0.0.1:1", "nowhere")

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
-from app.mongod import EmbeddedMongod, FolderInUseError, MongodError, read_uri
+from app.database.mongod import EmbeddedMongod, FolderInUseError, MongodError, read_uri
 from app.settings import Settings
 
 
