@@ -9,7 +9,7 @@ from typing import Any
 
 from app.tracking.current import track_ai_request
 from app.tracking.receipt import TrackReceipt
-from app.tracking.responses import reported_of, reported_of_stream
+from app.usage.responses import reported_of, reported_of_stream
 from models.call import UNKNOWN_MODEL
 
 

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
 from app.tracking.receipt import TrackReceipt
-from app.tracking.responses import reported_of, reported_of_stream, text_of
+from app.usage.responses import reported_of, reported_of_stream, text_of
 from models import CallStatus
 
 TOO_MANY_REQUESTS = 429

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.logs import Log
-from app.tracking.token_usage import read_model, read_usage
+from app.usage.reader import read_model, read_usage
 from models import TokenUsage
 from models.token_usage import TOKEN_FIELDS
 

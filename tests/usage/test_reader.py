@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
-from app.tracking.token_usage import UnreadableUsageError, read_model, read_usage
+from app.usage.reader import UnreadableUsageError, read_model, read_usage
 from models.token_usage import TokenUsage, contradictions
 
 RECORDED = Path(__file__).parents[1] / "data" / "provider_usage_recorded.jsonl"

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from app.tracking.usage_rows import ROWS, TAGS, Names, UsageRow, names_of, snake_case
+from app.usage.shapes import ROWS, TAGS, Names, UsageRow, names_of, snake_case
 from models.token_usage import TokenUsage, contradictions
 
 FlatUsage = dict[str, list[Any]]

@@ -1,0 +1,1 @@
+"""What a provider's response says was used. Pure: it imports models alone."""
