@@ -19,19 +19,19 @@ import sys
 from typing import Any
 
 from app.database import Collection, Session
+from app.pricing.costs import Pricing
+from app.pricing.estimates import Estimates
+from app.pricing.media_prices import MediaPrices
+from app.pricing.price_book import PriceBook
+from app.pricing.sellers import Sellers
+from app.pricing.token_prices import TokenPrices
 from app.tracking.backfill import Twinning
-from app.tracking.estimates import Estimates
 from app.tracking.features import Features
 from app.tracking.increments import LocalTime
 from app.tracking.legacy_events import LegacyEvents
 from app.tracking.legacy_values import UnusableError, name_of
-from app.tracking.media_prices import MediaPrices
 from app.tracking.missing_twins import MissingEntries
-from app.tracking.price_book import PriceBook
-from app.tracking.pricing import Pricing
 from app.tracking.rollup_state import RollupState
-from app.tracking.sellers import Sellers
-from app.tracking.token_prices import TokenPrices
 from models import AI_GENERATION
 from models.documents import Document
 from scripts import backfilling, command, job

@@ -33,8 +33,8 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 
 from app.database import Database
+from app.pricing.price_book import PriceBook
 from app.settings import Settings
-from app.tracking.price_book import PriceBook
 from app.tracking.price_versions import Prices, PriceVersions
 from app.tracking.repricing import Looked, Repricing
 from app.tracking.rollup_state import RollupState

@@ -9,21 +9,21 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from app.database import Database, Session
 from app.errors import DatabaseUnavailableError
+from app.pricing.costs import Pricing
+from app.pricing.estimates import Estimates
+from app.pricing.media_prices import MediaPrices
+from app.pricing.price_book import PriceBook
+from app.pricing.sellers import Sellers
+from app.pricing.token_prices import TokenPrices
 from app.settings import Settings
 from app.tracking import AICall, ReceiptStatus
-from app.tracking.estimates import Estimates
 from app.tracking.features import Features
 from app.tracking.increments import LocalTime
 from app.tracking.ledger import Ledger, LedgerUnavailableError
-from app.tracking.media_prices import MediaPrices
 from app.tracking.merging import merging
-from app.tracking.price_book import PriceBook
-from app.tracking.pricing import Pricing
 from app.tracking.privacy import Privacy
 from app.tracking.receipt import Outcome
 from app.tracking.rollup_state import STATE_KEY, RollupState
-from app.tracking.sellers import Sellers
-from app.tracking.token_prices import TokenPrices
 from app.tracking.twins import IdMint, Pair, build_pair, service_type_of
 from models.rollups import STATE
 

@@ -13,9 +13,9 @@ import bson
 from bson import ObjectId
 from pydantic import ValidationError
 
+from app.pricing.costs import Pricing
 from app.tracking.features import Feature, Features
 from app.tracking.legacy_values import UnusableError, flag_of, moment_of, name_of, number_of
-from app.tracking.pricing import Pricing
 from app.tracking.twins import SCHEMA_VERSION, build_pair
 from models.base import camel
 from models.call import UNKNOWN_MODEL, AICall

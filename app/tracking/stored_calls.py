@@ -8,8 +8,8 @@ of the entry for as long as the prices are the same.
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from app.tracking.pricing import GUESSED_IMAGE, GUESSED_TOKENS, NOT_BILLED, REPORTED_VERSION, Cost, Pricing
-from app.tracking.sellers import UNKNOWN_PROVIDER, Sellers
+from app.pricing.costs import GUESSED_IMAGE, GUESSED_TOKENS, NOT_BILLED, REPORTED_VERSION, Cost, Pricing
+from app.pricing.sellers import UNKNOWN_PROVIDER, Sellers
 from app.tracking.twins import OPTIONAL_FIELDS
 from models import CallStatus, CostSource, ServiceType
 from models.call import AICall

@@ -9,12 +9,12 @@ from bson import ObjectId
 from pydantic import ValidationError
 
 from app.logs import Log
+from app.pricing.costs import Cost, Pricing
+from app.pricing.price_book import PriceBook
 from app.telemetry import Counters
 from app.tracking.background import DOOR as BACKGROUND
 from app.tracking.background import Background, Posted
 from app.tracking.features import Features
-from app.tracking.price_book import PriceBook
-from app.tracking.pricing import Cost, Pricing
 from app.tracking.privacy import Privacy
 from app.tracking.receipt import Outcome, ReceiptStatus, TrackReceipt
 from app.tracking.twins import IdMint, Pair, build_pair, service_type_of

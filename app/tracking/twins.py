@@ -9,8 +9,8 @@ from hashlib import blake2b
 
 from bson import Decimal128, ObjectId
 
+from app.pricing.costs import PricedCall
 from app.tracking.features import Feature
-from app.tracking.pricing import PricedCall
 from app.tracking.redaction import redacted
 from models import AI_GENERATION, CallStatus, ServiceType
 from models.call import AICall

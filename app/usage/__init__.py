@@ -1,1 +1,1 @@
-"""What a provider's response says was used. Pure: it imports models alone."""
+"""What a provider's response says was used: pure, and the only place that knows providers' conventions."""

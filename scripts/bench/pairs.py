@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.database import Database
+from app.pricing.costs import Pricing
+from app.pricing.estimates import Estimates
+from app.pricing.media_prices import MediaPrices
+from app.pricing.price_book import PriceBook
+from app.pricing.sellers import Sellers
+from app.pricing.token_prices import TokenPrices
 from app.tracking import AICall
-from app.tracking.estimates import Estimates
 from app.tracking.features import Features
-from app.tracking.media_prices import MediaPrices
-from app.tracking.price_book import PriceBook
-from app.tracking.pricing import Pricing
-from app.tracking.sellers import Sellers
-from app.tracking.token_prices import TokenPrices
 from app.tracking.twins import IdMint, Pair, build_pair
 
 

@@ -7,7 +7,7 @@ from statistics import median
 
 from genai_prices import Usage, calc_price
 
-from app.tracking.token_prices import TokenPrices
+from app.pricing.token_prices import TokenPrices
 from models import TokenUsage
 
 CALLS = 2_000

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from app.tracking.estimates import Estimates
+from app.pricing.estimates import Estimates
 from app.tracking.features import Features
 from scripts.diagnosis.examination import in_thread
 from scripts.diagnosis.finding import Check, Deployment, Finding, Group, notice, ok, problem

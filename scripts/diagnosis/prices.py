@@ -5,7 +5,7 @@ from datetime import date
 
 from genai_prices import __version__ as token_table
 
-from app.tracking.media_prices import MediaPrices
+from app.pricing.media_prices import MediaPrices
 from scripts.diagnosis import words
 from scripts.diagnosis.finding import Check, Deployment, Finding, Group, notice, ok
 

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from app.otlp.operations import provider_of
-from app.tracking.token_prices import TokenPrices
+from app.pricing.token_prices import TokenPrices
 from models import ServiceType
 from tests.otlp.exports import counted, fields_of, span
 

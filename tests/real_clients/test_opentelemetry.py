@@ -68,7 +68,7 @@ LETTER = ("u7", "c9", "cover-letter")
 CALLS = [
     (*LETTER, MODEL, "success", 1_234, 567, Decimal("0.008755"), "priced"),
     (*LETTER, MODEL, "success", 1_234, 567, Decimal("0.008755"), "priced"),
-    # a stream without usage: what a chat is taken to use, see app/tracking/estimates.toml
+    # a stream without usage: what a chat is taken to use, see app/pricing/estimates.toml
     (*LETTER, MODEL, "success", 1_155, 211, Decimal("0.0049975"), "estimated"),
     (*LETTER, RATE_LIMITED, "rate_limited", 0, 0, 0, "priced"),
     ("anonymous", None, "embedding", EMBEDDING_MODEL, "success", 89, 0, Decimal("0.00000178"), "priced"),

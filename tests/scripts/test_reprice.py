@@ -12,6 +12,7 @@ from bson import Decimal128
 
 from app.database import Database
 from app.errors import ConfigurationError
+from app.pricing.costs import Pricing
 from app.reports.query import ReportQuery
 from app.reports.reports import Reports
 from app.reports.windows import TimeWindow
@@ -19,7 +20,6 @@ from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
 from app.tracking.compactor import Compactor
-from app.tracking.pricing import Pricing
 from app.tracking.repricing import Repricing
 from models import AIUsage, UnitPrices
 from models.rollups import CAPS, FINDINGS, USAGE

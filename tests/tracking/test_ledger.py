@@ -12,11 +12,11 @@ from bson import ObjectId
 from mongomock_motor import AsyncMongoMockClient
 
 from app.database import Database, Session
+from app.pricing.costs import Cost, PricedCall
+from app.pricing.sellers import Seller
 from app.tracking.features import Features
 from app.tracking.increments import LocalTime
 from app.tracking.ledger import Ledger, LedgerUnavailableError
-from app.tracking.pricing import Cost, PricedCall
-from app.tracking.sellers import Seller
 from app.tracking.twins import IdMint, Pair, build_pair
 from models import CostSource
 from models.call import AICall

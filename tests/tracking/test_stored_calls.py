@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from app.tracking.estimates import Estimates
+from app.pricing.costs import Cost, Pricing
+from app.pricing.estimates import Estimates
 from app.tracking.features import Features
-from app.tracking.pricing import Cost, Pricing
 from app.tracking.stored_calls import cost_of, is_reported
 from app.tracking.twins import IdMint, build_pair, service_type_of
 from models.call import AICall
 from models.documents import Document
 from models.money import stored_usd
-from tests.tracking.test_pricing import SELLERS, Book, override
+from tests.pricing.test_costs import SELLERS, Book, override
 
 AT = datetime(2025, 11, 1, 12, 0, tzinfo=UTC)
 BOOK = Book(

@@ -26,23 +26,9 @@ from genai_prices.types import (
     Usage,
 )
 
-from app.tracking.token_rates import (
-    CACHE_KEYS,
-    MONEY,
-    QUANTITY_KEYS,
-    TOKEN_KEYS,
-    Count,
-    Rates,
-    TokenPrice,
-    token_counts,
-)
+from app.pricing.lookups import LOOKUPS, MAX_NAME
+from app.pricing.token_rates import CACHE_KEYS, MONEY, QUANTITY_KEYS, TOKEN_KEYS, Count, Rates, TokenPrice, token_counts
 from models.token_usage import TokenUsage
-
-MAX_NAME = 200
-"""Characters of the longest model or provider name that is looked up; the longest known one has 61."""
-
-LOOKUPS = 4096
-"""Names whose answer, a miss too, is remembered: several times what one deployment calls, a few MB at most."""
 
 # genai-prices drops zeros when it is built: none of its price keys is 0, and a model without prices is free or unknown
 # alike. Free is only what OpenRouter's naming (`:free`) or the data's own comments call free outright.

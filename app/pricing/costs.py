@@ -9,12 +9,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from app.tracking.estimates import Estimates
-from app.tracking.media_prices import PricedMedia
-from app.tracking.price_overrides import NO_TOKENS, MediaUse, OverrideTable
-from app.tracking.sellers import Seller, Sellers
-from app.tracking.token_prices import PricedModel
-from app.tracking.token_rates import TokenPrice
+from app.pricing.estimates import Estimates
+from app.pricing.media_prices import PricedMedia
+from app.pricing.overrides import NO_TOKENS, MediaUse, OverrideTable
+from app.pricing.sellers import Seller, Sellers
+from app.pricing.token_prices import PricedModel
+from app.pricing.token_rates import TokenPrice
 from models import CallStatus, CostSource, ServiceType, TokenUsage
 from models.call import AICall
 from models.money import ZERO, quantize_usd

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from genai_prices.types import ModelPrice
 
-from app.tracking.token_rates import Rates, TokenPrice
+from app.pricing.token_rates import Rates, TokenPrice
 from models import PriceOverride, TokenUsage
 from models.money import ZERO
 

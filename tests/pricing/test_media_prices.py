@@ -9,9 +9,9 @@ from genai_prices.data import providers
 from genai_prices.types import ModelInfo, ModelPrice, Usage
 
 from app.errors import ConfigurationError
-from app.tracking.media_prices import MediaPrices, PricedMedia
-from app.tracking.media_table import TABLE, UNITS, Row, read_table
-from app.tracking.token_prices import LOOKUPS, MAX_NAME
+from app.pricing.lookups import LOOKUPS, MAX_NAME
+from app.pricing.media_prices import MediaPrices, PricedMedia
+from app.pricing.media_table import TABLE, UNITS, Row, read_table
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 ROWS = read_table(TABLE).price

@@ -21,8 +21,9 @@ from genai_prices.units import _get_registry
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.tracking.token_prices import FREE, FREE_OUTPUT, LOOKUPS, PricedModel, TokenPrices
-from app.tracking.token_rates import CACHE_KEYS, QUANTITY_KEYS, Rates, TokenPrice
+from app.pricing.lookups import LOOKUPS
+from app.pricing.token_prices import FREE, FREE_OUTPUT, PricedModel, TokenPrices
+from app.pricing.token_rates import CACHE_KEYS, QUANTITY_KEYS, Rates, TokenPrice
 from models.token_usage import TokenUsage
 
 NOW = datetime(2026, 10, 20, 12, tzinfo=UTC)

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from app.errors import ConfigurationError
-from app.tracking.token_prices import MAX_NAME
+from app.pricing.lookups import MAX_NAME
 
 TABLE = Path(__file__).with_name("media_prices.toml")
 

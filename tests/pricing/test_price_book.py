@@ -13,8 +13,8 @@ from pymongo.errors import AutoReconnect
 
 from app.database import Database
 from app.errors import ConflictError, NotFoundError
-from app.tracking import price_book
-from app.tracking.price_book import PriceBook
+from app.pricing import price_book
+from app.pricing.price_book import PriceBook
 from models import PriceOverride, UnitPrices
 
 MAY, JUNE, JULY = (datetime(2025, month, 1, tzinfo=UTC) for month in (5, 6, 7))

@@ -11,9 +11,9 @@ from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 
-from app.tracking.media_table import TABLE, Conditions, Kind, Period, Row, read_table
-from app.tracking.token_prices import LOOKUPS, MAX_NAME
-from app.tracking.token_rates import MONEY
+from app.pricing.lookups import LOOKUPS, MAX_NAME
+from app.pricing.media_table import TABLE, Conditions, Kind, Period, Row, read_table
+from app.pricing.token_rates import MONEY
 
 _RESOLUTION = re.compile(r"\d{3,4}p|\dk")
 _BETWEEN = str.maketrans({":": "x", "\N{MULTIPLICATION SIGN}": "x", " ": None})

@@ -3,12 +3,11 @@
 from functools import lru_cache
 from typing import NamedTuple
 
-from app.tracking.media_prices import MediaPrices, PricedMedia
-from app.tracking.token_prices import PricedModel, TokenPrices
+from app.pricing.lookups import LOOKUPS
+from app.pricing.media_prices import MediaPrices, PricedMedia
+from app.pricing.token_prices import PricedModel, TokenPrices
 
 UNKNOWN_PROVIDER = "unknown"
-LOOKUPS = 4_096
-"""Pairs of names whose answer is remembered: several times what one deployment calls."""
 
 
 class Seller(NamedTuple):

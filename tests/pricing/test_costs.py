@@ -9,13 +9,13 @@ from beanie import PydanticObjectId
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.tracking.estimates import Estimates
+from app.pricing.costs import PricedCall, Pricing
+from app.pricing.estimates import Estimates
+from app.pricing.media_prices import MediaPrices
+from app.pricing.overrides import OverrideTable
+from app.pricing.sellers import Sellers
+from app.pricing.token_prices import TokenPrices
 from app.tracking.features import Features
-from app.tracking.media_prices import MediaPrices
-from app.tracking.price_overrides import OverrideTable
-from app.tracking.pricing import PricedCall, Pricing
-from app.tracking.sellers import Sellers
-from app.tracking.token_prices import TokenPrices
 from models import PriceOverride, UnitPrices
 from models.call import AICall
 from models.money import USD_PLACES
