@@ -19,11 +19,11 @@ from app.live import open_hub
 from app.rate_limit import RateLimit
 from app.reports.reports import Reports
 from app.reports.views import ensure_views
+from app.rollups.state import stored_state
 from app.serialization import ExactRequest, ExactResponse
 from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking import open_tracker
-from app.tracking.rollup_state import stored_state
 from app.web.assets import Assets
 from app.web.pages import templates
 from app.web.sessions import Sessions

@@ -25,13 +25,13 @@ from app.pricing.media_prices import MediaPrices
 from app.pricing.price_book import PriceBook
 from app.pricing.sellers import Sellers
 from app.pricing.token_prices import TokenPrices
+from app.rollups.local_time import LocalTime
+from app.rollups.state import RollupState
 from app.tracking.backfill import Twinning
 from app.tracking.features import Features
-from app.tracking.increments import LocalTime
 from app.tracking.legacy_events import LegacyEvents
 from app.tracking.legacy_values import UnusableError, name_of
 from app.tracking.missing_twins import MissingEntries
-from app.tracking.rollup_state import RollupState
 from models import AI_GENERATION
 from models.documents import Document
 from scripts import backfilling, command, job

@@ -17,9 +17,9 @@ from datetime import date
 from app.database import connected
 from app.database.deployment import mongodb
 from app.reports.views import ensure_views
+from app.rollups.rebuild import Rebuild
 from app.runtime import calm_the_collector
 from app.settings import Settings
-from app.tracking.rebuild import Rebuild
 from scripts import command
 
 

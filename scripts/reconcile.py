@@ -29,10 +29,10 @@ from datetime import date, timedelta
 from typing import Any
 
 from app.database import Database
+from app.rollups.state import RollupState
 from app.settings import Settings
 from app.tracking.day_check import DayCheck, Difference
 from app.tracking.repairs import Repairs
-from app.tracking.rollup_state import RollupState
 from app.tracking.trailing_check import TrailingCheck
 from app.tracking.undated_check import UndatedCheck
 from models import AI_GENERATION

@@ -34,10 +34,10 @@ from rich.console import Console
 
 from app.database import Database
 from app.pricing.price_book import PriceBook
+from app.rollups.state import RollupState
 from app.settings import Settings
 from app.tracking.price_versions import Prices, PriceVersions
 from app.tracking.repricing import Looked, Repricing
-from app.tracking.rollup_state import RollupState
 from models import CostSource
 from models.money import ZERO, to_decimal
 from scripts import command, job, spans

@@ -15,15 +15,15 @@ from app.pricing.media_prices import MediaPrices
 from app.pricing.price_book import PriceBook
 from app.pricing.sellers import Sellers
 from app.pricing.token_prices import TokenPrices
+from app.rollups.local_time import LocalTime
+from app.rollups.merging import merging
+from app.rollups.state import STATE_KEY, RollupState
 from app.settings import Settings
 from app.tracking import AICall, ReceiptStatus
 from app.tracking.features import Features
-from app.tracking.increments import LocalTime
 from app.tracking.ledger import Ledger, LedgerUnavailableError
-from app.tracking.merging import merging
 from app.tracking.privacy import Privacy
 from app.tracking.receipt import Outcome
-from app.tracking.rollup_state import STATE_KEY, RollupState
 from app.tracking.twins import IdMint, Pair, build_pair, service_type_of
 from models.rollups import STATE
 

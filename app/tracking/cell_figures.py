@@ -6,8 +6,7 @@ from typing import Any
 
 from bson import Decimal128
 
-from app.tracking.cells import CellChanges
-from app.tracking.erased_cells import figures_of
+from app.rollups.cell_updates import CellChanges, figures_of
 from models.documents import Document
 from models.rollups import CONVERSATION_TOTALS, CONVERSATIONS, USER_MONTHS, USER_TOTALS, USERS
 

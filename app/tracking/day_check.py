@@ -12,13 +12,14 @@ from zoneinfo import ZoneInfo
 
 from app.database import Database, Session
 from app.errors import AppError
+from app.rollups.cell_updates import KEYS
+from app.rollups.deltas import Increments
+from app.rollups.local_time import LocalTime
+from app.rollups.name_caps import KnownNames
+from app.rollups.recount import DAY
+from app.rollups.state import STATE_KEY
 from app.tracking.cell_figures import Cell, Figures, active_in, cell_of
-from app.tracking.cells import KEYS
-from app.tracking.increments import Increments, LocalTime
 from app.tracking.invariants import entry_faults, event_faults, missing_in
-from app.tracking.name_caps import KnownNames
-from app.tracking.recount import DAY
-from app.tracking.rollup_state import STATE_KEY
 from models import AI_GENERATION
 from models.active_days import bit_of
 from models.documents import Document

@@ -7,16 +7,15 @@ transaction. It writes the state of the rollups, so that merges and recounts see
 from collections import Counter
 from collections.abc import Iterable
 
-from bson import Decimal128
-
 from app.database import Database, Session
 from app.database.updates import upsert
-from app.tracking.active_users import count_updates
+from app.rollups.active_users import count_updates
+from app.rollups.cell_updates import figures_of
+from app.rollups.state import touch
 from app.tracking.pseudonyms import Rename
-from app.tracking.rollup_state import STATE_KEY
 from models.active_days import NewUsers
 from models.documents import Document
-from models.rollups import ACTIVE_USERS, DELTAS, EVERYONE, STATE, TRAILING, USER_MONTHS, USERS
+from models.rollups import ACTIVE_USERS, DELTAS, EVERYONE, TRAILING, USER_MONTHS, USERS
 
 DAYS_OF_MONTH = range(1, 32)
 
@@ -108,25 +107,6 @@ class ErasedCells:
             (self._rename.pseudonym if self._is_mine(cell) else cell["_id"]["user"], cell) for cell in stored
         )
         return {key: after[key] - before[key] for key in before | after if after[key] != before[key]}
-
-
-async def touch(database: Database, session: Session | None) -> None:
-    """Have merges and recounts that run meanwhile start again, and compactors forget what they know."""
-    change = {"$inc": {"merges": 1, "epoch": 1, "late": 1}}
-    await database.writes[STATE].update_one(STATE_KEY, change, session=session)
-
-
-def figures_of(cell: Document, path: str = "") -> Document:
-    """The figures of a cell that are not zero, by path."""
-    found: Document = {}
-    for name, value in cell.items():
-        if isinstance(value, dict):
-            found |= {} if name == "_id" else figures_of(value, f"{path}{name}.")
-        elif isinstance(value, Decimal128):
-            found |= {path + name: value} if value.to_decimal() else {}
-        elif isinstance(value, int) and value:
-            found[path + name] = value
-    return found
 
 
 def _addition(cell: Document) -> Document:

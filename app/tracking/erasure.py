@@ -20,12 +20,12 @@ from pymongo import ReturnDocument
 from app.database import Database, Session
 from app.database.transactions import transact
 from app.logs import Log
+from app.rollups.merging import merging
+from app.rollups.state import RollupState
 from app.tracking.erased_calls import ErasedCalls, conversations_of, entries_of, events_of
 from app.tracking.erased_cells import ErasedCells
 from app.tracking.erased_conversations import ErasedConversations, conditions_of
-from app.tracking.merging import merging
 from app.tracking.pseudonyms import Rename, erased_in_spool, spooled_of
-from app.tracking.rollup_state import RollupState
 from app.tracking.spool import Spool
 from models.documents import Document
 from models.rollups import CONVERSATIONS, ERASURES, TRAILING, USER_MONTHS, USERS

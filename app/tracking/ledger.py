@@ -12,8 +12,9 @@ from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from app.database import DURABLE, Collection, Database, Session
-from app.tracking.increments import LocalTime, delta_of
-from app.tracking.name_caps import NameCaps
+from app.rollups.deltas import delta_of
+from app.rollups.local_time import LocalTime
+from app.rollups.name_caps import NameCaps
 from app.tracking.receipt import Outcome, ReceiptStatus
 from app.tracking.twins import Pair
 from models.documents import Document

@@ -15,14 +15,14 @@ from bson import ObjectId
 from app.database import Database, Session
 from app.database.transactions import transact
 from app.database.updates import upsert
-from app.tracking.corrections import correction
+from app.rollups.corrections import correction
+from app.rollups.local_time import LocalTime
+from app.rollups.merging import merging
+from app.rollups.name_caps import NameCaps
+from app.rollups.recount import LedgerNotWholeError, Recount, without
+from app.rollups.state import touch
 from app.tracking.day_check import CELL, ENTRY, LONE_ENTRY, OTHER_EVENT, Found
-from app.tracking.erased_cells import touch
-from app.tracking.increments import LocalTime
 from app.tracking.invariants import entry_faults, missing_in, quantised, repaired_event
-from app.tracking.merging import merging
-from app.tracking.name_caps import NameCaps
-from app.tracking.recount import LedgerNotWholeError, Recount, without
 from models.documents import Document
 from models.rollups import DELTAS, USER_MONTHS
 

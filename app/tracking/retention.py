@@ -13,7 +13,7 @@ from bson import ObjectId
 from app.database import Database, Session
 from app.database.transactions import transact
 from app.errors import AppError
-from app.tracking.rollup_state import REBUILD, STATE_KEY, RollupState
+from app.rollups.state import REBUILD, STATE_KEY, RollupState
 from models.rollups import DELTAS, STATE
 
 

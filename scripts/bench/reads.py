@@ -16,9 +16,9 @@ from app.reports import overview, usage
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reader import Reader
 from app.reports.windows import requested_window
+from app.rollups.rebuild import Rebuild
+from app.rollups.state import RollupState, stored_state
 from app.settings import Settings
-from app.tracking.rebuild import Rebuild
-from app.tracking.rollup_state import RollupState, stored_state
 from models.base import camel
 from models.rollups import ROLLUPS, TRAILING_DAYS
 from scripts.bench.history import fill

@@ -12,9 +12,9 @@ import pymongo
 from pymongo.errors import PyMongoError
 
 from app.reports.windows import midnight
+from app.rollups.lease import LEASE_SECONDS
+from app.rollups.state import REBUILD, STATE_KEY
 from app.tracking.day_check import DayCheck, Difference, Found
-from app.tracking.lease import LEASE_SECONDS
-from app.tracking.rollup_state import REBUILD, STATE_KEY
 from app.tracking.trailing_check import TrailingCheck
 from models.rollups import DAYS, DELTAS, EVERYONE, STATE
 from scripts.diagnosis import server, words

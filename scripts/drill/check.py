@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from app.database import Collection, Database, connected
-from app.tracking.merging import merging
-from app.tracking.rebuild import Rebuild
+from app.rollups.merging import merging
+from app.rollups.rebuild import Rebuild
 from models.rollups import ACTIVE_USERS, CONVERSATIONS, DAYS, FINDINGS, LATENCY, USAGE, USER_MONTHS, USERS
 from scripts.drill.calls import Sums, id_of, sums_by_model
 from scripts.drill.load import Told

@@ -16,8 +16,8 @@ from app.database import connected
 from app.database.mongod import EmbeddedMongod
 from app.live import hub as hubs
 from app.live.response import EventStream
+from app.rollups.state import touch
 from app.settings import Settings
-from app.tracking.erased_cells import touch
 from models import ApiKey
 from tests.live.conftest import LIVE, Site, serving
 from tests.test_server import running

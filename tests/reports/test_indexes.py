@@ -11,8 +11,8 @@ from app.reports.calls import CallFilters
 from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.reports import Reports
 from app.reports.windows import requested_window
+from app.rollups.compactor import Compactor
 from app.tracking import Tracker
-from app.tracking.compactor import Compactor
 from models import CallStatus, CostSource
 
 ALL_CALLS = CallFilters()

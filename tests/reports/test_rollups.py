@@ -27,11 +27,11 @@ from app.reports.reports import Reports
 from app.reports.series import SeriesBy
 from app.reports.spans import of_window
 from app.reports.windows import TimeWindow
+from app.rollups.compactor import Compactor
+from app.rollups.recount import Recount
 from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
-from app.tracking.compactor import Compactor
-from app.tracking.recount import Recount
 from models.rollups import ACTIVE_USERS, CONVERSATIONS, DAYS, DELTAS, FINDINGS, LATENCY, USAGE, USER_MONTHS, USERS
 from tests.twins import assert_twins, entries
 

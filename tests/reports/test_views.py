@@ -14,10 +14,10 @@ from pymongo.errors import PyMongoError
 
 from app.database import Database
 from app.reports.views import VIEWS, ensure_views, model_costs
+from app.rollups.compactor import Compactor
 from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
-from app.tracking.compactor import Compactor
 from models.active_days import bit_of, masks
 from models.latency import bucket_of, duration_of
 from models.rollups import ACTIVE_USERS, DAYS, LATENCY, USAGE, USER_MONTHS

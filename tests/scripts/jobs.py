@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from app.database import Database
+from app.rollups.recount import Recount
 from app.settings import Settings
-from app.tracking.recount import Recount
 from models.rollups import USAGE
 from scripts.job import Job, Summary, run_job
 from tests.reports.test_rollups import House, dumped

@@ -23,10 +23,10 @@ from rich.console import Console
 from app.api_keys import KeyRing
 from app.auth import Scope
 from app.database import Database, connected
+from app.rollups.compactor import Compactor
 from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
-from app.tracking.compactor import Compactor
 from app.tracking.spool import Spool, SpoolError
 from app.tracking.spool_look import SpoolState, replaying_process, spool_state
 from models.rollups import DELTAS, ERASURES, STATE, USAGE

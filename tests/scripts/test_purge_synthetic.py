@@ -13,10 +13,10 @@ from app.reports.analytics import AnalyticsType
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reports import Reports
 from app.reports.windows import TimeWindow
+from app.rollups.compactor import Compactor
 from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
-from app.tracking.compactor import Compactor
 from app.tracking.purge import Purge
 from models.rollups import CONVERSATIONS, DELTAS, ROLLUPS, USER_MONTHS, USERS
 from scripts import job, purge_synthetic

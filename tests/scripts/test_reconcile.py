@@ -13,10 +13,10 @@ from bson import Decimal128, ObjectId
 
 from app.database import Database
 from app.reports.reports import Reports
+from app.rollups.compactor import Compactor
 from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
-from app.tracking.compactor import Compactor
 from app.tracking.day_check import DayCheck, Found
 from app.tracking.repairs import Repairs
 from app.tracking.retention import Retention

@@ -16,10 +16,10 @@ from app.pricing.costs import Pricing
 from app.reports.query import ReportQuery
 from app.reports.reports import Reports
 from app.reports.windows import TimeWindow
+from app.rollups.compactor import Compactor
 from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
-from app.tracking.compactor import Compactor
 from app.tracking.repricing import Repricing
 from models import AIUsage, UnitPrices
 from models.rollups import CAPS, FINDINGS, USAGE

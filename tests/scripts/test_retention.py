@@ -15,13 +15,13 @@ from app.reports.analytics import AnalyticsType
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reports import Reports
 from app.reports.windows import TimeWindow
+from app.rollups.compactor import Compactor
+from app.rollups.merging import merging
+from app.rollups.rebuild import Rebuild
+from app.rollups.recount import LedgerNotWholeError, Recount
 from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
-from app.tracking.compactor import Compactor
-from app.tracking.merging import merging
-from app.tracking.rebuild import Rebuild
-from app.tracking.recount import LedgerNotWholeError, Recount
 from app.tracking.retention import NotCountedError, Retention
 from models.rollups import STATE
 from scripts import job, retention

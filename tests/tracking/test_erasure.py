@@ -15,16 +15,16 @@ from app.reports.analytics import AnalyticsType
 from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.reports import Reports
 from app.reports.windows import TimeWindow
+from app.rollups.compactor import Compactor
+from app.rollups.recount import Recount
 from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking import open_tracker
-from app.tracking.compactor import Compactor
 from app.tracking.erased_calls import ErasedCalls
 from app.tracking.erased_cells import ErasedCells
 from app.tracking.erased_conversations import ErasedConversations
 from app.tracking.erasure import Erasure, Found
 from app.tracking.pseudonyms import Rename, erased_pair
-from app.tracking.recount import Recount
 from app.tracking.spool import Spool
 from models.rollups import CONVERSATIONS, USERS
 from tests.reports.test_rollups import NOW, House, check

@@ -14,8 +14,8 @@ from mongomock_motor import AsyncMongoMockClient
 from app.database import Database, Session
 from app.pricing.costs import Cost, PricedCall
 from app.pricing.sellers import Seller
+from app.rollups.local_time import LocalTime
 from app.tracking.features import Features
-from app.tracking.increments import LocalTime
 from app.tracking.ledger import Ledger, LedgerUnavailableError
 from app.tracking.twins import IdMint, Pair, build_pair
 from models import CostSource

@@ -17,8 +17,8 @@ from bson import ObjectId
 from app.database import Database, Session
 from app.database.updates import upsert
 from app.logs import Log
-from app.tracking.rollup_state import STATE_KEY, stored_state
-from app.tracking.subject_cells import past_requests
+from app.rollups.state import STATE_KEY, stored_state
+from app.rollups.subject_updates import past_requests
 from models.documents import Document
 from models.rollups import DELTAS, EVERYONE, STATE, TRAILING, TRAILING_DAYS, USERS
 

@@ -21,13 +21,13 @@ from pymongo.read_concern import ReadConcern
 from app.database import DURABLE, Database, Session
 from app.database.updates import upsert
 from app.logs import Log
-from app.tracking.active_users import ActiveUsers
-from app.tracking.cells import CellChanges
-from app.tracking.increments import LocalTime
-from app.tracking.lease import Lease
-from app.tracking.rollup_state import STATE_KEY, stored_state
-from app.tracking.subject_cells import conversation_updates, user_updates
-from app.tracking.trailing import Trailing
+from app.rollups.active_users import ActiveUsers
+from app.rollups.cell_updates import CellChanges
+from app.rollups.lease import Lease
+from app.rollups.local_time import LocalTime
+from app.rollups.state import STATE_KEY, stored_state
+from app.rollups.subject_updates import conversation_updates, user_updates
+from app.rollups.trailing import Trailing
 from models.documents import Document
 from models.rollups import CONVERSATIONS, DELTAS, MERGED, NOT_MERGED, STATE, USERS
 

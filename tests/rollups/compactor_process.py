@@ -7,9 +7,9 @@ import asyncio
 import sys
 
 from app.database import connected, updates
+from app.rollups import compactor
+from app.rollups.compactor import Compactor
 from app.telemetry import configure_logging
-from app.tracking import compactor
-from app.tracking.compactor import Compactor
 from models.rollups import LATENCY
 
 

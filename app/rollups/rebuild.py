@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 
 from app.database import Database
 from app.errors import ConfigurationError
-from app.tracking.compactor import Compactor
-from app.tracking.merging import merging
-from app.tracking.recount import DAY, LedgerNotWholeError, Recount
-from app.tracking.rollup_state import STATE_KEY, RollupState
+from app.rollups.compactor import Compactor
+from app.rollups.merging import merging
+from app.rollups.recount import DAY, LedgerNotWholeError, Recount
+from app.rollups.state import STATE_KEY, RollupState
 from models.rollups import DAYS, DELTAS, NAMES, ROLLUPS, STATE
 
 PROGRESS_KEY = {"_id": "rebuild"}

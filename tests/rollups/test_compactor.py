@@ -17,11 +17,11 @@ from app.database import Database
 from app.reports.query import ReportQuery
 from app.reports.reports import Reports
 from app.reports.windows import requested_window
+from app.rollups.compactor import Compactor
+from app.rollups.lease import Lease
 from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
-from app.tracking.compactor import Compactor
-from app.tracking.lease import Lease
 from models.rollups import DAYS, DELTAS, STATE
 
 ROOT = Path(__file__).parents[2]
@@ -67,7 +67,7 @@ async def test_a_compactor_killed_in_mid_merge_is_replaced_within_ten_seconds_an
     await track(writer, 50)
     assert settings.mongodb_uri is not None
     uri = settings.mongodb_uri.get_secret_value()
-    command = [sys.executable, "-m", "tests.tracking.compactor_process", uri, settings.database]
+    command = [sys.executable, "-m", "tests.rollups.compactor_process", uri, settings.database]
     with subprocess.Popen(  # noqa: ASYNC220 - what is waited for is read in a thread
         command, cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as process:

@@ -20,10 +20,11 @@ from pymongo.read_concern import ReadConcern
 
 from app.database import DURABLE, Database, Session
 from app.errors import AppError
-from app.tracking.cells import KEYS
-from app.tracking.increments import LocalTime, delta_of
-from app.tracking.name_caps import NameCaps
-from app.tracking.rollup_state import STATE_KEY
+from app.rollups.cell_updates import KEYS
+from app.rollups.deltas import delta_of
+from app.rollups.local_time import LocalTime
+from app.rollups.name_caps import NameCaps
+from app.rollups.state import STATE_KEY
 from models.active_days import bit_of
 from models.documents import Document
 from models.rollups import (

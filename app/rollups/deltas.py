@@ -4,11 +4,11 @@ The same code makes the delta of a batch as it is written and the recount of a d
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from app.tracking.name_caps import NameCaps
+from app.rollups.local_time import LocalTime
+from app.rollups.name_caps import NameCaps
 from models import CostSource
 from models.documents import Document
 from models.latency import bucket_of
@@ -24,44 +24,11 @@ from models.rollups import (
     joined,
 )
 
-QUARTER_SECONDS = 900
-QUARTER = timedelta(seconds=QUARTER_SECONDS)
-MAX_KNOWN_QUARTERS = 10_000
-
 Key = tuple[Any, ...]
 Row = dict[str, Any]
 
 _OPTIONAL = frozenset({*OPTIONAL_COUNTS, *OPTIONAL_AMOUNTS})
 _GUESSES = frozenset({CostSource.UNPRICED, CostSource.ESTIMATED})
-
-
-class LocalTime:
-    """Days and hours by the clock on the wall. Since 2000 every zone has changed at full quarters of an hour only."""
-
-    def __init__(self, zone: ZoneInfo) -> None:
-        self.follow(zone)
-
-    def follow(self, zone: ZoneInfo) -> None:
-        """Count in another zone from now on."""
-        self.zone = zone
-        self._known: dict[int, tuple[str, str]] = {}
-        # the calls of a batch are nearly all of one quarter
-        self._from = self._until = datetime.min.replace(tzinfo=UTC)
-        self._last = ("", "")
-
-    def __call__(self, moment: datetime) -> tuple[str, str]:
-        """The day, as `2026-11-21`, and the hour, as `13`."""
-        if self._from <= moment < self._until:
-            return self._last
-        quarter = int(moment.timestamp() // QUARTER_SECONDS)
-        if (found := self._known.get(quarter)) is None:
-            if len(self._known) >= MAX_KNOWN_QUARTERS:
-                self._known.clear()
-            local = moment.astimezone(self.zone)
-            found = self._known[quarter] = local.date().isoformat(), str(local.hour)
-        self._last, self._from = found, datetime.fromtimestamp(quarter * QUARTER_SECONDS, UTC)
-        self._until = self._from + QUARTER
-        return found
 
 
 class _Usage:

@@ -12,10 +12,10 @@ from app.errors import ConfigurationError, RollupsNotReadyError
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reports import Reports
 from app.reports.windows import TimeWindow
+from app.rollups.rebuild import Rebuild
 from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
-from app.tracking.rebuild import Rebuild
 from models.rollups import CAPS
 from scripts.bench.pairs import built_pairs
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pymongo import ReturnDocument
 
-from app.database import Database
+from app.database import Database, Session
 from app.errors import ConfigurationError
 from app.logs import Log
 from models.documents import Document
@@ -89,3 +89,9 @@ async def stored_state(database: Database) -> Document:
     stored = await database.writes[STATE].find_one(STATE_KEY)
     assert stored is not None  # noqa: S101 - see RollupState.open
     return stored
+
+
+async def touch(database: Database, session: Session | None) -> None:
+    """Have merges and recounts that run meanwhile start again, and compactors forget what they know."""
+    change = {"$inc": {"merges": 1, "epoch": 1, "late": 1}}
+    await database.writes[STATE].update_one(STATE_KEY, change, session=session)

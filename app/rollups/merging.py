@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from app.database import Database
-from app.tracking.compactor import Compactor
-from app.tracking.lease import LEASE_SECONDS, Lease
+from app.rollups.compactor import Compactor
+from app.rollups.lease import LEASE_SECONDS, Lease
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from bson import ObjectId
 
 from app.database import Database, Session
 from app.database.updates import upsert
-from app.tracking.subject_cells import SEPARATOR, active_users
+from app.rollups.subject_updates import SEPARATOR, active_users
 from models.active_days import ActiveDay, NewUsers, StoredDays, new_users
 from models.documents import Document
 from models.rollups import ACTIVE_USERS, DELTAS, USER_MONTHS

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from bson import Decimal128
+
 from models.documents import Document
 from models.money import from_units, stored_units
 from models.rollups import AMOUNTS, DAYS, EVERYONE, FINDINGS, HOUR_TOTALS, LATENCY, PART, TOTALS, USAGE, USAGE_TOTALS
@@ -89,6 +91,19 @@ class CellChanges:
                         where = day, scope, synthetic
                         _at(cells[collection], where if collection == DAYS else (*where, *names)).add(sums)
         return {collection: _upserts(KEYS[collection], of_collection) for collection, of_collection in cells.items()}
+
+
+def figures_of(cell: Document, path: str = "") -> Document:
+    """The figures of a cell that are not zero, by path."""
+    found: Document = {}
+    for name, value in cell.items():
+        if isinstance(value, dict):
+            found |= {} if name == "_id" else figures_of(value, f"{path}{name}.")
+        elif isinstance(value, Decimal128):
+            found |= {path + name: value} if value.to_decimal() else {}
+        elif isinstance(value, int) and value:
+            found[path + name] = value
+    return found
 
 
 def _at(sums: dict[Key, _Sums], key: Key) -> _Sums:
