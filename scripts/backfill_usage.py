@@ -19,6 +19,7 @@ import sys
 from typing import Any
 
 from app.database import Collection, Session
+from app.ledger.features import Features
 from app.pricing.costs import Pricing
 from app.pricing.estimates import Estimates
 from app.pricing.media_prices import MediaPrices
@@ -28,7 +29,6 @@ from app.pricing.token_prices import TokenPrices
 from app.rollups.local_time import LocalTime
 from app.rollups.state import RollupState
 from app.tracking.backfill import Twinning
-from app.tracking.features import Features
 from app.tracking.legacy_events import LegacyEvents
 from app.tracking.legacy_values import UnusableError, name_of
 from app.tracking.missing_twins import MissingEntries

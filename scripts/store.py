@@ -9,6 +9,11 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from app.database import Database, Session
 from app.errors import DatabaseUnavailableError
+from app.ledger.features import Features
+from app.ledger.ledger import Ledger, LedgerUnavailableError
+from app.ledger.outcomes import Outcome
+from app.ledger.privacy import Privacy
+from app.ledger.twins import IdMint, Pair, build_pair, service_type_of
 from app.pricing.costs import Pricing
 from app.pricing.estimates import Estimates
 from app.pricing.media_prices import MediaPrices
@@ -20,11 +25,6 @@ from app.rollups.merging import merging
 from app.rollups.state import STATE_KEY, RollupState
 from app.settings import Settings
 from app.tracking import AICall, ReceiptStatus
-from app.tracking.features import Features
-from app.tracking.ledger import Ledger, LedgerUnavailableError
-from app.tracking.privacy import Privacy
-from app.tracking.receipt import Outcome
-from app.tracking.twins import IdMint, Pair, build_pair, service_type_of
 from models.rollups import STATE
 
 COMMIT_SECONDS = 30.0

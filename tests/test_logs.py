@@ -5,11 +5,11 @@ import io
 import pytest
 
 from app.database import Database
+from app.ledger.ledger import Ledger
 from app.logs import UNWRITTEN
 from app.settings import Settings
 from app.telemetry import Counters, configure_logging
 from app.tracking import open_tracker
-from app.tracking.ledger import Ledger
 from tests.twins import assert_twins
 
 

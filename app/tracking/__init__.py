@@ -1,5 +1,6 @@
 """The write path. An AI endpoint reports each model call once, with `track_ai_request`."""
 
+from app.ledger.outcomes import ReceiptStatus
 from app.tracking.current import open_tracker, track_ai_call, track_ai_request, tracking
 from app.tracking.helpers import (
     track_anthropic_usage,
@@ -10,7 +11,7 @@ from app.tracking.helpers import (
     track_video_usage,
     track_whisper_usage,
 )
-from app.tracking.receipt import ReceiptStatus, TrackReceipt
+from app.tracking.receipt import TrackReceipt
 from app.tracking.tracker import Tracker
 from models.call import AICall
 from models.faults import Fault

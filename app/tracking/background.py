@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 from bson import ObjectId
 
+from app.ledger.outcomes import ReceiptStatus
+from app.ledger.twins import IdMint, Pair
 from app.logs import Log
 from app.telemetry import Counters
-from app.tracking.receipt import ReceiptStatus, TrackReceipt
-from app.tracking.twins import IdMint, Pair
+from app.tracking.receipt import TrackReceipt
 from app.tracking.writer import QUEUE_IS_FULL, Writer
 from models.call import AICall
 from models.faults import Fault

@@ -13,10 +13,10 @@ import bson
 from bson import ObjectId
 from pydantic import ValidationError
 
+from app.ledger.features import Feature, Features
+from app.ledger.twins import SCHEMA_VERSION, build_pair
 from app.pricing.costs import Pricing
-from app.tracking.features import Feature, Features
 from app.tracking.legacy_values import UnusableError, flag_of, moment_of, name_of, number_of
-from app.tracking.twins import SCHEMA_VERSION, build_pair
 from models.base import camel
 from models.call import UNKNOWN_MODEL, AICall
 from models.documents import Document

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Self
 
+from app.ledger.twins import Pair
 from app.tracking.spool import Spool
-from app.tracking.twins import Pair
 from models import AI_GENERATION
 from models.documents import Document
 

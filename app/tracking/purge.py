@@ -14,12 +14,12 @@ from bson import ObjectId
 
 from app.database import Database, Session
 from app.database.transactions import transact
+from app.ledger.invariants import missing_in
 from app.rollups.corrections import correction
 from app.rollups.local_time import LocalTime
 from app.rollups.merging import merging
 from app.rollups.name_caps import NameCaps
 from app.rollups.state import touch
-from app.tracking.invariants import missing_in
 from models.documents import Document
 from models.rollups import CONVERSATIONS, DELTAS, NAMES, ROLLUPS, STATE, TRAILING, USER_MONTHS, USERS
 

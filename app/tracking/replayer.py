@@ -16,11 +16,11 @@ from pymongo.errors import PyMongoError
 
 from app.database import Database
 from app.database.session_files import SessionFiles
+from app.ledger.ledger import Ledger, LedgerUnavailableError
+from app.ledger.outcomes import Outcome, ReceiptStatus
 from app.logs import Log
 from app.telemetry import Counters
 from app.tracking.breaker import Breaker
-from app.tracking.ledger import Ledger, LedgerUnavailableError
-from app.tracking.receipt import Outcome, ReceiptStatus
 from app.tracking.spool import Spool, Spooled, SpoolError
 from app.tracking.spooler import Spooler
 

@@ -17,9 +17,9 @@ from bson import ObjectId
 from bson.codec_options import CodecOptions
 
 from app.errors import AppError, ConfigurationError
+from app.ledger.outcomes import Outcome, ReceiptStatus
+from app.ledger.twins import Pair
 from app.logs import Log
-from app.tracking.receipt import Outcome, ReceiptStatus
-from app.tracking.twins import Pair
 from models.documents import Document
 
 log = Log(__name__)

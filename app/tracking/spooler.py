@@ -10,11 +10,11 @@ from typing import TypeVar
 
 from bson import ObjectId
 
+from app.ledger.outcomes import Outcome, ReceiptStatus
+from app.ledger.twins import Pair
 from app.logs import Log
 from app.telemetry import Counters
-from app.tracking.receipt import Outcome, ReceiptStatus
 from app.tracking.spool import Depth, Spool, SpoolError
-from app.tracking.twins import Pair
 from app.tracking.waiting import Waiting, settle_all
 
 log = Log(__name__)

@@ -8,9 +8,9 @@ of the entry for as long as the prices are the same.
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from app.ledger.twins import OPTIONAL_FIELDS
 from app.pricing.costs import GUESSED_IMAGE, GUESSED_TOKENS, NOT_BILLED, REPORTED_VERSION, Cost, Pricing
 from app.pricing.sellers import UNKNOWN_PROVIDER, Sellers
-from app.tracking.twins import OPTIONAL_FIELDS
 from models import CallStatus, CostSource, ServiceType
 from models.call import AICall
 from models.documents import Document

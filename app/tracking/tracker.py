@@ -8,16 +8,17 @@ from typing import Any
 from bson import ObjectId
 from pydantic import ValidationError
 
+from app.ledger.features import Features
+from app.ledger.outcomes import Outcome, ReceiptStatus
+from app.ledger.privacy import Privacy
+from app.ledger.twins import IdMint, Pair, build_pair, service_type_of
 from app.logs import Log
 from app.pricing.costs import Cost, Pricing
 from app.pricing.price_book import PriceBook
 from app.telemetry import Counters
 from app.tracking.background import DOOR as BACKGROUND
 from app.tracking.background import Background, Posted
-from app.tracking.features import Features
-from app.tracking.privacy import Privacy
-from app.tracking.receipt import Outcome, ReceiptStatus, TrackReceipt
-from app.tracking.twins import IdMint, Pair, build_pair, service_type_of
+from app.tracking.receipt import TrackReceipt
 from app.tracking.writer import Writer
 from models import CostSource
 from models.call import AICall

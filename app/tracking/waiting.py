@@ -4,8 +4,8 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable
 
-from app.tracking.receipt import Outcome
-from app.tracking.twins import Pair
+from app.ledger.outcomes import Outcome
+from app.ledger.twins import Pair
 
 
 class Waiting:

@@ -8,6 +8,9 @@ from typing import Any
 from app.database import Database, Session
 from app.database.connection import STANDALONE_ADVICE
 from app.database.session_files import SessionFiles
+from app.ledger.features import Features
+from app.ledger.ledger import Ledger
+from app.ledger.privacy import Privacy
 from app.logs import Log
 from app.pricing.costs import Pricing
 from app.pricing.estimates import Estimates
@@ -22,9 +25,6 @@ from app.rollups.state import RollupState
 from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking.breaker import Breaker
-from app.tracking.features import Features
-from app.tracking.ledger import Ledger
-from app.tracking.privacy import Privacy
 from app.tracking.replayer import Replayer
 from app.tracking.spool import Spool
 from app.tracking.spooler import Spooler

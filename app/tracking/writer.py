@@ -10,14 +10,14 @@ from collections import deque
 from collections.abc import Iterable
 from datetime import timedelta
 
+from app.ledger.ledger import Ledger, LedgerUnavailableError
+from app.ledger.outcomes import Outcome, ReceiptStatus
+from app.ledger.twins import Pair
 from app.logs import Log
 from app.telemetry import Counters
 from app.tracking.breaker import Breaker
-from app.tracking.ledger import Ledger, LedgerUnavailableError
-from app.tracking.receipt import Outcome, ReceiptStatus
 from app.tracking.spool import SpoolError
 from app.tracking.spooler import Spooler
-from app.tracking.twins import Pair
 from app.tracking.waiting import Waiting, settle_all
 
 log = Log(__name__)

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.database import Database
+from app.ledger.twins import IdMint
 from app.settings import Settings
-from app.tracking.twins import IdMint
 from models import AI_GENERATION, AIUsage
 from scripts.bench import memory
 from scripts.bench.history import UNCONFIRMED

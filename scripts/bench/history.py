@@ -9,7 +9,7 @@ from itertools import accumulate
 from pymongo.write_concern import WriteConcern
 
 from app.database import Database
-from app.tracking.twins import IdMint
+from app.ledger.twins import IdMint
 from models.documents import Document
 from scripts.bench.load import CLIENTS, CONVERSATIONS, USERS, calls
 from scripts.bench.pairs import built_pairs

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.database import Database
+from app.ledger.features import Features
+from app.ledger.twins import IdMint, Pair, build_pair
 from app.pricing.costs import Pricing
 from app.pricing.estimates import Estimates
 from app.pricing.media_prices import MediaPrices
@@ -12,8 +14,6 @@ from app.pricing.price_book import PriceBook
 from app.pricing.sellers import Sellers
 from app.pricing.token_prices import TokenPrices
 from app.tracking import AICall
-from app.tracking.features import Features
-from app.tracking.twins import IdMint, Pair, build_pair
 
 
 def built_pairs(database: Database, reported: Iterable[dict[str, Any]]) -> list[Pair]:

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 from pymongo.read_concern import ReadConcern
 
 from app.database import DURABLE, Database
+from app.ledger.twins import Pair
 from app.runtime import calm_the_collector
 from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking import ReceiptStatus, Tracker, open_tracker
-from app.tracking.twins import Pair
 from models.rollups import DELTAS
 from scripts.bench.load import calls
 from scripts.bench.pairs import built_pairs

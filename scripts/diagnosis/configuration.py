@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from app.ledger.features import Features
 from app.pricing.estimates import Estimates
-from app.tracking.features import Features
 from scripts.diagnosis.examination import in_thread
 from scripts.diagnosis.finding import Check, Deployment, Finding, Group, notice, ok, problem
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from bson import ObjectId
 
-from app.tracking.twins import twin_id
+from app.ledger.twins import twin_id
 
 CLIENT = "default"
 MODELS = (("openai", "gpt-4o", "chat"), ("anthropic", "claude-sonnet-4-5", "summary"), ("groq", "whatever-9b", "haiku"))

@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal, Self
 from bson import ObjectId
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from app.ledger.features import Feature
+from app.ledger.privacy import Privacy
+from app.ledger.twins import Pair, build_pair
 from app.pricing.costs import Cost, PricedCall
 from app.pricing.sellers import Seller
 from app.tracking import AICall, Fault
-from app.tracking.features import Feature
-from app.tracking.privacy import Privacy
-from app.tracking.twins import Pair, build_pair
 from models import CostSource, ServiceType
 from models.base import camel
 from models.faults import faults_of

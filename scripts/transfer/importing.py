@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from app.ledger.outcomes import Outcome
+from app.ledger.twins import Pair
 from app.tracking import ReceiptStatus
-from app.tracking.receipt import Outcome
-from app.tracking.twins import Pair
 from scripts.job import Job, Page, Summary
 from scripts.store import Store
 from scripts.transfer.calls import Calls, RowError

@@ -4,7 +4,7 @@ import sqlite3
 from hashlib import blake2b
 from typing import NamedTuple, Self
 
-from app.tracking.twins import Pair
+from app.ledger.twins import Pair
 
 
 class Met(NamedTuple):

@@ -9,13 +9,13 @@ from beanie import PydanticObjectId
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.ledger.features import Features
 from app.pricing.costs import PricedCall, Pricing
 from app.pricing.estimates import Estimates
 from app.pricing.media_prices import MediaPrices
 from app.pricing.overrides import OverrideTable
 from app.pricing.sellers import Sellers
 from app.pricing.token_prices import TokenPrices
-from app.tracking.features import Features
 from models import PriceOverride, UnitPrices
 from models.call import AICall
 from models.money import USD_PLACES

@@ -14,8 +14,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from app.auth import Role, Tokens
 from app.database import Database
+from app.ledger.ledger import Ledger, LedgerUnavailableError
 from app.settings import Settings
-from app.tracking.ledger import Ledger, LedgerUnavailableError
 from tests.otlp.exports import CHAT, START_NS, TRACE, export, span, span_id
 from tests.routes.conftest import bearer
 from tests.twins import assert_twins, entries

@@ -36,9 +36,9 @@ from scripts.diagnosis import configuration, examination, machine, page, prices,
 from scripts.diagnosis.examination import examine, opened
 from scripts.diagnosis.finding import Check, Deployment, Finding, Group, Row, Verdict, ok
 from scripts.job import CHECKPOINTS
+from tests.ledger.test_ledger import pair
 from tests.scripts.conftest import Command
 from tests.scripts.jobs import dump
-from tests.tracking.test_ledger import pair
 from tests.twins import entries, events
 
 OK, NOTICE, PROBLEM, UNCHECKED = Verdict.OK, Verdict.NOTICE, Verdict.PROBLEM, Verdict.UNCHECKED

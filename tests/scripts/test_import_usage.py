@@ -24,6 +24,8 @@ from pymongo.errors import OperationFailure
 from app.auth import Role, Tokens
 from app.database import Database, connected
 from app.errors import AppError, DatabaseUnavailableError, InvalidRequestError
+from app.ledger.ledger import Ledger
+from app.ledger.twins import twin_id
 from app.main import create_app
 from app.reports.query import ReportQuery
 from app.reports.reports import Reports
@@ -31,9 +33,7 @@ from app.reports.windows import TimeWindow
 from app.settings import Settings
 from app.tracking import Tracker
 from app.tracking.day_check import DayCheck
-from app.tracking.ledger import Ledger
 from app.tracking.retention import Retention
-from app.tracking.twins import twin_id
 from scripts.export_usage import export
 from scripts.job import CHECKPOINTS, Summary, run_job
 from scripts.store import Store, storing

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from app.database import connected
 from app.database.session_files import SessionFiles
+from app.ledger.twins import twin_id
 from app.settings import Settings
 from app.telemetry import Counters, configure_logging
 from app.tracking import open_tracker
 from app.tracking.tracker import Tracker
-from app.tracking.twins import twin_id
 
 CALLERS = 64
 

@@ -27,8 +27,8 @@ from app.tracking.erasure import Erasure, Found
 from app.tracking.pseudonyms import Rename, erased_pair
 from app.tracking.spool import Spool
 from models.rollups import CONVERSATIONS, USERS
+from tests.ledger.test_ledger import pair
 from tests.reports.test_rollups import NOW, House, check
-from tests.tracking.test_ledger import pair
 from tests.twins import assert_twins, entries
 
 ZONE = ZoneInfo("America/Los_Angeles")

@@ -10,16 +10,16 @@ from bson import Code, Decimal128, Int64, ObjectId
 from bson.codec_options import CodecOptions
 from bson.datetime_ms import DatetimeMS
 
+from app.ledger.features import Features
+from app.ledger.twins import build_pair
 from app.pricing.costs import Pricing
 from app.pricing.estimates import Estimates
 from app.pricing.media_prices import MediaPrices
 from app.pricing.overrides import OverrideTable
 from app.pricing.sellers import Sellers
 from app.pricing.token_prices import TokenPrices
-from app.tracking.features import Features
 from app.tracking.legacy_events import LegacyEvents
 from app.tracking.legacy_values import UnusableError
-from app.tracking.twins import build_pair
 from models import PriceOverride, UnitPrices
 from models.call import AICall
 from models.documents import Document

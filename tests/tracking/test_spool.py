@@ -8,7 +8,7 @@ from bson import Decimal128
 
 from app.errors import ConfigurationError
 from app.tracking.spool import Depth, Spool, SpoolError
-from tests.tracking.test_ledger import pair
+from tests.ledger.test_ledger import pair
 
 MB = 1_000_000
 

@@ -10,15 +10,15 @@ import pytest
 from bson import ObjectId
 
 from app.database import Database
+from app.ledger.ledger import Ledger, LedgerUnavailableError
+from app.ledger.outcomes import Outcome
+from app.ledger.twins import Pair
 from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
-from app.tracking.ledger import Ledger, LedgerUnavailableError
-from app.tracking.receipt import Outcome
 from app.tracking.spool import Spool
-from app.tracking.twins import Pair
+from tests.ledger.test_ledger import ledger_of, pair
 from tests.tracking.test_durability import delivered
-from tests.tracking.test_ledger import ledger_of, pair
 from tests.twins import assert_twins, entries
 
 CALL = {"user_id": "u", "content_type": "chat", "model": "gpt-4o", "input_tokens": 10}

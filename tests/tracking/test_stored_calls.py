@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from app.ledger.features import Features
+from app.ledger.twins import IdMint, build_pair, service_type_of
 from app.pricing.costs import Cost, Pricing
 from app.pricing.estimates import Estimates
-from app.tracking.features import Features
 from app.tracking.stored_calls import cost_of, is_reported
-from app.tracking.twins import IdMint, build_pair, service_type_of
 from models.call import AICall
 from models.documents import Document
 from models.money import stored_usd

@@ -12,12 +12,12 @@ from bson import ObjectId
 from mongomock_motor import AsyncMongoMockClient
 
 from app.database import Database, Session
+from app.ledger.features import Features
+from app.ledger.ledger import Ledger, LedgerUnavailableError
+from app.ledger.twins import IdMint, Pair, build_pair
 from app.pricing.costs import Cost, PricedCall
 from app.pricing.sellers import Seller
 from app.rollups.local_time import LocalTime
-from app.tracking.features import Features
-from app.tracking.ledger import Ledger, LedgerUnavailableError
-from app.tracking.twins import IdMint, Pair, build_pair
 from models import CostSource
 from models.call import AICall
 from tests.twins import assert_twins, entries

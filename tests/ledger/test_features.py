@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import ConfigurationError
-from app.tracking.features import Feature, Features
+from app.ledger.features import Feature, Features
 from models import ServiceType
 
 

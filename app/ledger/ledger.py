@@ -12,11 +12,11 @@ from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from app.database import DURABLE, Collection, Database, Session
+from app.ledger.outcomes import Outcome, ReceiptStatus
+from app.ledger.twins import Pair
 from app.rollups.deltas import delta_of
 from app.rollups.local_time import LocalTime
 from app.rollups.name_caps import NameCaps
-from app.tracking.receipt import Outcome, ReceiptStatus
-from app.tracking.twins import Pair
 from models.documents import Document
 from models.rollups import DELTAS
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.database import Database
+from app.ledger.redaction import MAX_CHARACTERS, redacted
 from app.tracking import Tracker
-from app.tracking.redaction import MAX_CHARACTERS, redacted
 from tests.twins import entries
 
 BODY = "aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY"

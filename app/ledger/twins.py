@@ -9,9 +9,9 @@ from hashlib import blake2b
 
 from bson import Decimal128, ObjectId
 
+from app.ledger.features import Feature
+from app.ledger.redaction import redacted
 from app.pricing.costs import PricedCall
-from app.tracking.features import Feature
-from app.tracking.redaction import redacted
 from models import AI_GENERATION, CallStatus, ServiceType
 from models.call import AICall
 from models.documents import Document

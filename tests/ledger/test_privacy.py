@@ -3,10 +3,10 @@
 import pytest
 
 from app.database import Database
+from app.ledger.privacy import Privacy, network_of
 from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking import AICall, open_tracker
-from app.tracking.privacy import Privacy, network_of
 from tests.twins import entries
 
 CALL = {"user_id": "u", "content_type": "chat", "model": "gpt-4o"}

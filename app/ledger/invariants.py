@@ -6,7 +6,7 @@ from typing import Any
 
 from bson import Decimal128, ObjectId
 
-from app.tracking.twins import event_of
+from app.ledger.twins import event_of
 from models import CostSource
 from models.documents import Document
 from models.money import USD_PLACES, ZERO, quantize_usd, stored_usd, to_decimal

@@ -1,0 +1,1 @@
+"""A call becomes two documents, which are written together, once."""
