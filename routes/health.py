@@ -10,9 +10,9 @@ from app.database.connection import STANDALONE_ADVICE
 from app.errors import DatabaseUnavailableError, RollupsNotReadyError
 from app.reports.reports import Reports
 from app.serialization import ExactResponse
+from app.spool.journal import SpoolError
 from app.telemetry import METRICS
 from app.tracking import Tracker
-from app.tracking.spool import SpoolError
 from routes.schemas import HealthBody, ReadyBody, SpoolBody
 
 

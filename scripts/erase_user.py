@@ -25,8 +25,8 @@ from rich.table import Table
 from app.database import connected
 from app.database.deployment import mongodb
 from app.settings import Settings
+from app.spool.journal import Spool
 from app.tracking.erasure import Erasure, Found
-from app.tracking.spool import Spool
 from scripts import command
 
 

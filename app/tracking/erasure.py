@@ -22,11 +22,11 @@ from app.database.transactions import transact
 from app.logs import Log
 from app.rollups.merging import merging
 from app.rollups.state import RollupState
+from app.spool.journal import Spool
 from app.tracking.erased_calls import ErasedCalls, conversations_of, entries_of, events_of
 from app.tracking.erased_cells import ErasedCells
 from app.tracking.erased_conversations import ErasedConversations, conditions_of
 from app.tracking.pseudonyms import Rename, erased_in_spool, spooled_of
-from app.tracking.spool import Spool
 from models.documents import Document
 from models.rollups import CONVERSATIONS, ERASURES, TRAILING, USER_MONTHS, USERS
 

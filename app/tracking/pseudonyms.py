@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Self
 
 from app.ledger.twins import Pair
-from app.tracking.spool import Spool
+from app.spool.journal import Spool
 from models import AI_GENERATION
 from models.documents import Document
 

@@ -23,11 +23,11 @@ from app.rollups.local_time import LocalTime
 from app.rollups.rebuild import Rebuild
 from app.rollups.state import RollupState
 from app.settings import Settings
+from app.spool.breaker import Breaker
+from app.spool.journal import Spool
+from app.spool.replayer import Replayer
+from app.spool.spooler import Spooler
 from app.telemetry import Counters
-from app.tracking.breaker import Breaker
-from app.tracking.replayer import Replayer
-from app.tracking.spool import Spool
-from app.tracking.spooler import Spooler
 from app.tracking.tracker import Tracker
 from app.tracking.writer import Writer
 

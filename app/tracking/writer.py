@@ -14,11 +14,11 @@ from app.ledger.ledger import Ledger, LedgerUnavailableError
 from app.ledger.outcomes import Outcome, ReceiptStatus
 from app.ledger.twins import Pair
 from app.logs import Log
+from app.spool.breaker import Breaker
+from app.spool.journal import SpoolError
+from app.spool.spooler import Spooler
+from app.spool.waiting import Waiting, settle_all
 from app.telemetry import Counters
-from app.tracking.breaker import Breaker
-from app.tracking.spool import SpoolError
-from app.tracking.spooler import Spooler
-from app.tracking.waiting import Waiting, settle_all
 
 log = Log(__name__)
 

@@ -5,8 +5,8 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from app.tracking.spool import SpoolError, spool_path
-from app.tracking.spool_look import SpoolState, damaged_files, replaying_process, spool_state
+from app.spool.inspection import SpoolState, damaged_files, replaying_process, spool_state
+from app.spool.journal import SpoolError, spool_path
 from scripts.diagnosis import words
 from scripts.diagnosis.examination import in_thread
 from scripts.diagnosis.finding import START, Check, Deployment, Finding, Group, notice, ok, problem

@@ -8,7 +8,7 @@ from pathlib import Path
 from signal import SIGKILL
 
 from app.database.mongod import EmbeddedMongod
-from app.tracking.spool import Spool
+from app.spool.journal import Spool
 from scripts.command import Advance
 from scripts.drill.scene import Result, Scene, reached, under_load
 from scripts.drill.server import DrillError, Server

@@ -25,10 +25,10 @@ from app.auth import Scope
 from app.database import Database, connected
 from app.rollups.compactor import Compactor
 from app.settings import Settings
+from app.spool.inspection import SpoolState, replaying_process, spool_state
+from app.spool.journal import Spool, SpoolError
 from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
-from app.tracking.spool import Spool, SpoolError
-from app.tracking.spool_look import SpoolState, replaying_process, spool_state
 from models.rollups import DELTAS, ERASURES, STATE, USAGE
 from scripts import command as command_module
 from scripts import doctor

@@ -166,8 +166,8 @@ async def test_a_caller_waits_no_longer_than_its_deadline_and_the_calls_are_comm
 async def test_a_transaction_in_whose_middle_mongodb_froze_does_not_block_its_own_replay(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("writer", "replayer"):
-        monkeypatch.setattr(f"app.tracking.{module}.ATTEMPT_SECONDS", 1.0)
+    for module in ("tracking.writer", "spool.replayer"):
+        monkeypatch.setattr(f"app.{module}.ATTEMPT_SECONDS", 1.0)
     with EmbeddedMongod(tmp_path / "own") as mongod:
         async with connected(mongod.uri, "own") as database, open_tracker(settings, database, Counters()) as tracker:
             await tracker.track(**CALL)

@@ -18,6 +18,7 @@ from app.reports.windows import TimeWindow
 from app.rollups.compactor import Compactor
 from app.rollups.recount import Recount
 from app.settings import Settings
+from app.spool.journal import Spool
 from app.telemetry import Counters
 from app.tracking import open_tracker
 from app.tracking.erased_calls import ErasedCalls
@@ -25,7 +26,6 @@ from app.tracking.erased_cells import ErasedCells
 from app.tracking.erased_conversations import ErasedConversations
 from app.tracking.erasure import Erasure, Found
 from app.tracking.pseudonyms import Rename, erased_pair
-from app.tracking.spool import Spool
 from models.rollups import CONVERSATIONS, USERS
 from tests.ledger.test_ledger import pair
 from tests.reports.test_rollups import NOW, House, check

@@ -19,10 +19,10 @@ from app.database.session_files import SessionFiles
 from app.ledger.ledger import Ledger, LedgerUnavailableError
 from app.ledger.outcomes import Outcome, ReceiptStatus
 from app.logs import Log
+from app.spool.breaker import Breaker
+from app.spool.journal import Spool, Spooled, SpoolError
+from app.spool.spooler import Spooler
 from app.telemetry import Counters
-from app.tracking.breaker import Breaker
-from app.tracking.spool import Spool, Spooled, SpoolError
-from app.tracking.spooler import Spooler
 
 log = Log(__name__)
 

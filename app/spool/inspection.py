@@ -10,7 +10,7 @@ from typing import IO, NamedTuple
 
 import bson
 
-from app.tracking.spool import CODEC, SpoolError
+from app.spool.journal import CODEC, SpoolError
 
 LOCKS = Path("/proc/locks")
 """Linux alone says who has a lock."""

@@ -7,7 +7,7 @@ import pytest
 from bson import Decimal128
 
 from app.errors import ConfigurationError
-from app.tracking.spool import Depth, Spool, SpoolError
+from app.spool.journal import Depth, Spool, SpoolError
 from tests.ledger.test_ledger import pair
 
 MB = 1_000_000

@@ -13,9 +13,9 @@ from bson import ObjectId
 from app.ledger.outcomes import Outcome, ReceiptStatus
 from app.ledger.twins import Pair
 from app.logs import Log
+from app.spool.journal import Depth, Spool, SpoolError
+from app.spool.waiting import Waiting, settle_all
 from app.telemetry import Counters
-from app.tracking.spool import Depth, Spool, SpoolError
-from app.tracking.waiting import Waiting, settle_all
 
 log = Log(__name__)
 
