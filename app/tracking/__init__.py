@@ -1,8 +1,8 @@
 """The write path. An AI endpoint reports each model call once, with `track_ai_request`."""
 
 from app.ledger.outcomes import ReceiptStatus
-from app.tracking.current import open_tracker, track_ai_call, track_ai_request, tracking
-from app.tracking.helpers import (
+from app.tracking.api import open_tracker, track_ai_call, track_ai_request, tracking
+from app.tracking.providers import (
     track_anthropic_usage,
     track_gemini_usage,
     track_groq_usage,

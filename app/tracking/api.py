@@ -10,8 +10,8 @@ from app.ledger.outcomes import ReceiptStatus
 from app.logs import Log
 from app.settings import Settings
 from app.telemetry import Counters
-from app.tracking.instrument import TrackedCall
 from app.tracking.receipt import TrackReceipt
+from app.tracking.tracked_call import TrackedCall
 from app.tracking.tracker import Tracker
 from app.tracking.write_path import write_path
 from models.call import UNKNOWN_MODEL

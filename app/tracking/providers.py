@@ -7,7 +7,7 @@ None of them raises: the receipt says what became of the call.
 from decimal import Decimal
 from typing import Any
 
-from app.tracking.current import track_ai_request
+from app.tracking.api import track_ai_request
 from app.tracking.receipt import TrackReceipt
 from app.usage.responses import reported_of, reported_of_stream
 from models.call import UNKNOWN_MODEL
