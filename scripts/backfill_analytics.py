@@ -15,8 +15,8 @@ where there are such entries, or 1 where it failed.
 import sys
 
 from app.database import Collection, Session
-from app.tracking.backfill import Twinning
-from app.tracking.missing_twins import MissingEvents
+from app.maintenance.backfill.missing_twins import MissingEvents
+from app.maintenance.backfill.twinning import Twinning
 from models.documents import Document
 from scripts import backfilling, command, job
 

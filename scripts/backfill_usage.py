@@ -20,6 +20,10 @@ from typing import Any
 
 from app.database import Collection, Session
 from app.ledger.features import Features
+from app.maintenance.backfill.legacy_events import LegacyEvents
+from app.maintenance.backfill.legacy_values import UnusableError, name_of
+from app.maintenance.backfill.missing_twins import MissingEntries
+from app.maintenance.backfill.twinning import Twinning
 from app.pricing.costs import Pricing
 from app.pricing.estimates import Estimates
 from app.pricing.media_prices import MediaPrices
@@ -28,10 +32,6 @@ from app.pricing.sellers import Sellers
 from app.pricing.token_prices import TokenPrices
 from app.rollups.local_time import LocalTime
 from app.rollups.state import RollupState
-from app.tracking.backfill import Twinning
-from app.tracking.legacy_events import LegacyEvents
-from app.tracking.legacy_values import UnusableError, name_of
-from app.tracking.missing_twins import MissingEntries
 from models import AI_GENERATION
 from models.documents import Document
 from scripts import backfilling, command, job

@@ -14,9 +14,9 @@ from app.database import Collection, Database, Session
 from app.database.connection import STANDALONE_ADVICE
 from app.database.session_files import SessionFiles
 from app.errors import ConfigurationError
+from app.maintenance.backfill.missing_twins import Span
+from app.maintenance.backfill.twinning import Outcome, Prepared, Refused, Twinning
 from app.settings import Settings
-from app.tracking.backfill import Outcome, Prepared, Refused, Twinning
-from app.tracking.missing_twins import Span
 from models.documents import Document
 from scripts.job import Job, Page, Summary
 

@@ -24,9 +24,9 @@ from rich.table import Table
 
 from app.database import connected
 from app.database.deployment import mongodb
+from app.maintenance.erasure.erasure import Erasure, Found
 from app.settings import Settings
 from app.spool.journal import Spool
-from app.tracking.erasure import Erasure, Found
 from scripts import command
 
 

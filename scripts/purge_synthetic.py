@@ -18,9 +18,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from app.database import Collection, Database
+from app.maintenance.purge import PAGE, SYNTHETIC, Purge
 from app.rollups.state import RollupState
 from app.settings import Settings
-from app.tracking.purge import PAGE, SYNTHETIC, Purge
 from scripts import command, job
 from scripts.job import Job, Page, Summary
 

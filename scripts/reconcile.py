@@ -29,12 +29,12 @@ from datetime import date, timedelta
 from typing import Any
 
 from app.database import Database
+from app.maintenance.reconcile.days import DayCheck, Difference
+from app.maintenance.reconcile.repairs import Repairs
+from app.maintenance.reconcile.trailing import TrailingCheck
+from app.maintenance.reconcile.undated import UndatedCheck
 from app.rollups.state import RollupState
 from app.settings import Settings
-from app.tracking.day_check import DayCheck, Difference
-from app.tracking.repairs import Repairs
-from app.tracking.trailing_check import TrailingCheck
-from app.tracking.undated_check import UndatedCheck
 from models import AI_GENERATION
 from models.rollups import ACTIVE_USERS, CONVERSATIONS, DAYS, DELTAS, FINDINGS, LATENCY, USAGE, USER_MONTHS, USERS
 from scripts import command, job, spans

@@ -33,11 +33,11 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 
 from app.database import Database
+from app.maintenance.repricing.price_versions import Prices, PriceVersions
+from app.maintenance.repricing.repricing import Looked, Repricing
 from app.pricing.price_book import PriceBook
 from app.rollups.state import RollupState
 from app.settings import Settings
-from app.tracking.price_versions import Prices, PriceVersions
-from app.tracking.repricing import Looked, Repricing
 from models import CostSource
 from models.money import ZERO, to_decimal
 from scripts import command, job, spans

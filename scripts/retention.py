@@ -23,8 +23,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.database import Collection, Database
+from app.maintenance.retention import Retention
 from app.settings import Settings
-from app.tracking.retention import Retention
 from models import AI_GENERATION
 from scripts import command, job, spans
 from scripts.job import Job, Page, Summary

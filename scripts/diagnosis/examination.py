@@ -15,8 +15,8 @@ from app.database.connection import NOT_AUTHORIZED, looking
 from app.database.deployment import reachable_uri
 from app.database.mongod import MongodError
 from app.errors import AppError, RollupsNotReadyError
+from app.maintenance.reconcile.days import DisturbedZoneError
 from app.settings import Settings
-from app.tracking.day_check import DisturbedZoneError
 from models import AIUsage
 from scripts.diagnosis.finding import START, Check, Deployment, Finding, Group, Row, notice, ok, problem, unchecked
 

@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 import pymongo
 from pymongo.errors import PyMongoError
 
+from app.maintenance.reconcile.days import DayCheck, Difference, Found
+from app.maintenance.reconcile.trailing import TrailingCheck
 from app.reports.windows import midnight
 from app.rollups.lease import LEASE_SECONDS
 from app.rollups.state import REBUILD, STATE_KEY
-from app.tracking.day_check import DayCheck, Difference, Found
-from app.tracking.trailing_check import TrailingCheck
 from models.rollups import DAYS, DELTAS, EVERYONE, STATE
 from scripts.diagnosis import server, words
 from scripts.diagnosis.finding import START, Check, Deployment, Finding, Group, notice, ok, problem, unchecked

@@ -16,11 +16,11 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from app.database import Database
+from app.maintenance.backfill.twinning import Outcome, Prepared, Twinning, _refusal
 from app.rollups.merging import merging
 from app.rollups.recount import Recount
 from app.settings import Settings
 from app.tracking import Tracker
-from app.tracking.backfill import Outcome, Prepared, Twinning, _refusal
 from models.documents import Document
 from models.rollups import DELTAS
 from scripts import backfill_analytics, backfill_usage, backfilling

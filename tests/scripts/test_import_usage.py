@@ -27,13 +27,13 @@ from app.errors import AppError, DatabaseUnavailableError, InvalidRequestError
 from app.ledger.ledger import Ledger
 from app.ledger.twins import twin_id
 from app.main import create_app
+from app.maintenance.reconcile.days import DayCheck
+from app.maintenance.retention import Retention
 from app.reports.query import ReportQuery
 from app.reports.reports import Reports
 from app.reports.windows import TimeWindow
 from app.settings import Settings
 from app.tracking import Tracker
-from app.tracking.day_check import DayCheck
-from app.tracking.retention import Retention
 from scripts.export_usage import export
 from scripts.job import CHECKPOINTS, Summary, run_job
 from scripts.store import Store, storing

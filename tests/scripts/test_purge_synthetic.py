@@ -9,6 +9,7 @@ import pytest
 from bson import ObjectId
 
 from app.database import Database
+from app.maintenance.purge import Purge
 from app.reports.analytics import AnalyticsType
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reports import Reports
@@ -17,7 +18,6 @@ from app.rollups.compactor import Compactor
 from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
-from app.tracking.purge import Purge
 from models.rollups import CONVERSATIONS, DELTAS, ROLLUPS, USER_MONTHS, USERS
 from scripts import job, purge_synthetic
 from scripts.job import Summary
@@ -199,7 +199,7 @@ async def test_beside_writers_and_merges_no_real_call_is_lost(
     house: House, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("scripts.purge_synthetic.PAGE", 50)
-    monkeypatch.setattr("app.tracking.purge.PAGE", 50)
+    monkeypatch.setattr("app.maintenance.purge.PAGE", 50)
     done, reported = asyncio.Event(), 0
 
     async def report_on() -> None:

@@ -12,14 +12,14 @@ import pytest
 from bson import Decimal128, ObjectId
 
 from app.database import Database
+from app.maintenance.reconcile.days import DayCheck, Found
+from app.maintenance.reconcile.repairs import Repairs
+from app.maintenance.retention import Retention
 from app.reports.reports import Reports
 from app.rollups.compactor import Compactor
 from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
-from app.tracking.day_check import DayCheck, Found
-from app.tracking.repairs import Repairs
-from app.tracking.retention import Retention
 from models.documents import Document
 from models.rollups import (
     ACTIVE_USERS,

@@ -12,6 +12,7 @@ from bson import Decimal128
 
 from app.database import Database
 from app.errors import ConfigurationError
+from app.maintenance.repricing.repricing import Repricing
 from app.pricing.costs import Pricing
 from app.reports.query import ReportQuery
 from app.reports.reports import Reports
@@ -20,7 +21,6 @@ from app.rollups.compactor import Compactor
 from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
-from app.tracking.repricing import Repricing
 from models import AIUsage, UnitPrices
 from models.rollups import CAPS, FINDINGS, USAGE
 from scripts.job import Summary
@@ -178,7 +178,7 @@ async def test_events_say_the_new_cost_and_entries_keep_the_old_one(house: House
 async def test_an_entry_keeps_what_it_was_recorded_with_and_its_latest_costs(
     house: House, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.tracking.repricing.KEPT", 3)
+    monkeypatch.setattr("app.maintenance.repricing.repricing.KEPT", 3)
     book = house.writers[0].price_book
     for dollars in range(4):
         version = await price_at(house, "gpt-4o", dollars + 100)

@@ -11,6 +11,7 @@ from bson import ObjectId
 
 from app.database import Database
 from app.errors import ConfigurationError
+from app.maintenance.retention import NotCountedError, Retention
 from app.reports.analytics import AnalyticsType
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reports import Reports
@@ -22,7 +23,6 @@ from app.rollups.recount import LedgerNotWholeError, Recount
 from app.settings import Settings
 from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
-from app.tracking.retention import NotCountedError, Retention
 from models.rollups import STATE
 from scripts import job, retention
 from scripts.job import Summary

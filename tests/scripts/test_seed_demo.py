@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from app.database import Database
+from app.maintenance.retention import Retention
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reports import Reports
 from app.reports.windows import TimeWindow
 from app.settings import Settings
 from app.tracking import AICall
-from app.tracking.retention import Retention
 from scripts import seed_demo
 from scripts.demo_calls import MODELS, Plan
 from scripts.job import CHECKPOINTS, Summary, run_job

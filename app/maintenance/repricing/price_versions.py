@@ -7,13 +7,13 @@ from pathlib import Path
 from genai_prices.data_snapshot import DataSnapshot
 
 from app.errors import ConfigurationError
+from app.maintenance.repricing.stored_calls import cost_of
 from app.pricing.costs import Cost, Pricing
 from app.pricing.estimates import BUILT_IN, Estimates
 from app.pricing.media_prices import MediaPrices
 from app.pricing.overrides import OverrideTable
 from app.pricing.sellers import Sellers
 from app.pricing.token_prices import TokenPrices
-from app.tracking.stored_calls import cost_of
 from models import PriceOverride
 from models.documents import Document
 

@@ -9,12 +9,12 @@ from bson import ObjectId
 
 from app.database import Database, Session
 from app.ledger.twins import event_of
+from app.maintenance.backfill.legacy_events import FIELDS, Kind, LegacyEvents
+from app.maintenance.backfill.legacy_values import UnusableError, moment_of, name_of
+from app.maintenance.backfill.twinning import NOTHING, SLICE, Alike, Prepared, Twinning
 from app.rollups.deltas import Increments
 from app.rollups.local_time import LocalTime
 from app.rollups.name_caps import NameCaps
-from app.tracking.backfill import NOTHING, SLICE, Alike, Prepared, Twinning
-from app.tracking.legacy_events import FIELDS, Kind, LegacyEvents
-from app.tracking.legacy_values import UnusableError, moment_of, name_of
 from models import AI_GENERATION
 from models.documents import Document
 from models.rollups import DELTAS

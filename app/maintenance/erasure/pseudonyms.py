@@ -2,12 +2,10 @@
 
 import hmac
 import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Self
 
-from app.ledger.twins import Pair
-from app.spool.journal import Spool
 from models import AI_GENERATION
 from models.documents import Document
 
@@ -60,23 +58,6 @@ class Rename:
 def erased_pair(entry: Document, event: Document, rename: Rename) -> tuple[Document, Document]:
     """Both twins of a call under their pseudonym; the very same documents where they are of somebody else."""
     return erased_entry(entry, rename), erased_event(event, rename)
-
-
-def spooled_of(spool: Spool, rename: Rename) -> int:
-    """How many calls `erased_in_spool` would rename. Raises SpoolError."""
-    return sum(rename.concerns(pair.entry) or rename.knows(pair.event) for pair in spool.pairs())
-
-
-def erased_in_spool(spool: Spool, rename: Rename) -> int:
-    """Rename calls that wait for MongoDB, and those that it refused. Returns how many. Raises SpoolError."""
-
-    def change(pair: Pair) -> Pair | None:
-        entry, event = erased_pair(pair.entry, pair.event, rename)
-        return None if entry is pair.entry and event is pair.event else replace(pair, entry=entry, event=event)
-
-    changed = spool.rewrite(change)
-    spool.shrink()  # or the old names would stay in SQLite's log for a while
-    return changed
 
 
 def erased_entry(entry: Document, rename: Rename) -> Document:

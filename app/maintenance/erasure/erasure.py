@@ -20,13 +20,14 @@ from pymongo import ReturnDocument
 from app.database import Database, Session
 from app.database.transactions import transact
 from app.logs import Log
+from app.maintenance.erasure.calls import ErasedCalls, conversations_of, entries_of, events_of
+from app.maintenance.erasure.cells import ErasedCells
+from app.maintenance.erasure.conversations import ErasedConversations, conditions_of
+from app.maintenance.erasure.pseudonyms import Rename
+from app.maintenance.erasure.spooled import erased_in_spool, spooled_of
 from app.rollups.merging import merging
 from app.rollups.state import RollupState
 from app.spool.journal import Spool
-from app.tracking.erased_calls import ErasedCalls, conversations_of, entries_of, events_of
-from app.tracking.erased_cells import ErasedCells
-from app.tracking.erased_conversations import ErasedConversations, conditions_of
-from app.tracking.pseudonyms import Rename, erased_in_spool, spooled_of
 from models.documents import Document
 from models.rollups import CONVERSATIONS, ERASURES, TRAILING, USER_MONTHS, USERS
 

@@ -22,9 +22,9 @@ from pymongo.read_concern import ReadConcern
 
 from app.database import DURABLE, Collection, Database, Session
 from app.database.updates import upsert
-from app.tracking.legacy_events import Kind
-from app.tracking.legacy_values import UnusableError
-from app.tracking.raw_documents import decoded
+from app.maintenance.backfill.legacy_events import Kind
+from app.maintenance.backfill.legacy_values import UnusableError
+from app.maintenance.backfill.raw_documents import decoded
 from models.documents import Document
 
 SLICE = 100

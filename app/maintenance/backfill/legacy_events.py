@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from app.ledger.features import Feature, Features
 from app.ledger.twins import SCHEMA_VERSION, build_pair
+from app.maintenance.backfill.legacy_values import UnusableError, flag_of, moment_of, name_of, number_of
 from app.pricing.costs import Pricing
-from app.tracking.legacy_values import UnusableError, flag_of, moment_of, name_of, number_of
 from models.base import camel
 from models.call import UNKNOWN_MODEL, AICall
 from models.documents import Document

@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 from app.database import Database, Session
 from app.database.transactions import transact
 from app.database.updates import upsert
+from app.maintenance.erasure.pseudonyms import Conversation, Rename
 from app.rollups.cell_updates import figures_of
 from app.rollups.recount import DAY
 from app.rollups.state import touch
-from app.tracking.pseudonyms import Conversation, Rename
 from models.documents import Document
 from models.rollups import CONVERSATION_TOTALS, CONVERSATIONS, ERASURES
 

@@ -11,6 +11,11 @@ import pytest
 from bson import ObjectId
 
 from app.database import Database, Session
+from app.maintenance.erasure.calls import ErasedCalls
+from app.maintenance.erasure.cells import ErasedCells
+from app.maintenance.erasure.conversations import ErasedConversations
+from app.maintenance.erasure.erasure import Erasure, Found
+from app.maintenance.erasure.pseudonyms import Rename, erased_pair
 from app.reports.analytics import AnalyticsType
 from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.reports import Reports
@@ -21,11 +26,6 @@ from app.settings import Settings
 from app.spool.journal import Spool
 from app.telemetry import Counters
 from app.tracking import open_tracker
-from app.tracking.erased_calls import ErasedCalls
-from app.tracking.erased_cells import ErasedCells
-from app.tracking.erased_conversations import ErasedConversations
-from app.tracking.erasure import Erasure, Found
-from app.tracking.pseudonyms import Rename, erased_pair
 from models.rollups import CONVERSATIONS, USERS
 from tests.ledger.test_ledger import pair
 from tests.reports.test_rollups import NOW, House, check
@@ -221,7 +221,7 @@ async def test_a_run_that_was_killed_goes_on_with_the_same_pseudonym(
             raise InterruptedError
         return await original(*arguments)
 
-    monkeypatch.setattr("app.tracking.erased_calls.PAGE", 7)
+    monkeypatch.setattr("app.maintenance.erasure.calls.PAGE", 7)
     with monkeypatch.context() as killed:
         killed.setattr(place, name, failing)
         with pytest.raises(InterruptedError):

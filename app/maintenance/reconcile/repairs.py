@@ -16,13 +16,13 @@ from app.database import Database, Session
 from app.database.transactions import transact
 from app.database.updates import upsert
 from app.ledger.invariants import entry_faults, missing_in, quantised, repaired_event
+from app.maintenance.reconcile.days import CELL, ENTRY, LONE_ENTRY, OTHER_EVENT, Found
 from app.rollups.corrections import correction
 from app.rollups.local_time import LocalTime
 from app.rollups.merging import merging
 from app.rollups.name_caps import NameCaps
 from app.rollups.recount import LedgerNotWholeError, Recount, without
 from app.rollups.state import touch
-from app.tracking.day_check import CELL, ENTRY, LONE_ENTRY, OTHER_EVENT, Found
 from models.documents import Document
 from models.rollups import DELTAS, USER_MONTHS
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from app.database import Database, Session
 from app.database.transactions import transact
+from app.maintenance.reconcile.days import Difference
 from app.rollups.state import STATE_KEY
 from app.rollups.trailing import totals_of
-from app.tracking.day_check import Difference
 from models.documents import Document
 from models.rollups import EVERYONE, STATE, TRAILING, USERS
 

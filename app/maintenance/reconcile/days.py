@@ -13,13 +13,13 @@ from zoneinfo import ZoneInfo
 from app.database import Database, Session
 from app.errors import AppError
 from app.ledger.invariants import entry_faults, event_faults, missing_in
+from app.maintenance.reconcile.figures import Cell, Figures, active_in, cell_of
 from app.rollups.cell_updates import KEYS
 from app.rollups.deltas import Increments
 from app.rollups.local_time import LocalTime
 from app.rollups.name_caps import KnownNames
 from app.rollups.recount import DAY
 from app.rollups.state import STATE_KEY
-from app.tracking.cell_figures import Cell, Figures, active_in, cell_of
 from models import AI_GENERATION
 from models.active_days import bit_of
 from models.documents import Document

@@ -17,12 +17,12 @@ from app.database import Database, Session
 from app.database.transactions import transact
 from app.database.updates import upsert
 from app.ledger.invariants import missing_in
+from app.maintenance.repricing.price_versions import Prices
+from app.maintenance.repricing.stored_calls import is_reported
 from app.pricing.costs import Cost
 from app.rollups.corrections import correction
 from app.rollups.local_time import LocalTime
 from app.rollups.name_caps import NameCaps
-from app.tracking.price_versions import Prices
-from app.tracking.stored_calls import is_reported
 from models import AI_GENERATION
 from models.documents import Document
 from models.money import stored_usd

@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from app.ledger.features import Features
 from app.ledger.twins import IdMint, build_pair, service_type_of
+from app.maintenance.repricing.stored_calls import cost_of, is_reported
 from app.pricing.costs import Cost, Pricing
 from app.pricing.estimates import Estimates
-from app.tracking.stored_calls import cost_of, is_reported
 from models.call import AICall
 from models.documents import Document
 from models.money import stored_usd

@@ -10,10 +10,10 @@ from bson import ObjectId
 from app.database import Database, Session
 from app.database.transactions import transact
 from app.database.updates import upsert
+from app.maintenance.erasure.pseudonyms import Conversation, Rename, erased_entry, erased_event
 from app.rollups.corrections import correction
 from app.rollups.local_time import LocalTime
 from app.rollups.name_caps import NameCaps
-from app.tracking.pseudonyms import Conversation, Rename, erased_entry, erased_event
 from models.documents import Document
 from models.rollups import DELTAS, ERASURES
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 from app.database import Collection, Database
-from app.tracking.day_check import BATCH, ENTRY, LONE_EVENT, Difference, said_of_lone
+from app.maintenance.reconcile.days import BATCH, ENTRY, LONE_EVENT, Difference, said_of_lone
 from models import AI_GENERATION
 from models.documents import Document
 

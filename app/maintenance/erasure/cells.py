@@ -9,10 +9,10 @@ from collections.abc import Iterable
 
 from app.database import Database, Session
 from app.database.updates import upsert
+from app.maintenance.erasure.pseudonyms import Rename
 from app.rollups.active_users import count_updates
 from app.rollups.cell_updates import figures_of
 from app.rollups.state import touch
-from app.tracking.pseudonyms import Rename
 from models.active_days import NewUsers
 from models.documents import Document
 from models.rollups import ACTIVE_USERS, DELTAS, EVERYONE, TRAILING, USER_MONTHS, USERS

@@ -12,14 +12,14 @@ from bson.datetime_ms import DatetimeMS
 
 from app.ledger.features import Features
 from app.ledger.twins import build_pair
+from app.maintenance.backfill.legacy_events import LegacyEvents
+from app.maintenance.backfill.legacy_values import UnusableError
 from app.pricing.costs import Pricing
 from app.pricing.estimates import Estimates
 from app.pricing.media_prices import MediaPrices
 from app.pricing.overrides import OverrideTable
 from app.pricing.sellers import Sellers
 from app.pricing.token_prices import TokenPrices
-from app.tracking.legacy_events import LegacyEvents
-from app.tracking.legacy_values import UnusableError
 from models import PriceOverride, UnitPrices
 from models.call import AICall
 from models.documents import Document
@@ -313,7 +313,7 @@ def test_what_cannot_be_an_entry_says_why(properties: object, fields: dict[str, 
 
 
 def test_the_memory_of_kinds_does_not_grow_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.tracking.legacy_events.MEMORY", 10)
+    monkeypatch.setattr("app.maintenance.backfill.legacy_events.MEMORY", 10)
     legacy = LegacyEvents(Features(), pricing(), "default")
 
     for number in range(25):

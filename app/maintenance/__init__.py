@@ -1,0 +1,1 @@
+"""What operators do to stored calls. Nothing of it runs in a request."""

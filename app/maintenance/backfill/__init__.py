@@ -1,0 +1,1 @@
+"""Documents that stand alone, from older systems too, get their twins."""

@@ -1,0 +1,1 @@
+"""A user is forgotten, and every figure stays."""

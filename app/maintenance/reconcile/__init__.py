@@ -1,0 +1,1 @@
+"""Ledger, events and rollups are compared, and what differs is repaired."""

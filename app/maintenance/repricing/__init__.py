@@ -1,0 +1,1 @@
+"""Stored calls are priced anew."""
