@@ -9,8 +9,10 @@ from litestar.plugins.pydantic import PydanticPlugin
 from litestar.types import ASGIApp
 
 from app import openapi, problems
-from app.api_keys import open_key_ring
-from app.auth import AuthenticationMiddleware, open_tokens
+from app.auth.api_keys import open_key_ring
+from app.auth.middleware import AuthenticationMiddleware
+from app.auth.sessions import Sessions
+from app.auth.tokens import open_tokens
 from app.database import connected
 from app.edge import Edge, add_headers, within_rate
 from app.errors import AppError
@@ -26,7 +28,6 @@ from app.telemetry import Counters
 from app.tracking import open_tracker
 from app.web.assets import Assets
 from app.web.pages import templates
-from app.web.sessions import Sessions
 from routes.admin import AdminController
 from routes.analytics import AnalyticsController
 from routes.api_keys import ApiKeyController

@@ -10,11 +10,11 @@ from litestar.enums import MediaType
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
+from app.auth.sessions import CLEARED
 from app.errors import AppError, InvalidRequestError, SessionEndedError
 from app.logs import Log
 from app.otlp import messages
 from app.serialization import ExactResponse
-from app.web.sessions import CLEARED
 from models.base import camel
 from models.faults import faults_of
 

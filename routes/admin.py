@@ -7,7 +7,8 @@ from litestar import Controller, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from app.auth import Scope, requires
+from app.auth.middleware import requires
+from app.auth.principals import Scope
 from app.reports.answers import (
     CallDetail,
     CallsReport,
@@ -49,80 +50,90 @@ class AdminController(Controller):
 
     @get("/ai/overview", summary="Today and the month so far")
     async def overview(
-        self, reports: NamedDependency[Reports], shown: NamedDependency[Synthetic], about: NamedDependency[str | None]
+        self,
+        reports: NamedDependency[Reports],
+        synthetic_mode: NamedDependency[Synthetic],
+        scoped_client: NamedDependency[str | None],
     ) -> OverviewReport:
-        return await reports.overview(shown, about)
+        return await reports.overview(synthetic_mode, scoped_client)
 
     @get("/ai/usage", summary="One window, by day, hour, feature, model, provider and user")
     async def usage(
         self,
         reports: NamedDependency[Reports],
-        asked: NamedDependency[ReportQuery],
+        report_query: NamedDependency[ReportQuery],
         compare: Annotated[str | None, QueryParameter(max_length=32, description=COMPARE)] = None,
         wanted_series: Annotated[str | None, QueryParameter(name="series", max_length=32, description=SERIES)] = None,
     ) -> UsageReport:
         """Latency is null under a filter by model or feature, as it is kept by provider and service type."""
         return await reports.usage(
-            asked,
+            report_query,
             compare=chosen("compare", compare, Compare) is not None,
             series_by=chosen("series", wanted_series, SeriesBy),
         )
 
     @get("/ai/latency", summary="How long calls took, as a distribution, and how they failed")
-    async def latency(self, reports: NamedDependency[Reports], asked: NamedDependency[ReportQuery]) -> LatencyReport:
+    async def latency(
+        self, reports: NamedDependency[Reports], report_query: NamedDependency[ReportQuery]
+    ) -> LatencyReport:
         """Errors are told under every filter. Under one by model or feature the distribution is null: latency is kept
         by provider and service type.
         """
-        return await reports.latency(asked)
+        return await reports.latency(report_query)
 
     @get("/ai/providers", summary="Providers: requests, success, latency, service types")
     async def providers(
-        self, reports: NamedDependency[Reports], asked: NamedDependency[ReportQuery]
+        self, reports: NamedDependency[Reports], report_query: NamedDependency[ReportQuery]
     ) -> ProvidersReport:
-        return await reports.providers(asked)
+        return await reports.providers(report_query)
 
     @get("/ai/models", summary="Models: cost, tokens, media, users")
-    async def models(self, reports: NamedDependency[Reports], asked: NamedDependency[ReportQuery]) -> ModelsReport:
-        return await reports.models(asked)
+    async def models(
+        self, reports: NamedDependency[Reports], report_query: NamedDependency[ReportQuery]
+    ) -> ModelsReport:
+        return await reports.models(report_query)
 
     @get("/ai/users", summary="Users, page by page")
     async def users(
         self,
         reports: NamedDependency[Reports],
-        asked: NamedDependency[ReportQuery],
+        report_query: NamedDependency[ReportQuery],
         sort: Annotated[str, QueryParameter(description=SORT, max_length=32)] = "-requests",
         limit: Annotated[int, QueryParameter(ge=1, le=MAX_USERS)] = 20,
         cursor: Cursor = None,
     ) -> UsersReport:
-        return await reports.users(asked, sort, limit=limit, cursor=cursor)
+        return await reports.users(report_query, sort, limit=limit, cursor=cursor)
 
     @get("/ai/calls", summary="The ledger, newest first, page by page")
     async def calls(
         self,
         reports: NamedDependency[Reports],
-        asked: NamedDependency[ReportQuery],
-        which_calls: NamedDependency[CallFilters],
+        report_query: NamedDependency[ReportQuery],
+        call_filters: NamedDependency[CallFilters],
         *,
         limit: Annotated[int, QueryParameter(ge=1, le=MAX_CALLS)] = 50,
         cursor: Cursor = None,
     ) -> CallsReport:
-        return await reports.calls(asked, which_calls, limit=limit, cursor=cursor)
+        return await reports.calls(report_query, call_filters, limit=limit, cursor=cursor)
 
     @get("/ai/calls/{call_id:str}", summary="One call of the ledger, with all that is known of it")
     async def call(
-        self, call_id: FromPath[str], reports: NamedDependency[Reports], about: NamedDependency[str | None]
+        self, call_id: FromPath[str], reports: NamedDependency[Reports], scoped_client: NamedDependency[str | None]
     ) -> CallDetail:
         """404 where there is none of the caller's."""
-        return await reports.call(call_id, about)
+        return await reports.call(call_id, scoped_client)
 
     @get("/ai/data-quality", summary="Unpriced, estimated and unmapped calls, and impossible provider/model pairs")
     async def data_quality(
-        self, reports: NamedDependency[Reports], asked: NamedDependency[ReportQuery]
+        self, reports: NamedDependency[Reports], report_query: NamedDependency[ReportQuery]
     ) -> DataQualityReport:
-        return await reports.data_quality(asked)
+        return await reports.data_quality(report_query)
 
     @get("/stats", summary="The main dashboard")
     async def stats(
-        self, reports: NamedDependency[Reports], shown: NamedDependency[Synthetic], about: NamedDependency[str | None]
+        self,
+        reports: NamedDependency[Reports],
+        synthetic_mode: NamedDependency[Synthetic],
+        scoped_client: NamedDependency[str | None],
     ) -> StatsReport:
-        return await reports.stats(shown, about)
+        return await reports.stats(synthetic_mode, scoped_client)

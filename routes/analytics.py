@@ -6,7 +6,8 @@ from litestar import Controller, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
-from app.auth import Scope, requires
+from app.auth.middleware import requires
+from app.auth.principals import Scope
 from app.reports.analytics import AnalyticsType
 from app.reports.answers import AnalyticsReport
 from app.reports.query import ReportQuery
@@ -25,7 +26,7 @@ class AnalyticsController(Controller):
     async def analytics(
         self,
         reports: NamedDependency[Reports],
-        asked: NamedDependency[ReportQuery],
+        report_query: NamedDependency[ReportQuery],
         wanted: Annotated[str, QueryParameter(name="type", max_length=32)] = AnalyticsType.ALL.value,
     ) -> AnalyticsReport:
-        return await reports.analytics(asked, chosen("type", wanted, AnalyticsType) or AnalyticsType.ALL)
+        return await reports.analytics(report_query, chosen("type", wanted, AnalyticsType) or AnalyticsType.ALL)

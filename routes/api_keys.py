@@ -6,9 +6,10 @@ from litestar import Controller, Request, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from app.api_keys import KeyRing
-from app.auth import DEFAULT_CLIENT, Principal, Scope, requires
-from app.scoping import own_client
+from app.auth.api_keys import KeyRing
+from app.auth.middleware import requires
+from app.auth.ownership import own_client
+from app.auth.principals import DEFAULT_CLIENT, Principal, Scope
 from routes.schemas import ApiKeyBody, MadeApiKey, NewApiKey
 
 
@@ -21,9 +22,9 @@ class ApiKeyController(Controller):
 
     @get("/", summary="Every key, revoked ones too")
     async def list_keys(
-        self, api_keys: NamedDependency[KeyRing], about: NamedDependency[str | None]
+        self, api_keys: NamedDependency[KeyRing], scoped_client: NamedDependency[str | None]
     ) -> list[ApiKeyBody]:
-        return [ApiKeyBody.of(key) for key in await api_keys.all(about)]
+        return [ApiKeyBody.of(key) for key in await api_keys.all(scoped_client)]
 
     @post("/", summary="Make a key")
     async def create_key(

@@ -1,5 +1,6 @@
 """What handlers are given: services of the running application, and parameters that several routes share."""
 
+from dataclasses import replace
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
@@ -9,14 +10,14 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter
 
-from app.api_keys import KeyRing
-from app.auth import Principal
+from app.auth.api_keys import KeyRing
+from app.auth.ownership import own_client, visible_client, visible_user
+from app.auth.principals import Principal
 from app.errors import invalid
 from app.reports.calls import CallFilters
 from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.reports import Reports
 from app.reports.windows import MAX_DAYS, requested_window
-from app.scoping import narrowed, own_client
 from app.settings import Settings
 from app.tracking import Tracker
 from models import CallStatus, CostSource, ServiceType
@@ -57,6 +58,15 @@ def chosen(field: str, value: str | None, choices: type[Choice]) -> Choice | Non
         raise invalid(field, f"must be one of {', '.join(choices)}") from error
 
 
+def narrowed(principal: Principal, filters: Filters) -> Filters:
+    """The filters within what the caller sees. Raises NotAllowedError where they ask for another's."""
+    return replace(
+        filters,
+        client_id=visible_client(principal, filters.client_id),
+        user_id=visible_user(principal, filters.user_id),
+    )
+
+
 async def provide_tracker(state: State) -> Tracker:
     tracker: Tracker = state.tracker
     return tracker
@@ -88,7 +98,7 @@ async def provide_client(request: Request[Principal, Any, Any], client_id: Clien
 async def provide_ledger_query(
     request: Request[Principal, Any, Any],
     reports: NamedDependency[Reports],
-    shown: NamedDependency[Synthetic],
+    synthetic_mode: NamedDependency[Synthetic],
     *,
     days: Annotated[int | None, QueryParameter(description=f"1 to {MAX_DAYS} days up to today; 30 by default.")] = None,
     first: Annotated[date | None, QueryParameter(name="from", description="First day, instead of `days`.")] = None,
@@ -107,7 +117,7 @@ async def provide_ledger_query(
         raise invalid("timezone", f"must be {reports.zone.key}: days are counted in the deployment's time zone")
     window = requested_window(days=days, first=first, last=last, now=reports.now(), zone=reports.zone)
     filters = narrowed(request.user, Filters(feature, provider, model, user_id, client_id))
-    return ReportQuery(window, filters, shown)
+    return ReportQuery(window, filters, synthetic_mode)
 
 
 async def provide_call_filters(
@@ -153,8 +163,8 @@ DEPENDENCIES = {
     "tracker": Provide(provide_tracker),
     "reports": Provide(provide_reports),
     "api_keys": Provide(provide_api_keys),
-    "shown": Provide(provide_synthetic),
-    "about": Provide(provide_client),
-    "asked": Provide(provide_ledger_query),
-    "which_calls": Provide(provide_call_filters),
+    "synthetic_mode": Provide(provide_synthetic),
+    "scoped_client": Provide(provide_client),
+    "report_query": Provide(provide_ledger_query),
+    "call_filters": Provide(provide_call_filters),
 }

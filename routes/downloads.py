@@ -9,7 +9,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.response import Stream
 
-from app.auth import Scope, requires
+from app.auth.middleware import requires
+from app.auth.principals import Scope
 from app.errors import NotFoundError
 from app.reports.calls import CallFilters
 from app.reports.csv_text import text_of
@@ -33,8 +34,8 @@ class DownloadController(Controller):
         self,
         file: FromPath[str],
         reports: NamedDependency[Reports],
-        asked: NamedDependency[ReportQuery],
-        which_calls: NamedDependency[CallFilters],
+        report_query: NamedDependency[ReportQuery],
+        call_filters: NamedDependency[CallFilters],
     ) -> Stream:
         """`file` is `daily.csv`, `features.csv`, `models.csv`, `providers.csv`, `users.csv`, `calls.csv`,
         `conversations.csv` or `data-quality.csv`.
@@ -46,8 +47,8 @@ class DownloadController(Controller):
         but for one user's own. What is said to be of calls alone no other table takes.
         """
         table = _table(file)
-        found = await reports.download(table, asked, which_calls)
-        window = asked.window
+        found = await reports.download(table, report_query, call_filters)
+        window = report_query.window
         name = f"twinmeter-{table}-{window.first}-to-{window.last}.csv"
         headers = {"content-disposition": f'attachment; filename="{name}"'}
         if found.truncated:

@@ -4,7 +4,7 @@ from litestar import Controller, get
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 
-from app.auth import PUBLIC
+from app.auth.middleware import PUBLIC
 from app.database import Database
 from app.database.connection import STANDALONE_ADVICE
 from app.errors import DatabaseUnavailableError, RollupsNotReadyError

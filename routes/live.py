@@ -8,7 +8,8 @@ from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from litestar.params import HeaderParameter
 
-from app.auth import Principal, Recheck, Scope, requires
+from app.auth.middleware import requires
+from app.auth.principals import Principal, Recheck, Scope
 from app.edge import OPEN_ENDED
 from app.errors import AppError, NotAuthenticatedError
 from app.live import MEDIA_TYPE, EventStream
@@ -44,10 +45,10 @@ class LiveController(Controller):
         self,
         request: Request[Principal, Recheck, Any],
         state: State,
-        about: NamedDependency[str | None],
+        scoped_client: NamedDependency[str | None],
         last_event_id: LastEventId = None,
     ) -> EventStream:
-        return EventStream(state.live, about, last_event_id, lambda: _is_welcome(request))
+        return EventStream(state.live, scoped_client, last_event_id, lambda: _is_welcome(request))
 
 
 async def _is_welcome(request: Request[Principal, Recheck, Any]) -> bool:

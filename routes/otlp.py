@@ -10,7 +10,8 @@ from litestar.di import NamedDependency
 from litestar.openapi.spec import Operation
 from pydantic import ValidationError
 
-from app.auth import DEFAULT_CLIENT, Principal, Scope, requires
+from app.auth.middleware import requires
+from app.auth.principals import DEFAULT_CLIENT, Principal, Scope
 from app.errors import BodyTooLargeError, DatabaseUnavailableError, UnsupportedMediaTypeError
 from app.intake import intake_of
 from app.openapi import body_described

@@ -5,7 +5,7 @@ from litestar.datastructures import State
 from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
-from app.auth import PUBLIC
+from app.auth.middleware import PUBLIC
 from app.web import assets, pages
 
 

@@ -7,9 +7,10 @@ from litestar import Controller, Request, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from app.auth import Principal, Scope, requires
+from app.auth.middleware import requires
+from app.auth.ownership import own_client
+from app.auth.principals import Principal, Scope
 from app.errors import NotAllowedError, NotFoundError
-from app.scoping import own_client
 from app.tracking import Tracker
 from models import PriceOverride
 from routes.schemas import EndOfOverride, NewOverride, OverrideBody

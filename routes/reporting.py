@@ -5,10 +5,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.auth import Principal
+from app.auth.ownership import owned
+from app.auth.principals import Principal
 from app.batches import BadRow
 from app.errors import InvalidRequestError, TooManyRequestsError
-from app.scoping import owned
 from app.tracking import AICall, Fault, Tracker
 from models.base import camel
 from models.faults import faults_of

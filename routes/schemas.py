@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.auth import Scope
+from app.auth.principals import Scope
 from app.reports.answers import Freshness
 from app.reports.rows import Row
 from app.tracking import ReceiptStatus, TrackReceipt

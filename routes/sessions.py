@@ -8,11 +8,12 @@ from litestar.params import JSONBody
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from app import openapi
-from app.auth import PUBLIC, Principal, Scope, principal_of
+from app.auth.middleware import PUBLIC, principal_of
+from app.auth.principals import Principal, Scope
+from app.auth.same_origin import came_by_https, own_page_only
+from app.auth.sessions import CLEARED, Sessions
 from app.reports.rows import Row
 from app.serialization import ExactResponse
-from app.web.origin import came_by_https, own_page_only
-from app.web.sessions import CLEARED, Sessions
 
 
 class SignIn(BaseModel):

@@ -6,7 +6,8 @@ from litestar import Controller, get
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 
-from app.auth import Scope, requires
+from app.auth.middleware import requires
+from app.auth.principals import Scope
 from app.reports.reports import Reports
 from app.tracking import Tracker
 from routes.health import standing

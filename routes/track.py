@@ -9,12 +9,13 @@ from litestar.di import NamedDependency
 from litestar.openapi.spec import Operation
 from litestar.params import HeaderParameter
 
-from app.auth import Principal, Scope, requires
+from app.auth.middleware import requires
+from app.auth.ownership import USER_HEADER
+from app.auth.principals import Principal, Scope
 from app.batches import NDJSON, rows_of
 from app.errors import UnsupportedMediaTypeError, invalid
 from app.intake import intake_of
 from app.openapi import array_of, body_described, schema_of
-from app.scoping import USER_HEADER
 from app.serialization import JSON, ExactResponse, decode
 from app.tracking import AICall, ReceiptStatus, Tracker, TrackReceipt
 from routes.reporting import call_of, check_room, refusal

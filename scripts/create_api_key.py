@@ -12,9 +12,9 @@ import argparse
 import sys
 from datetime import UTC, datetime, timedelta
 
-from app.api_keys import KeyRing
-from app.auth import DEFAULT_CLIENT, Scope
-from app.claims import checked_client, checked_name
+from app.auth.api_keys import KeyRing
+from app.auth.claims import checked_client, checked_name
+from app.auth.principals import DEFAULT_CLIENT, Scope
 from app.database import connected
 from app.database.deployment import mongodb
 from app.settings import Settings

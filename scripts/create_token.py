@@ -10,7 +10,8 @@ import argparse
 import sys
 from datetime import timedelta
 
-from app.auth import DEFAULT_CLIENT, Role, Tokens
+from app.auth.principals import DEFAULT_CLIENT, Role
+from app.auth.tokens import Tokens
 from app.settings import Settings
 from scripts import command
 

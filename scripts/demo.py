@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 import uvloop
 from pydantic import ValidationError
 
-from app.auth import Role, Tokens
+from app.auth.principals import Role
+from app.auth.tokens import Tokens
 from app.database import connected
 from app.database.deployment import mongodb
 from app.database.mongod import MongodError

@@ -8,7 +8,7 @@ import structlog
 from litestar import Controller, Litestar, Request, get, post
 from litestar.testing import AsyncTestClient
 
-from app.auth import PUBLIC
+from app.auth.middleware import PUBLIC
 from app.edge import Edge, add_headers
 from app.errors import TooManyRequestsError
 from app.problems import HANDLERS

@@ -17,7 +17,8 @@ import httpx
 import pytest
 
 from app.__main__ import main
-from app.auth import Role, Tokens
+from app.auth.principals import Role
+from app.auth.tokens import Tokens
 from app.settings import Settings
 
 ROOT = Path(__file__).parents[1]

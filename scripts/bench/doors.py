@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from app.api_keys import KeyRing
-from app.auth import Role, Scope, Tokens
+from app.auth.api_keys import KeyRing
+from app.auth.principals import Role, Scope
+from app.auth.tokens import Tokens
 from app.database import Database
 from app.settings import Settings
 from models.base import camel

@@ -10,7 +10,8 @@ from statistics import median, quantiles
 
 import httpx
 
-from app.auth import Role, Tokens
+from app.auth.principals import Role
+from app.auth.tokens import Tokens
 from app.database import Database, connected
 from app.reports import overview, usage
 from app.reports.query import ReportQuery, Synthetic

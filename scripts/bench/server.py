@@ -12,7 +12,8 @@ from litestar import Controller, Litestar, Request, post
 from litestar.types import ASGIApp, Receive, Send
 from litestar.types import Scope as ASGIScope
 
-from app.auth import Principal, Scope, requires
+from app.auth.middleware import requires
+from app.auth.principals import Principal, Scope
 from app.main import create_app
 from app.server import Failure, serve
 from app.settings import Settings

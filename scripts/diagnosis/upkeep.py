@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from app.api_keys import KeyRing
+from app.auth.api_keys import KeyRing
 from models import ApiKey
 from models.rollups import ERASURES
 from scripts.diagnosis import words

@@ -16,10 +16,11 @@ import httpx
 import pymongo
 from playwright.async_api import StorageState
 
-from app.auth import Role, Tokens
+from app.auth.principals import Role
+from app.auth.sessions import COOKIE
+from app.auth.tokens import Tokens
 from app.serialization import decode, encode
 from app.settings import Settings
-from app.web.sessions import COOKIE
 from models.base import camel
 from scripts.demo_calls import Plan
 from tests.test_server import running

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from playwright.async_api import Page, expect
 
-from app.web.sessions import COOKIE
+from app.auth.sessions import COOKIE
 from tests.browser.deployment import REAL_CALLS, REAL_COST, Served
 from tests.browser.reading import settled, shown, until_figure
 from tests.browser.watch import Watch

@@ -14,7 +14,8 @@ import pytest
 import uvicorn
 from pymongo import MongoClient
 
-from app.auth import Role, Tokens
+from app.auth.principals import Role
+from app.auth.tokens import Tokens
 from app.live import Hub
 from app.main import create_app, end_streams
 from app.settings import Settings

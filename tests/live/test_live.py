@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from app.auth import Role
+from app.auth.principals import Role
 from app.database import connected
 from app.database.mongod import EmbeddedMongod
 from app.live import hub as hubs

@@ -7,7 +7,8 @@ import pytest
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
-from app.auth import Role, Tokens
+from app.auth.principals import Role
+from app.auth.tokens import Tokens
 from app.database import Database
 from app.main import create_app
 from app.settings import Settings

@@ -7,7 +7,8 @@ import pytest
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
-from app.auth import Role, Tokens
+from app.auth.principals import Role
+from app.auth.tokens import Tokens
 from tests.routes.conftest import bearer
 
 Client = AsyncTestClient[Litestar]
@@ -120,7 +121,7 @@ async def test_a_key_that_cannot_be_checked_now_is_503_with_a_time_to_wait(
     client: Client, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = (await make(client, bearer(tokens, Role.ADMIN)))["key"]
-    monkeypatch.setattr("app.api_keys.QUERY_SECONDS", 0.000001)
+    monkeypatch.setattr("app.auth.tokens.api_keys.QUERY_SECONDS", 0.000001)
 
     response = await client.post("/api/ai/track", json=CALL, headers=holding(key))
 

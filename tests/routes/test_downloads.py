@@ -11,7 +11,8 @@ import pytest
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
-from app.auth import Role, Tokens
+from app.auth.principals import Role
+from app.auth.tokens import Tokens
 from app.reports.csv_text import cell, neutral, text_of
 from app.reports.downloads import Table
 from tests.routes.conftest import bearer

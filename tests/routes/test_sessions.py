@@ -12,10 +12,11 @@ from httpx import Response
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
-from app.auth import Role, Scope, Tokens
+from app.auth.principals import Role, Scope
+from app.auth.sessions import COOKIE, Sessions
+from app.auth.tokens import Tokens
 from app.database import Database
 from app.settings import Settings
-from app.web.sessions import COOKIE, Sessions
 from tests.routes.conftest import bearer
 
 Client = AsyncTestClient[Litestar]

@@ -14,7 +14,8 @@ import pytest
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
-from app.auth import Role, Tokens
+from app.auth.principals import Role
+from app.auth.tokens import Tokens
 from tests.routes.conftest import bearer
 
 Client = AsyncTestClient[Litestar]

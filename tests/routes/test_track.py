@@ -7,7 +7,8 @@ import pytest
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
-from app.auth import Role, Tokens
+from app.auth.principals import Role
+from app.auth.tokens import Tokens
 from app.database import Database
 from tests.routes.conftest import bearer
 from tests.twins import assert_twins, entries

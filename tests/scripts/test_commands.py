@@ -10,8 +10,9 @@ from pathlib import Path
 import jwt
 import pytest
 
-from app.api_keys import KeyRing
-from app.auth import Principal, Scope, Tokens
+from app.auth.api_keys import KeyRing
+from app.auth.principals import Principal, Scope
+from app.auth.tokens import Tokens
 from app.database import Database
 from app.errors import InvalidRequestError
 from app.reports.query import ReportQuery

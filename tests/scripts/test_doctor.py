@@ -20,8 +20,8 @@ from pydantic import SecretStr
 from pymongo import MongoClient
 from rich.console import Console
 
-from app.api_keys import KeyRing
-from app.auth import Scope
+from app.auth.api_keys import KeyRing
+from app.auth.principals import Scope
 from app.database import Database, connected
 from app.rollups.compactor import Compactor
 from app.settings import Settings

@@ -21,7 +21,8 @@ from litestar.testing import AsyncTestClient
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from app.auth import Role, Tokens
+from app.auth.principals import Role
+from app.auth.tokens import Tokens
 from app.database import Database, connected
 from app.errors import AppError, DatabaseUnavailableError, InvalidRequestError
 from app.ledger.ledger import Ledger

@@ -1,12 +1,10 @@
 """What a caller may name: reads are narrowed to what is its own, and calls are reported for whom it may speak."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from app.auth import Principal
+from app.auth.principals import Principal
 from app.errors import NotAllowedError, invalid
-from app.reports.query import Filters
 from models.rollups import EVERYONE
 
 USER_HEADER = "x-user-id"
@@ -14,23 +12,24 @@ _STORED_NAMES = {"client_id": "clientId", "user_id": "userId"}
 """What a call's fields are named in Python, and over HTTP."""
 
 
-def narrowed(principal: Principal, filters: Filters) -> Filters:
-    """The filters within what the caller sees. Raises NotAllowedError where they ask for another's."""
-    if filters.client_id == EVERYONE:
+def visible_client(principal: Principal, asked: str | None) -> str | None:
+    """The client whose figures the caller sees; None for every client. Raises NotAllowedError for another's."""
+    if asked == EVERYONE:
         message = f"must not be {EVERYONE}; leave it out for all clients"
         raise invalid("clientId", message)
-    return replace(
-        filters,
-        client_id=_own("clientId", principal.client, filters.client_id),
-        user_id=_own("userId", principal.user, filters.user_id),
-    )
+    return _own("clientId", principal.client, asked)
+
+
+def visible_user(principal: Principal, asked: str | None) -> str | None:
+    """The user whose figures the caller sees; None for every user. Raises NotAllowedError for another's."""
+    return _own("userId", principal.user, asked)
 
 
 def own_client(principal: Principal, asked: str | None) -> str | None:
     """The client that the caller acts for; None for every client. Raises NotAllowedError, also for a user."""
     if principal.user is not None:
         raise NotAllowedError("this is about a whole client; the caller is one of its users")
-    return narrowed(principal, Filters(client_id=asked)).client_id
+    return visible_client(principal, asked)
 
 
 def _own(field: str, own: str | None, asked: str | None) -> str | None:

@@ -13,10 +13,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from app.auth import Scope, Tokens, open_tokens
-from app.claims import TokenRules
+from app.auth.claims import TokenRules
+from app.auth.jwks import MAX_BYTES, RETRY_SECONDS, KeySet, usable_keys
+from app.auth.principals import Scope
+from app.auth.tokens import Tokens, open_tokens
 from app.errors import KeyServerUnavailableError, NotAuthenticatedError
-from app.jwks import MAX_BYTES, RETRY_SECONDS, KeySet, usable_keys
 from app.settings import Settings
 
 URL = "https://id.example/.well-known/jwks.json"
@@ -230,7 +231,7 @@ async def test_what_is_no_set_of_keys_changes_nothing(provider: Provider, answer
 
 
 async def test_a_server_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.jwks.FETCH_SECONDS", 0.01)
+    monkeypatch.setattr("app.auth.jwks.FETCH_SECONDS", 0.01)
 
     async def hang(_: httpx.Request) -> httpx.Response:
         await asyncio.Event().wait()
@@ -242,7 +243,7 @@ async def test_a_server_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_a_deployment_follows_its_provider(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.jwks.REFRESH_SECONDS", 0.01)
+    monkeypatch.setattr("app.auth.jwks.REFRESH_SECONDS", 0.01)
     keys = [public("r", RSA)]
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

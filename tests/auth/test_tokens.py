@@ -9,8 +9,9 @@ import jwt
 import pytest
 from pydantic import ValidationError
 
-from app.auth import Principal, Role, Scope, Tokens
-from app.claims import TokenRules
+from app.auth.claims import TokenRules
+from app.auth.principals import Principal, Role, Scope
+from app.auth.tokens import Tokens
 from app.errors import NotAuthenticatedError
 from app.settings import Settings
 
@@ -175,7 +176,7 @@ async def test_a_verified_token_ends_when_it_says(monkeypatch: pytest.MonkeyPatc
         decoded += 1
         raise jwt.ExpiredSignatureError
 
-    monkeypatch.setattr("app.auth.jwt.decode", decode)
+    monkeypatch.setattr("app.auth.tokens.jwt.decode", decode)
     for seconds, times in [(0, 0), (4, 0), (6, 1)]:
         monkeypatch.setattr(tokens._verified, "_clock", lambda seconds=seconds: now.timestamp() + seconds)
         if times:

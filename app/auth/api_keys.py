@@ -17,12 +17,12 @@ from pydantic import ValidationError
 from pymongo import UpdateOne
 from pymongo.errors import PyMongoError
 
-from app.auth import Principal, Scope
+from app.auth.api_key_text import hashed, id_of, new_key
+from app.auth.principals import Principal, Scope
 from app.beside import beside
 from app.database import Database
 from app.errors import DatabaseUnavailableError, NotAuthenticatedError, NotFoundError
 from app.expiring import ExpiringCache
-from app.key_text import hashed, id_of, new_key
 from app.logs import Log
 from models import ApiKey
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from app.auth.sessions import COOKIE, MAX_COOKIE_BYTES, Sessions
 from app.errors import InvalidRequestError, NotAuthenticatedError
-from app.web.sessions import COOKIE, MAX_COOKIE_BYTES, Sessions
 
 SECRET = "0123456789abcdef0123456789abcdef"
 KEY = "tm_abcdefghijkl_0123456789012345678901234567890123456789012"

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from app.auth import Principal, Scope
+from app.auth.ownership import own_client, owned
+from app.auth.principals import Principal, Scope
 from app.errors import InvalidRequestError, NotAllowedError
 from app.reports.query import Filters
-from app.scoping import narrowed, own_client, owned
+from routes.dependencies import narrowed
 
 ALL = frozenset(Scope)
 ADMIN = Principal("root", ALL, None, None)

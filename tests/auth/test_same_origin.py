@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.web.origin import came_by_https, from_own_page
+from app.auth.same_origin import came_by_https, from_own_page
 
 HOST = "ai.example:8000"
 

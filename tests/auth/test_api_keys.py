@@ -11,12 +11,12 @@ import pytest
 from pymongo.errors import AutoReconnect
 from structlog.testing import CapturingLogger
 
-from app import api_keys
-from app.api_keys import KeyRing, open_key_ring
-from app.auth import Principal, Scope
+from app.auth import api_keys
+from app.auth.api_key_text import hashed, id_of, new_key
+from app.auth.api_keys import KeyRing, open_key_ring
+from app.auth.principals import Principal, Scope
 from app.database import Database
 from app.errors import DatabaseUnavailableError, NotAuthenticatedError, NotFoundError
-from app.key_text import hashed, id_of, new_key
 from models import ApiKey
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -1,0 +1,67 @@
+"""Who is asking: a token, an API key or a session becomes a principal, and guards say what its scopes let it do."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.datastructures import State
+from litestar.handlers.base import BaseRouteHandler
+from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
+
+from app.auth.principals import Principal, Scope
+from app.auth.same_origin import check_own_page
+from app.auth.sessions import COOKIE
+from app.errors import NotAllowedError, NotAuthenticatedError, SessionEndedError
+
+API_KEY_PREFIX = "tm_"
+PUBLIC = {"exclude_from_auth": True}
+"""`opt` of a route that anyone may call."""
+
+
+async def principal_of(credential: str, state: State) -> Principal:
+    """Who bears a token or an API key. Raises NotAuthenticatedError, and 503s where that cannot be told now."""
+    checker = state.api_keys if credential.startswith(API_KEY_PREFIX) else state.tokens
+    principal: Principal = await checker.principal(credential)
+    return principal
+
+
+class AuthenticationMiddleware(AbstractAuthenticationMiddleware):
+    """Refuses every request without a valid token, API key or session, but for routes that say they are public."""
+
+    async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
+        scheme, _, text = connection.headers.get("authorization", "").partition(" ")
+        bears = scheme.lower() == "bearer"
+        if bears and text.strip():
+            asked = partial(principal_of, text.strip(), connection.app.state)
+        # another scheme is for a proxy in front, whose password browsers send along
+        elif not bears and (cookie := connection.cookies.get(COOKIE)) is not None:
+            asked = partial(_of_session, cookie, connection)
+        else:
+            raise NotAuthenticatedError("send a token or an API key: Authorization: Bearer TOKEN")
+        # the text itself goes no further: nothing behind this needs it, and nothing can write it down; an answer that
+        # goes on for hours only asks again
+        return AuthenticationResult(user=await asked(), auth=asked)
+
+
+async def _of_session(cookie: str, connection: ASGIConnection[Any, Any, Any, Any]) -> Principal:
+    """Who signed in, checked like any bearer: a key that was revoked ends its sessions as soon as it is refused."""
+    check_own_page(connection)
+    state = connection.app.state
+    try:
+        return await principal_of(state.sessions.opened(cookie), state)
+    except NotAuthenticatedError as error:
+        raise SessionEndedError(error.detail) from None
+
+
+def requires(scope: Scope) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]:
+    """A guard that lets only callers with this scope pass."""
+
+    # async though it awaits nothing: Litestar calls a plain function in a thread
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+        principal: Principal = connection.user
+        if scope not in principal.scopes:
+            granted = ", ".join(sorted(principal.scopes)) or "none"
+            raise NotAllowedError(f"this needs the scope {scope}; the caller has {granted}")
+
+    return guard
