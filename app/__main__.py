@@ -16,9 +16,9 @@ from pydantic import ValidationError
 from app.database.deployment import mongodb
 from app.database.mongod import MongodError
 from app.errors import AppError
+from app.observability.logs import configure_logging
 from app.server import serve
 from app.settings import Settings
-from app.telemetry import configure_logging
 
 PYTHON = os.path.relpath(sys.executable)
 

@@ -15,7 +15,7 @@ from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import RequestTimeoutError, TookTooLongError
-from app.logs import Log
+from app.observability.logs import Log
 from app.rate_limit import RateLimit
 
 REQUEST_ID = "x-request-id"

@@ -18,13 +18,13 @@ from app.edge import Edge, add_headers, within_rate
 from app.errors import AppError
 from app.intake import Intake
 from app.live import open_hub
+from app.observability.metrics import Counters
 from app.rate_limit import RateLimit
 from app.reports.reports import Reports
 from app.reports.views import ensure_views
 from app.rollups.state import stored_state
 from app.serialization import ExactRequest, ExactResponse
 from app.settings import Settings
-from app.telemetry import Counters
 from app.tracking import open_tracker
 from app.web.assets import Assets
 from app.web.pages import templates
@@ -114,7 +114,7 @@ def create_app(
         guards=[within_rate],
         before_send=[add_headers],
         exception_handlers=problems.HANDLERS,
-        # logs are structlog's, see app.telemetry
+        # logs are structlog's, see app.observability.metrics
         logging_config=None,
         # documentation
         openapi_config=openapi.CONFIG,

@@ -12,7 +12,7 @@ from litestar.types import ExceptionHandlersMap
 
 from app.auth.sessions import CLEARED
 from app.errors import AppError, InvalidRequestError, SessionEndedError
-from app.logs import Log
+from app.observability.logs import Log
 from app.otlp import messages
 from app.serialization import ExactResponse
 from models.base import camel

@@ -11,7 +11,7 @@ from litestar.types import ASGIApp
 
 from app.errors import AppError, ConfigurationError
 from app.main import create_app, end_streams
-from app.runtime import calm_the_collector
+from app.process import tune_garbage_collector
 from app.settings import Settings
 
 SHUTDOWN_SECONDS = 5
@@ -36,7 +36,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            calm_the_collector()
+            tune_garbage_collector()
             self.answering.set()
 
 

@@ -17,8 +17,8 @@ from rich.text import Text
 
 from app.database.mongod import MongodError
 from app.errors import AppError
+from app.observability.logs import configure_logging
 from app.settings import Settings
-from app.telemetry import configure_logging
 
 FAILED = 1
 INTERRUPTED = 130

@@ -19,9 +19,9 @@ from app.database import connected
 from app.database.deployment import mongodb
 from app.database.mongod import MongodError
 from app.errors import AppError
+from app.observability.logs import configure_logging
 from app.server import serve
 from app.settings import Settings
-from app.telemetry import configure_logging
 from app.tracking import track_ai_request
 from scripts import command
 from scripts.demo_calls import demo_call

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from app.database import connected
 from app.database.deployment import mongodb
-from app.runtime import calm_the_collector
+from app.process import tune_garbage_collector
 from app.settings import Settings
 from scripts import command, job
 from scripts.store import storing
@@ -47,7 +47,7 @@ def main() -> int:
 
 
 async def _import(arguments: argparse.Namespace, settings: Settings) -> int:
-    calm_the_collector()
+    tune_garbage_collector()
     mapping = read_mapping(arguments.mapping, arguments.timezone)
     rejects = Rejects(_rejects(arguments))
     rejects.check(arguments.sources)

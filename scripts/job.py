@@ -24,7 +24,7 @@ from rich.table import Table
 
 from app.database import Database, connected
 from app.database.deployment import mongodb
-from app.runtime import calm_the_collector
+from app.process import tune_garbage_collector
 from app.settings import Settings
 from models.money import plain
 from scripts import command
@@ -139,7 +139,7 @@ def run(arguments: argparse.Namespace, make: Callable[[Database, Settings], Job[
     """Run the job that `make` makes on this deployment, and print its summary. Returns the exit status."""
 
     async def work(settings: Settings) -> int:
-        calm_the_collector()
+        tune_garbage_collector()
         with mongodb(settings, shared=True) as uri:
             async with connected(uri, settings.database) as database:
                 job = make(database, settings)

@@ -16,9 +16,9 @@ from datetime import date
 
 from app.database import connected
 from app.database.deployment import mongodb
+from app.process import tune_garbage_collector
 from app.reports.views import ensure_views
 from app.rollups.rebuild import Rebuild
-from app.runtime import calm_the_collector
 from app.settings import Settings
 from scripts import command
 
@@ -37,7 +37,7 @@ def main() -> int:
 
 
 async def _rebuild(arguments: argparse.Namespace, settings: Settings) -> int:
-    calm_the_collector()
+    tune_garbage_collector()
     started = time.monotonic()
     with mongodb(settings, shared=True) as uri:
         async with connected(uri, settings.database) as database:

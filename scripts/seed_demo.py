@@ -21,7 +21,7 @@ from typing import Any
 
 from app.database import connected
 from app.database.deployment import mongodb
-from app.runtime import calm_the_collector
+from app.process import tune_garbage_collector
 from app.settings import Settings
 from app.tracking import AICall, ReceiptStatus
 from scripts import command, job
@@ -99,7 +99,7 @@ def main() -> int:
 
 
 async def _seed(arguments: argparse.Namespace, settings: Settings) -> int:
-    calm_the_collector()
+    tune_garbage_collector()
     with mongodb(settings, shared=True) as uri:
         async with (
             connected(uri, settings.database) as database,

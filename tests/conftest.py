@@ -10,8 +10,9 @@ import pytest
 
 from app.database import Database, connected
 from app.database.mongod import EmbeddedMongod
+from app.observability.logs import configure_logging
+from app.observability.metrics import Counters
 from app.settings import Settings
-from app.telemetry import Counters, configure_logging
 from app.tracking import Tracker, open_tracker
 
 # the same examples every time: a suite that fails by chance is one that nobody believes

@@ -11,9 +11,9 @@ from litestar.testing import AsyncTestClient
 from app.auth.middleware import PUBLIC
 from app.edge import Edge, add_headers
 from app.errors import TooManyRequestsError
+from app.observability.logs import configure_logging
 from app.problems import HANDLERS
 from app.rate_limit import RateLimit
-from app.telemetry import configure_logging
 
 
 class Slow(Controller):

@@ -19,11 +19,11 @@ from pymongo.errors import PyMongoError
 
 from app.auth.api_key_text import hashed, id_of, new_key
 from app.auth.principals import Principal, Scope
-from app.beside import beside
 from app.database import Database
 from app.errors import DatabaseUnavailableError, NotAuthenticatedError, NotFoundError
 from app.expiring import ExpiringCache
-from app.logs import Log
+from app.observability.logs import Log
+from app.process import background
 from models import ApiKey
 
 REFRESH_SECONDS = 1.5
@@ -221,7 +221,7 @@ async def open_key_ring(database: Database) -> AsyncIterator[KeyRing]:
     """The keys of a deployment for the length of a block."""
     ring = KeyRing(database)
     try:
-        async with beside(ring.keep_fresh(), "twinmeter-api-keys"):
+        async with background(ring.keep_fresh(), "twinmeter-api-keys"):
             yield ring
     finally:
         await ring.close()

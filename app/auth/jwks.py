@@ -11,9 +11,9 @@ import httpx
 import jwt
 from jwt import PyJWK
 
-from app.beside import beside
 from app.errors import KeyServerUnavailableError, NotAuthenticatedError
-from app.logs import Log
+from app.observability.logs import Log
+from app.process import background
 
 REFRESH_SECONDS = 600.0
 """How long a key that the provider has withdrawn goes on holding, at most, while its server answers."""
@@ -123,5 +123,5 @@ async def open_key_set(url: str) -> AsyncIterator[KeySet]:
     """The keys at an address, kept fresh for the length of the block. It does not wait for the first answer."""
     async with httpx.AsyncClient(timeout=FETCH_SECONDS, follow_redirects=False) as client:
         keys = KeySet(url, client)
-        async with beside(keys.keep_fresh(), "twinmeter-jwks"):
+        async with background(keys.keep_fresh(), "twinmeter-jwks"):
             yield keys

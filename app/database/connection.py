@@ -19,7 +19,7 @@ from pymongo.errors import InvalidURI, OperationFailure, PyMongoError
 from pymongo.write_concern import WriteConcern
 
 from app.errors import ConfigurationError, DatabaseUnavailableError
-from app.logs import Log
+from app.observability.logs import Log
 from models import AIUsage, Analytics, ApiKey, PriceOverride
 from models.rollups import INDEXES, ROLLUPS
 

@@ -14,7 +14,7 @@ from app.errors import DatabaseUnavailableError, NoLiveEventsError, TooManyReque
 from app.live.changes import Change, version_of
 from app.live.listener import Listener
 from app.live.stream import ChangeStream
-from app.telemetry import Counters
+from app.observability.metrics import Counters
 
 MAX_LISTENERS = 1_000
 """Of one process. A page has one, and the tabs of a browser share it."""

@@ -10,7 +10,7 @@ from litestar.types import Receive, Scope, Send
 from app.live.frames import frames
 from app.live.hub import Hub
 from app.live.listener import Listener
-from app.logs import Log
+from app.observability.logs import Log
 
 log = Log(__name__)
 

@@ -11,7 +11,7 @@ from pymongo.errors import ConnectionFailure
 
 from app.database import Database
 from app.live.changes import PIPELINE, Change
-from app.logs import Log
+from app.observability.logs import Log
 from models.rollups import STATE
 
 AWAIT_MS = 1_000

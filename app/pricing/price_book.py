@@ -13,7 +13,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from app.database import Database, Session
 from app.errors import ConflictError, DatabaseUnavailableError, NotFoundError
-from app.logs import Log
+from app.observability.logs import Log
 from app.pricing.overrides import OverrideTable
 from models import PriceOverride, UnitPrices
 from models.base import camel

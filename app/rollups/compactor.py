@@ -20,7 +20,7 @@ from pymongo.read_concern import ReadConcern
 
 from app.database import DURABLE, Database, Session
 from app.database.updates import upsert
-from app.logs import Log
+from app.observability.logs import Log
 from app.rollups.active_users import ActiveUsers
 from app.rollups.cell_updates import CellChanges
 from app.rollups.lease import Lease

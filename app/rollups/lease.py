@@ -6,7 +6,7 @@ from typing import Any
 from pymongo import ReturnDocument
 
 from app.database import Database, Session
-from app.logs import Log
+from app.observability.logs import Log
 from models.rollups import STATE
 
 log = Log(__name__)

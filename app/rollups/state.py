@@ -9,7 +9,7 @@ from pymongo import ReturnDocument
 
 from app.database import Database, Session
 from app.errors import ConfigurationError
-from app.logs import Log
+from app.observability.logs import Log
 from models.documents import Document
 from models.rollups import SCHEMA_VERSION, STATE
 

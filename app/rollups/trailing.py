@@ -16,7 +16,7 @@ from bson import ObjectId
 
 from app.database import Database, Session
 from app.database.updates import upsert
-from app.logs import Log
+from app.observability.logs import Log
 from app.rollups.state import STATE_KEY, stored_state
 from app.rollups.subject_updates import past_requests
 from models.documents import Document

@@ -2,7 +2,7 @@
 
 import time
 
-from app.logs import Log
+from app.observability.logs import Log
 
 log = Log(__name__)
 

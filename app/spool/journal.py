@@ -19,7 +19,7 @@ from bson.codec_options import CodecOptions
 from app.errors import AppError, ConfigurationError
 from app.ledger.outcomes import Outcome, ReceiptStatus
 from app.ledger.twins import Pair
-from app.logs import Log
+from app.observability.logs import Log
 from models.documents import Document
 
 log = Log(__name__)

@@ -18,11 +18,11 @@ from app.database import Database
 from app.database.session_files import SessionFiles
 from app.ledger.ledger import Ledger, LedgerUnavailableError
 from app.ledger.outcomes import Outcome, ReceiptStatus
-from app.logs import Log
+from app.observability.logs import Log
+from app.observability.metrics import Counters
 from app.spool.breaker import Breaker
 from app.spool.journal import Spool, Spooled, SpoolError
 from app.spool.spooler import Spooler
-from app.telemetry import Counters
 
 log = Log(__name__)
 

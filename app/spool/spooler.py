@@ -12,10 +12,10 @@ from bson import ObjectId
 
 from app.ledger.outcomes import Outcome, ReceiptStatus
 from app.ledger.twins import Pair
-from app.logs import Log
+from app.observability.logs import Log
+from app.observability.metrics import Counters
 from app.spool.journal import Depth, Spool, SpoolError
 from app.spool.waiting import Waiting, settle_all
-from app.telemetry import Counters
 
 log = Log(__name__)
 

@@ -7,9 +7,9 @@ from typing import Any
 from app.database import Database, connected
 from app.database.deployment import reachable_uri
 from app.ledger.outcomes import ReceiptStatus
-from app.logs import Log
+from app.observability.logs import Log
+from app.observability.metrics import Counters
 from app.settings import Settings
-from app.telemetry import Counters
 from app.tracking.receipt import TrackReceipt
 from app.tracking.tracked_call import TrackedCall
 from app.tracking.tracker import Tracker

@@ -13,8 +13,8 @@ from bson import ObjectId
 
 from app.ledger.outcomes import ReceiptStatus
 from app.ledger.twins import IdMint, Pair
-from app.logs import Log
-from app.telemetry import Counters
+from app.observability.logs import Log
+from app.observability.metrics import Counters
 from app.tracking.receipt import TrackReceipt
 from app.tracking.writer import QUEUE_IS_FULL, Writer
 from models.call import AICall

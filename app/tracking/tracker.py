@@ -12,10 +12,10 @@ from app.ledger.features import Features
 from app.ledger.outcomes import Outcome, ReceiptStatus
 from app.ledger.privacy import Privacy
 from app.ledger.twins import IdMint, Pair, build_pair, service_type_of
-from app.logs import Log
+from app.observability.logs import Log
+from app.observability.metrics import Counters
 from app.pricing.costs import Cost, Pricing
 from app.pricing.price_book import PriceBook
-from app.telemetry import Counters
 from app.tracking.background import DOOR as BACKGROUND
 from app.tracking.background import Background, Posted
 from app.tracking.receipt import TrackReceipt

@@ -11,7 +11,8 @@ from app.database.session_files import SessionFiles
 from app.ledger.features import Features
 from app.ledger.ledger import Ledger
 from app.ledger.privacy import Privacy
-from app.logs import Log
+from app.observability.logs import Log
+from app.observability.metrics import Counters
 from app.pricing.costs import Pricing
 from app.pricing.estimates import Estimates
 from app.pricing.media_prices import MediaPrices
@@ -27,7 +28,6 @@ from app.spool.breaker import Breaker
 from app.spool.journal import Spool
 from app.spool.replayer import Replayer
 from app.spool.spooler import Spooler
-from app.telemetry import Counters
 from app.tracking.tracker import Tracker
 from app.tracking.writer import Writer
 

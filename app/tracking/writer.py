@@ -13,12 +13,12 @@ from datetime import timedelta
 from app.ledger.ledger import Ledger, LedgerUnavailableError
 from app.ledger.outcomes import Outcome, ReceiptStatus
 from app.ledger.twins import Pair
-from app.logs import Log
+from app.observability.logs import Log
+from app.observability.metrics import Counters
 from app.spool.breaker import Breaker
 from app.spool.journal import SpoolError
 from app.spool.spooler import Spooler
 from app.spool.waiting import Waiting, settle_all
-from app.telemetry import Counters
 
 log = Log(__name__)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from app.logs import Log
+from app.observability.logs import Log
 from app.usage.reader import read_model, read_usage
 from models import TokenUsage
 from models.token_usage import TOKEN_FIELDS

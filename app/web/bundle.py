@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from app.errors import BundleUnavailableError
-from app.logs import Log
+from app.observability.logs import Log
 
 PACKAGE = "vl-convert-python"
 BUILD_SECONDS = 60.0

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.database.deployment import mongodb
-from app.runtime import calm_the_collector
+from app.process import tune_garbage_collector
 from app.settings import Settings
 from scripts import command
 from scripts.bench import backfill, doors, memory, pricing, reads, write
@@ -51,7 +51,7 @@ async def _write(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _reads(arguments: argparse.Namespace, settings: Settings) -> int:
-    calm_the_collector()
+    tune_garbage_collector()
     with mongodb(settings, shared=True) as uri:
         figures = await reads.measure(settings, uri, arguments.events, zipf=not arguments.uniform, keep=arguments.keep)
     _print(figures, as_json=arguments.json)
@@ -73,7 +73,7 @@ async def _memory(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _backfill(arguments: argparse.Namespace, settings: Settings) -> int:
-    calm_the_collector()
+    tune_garbage_collector()
     with mongodb(settings, shared=True) as uri, command.progress("events", arguments.events) as advance:
         figures = await backfill.measure(settings, uri, arguments.events, advance)
     _print(figures, as_json=arguments.json)

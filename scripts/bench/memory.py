@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from app.runtime import calm_the_collector
+from app.observability.metrics import Counters
+from app.process import tune_garbage_collector
 from app.settings import Settings
-from app.telemetry import Counters
 from app.tracking import ReceiptStatus, Tracker, open_tracker
 from scripts.bench.load import calls
 from scripts.bench.setup import bench_database, bench_settings
@@ -32,7 +32,7 @@ async def measure(settings: Settings, uri: str, count: int, advance: Advance, *,
             bench_database(own, uri) as database,
             open_tracker(patient(own), database, Counters(), compacting=compacting) as tracker,
         ):
-            calm_the_collector()
+            tune_garbage_collector()
             for first in range(0, count, SAMPLE_EVERY):
                 size = min(SAMPLE_EVERY, count - first)
                 await _report(tracker, calls(size, seed=first))

@@ -6,9 +6,9 @@ from statistics import quantiles
 
 from app.database import Database, connected
 from app.database.mongod import EmbeddedMongod
-from app.runtime import calm_the_collector
+from app.observability.metrics import Counters
+from app.process import tune_garbage_collector
 from app.settings import Settings
-from app.telemetry import Counters
 from app.tracking import ReceiptStatus, Tracker, open_tracker, track_ai_request
 from scripts.bench.load import calls
 from scripts.bench.setup import Figures
@@ -27,7 +27,7 @@ async def measure(settings: Settings) -> dict[str, float]:
     uri = await asyncio.to_thread(mongod.start)
     try:
         async with connected(uri, settings.database) as database, open_tracker(settings, database, Counters()) as it:
-            calm_the_collector()
+            tune_garbage_collector()
             await _post(it, burst=BURST)  # a first time, to warm up
             up = [await _post(it, burst=BURST), await _post(it, burst=1)]
             await asyncio.to_thread(mongod.stop)

@@ -15,9 +15,9 @@ from litestar.types import Scope as ASGIScope
 from app.auth.middleware import requires
 from app.auth.principals import Principal, Scope
 from app.main import create_app
+from app.observability.logs import configure_logging
 from app.server import Failure, serve
 from app.settings import Settings
-from app.telemetry import configure_logging
 
 NO_OP = "/bench/noop"
 BARE = "/bare"

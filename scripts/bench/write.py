@@ -10,9 +10,9 @@ from pymongo.read_concern import ReadConcern
 
 from app.database import DURABLE, Database
 from app.ledger.twins import Pair
-from app.runtime import calm_the_collector
+from app.observability.metrics import Counters
+from app.process import tune_garbage_collector
 from app.settings import Settings
-from app.telemetry import Counters
 from app.tracking import ReceiptStatus, Tracker, open_tracker
 from models.rollups import DELTAS
 from scripts.bench.load import calls
@@ -43,7 +43,7 @@ async def measure(settings: Settings, uri: str, count: int, advance: Advance) ->
 
 async def _tracker(settings: Settings, uri: str, count: int, seed: int) -> Figures:
     async with bench_database(settings, uri) as database, open_tracker(patient(settings), database, Counters()) as it:
-        calm_the_collector()
+        tune_garbage_collector()
         rate = await _rate(list(calls(count, seed=seed)), lambda call: _track(it, call))
         await until_merged(database)
         single = await _p50(calls(SINGLES, seed=seed), lambda call: _track(it, call))
@@ -53,7 +53,7 @@ async def _tracker(settings: Settings, uri: str, count: int, seed: int) -> Figur
 async def track_rate(settings: Settings, database: Database, count: int, seed: int) -> float:
     """Calls a second of `await track` by 512 concurrent callers in this process."""
     async with open_tracker(patient(settings), database, Counters()) as tracker:
-        calm_the_collector()
+        tune_garbage_collector()
         return await _rate(list(calls(count, seed=seed)), lambda call: _track(tracker, call))
 
 

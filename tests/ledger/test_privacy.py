@@ -4,8 +4,8 @@ import pytest
 
 from app.database import Database
 from app.ledger.privacy import Privacy, network_of
+from app.observability.metrics import Counters
 from app.settings import Settings
-from app.telemetry import Counters
 from app.tracking import AICall, open_tracker
 from tests.twins import entries
 

@@ -11,7 +11,7 @@ from app.live import listener as listeners
 from app.live.changes import Change, News, version_of
 from app.live.hub import Hub
 from app.live.listener import Listener
-from app.telemetry import Counters
+from app.observability.metrics import Counters
 
 AT = datetime(2026, 5, 1, tzinfo=UTC)
 

@@ -16,6 +16,7 @@ from app.maintenance.erasure.cells import ErasedCells
 from app.maintenance.erasure.conversations import ErasedConversations
 from app.maintenance.erasure.erasure import Erasure, Found
 from app.maintenance.erasure.pseudonyms import Rename, erased_pair
+from app.observability.metrics import Counters
 from app.reports.analytics import AnalyticsType
 from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.reports import Reports
@@ -24,7 +25,6 @@ from app.rollups.compactor import Compactor
 from app.rollups.recount import Recount
 from app.settings import Settings
 from app.spool.journal import Spool
-from app.telemetry import Counters
 from app.tracking import open_tracker
 from models.rollups import CONVERSATIONS, USERS
 from tests.ledger.test_ledger import pair

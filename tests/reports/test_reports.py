@@ -14,6 +14,7 @@ import pytest
 
 from app.database import Database
 from app.errors import DatabaseUnavailableError
+from app.observability.metrics import Counters
 from app.reports.analytics import AnalyticsType
 from app.reports.calls import CallFilters
 from app.reports.downloads import Table
@@ -22,7 +23,6 @@ from app.reports.reports import Reports
 from app.reports.series import SeriesBy
 from app.reports.windows import TimeWindow
 from app.settings import Settings
-from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
 from models import ServiceType
 from tests.twins import entries

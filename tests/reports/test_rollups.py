@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.database import Database, connected
+from app.observability.metrics import Counters
 from app.reports import analytics, latency, overview, quality, usage
 from app.reports.analytics import AnalyticsType
 from app.reports.answers import AnalyticsReport, LatencyReport, UsageDay, UsageReport
@@ -30,7 +31,6 @@ from app.reports.windows import TimeWindow
 from app.rollups.compactor import Compactor
 from app.rollups.recount import Recount
 from app.settings import Settings
-from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
 from models.rollups import ACTIVE_USERS, CONVERSATIONS, DAYS, DELTAS, FINDINGS, LATENCY, USAGE, USER_MONTHS, USERS
 from tests.twins import assert_twins, entries

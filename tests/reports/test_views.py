@@ -13,10 +13,10 @@ from bson import Decimal128
 from pymongo.errors import PyMongoError
 
 from app.database import Database
+from app.observability.metrics import Counters
 from app.reports.views import VIEWS, ensure_views, model_costs
 from app.rollups.compactor import Compactor
 from app.settings import Settings
-from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
 from models.active_days import bit_of, masks
 from models.latency import bucket_of, duration_of

@@ -7,9 +7,9 @@ import asyncio
 import sys
 
 from app.database import connected, updates
+from app.observability.logs import configure_logging
 from app.rollups import compactor
 from app.rollups.compactor import Compactor
-from app.telemetry import configure_logging
 from models.rollups import LATENCY
 
 

@@ -14,13 +14,13 @@ import pytest
 from pymongo.errors import PyMongoError
 
 from app.database import Database
+from app.observability.metrics import Counters
 from app.reports.query import ReportQuery
 from app.reports.reports import Reports
 from app.reports.windows import requested_window
 from app.rollups.compactor import Compactor
 from app.rollups.lease import Lease
 from app.settings import Settings
-from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
 from models.rollups import DAYS, DELTAS, STATE
 

@@ -9,12 +9,12 @@ import pytest
 
 from app.database import Database
 from app.errors import ConfigurationError, RollupsNotReadyError
+from app.observability.metrics import Counters
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reports import Reports
 from app.reports.windows import TimeWindow
 from app.rollups.rebuild import Rebuild
 from app.settings import Settings
-from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
 from models.rollups import CAPS
 from scripts.bench.pairs import built_pairs

@@ -121,7 +121,7 @@ async def test_a_key_that_cannot_be_checked_now_is_503_with_a_time_to_wait(
     client: Client, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = (await make(client, bearer(tokens, Role.ADMIN)))["key"]
-    monkeypatch.setattr("app.auth.tokens.api_keys.QUERY_SECONDS", 0.000001)
+    monkeypatch.setattr("app.auth.api_keys.QUERY_SECONDS", 0.000001)
 
     response = await client.post("/api/ai/track", json=CALL, headers=holding(key))
 

@@ -23,11 +23,11 @@ from rich.console import Console
 from app.auth.api_keys import KeyRing
 from app.auth.principals import Scope
 from app.database import Database, connected
+from app.observability.metrics import Counters
 from app.rollups.compactor import Compactor
 from app.settings import Settings
 from app.spool.inspection import SpoolState, replaying_process, spool_state
 from app.spool.journal import Spool, SpoolError
-from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
 from models.rollups import DELTAS, ERASURES, STATE, USAGE
 from scripts import command as command_module

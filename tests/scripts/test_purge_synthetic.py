@@ -10,13 +10,13 @@ from bson import ObjectId
 
 from app.database import Database
 from app.maintenance.purge import Purge
+from app.observability.metrics import Counters
 from app.reports.analytics import AnalyticsType
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reports import Reports
 from app.reports.windows import TimeWindow
 from app.rollups.compactor import Compactor
 from app.settings import Settings
-from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
 from models.rollups import CONVERSATIONS, DELTAS, ROLLUPS, USER_MONTHS, USERS
 from scripts import job, purge_synthetic

@@ -15,10 +15,10 @@ from app.database import Database
 from app.maintenance.reconcile.days import DayCheck, Found
 from app.maintenance.reconcile.repairs import Repairs
 from app.maintenance.retention import Retention
+from app.observability.metrics import Counters
 from app.reports.reports import Reports
 from app.rollups.compactor import Compactor
 from app.settings import Settings
-from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
 from models.documents import Document
 from models.rollups import (

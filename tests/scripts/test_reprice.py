@@ -13,13 +13,13 @@ from bson import Decimal128
 from app.database import Database
 from app.errors import ConfigurationError
 from app.maintenance.repricing.repricing import Repricing
+from app.observability.metrics import Counters
 from app.pricing.costs import Pricing
 from app.reports.query import ReportQuery
 from app.reports.reports import Reports
 from app.reports.windows import TimeWindow
 from app.rollups.compactor import Compactor
 from app.settings import Settings
-from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
 from models import AIUsage, UnitPrices
 from models.rollups import CAPS, FINDINGS, USAGE

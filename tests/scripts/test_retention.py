@@ -12,6 +12,7 @@ from bson import ObjectId
 from app.database import Database
 from app.errors import ConfigurationError
 from app.maintenance.retention import NotCountedError, Retention
+from app.observability.metrics import Counters
 from app.reports.analytics import AnalyticsType
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reports import Reports
@@ -21,7 +22,6 @@ from app.rollups.merging import merging
 from app.rollups.rebuild import Rebuild
 from app.rollups.recount import LedgerNotWholeError, Recount
 from app.settings import Settings
-from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
 from models.rollups import STATE
 from scripts import job, retention

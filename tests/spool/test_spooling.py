@@ -13,9 +13,9 @@ from app.database import Database
 from app.ledger.ledger import Ledger, LedgerUnavailableError
 from app.ledger.outcomes import Outcome
 from app.ledger.twins import Pair
+from app.observability.metrics import Counters
 from app.settings import Settings
 from app.spool.journal import Spool
-from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
 from tests.ledger.test_ledger import ledger_of, pair
 from tests.tracking.test_durability import delivered

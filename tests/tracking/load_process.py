@@ -13,8 +13,9 @@ from pathlib import Path
 from app.database import connected
 from app.database.session_files import SessionFiles
 from app.ledger.twins import twin_id
+from app.observability.logs import configure_logging
+from app.observability.metrics import Counters
 from app.settings import Settings
-from app.telemetry import Counters, configure_logging
 from app.tracking import open_tracker
 from app.tracking.tracker import Tracker
 

@@ -16,8 +16,8 @@ from pydantic import SecretStr
 
 from app.database import Database, connected
 from app.database.mongod import EmbeddedMongod
+from app.observability.metrics import Counters
 from app.settings import Settings
-from app.telemetry import Counters
 from app.tracking import Tracker, open_tracker
 from tests.twins import assert_twins
 

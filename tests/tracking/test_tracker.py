@@ -13,8 +13,8 @@ from bson import Decimal128, ObjectId
 from app.database import Database
 from app.ledger.outcomes import Outcome
 from app.ledger.twins import Pair
+from app.observability.metrics import Counters
 from app.settings import Settings
-from app.telemetry import Counters
 from app.tracking import Fault, Tracker, open_tracker, track_ai_request
 from app.tracking import tracker as tracker_module
 from app.tracking.writer import MAX_BATCH

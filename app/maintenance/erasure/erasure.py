@@ -19,12 +19,12 @@ from pymongo import ReturnDocument
 
 from app.database import Database, Session
 from app.database.transactions import transact
-from app.logs import Log
 from app.maintenance.erasure.calls import ErasedCalls, conversations_of, entries_of, events_of
 from app.maintenance.erasure.cells import ErasedCells
 from app.maintenance.erasure.conversations import ErasedConversations, conditions_of
 from app.maintenance.erasure.pseudonyms import Rename
 from app.maintenance.erasure.spooled import erased_in_spool, spooled_of
+from app.observability.logs import Log
 from app.rollups.merging import merging
 from app.rollups.state import RollupState
 from app.spool.journal import Spool

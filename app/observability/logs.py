@@ -1,5 +1,7 @@
 """The log of this process. A line that cannot be written is counted, and holds up nobody."""
 
+import logging
+import sys
 from typing import Any
 
 import structlog
@@ -10,6 +12,25 @@ UNWRITTEN = Counter(
     "Log lines that could not be written, as to a closed pipe or a full disk",
     registry=None,
 )
+
+
+def configure_logging(level: str) -> None:
+    """One event a line: JSON for machines, colours on a terminal."""
+    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
+    if sys.stderr.isatty():
+        renderer = structlog.dev.ConsoleRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
 
 
 class Log:

@@ -6,9 +6,9 @@ import pytest
 
 from app.database import Database
 from app.ledger.ledger import Ledger
-from app.logs import UNWRITTEN
+from app.observability.logs import UNWRITTEN, configure_logging
+from app.observability.metrics import Counters
 from app.settings import Settings
-from app.telemetry import Counters, configure_logging
 from app.tracking import open_tracker
 from tests.twins import assert_twins
 

@@ -1,35 +1,12 @@
-"""Structured logs and the metrics of one process."""
+"""The metrics of one process."""
 
-import logging
-import sys
 from collections import Counter as Tally
 from collections.abc import Callable
 
-import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.samples import Sample
 
-from app.logs import UNWRITTEN
-
-
-def configure_logging(level: str) -> None:
-    """One event a line: JSON for machines, colours on a terminal."""
-    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
-    if sys.stderr.isatty():
-        renderer = structlog.dev.ConsoleRenderer()
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=False,
-    )
-
+from app.observability.logs import UNWRITTEN
 
 METRICS = CONTENT_TYPE_LATEST
 """Media type of `Counters.exposition`."""
