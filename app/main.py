@@ -8,22 +8,22 @@ from litestar.middleware import DefineMiddleware
 from litestar.plugins.pydantic import PydanticPlugin
 from litestar.types import ASGIApp
 
-from app import openapi, problems
 from app.auth.api_keys import open_key_ring
 from app.auth.middleware import AuthenticationMiddleware
 from app.auth.sessions import Sessions
 from app.auth.tokens import open_tokens
 from app.database import connected
-from app.edge import Edge, add_headers, within_rate
 from app.errors import AppError
-from app.intake import Intake
+from app.http import openapi, problems
+from app.http.bodies import BodyBudget
+from app.http.middleware import RequestLimits, add_headers, within_rate
+from app.http.rate_limit import RateLimit
+from app.http.serialization import ExactRequest, ExactResponse
 from app.live import open_hub
 from app.observability.metrics import Counters
-from app.rate_limit import RateLimit
 from app.reports.reports import Reports
 from app.reports.views import ensure_views
 from app.rollups.state import stored_state
-from app.serialization import ExactRequest, ExactResponse
 from app.settings import Settings
 from app.tracking import open_tracker
 from app.web.assets import Assets
@@ -73,7 +73,7 @@ def create_app(
                     reports=Reports(database, settings.zone),
                     api_keys=api_keys,
                     tokens=tokens,
-                    intake=Intake(),
+                    body_budget=BodyBudget(),
                     live=live,
                     rate_limit=RateLimit(settings.rate_limit),
                     assets=Assets(settings.data_dir),
@@ -110,7 +110,7 @@ def create_app(
         plugins=[PydanticPlugin(prefer_alias=True), openapi.DecimalsAreNumbers()],
         template_config=templates(),
         # access and errors
-        middleware=[Edge(), DefineMiddleware(AuthenticationMiddleware, **OPEN_TO_ANYONE)],
+        middleware=[RequestLimits(), DefineMiddleware(AuthenticationMiddleware, **OPEN_TO_ANYONE)],
         guards=[within_rate],
         before_send=[add_headers],
         exception_handlers=problems.HANDLERS,

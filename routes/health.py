@@ -8,9 +8,9 @@ from app.auth.middleware import PUBLIC
 from app.database import Database
 from app.database.connection import STANDALONE_ADVICE
 from app.errors import DatabaseUnavailableError, RollupsNotReadyError
+from app.http.serialization import ExactResponse
 from app.observability.metrics import METRICS
 from app.reports.reports import Reports
-from app.serialization import ExactResponse
 from app.spool.journal import SpoolError
 from app.tracking import Tracker
 from routes.schemas import HealthBody, ReadyBody, SpoolBody

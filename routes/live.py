@@ -10,8 +10,8 @@ from litestar.params import HeaderParameter
 
 from app.auth.middleware import requires
 from app.auth.principals import Principal, Recheck, Scope
-from app.edge import OPEN_ENDED
 from app.errors import AppError, NotAuthenticatedError
+from app.http.middleware import OPEN_ENDED
 from app.live import MEDIA_TYPE, EventStream
 
 EVENTS = """

@@ -7,8 +7,8 @@ from pydantic import ValidationError
 
 from app.auth.ownership import owned
 from app.auth.principals import Principal
-from app.batches import BadRow
 from app.errors import InvalidRequestError, TooManyRequestsError
+from app.http.batches import BadRow
 from app.tracking import AICall, Fault, Tracker
 from models.base import camel
 from models.faults import faults_of

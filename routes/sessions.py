@@ -7,13 +7,13 @@ from litestar.datastructures import State
 from litestar.params import JSONBody
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from app import openapi
 from app.auth.middleware import PUBLIC, principal_of
 from app.auth.principals import Principal, Scope
 from app.auth.same_origin import came_by_https, own_page_only
 from app.auth.sessions import CLEARED, Sessions
+from app.http import openapi
+from app.http.serialization import ExactResponse
 from app.reports.rows import Row
-from app.serialization import ExactResponse
 
 
 class SignIn(BaseModel):

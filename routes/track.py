@@ -12,11 +12,11 @@ from litestar.params import HeaderParameter
 from app.auth.middleware import requires
 from app.auth.ownership import USER_HEADER
 from app.auth.principals import Principal, Scope
-from app.batches import NDJSON, rows_of
 from app.errors import UnsupportedMediaTypeError, invalid
-from app.intake import intake_of
-from app.openapi import array_of, body_described, schema_of
-from app.serialization import JSON, ExactResponse, decode
+from app.http.batches import NDJSON, rows_of
+from app.http.bodies import body_budget_of
+from app.http.openapi import array_of, body_described, schema_of
+from app.http.serialization import JSON, ExactResponse, decode
 from app.tracking import AICall, ReceiptStatus, Tracker, TrackReceipt
 from routes.reporting import call_of, check_room, refusal
 from routes.schemas import BatchBody, ReceiptBody
@@ -83,7 +83,7 @@ class TrackController(Controller):
         if not JSON.fullmatch(media_type):
             raise UnsupportedMediaTypeError(f"send application/json, not {media_type or 'a body without a type'}")
         check_room(tracker, 1)
-        async with intake_of(request).body(request, MAX_CALL_BYTES) as body:
+        async with body_budget_of(request).body(request, MAX_CALL_BYTES) as body:
             call = call_of(_with_key(decode(body), idempotency_key), request.user, user_header)
         if not isinstance(call, AICall):
             tracker.rejected(call, "track")
@@ -110,7 +110,7 @@ class TrackController(Controller):
         if idempotency_key is not None:
             raise invalid("Idempotency-Key", "is for one call; give each row of a batch a requestId")
         media_type, _ = request.content_type
-        async with intake_of(request).body(request, MAX_BATCH_BYTES) as body:
+        async with body_budget_of(request).body(request, MAX_BATCH_BYTES) as body:
             rows = rows_of(body, media_type)
             check_room(tracker, len(rows))
             return BatchBody.of(await _reported(rows, request.user, user_header, tracker))

@@ -8,10 +8,10 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
+from app.http.serialization import encode
 from app.live.changes import News, is_version
 from app.live.hub import Hub
 from app.live.listener import Listener
-from app.serialization import encode
 
 HEARTBEAT_SECONDS = 14.0
 """With the second below, a comment comes at least every 15 seconds."""

@@ -3,9 +3,9 @@
 from typing import Any
 
 from app.errors import InvalidRequestError
+from app.http.serialization import decode
 from app.otlp.attributes import CONTEXT, PARAMETERS, Attributes, Found, UnusableSpanError, first, name
 from app.otlp.spans import SpanNode
-from app.serialization import decode
 
 Context = dict[str, Found]
 """By field of `AICall`."""

@@ -34,7 +34,7 @@ JSON = "application/json"
 
 _ID_FIELDS = ("traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id")
 
-# not app.serialization's: that reads 1e999999999 as a Decimal, which takes for ever to become an int
+# not app.http.serialization's: that reads 1e999999999 as a Decimal, which takes for ever to become an int
 _json = msgspec.json.Decoder()
 
 

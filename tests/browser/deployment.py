@@ -19,7 +19,7 @@ from playwright.async_api import StorageState
 from app.auth.principals import Role
 from app.auth.sessions import COOKIE
 from app.auth.tokens import Tokens
-from app.serialization import decode, encode
+from app.http.serialization import decode, encode
 from app.settings import Settings
 from models.base import camel
 from scripts.demo_calls import Plan

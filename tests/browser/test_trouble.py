@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from playwright.async_api import Page, Route, expect
 
-from app.serialization import encode
+from app.http.serialization import encode
 from tests.browser.conftest import NARROW, WIDE
 from tests.browser.deployment import CALL_COST, LONG, MARKUP, Served
 from tests.browser.reading import exact, opened, settled, shown, sticking_out, until_figure

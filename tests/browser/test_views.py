@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from playwright.async_api import Page, Route, expect
 
-from app.serialization import encode
+from app.http.serialization import encode
 from tests.browser.deployment import CALL_COST, LONG, REAL_CALLS, Served
 from tests.browser.reading import opened, settled, shown, until_figure
 from tests.browser.watch import Watch

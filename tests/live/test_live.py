@@ -230,7 +230,7 @@ async def test_more_pages_than_a_process_takes_are_refused(site: Site, monkeypat
 
 async def test_a_stream_lasts_longer_than_a_request_may(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     for limit in ("REQUEST_SECONDS", "BODY_SECONDS"):
-        monkeypatch.setattr(f"app.edge.{limit}", 0.1)
+        monkeypatch.setattr(f"app.http.middleware.{limit}", 0.1)
     monkeypatch.setattr("app.live.frames.HEARTBEAT_SECONDS", 0.2)
     monkeypatch.setattr("app.live.frames.CHECK_SECONDS", 0.1)
     page = await site.listen()

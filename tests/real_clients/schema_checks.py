@@ -6,8 +6,8 @@ import schemathesis
 from google.protobuf import json_format
 from google.rpc.status_pb2 import Status
 
+from app.http.problems import OTLP_PATH, PROBLEM_JSON
 from app.otlp.messages import PROTOBUF
-from app.problems import OTLP_PATH, PROBLEM_JSON
 
 
 @schemathesis.check

@@ -167,7 +167,7 @@ async def test_what_the_queue_cannot_hold_is_refused_whole_with_a_time_to_come_b
 async def test_more_bytes_at_once_than_a_process_holds_are_refused_before_they_are_read(
     client: Client, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.intake.MAX_IN_HAND", 500)
+    monkeypatch.setattr("app.http.bodies.MAX_IN_HAND", 500)
 
     refused = await send(client, tokens, json.dumps([CALL] * 10).encode())
     gzipped = await send(client, tokens, WHOLE, **{"Content-Encoding": "gzip"})

@@ -12,9 +12,9 @@ from litestar.types import ExceptionHandlersMap
 
 from app.auth.sessions import CLEARED
 from app.errors import AppError, InvalidRequestError, SessionEndedError
+from app.http.serialization import ExactResponse
 from app.observability.logs import Log
 from app.otlp import messages
-from app.serialization import ExactResponse
 from models.base import camel
 from models.faults import faults_of
 

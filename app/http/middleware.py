@@ -15,8 +15,8 @@ from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import RequestTimeoutError, TookTooLongError
+from app.http.rate_limit import RateLimit
 from app.observability.logs import Log
-from app.rate_limit import RateLimit
 
 REQUEST_ID = "x-request-id"
 BODY_SECONDS = 30.0
@@ -44,7 +44,7 @@ _STATE_KEY = "request_id"
 _STATUS_KEY = "response_status"
 
 
-class Edge(ASGIMiddleware):
+class RequestLimits(ASGIMiddleware):
     """Names the request and bounds its time."""
 
     scopes = (ScopeType.HTTP,)

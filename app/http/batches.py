@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from app.errors import BodyTooLargeError, InvalidRequestError, UnsupportedMediaTypeError
-from app.serialization import JSON, decode
+from app.http.serialization import JSON, decode
 
 NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
 MAX_ROWS = 1_000

@@ -20,7 +20,7 @@ MAX_IN_HAND = 64_000_000
 GZIP = 16 + zlib.MAX_WBITS
 
 
-class Intake:
+class BodyBudget:
     """How many bytes of bodies this process has in hand. More are refused until some are done."""
 
     def __init__(self) -> None:
@@ -43,10 +43,10 @@ class Intake:
             self._in_hand -= claimed
 
 
-def intake_of(request: Request[Any, Any, Any]) -> Intake:
+def body_budget_of(request: Request[Any, Any, Any]) -> BodyBudget:
     """The one of the process. No dependency of the handlers: Litestar opens a task group where there are two."""
-    intake: Intake = request.app.state.intake
-    return intake
+    budget: BodyBudget = request.app.state.body_budget
+    return budget
 
 
 def _size(headers: Mapping[str, str], limit: int) -> int:
@@ -64,7 +64,7 @@ def encoding(headers: Mapping[str, str]) -> str:
 
 
 async def inflated_body(request: Request[Any, Any, Any], limit: int) -> bytes:
-    """The whole body, inflated. Raises as `Intake.body` does."""
+    """The whole body, inflated. Raises as `BodyBudget.body` does."""
     named = encoding(request.headers)
     if named not in {"", "gzip"}:
         raise UnsupportedMediaTypeError(f"send the body as it is or with Content-Encoding: gzip, not {named[:32]}")

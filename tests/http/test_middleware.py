@@ -9,11 +9,11 @@ from litestar import Controller, Litestar, Request, get, post
 from litestar.testing import AsyncTestClient
 
 from app.auth.middleware import PUBLIC
-from app.edge import Edge, add_headers
 from app.errors import TooManyRequestsError
+from app.http.middleware import RequestLimits, add_headers
+from app.http.problems import HANDLERS
+from app.http.rate_limit import RateLimit
 from app.observability.logs import configure_logging
-from app.problems import HANDLERS
-from app.rate_limit import RateLimit
 
 
 class Slow(Controller):
@@ -37,7 +37,11 @@ class Slow(Controller):
 @pytest.fixture
 def app() -> Litestar:
     return Litestar(
-        [Slow], middleware=[Edge()], before_send=[add_headers], exception_handlers=HANDLERS, openapi_config=None
+        [Slow],
+        middleware=[RequestLimits()],
+        before_send=[add_headers],
+        exception_handlers=HANDLERS,
+        openapi_config=None,
     )
 
 
@@ -57,7 +61,7 @@ async def test_every_answer_has_an_id_and_the_headers_that_browsers_heed(app: Li
 
 
 async def test_a_request_that_takes_too_long_is_given_up(app: Litestar, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.edge.REQUEST_SECONDS", 0.01)
+    monkeypatch.setattr("app.http.middleware.REQUEST_SECONDS", 0.01)
 
     async with AsyncTestClient(app) as client:
         response = await client.get("/slow")
@@ -66,7 +70,7 @@ async def test_a_request_that_takes_too_long_is_given_up(app: Litestar, monkeypa
 
 
 async def test_a_body_that_never_comes_is_given_up(app: Litestar, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.edge.BODY_SECONDS", 0.01)
+    monkeypatch.setattr("app.http.middleware.BODY_SECONDS", 0.01)
     sent: list[Any] = []
 
     async def receive() -> Any:
@@ -124,7 +128,7 @@ def test_without_a_rate_everything_is_admitted() -> None:
 
 
 def test_callers_that_were_quiet_longest_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.rate_limit.MOST_CALLERS", 2)
+    monkeypatch.setattr("app.http.rate_limit.MOST_CALLERS", 2)
     limit = RateLimit(1)
     for caller in ("a", "b", "c"):
         limit.admit(caller)
@@ -133,11 +137,15 @@ def test_callers_that_were_quiet_longest_are_forgotten(monkeypatch: pytest.Monke
 
 
 async def test_a_request_is_a_line_of_the_log_with_its_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.edge.SLOW_SECONDS", 0.0)
+    monkeypatch.setattr("app.http.middleware.SLOW_SECONDS", 0.0)
     configure_logging("info")
     with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
         slow = Litestar(
-            [Slow], middleware=[Edge()], before_send=[add_headers], exception_handlers=HANDLERS, openapi_config=None
+            [Slow],
+            middleware=[RequestLimits()],
+            before_send=[add_headers],
+            exception_handlers=HANDLERS,
+            openapi_config=None,
         )
         async with AsyncTestClient(slow) as client:
             await client.get("/quick", headers={"X-Request-ID": "mine-8"})

@@ -73,7 +73,7 @@ def _inlined(node: Any, definitions: dict[str, Any]) -> Any:
 
 
 class DecimalsAreNumbers(OpenAPISchemaPlugin):
-    """Litestar takes a Decimal for a string; here it is a JSON number, see `app.serialization`."""
+    """Litestar takes a Decimal for a string; here it is a JSON number, see `app.http.serialization`."""
 
     @staticmethod
     def is_plugin_supported_type(value: Any) -> bool:

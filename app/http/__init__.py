@@ -1,0 +1,1 @@
+"""Requests and responses: their limits, bodies, JSON, errors and description. It knows no domain."""
