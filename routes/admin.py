@@ -9,23 +9,16 @@ from litestar.params import FromPath, QueryParameter
 
 from app.auth.middleware import requires
 from app.auth.principals import Scope
-from app.reports.answers import (
-    CallDetail,
-    CallsReport,
-    DataQualityReport,
-    LatencyReport,
-    ModelsReport,
-    OverviewReport,
-    ProvidersReport,
-    StatsReport,
-    UsageReport,
-    UsersReport,
-)
-from app.reports.breakdowns import USER_ORDERS
-from app.reports.calls import MAX_CALLS, CallFilters
+from app.reports.breakdowns import USER_ORDERS, ModelsReport, ProvidersReport, UsersReport
+from app.reports.calls import MAX_CALLS, CallDetail, CallFilters, CallsReport
+from app.reports.latency import LatencyReport
+from app.reports.overview import OverviewReport
+from app.reports.quality import DataQualityReport
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reports import Reports
 from app.reports.series import SeriesBy
+from app.reports.stats import StatsReport
+from app.reports.usage import UsageReport
 from routes.dependencies import Cursor, chosen
 
 MAX_USERS = 100

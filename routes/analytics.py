@@ -8,8 +8,7 @@ from litestar.params import QueryParameter
 
 from app.auth.middleware import requires
 from app.auth.principals import Scope
-from app.reports.analytics import AnalyticsType
-from app.reports.answers import AnalyticsReport
+from app.reports.analytics import AnalyticsReport, AnalyticsType
 from app.reports.query import ReportQuery
 from app.reports.reports import Reports
 from routes.dependencies import chosen

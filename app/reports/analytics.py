@@ -2,16 +2,24 @@
 
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
 from app.reports import cells, pipelines
 from app.reports.active_users import active_users
-from app.reports.answers import AnalyticsReport, ConversationFigures, MonthTotals, PeriodTotals, WeekTotals
 from app.reports.figures import daily, described, grouped, summed
-from app.reports.query import ReportQuery
+from app.reports.query import ReportQuery, Synthetic
 from app.reports.reader import Document, Documents, Reader, first
-from app.reports.rows import ProviderTotals, Totals, change
+from app.reports.rows import (
+    DayTotals,
+    PeriodTotals,
+    ProviderTotals,
+    Row,
+    Totals,
+    Window,
+    change,
+)
 from app.reports.windows import DAY, today
 from models.latency import merged, percentiles
 from models.money import to_decimal
@@ -20,6 +28,57 @@ WEEKS = 12
 MONTHS = 12
 TOP_CONVERSATIONS = 20
 WEEK = timedelta(days=7)
+
+
+class WeekTotals(Totals):
+    """One ISO week, Monday to Sunday. Changes are in percent of the week before; null for a week not over yet."""
+
+    week: str
+    """As `2026-W47`."""
+    first: date
+    complete: bool
+    requests_change: Decimal | None
+    cost_change: Decimal | None
+
+
+class MonthTotals(Totals):
+    """One month of the calendar."""
+
+    month: str
+    """As `2026-11`."""
+    complete: bool
+
+
+class ConversationFigures(Row):
+    """One conversation."""
+
+    conversation_id: str
+    client_id: str
+    requests: int
+    tokens: int
+    cost: Decimal
+    last_active: date
+
+
+class AnalyticsReport(Row):
+    """`GET /api/analytics`. Parts that were not asked for are null."""
+
+    window: Window
+    client_id: str | None
+    """Null for all clients."""
+    user_id: str | None
+    """Null for all users."""
+    synthetic: Synthetic
+    summary: PeriodTotals
+    daily: list[DayTotals] | None
+    weekly: list[WeekTotals] | None
+    """The last 12 weeks up to the window's end."""
+    monthly: list[MonthTotals] | None
+    """The last 12 months up to the window's end."""
+    by_conversation: list[ConversationFigures] | None
+    """The 20 with the most tokens; null where a provider, model or feature is asked for, but for one user's own."""
+    providers: list[ProviderTotals]
+    generated_at: datetime
 
 
 class AnalyticsType(StrEnum):

@@ -6,21 +6,12 @@ from decimal import Decimal
 from app.errors import invalid
 from app.reports import cells
 from app.reports.active_users import active_users
-from app.reports.answers import (
-    ListedUser,
-    ModelCosts,
-    ModelsReport,
-    Percentiles,
-    ProviderPerformance,
-    ProvidersReport,
-    ServiceTotals,
-    UsersReport,
-)
 from app.reports.cursors import decoded, encoded
 from app.reports.figures import described, grouped
-from app.reports.query import ReportQuery
+from app.reports.query import ReportQuery, Synthetic
 from app.reports.ranking import top_users
 from app.reports.reader import Document, Documents, Reader
+from app.reports.rows import ListedUser, ModelTotals, Percentiles, ProviderTotals, Row, Totals, Window
 from models import ServiceType
 from models.latency import merged, percentiles
 from models.money import USD_PLACES, to_decimal
@@ -34,6 +25,67 @@ MOST_USERS = 10_000_000
 """The last position that a cursor can name."""
 
 _QUANTUM = Decimal(1).scaleb(-USD_PLACES)
+
+
+class ServiceTotals(Totals):
+    """One service type of a provider."""
+
+    service_type: ServiceType
+    latency: Percentiles
+
+
+class ProviderPerformance(ProviderTotals):
+    """One provider, over all and by service type."""
+
+    latency: Percentiles
+    """Null under a filter by model or feature: latency is kept by provider and service type."""
+    services: list[ServiceTotals]
+
+
+class ProvidersReport(Row):
+    """`GET /api/admin/ai/providers`, by requests."""
+
+    window: Window
+    synthetic: Synthetic
+    providers: list[ProviderPerformance]
+    generated_at: datetime
+
+
+class ModelCosts(ModelTotals):
+    """What one model cost, and for what."""
+
+    input_cost: Decimal
+    output_cost: Decimal
+    generation_cost: Decimal
+    average_cost: Decimal | None
+    """USD a priced call, to 15 decimals."""
+    images: int
+    video_seconds: Decimal
+    audio_seconds: Decimal
+    unique_users: int
+    service_types: list[ServiceType]
+
+
+class ModelsReport(Row):
+    """`GET /api/admin/ai/models`, by cost."""
+
+    window: Window
+    synthetic: Synthetic
+    models: list[ModelCosts]
+    generated_at: datetime
+
+
+class UsersReport(Row):
+    """`GET /api/admin/ai/users`: one page of the ranking."""
+
+    window: Window
+    synthetic: Synthetic
+    active_users: int | None
+    """How many there are; null under a filter by provider, model or feature."""
+    users: list[ListedUser]
+    next_cursor: str | None
+    """Ask with `cursor=` for the next page; null on the last one."""
+    generated_at: datetime
 
 
 async def providers(read: Reader, query: ReportQuery, generated_at: datetime) -> ProvidersReport:

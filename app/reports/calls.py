@@ -2,16 +2,17 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from bson import Decimal128, ObjectId
 
 from app.errors import NotFoundError, invalid
-from app.reports.answers import CallDetail, CallsReport, LedgerCall
 from app.reports.cursors import decoded, encoded
 from app.reports.figures import described
-from app.reports.query import Filters, ReportQuery
+from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.reader import Document, Reader, first
+from app.reports.rows import Row, Window
 from app.reports.stages import Stage, match, sort_by
 from app.reports.windows import TimeWindow
 from models import AIUsage, Analytics, CallStatus, CostSource, ServiceType
@@ -28,6 +29,92 @@ MAX_ID = 64
 
 Fields = dict[str, tuple[str, Any]]
 """By attribute: the stored name, and what an entry without it stands for."""
+
+
+class LedgerCall(Row):
+    """One entry of the ledger."""
+
+    id: str
+    user_id: str
+    client_id: str
+    conversation_id: str | None
+    content_type: str
+    feature: str
+    service_type: ServiceType
+    provider: str
+    model: str
+    status: CallStatus
+    cached: bool
+    error_message: str | None
+    input_tokens: int
+    output_tokens: int
+    tokens_used: int
+    cost: Decimal | None
+    saved_cost: Decimal
+    cost_source: CostSource
+    price_version: str | None
+    request_duration: int | None
+    synthetic: bool
+    created_at: datetime
+    recorded_at: datetime
+
+
+class CallDetail(LedgerCall):
+    """One entry of the ledger with all that is known of it. Counts are in tokens where they do not say otherwise; input
+    includes cache reads and writes and every modality, output includes reasoning. Null and zero is what was not
+    reported.
+    """
+
+    clerk_user_id: str | None = None
+    reported_provider: str | None = None
+    """What the caller said, where that provider does not sell the model."""
+    endpoint: str | None = None
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    reasoning_tokens: int = 0
+    input_audio_tokens: int = 0
+    output_audio_tokens: int = 0
+    cache_audio_read_tokens: int = 0
+    input_image_tokens: int = 0
+    output_image_tokens: int = 0
+    cache_image_read_tokens: int = 0
+    input_video_tokens: int = 0
+    web_searches: int = 0
+    images: int = 0
+    video_seconds: Decimal | None = None
+    audio_seconds: Decimal | None = None
+    characters: int = 0
+    size: str | None = None
+    quality: str | None = None
+    unreadable_usage: bool = False
+    """The response's usage could not be read; the call is unpriced."""
+    unmapped: bool = False
+    """The content type is not known; its own name is its feature."""
+    service_tier: str | None = None
+    batch: bool = False
+    region: str | None = None
+    input_cost: Decimal | None = None
+    """A part of `cost`, in USD, as the two that follow; null where the cost has no parts."""
+    output_cost: Decimal | None = None
+    generation_cost: Decimal | None = None
+    time_to_first_token: int | None = None
+    """In ms."""
+    ip_address: str | None = None
+    """Kept only where the deployment asks for it."""
+    user_agent: str | None = None
+    campaign_id: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class CallsReport(Row):
+    """`GET /api/admin/ai/calls`: entries of the ledger, newest first."""
+
+    window: Window
+    synthetic: Synthetic
+    calls: list[LedgerCall]
+    next_cursor: str | None
+    generated_at: datetime
 
 
 def _stored_fields(row: type[LedgerCall]) -> Fields:

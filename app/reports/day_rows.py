@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 
 from app.reports import cells, pipelines
-from app.reports.answers import Percentiles, UsageDay
 from app.reports.query import ReportQuery
 from app.reports.reader import Document, Documents, Reader
+from app.reports.rows import Percentiles, UsageDay
 from app.reports.windows import TimeWindow
 from models import CallStatus
 from models.latency import bucket_of, merged, percentiles

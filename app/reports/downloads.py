@@ -10,15 +10,15 @@ from pydantic import BaseModel
 
 from app.errors import invalid
 from app.reports import cells, pipelines
-from app.reports.analytics import conversation_figures
-from app.reports.answers import CallDetail, ConversationFigures, ListedUser
+from app.reports.analytics import ConversationFigures, conversation_figures
 from app.reports.breakdowns import listed_user
-from app.reports.calls import DETAIL, CallFilters, fields_of, page
+from app.reports.calls import DETAIL, CallDetail, CallFilters, fields_of, page
 from app.reports.cell_rows import Query
 from app.reports.csv_text import columns_of, values_of
 from app.reports.quality import QualityParts
 from app.reports.query import ReportQuery
 from app.reports.reader import Document, Reader, first
+from app.reports.rows import ListedUser
 from models import AIUsage
 from models.money import to_decimal
 from models.rollups import Finding

@@ -12,13 +12,24 @@ there is no score.
 
 from fractions import Fraction
 
-from app.reports.answers import Health
-from app.reports.rows import Totals
+from app.reports.rows import (
+    Row,
+    Totals,
+)
 
 WEIGHTS = {"success": 60, "latency": 25, "cost_coverage": 15}
 WORST_SUCCESS = Fraction(9, 10)
 BEST_P95_MS = 2_000
 WORST_P95_MS = 20_000
+
+
+class Health(Row):
+    """How well the calls of the month so far went, in one figure from 0 to 100; see `app.reports.health`."""
+
+    score: int | None
+    success: int | None
+    latency: int | None
+    cost_coverage: int | None
 
 
 def health(totals: Totals, p95: int | None) -> Health:

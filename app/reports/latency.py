@@ -3,15 +3,56 @@
 from datetime import datetime
 from typing import NamedTuple
 
+from pydantic import ConfigDict
+
 from app.reports import cells, day_rows, pipelines
-from app.reports.answers import ErrorKind, LatencyBar, LatencyReport, Percentiles
 from app.reports.figures import described
-from app.reports.query import ReportQuery
+from app.reports.query import ReportQuery, Synthetic
 from app.reports.reader import Reader
+from app.reports.rows import (
+    Percentiles,
+    Row,
+    Window,
+)
 from models import CallStatus
+from models.base import camel
 from models.latency import bars, merged, percentiles
 
 MOST_BARS = 40
+
+
+class LatencyBar(Row):
+    """Calls whose duration lies from `from` to `to`, in whole ms, both included."""
+
+    first: int
+    last: int
+    count: int
+
+    model_config = ConfigDict(alias_generator=lambda name: {"first": "from", "last": "to"}.get(name, camel(name)))
+
+
+class ErrorKind(Row):
+    """Calls to one provider that ended in one way other than success."""
+
+    status: CallStatus
+    provider: str
+    count: int
+
+
+class LatencyReport(Row):
+    """`GET /api/admin/ai/latency`."""
+
+    window: Window
+    synthetic: Synthetic
+    latency: Percentiles
+    measured: int | None
+    """Calls that report a duration. Null as the buckets are."""
+    buckets: list[LatencyBar] | None
+    """The distribution of the request duration, in about 40 bars of equal width on a log scale, side by side. Null
+    under a filter by model or feature (but for one user's own): latency is kept by provider and service type."""
+    errors: list[ErrorKind]
+    """By status and provider, the most first."""
+    generated_at: datetime
 
 
 class LatencyParts(NamedTuple):

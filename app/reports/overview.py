@@ -3,18 +3,24 @@
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import localcontext
+from decimal import Decimal, localcontext
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from app.reports import cells, pipelines
 from app.reports.active_users import active_in
-from app.reports.answers import Freshness, MonthEnd, OverviewReport, PeriodTotals, Quality, Trend, Trends
 from app.reports.figures import summed, week_hours
-from app.reports.health import health
+from app.reports.health import Health, health
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reader import Document, Documents, Reader, first
-from app.reports.rows import Totals, change, percent
+from app.reports.rollup_guard import Freshness
+from app.reports.rows import (
+    PeriodTotals,
+    Row,
+    Totals,
+    change,
+    percent,
+)
 from app.reports.spans import Comparison, Spans, spans
 from app.reports.windows import DAY
 from models import CallStatus
@@ -22,6 +28,60 @@ from models.latency import merged, percentiles
 from models.money import quantize_usd, to_decimal
 
 PERCENTS = (50, 95, 99)
+
+
+class Trend(Row):
+    """Change against the period before, in percent of that; null where there is nothing to compare with."""
+
+    requests: Decimal | None
+    cost: Decimal | None
+    compared: str
+    """The two spans that are compared, in words."""
+
+
+class Trends(Row):
+    """Like spans only: complete hours against the same hours, complete days against as many days."""
+
+    today: Trend
+    month: Trend
+
+
+class Quality(Row):
+    """How the calls of the month so far went. Percentiles of the request duration are within 1 % of the exact ones."""
+
+    success_rate: Decimal | None
+    error_rate: Decimal | None
+    statuses: dict[str, int]
+    p50: int | None
+    p95: int | None
+    p99: int | None
+
+
+class MonthEnd(Row):
+    """The month's cost at this pace: that of its complete days so far, by their number, times the days of the month."""
+
+    cost: Decimal | None
+    """USD, to 15 decimals, half-even; null on the first day. Calls without a known price are not in it."""
+    complete_days: int
+    days_in_month: int
+
+
+class OverviewReport(Row):
+    """`GET /api/admin/ai/overview`."""
+
+    today: PeriodTotals
+    month: PeriodTotals
+    month_end: MonthEnd
+    trends: Trends
+    quality: Quality
+    health: Health
+    freshness: Freshness
+    """Of the whole deployment."""
+    client_id: str | None
+    """Null for all clients."""
+    synthetic: Synthetic
+    timezone: str
+    generated_at: datetime
 
 
 class Period(NamedTuple):

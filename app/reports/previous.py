@@ -3,17 +3,83 @@
 from decimal import Decimal
 from typing import NamedTuple
 
-from app.reports.answers import Changes, ComparedSpan, ComparedTotals, Percentiles, PreviousSpan
 from app.reports.day_rows import latency, usage_days, within
 from app.reports.figures import described, summed, week_hours
 from app.reports.query import ReportQuery
 from app.reports.reader import Document, Documents
-from app.reports.rows import Totals, change, percent
+from app.reports.rows import (
+    Percentiles,
+    Row,
+    Tokens,
+    Totals,
+    UsageDay,
+    Window,
+    change,
+    percent,
+)
 from app.reports.spans import Comparison
 from models.money import to_decimal
 from models.rollups import HOUR_TOTALS
 
 UNKNOWN = Percentiles(p50=None, p95=None, p99=None)
+
+
+class ComparedTotals(Row):
+    """As `Totals`. Null is what hours do not tell, where hours are compared."""
+
+    requests: int
+    cost: Decimal
+    saved_cost: Decimal | None
+    tokens: Tokens | None
+    successes: int
+    errors: int
+    cached: int | None
+    unpriced: int | None
+    estimated: int | None
+    success_rate: Decimal | None
+    cache_hit_rate: Decimal | None
+    average_duration: Decimal | None
+
+
+class ComparedSpan(Row):
+    """One of two like spans."""
+
+    window: Window
+    hours: int | None
+    """How many hours of its one day, from 00:00 on, where hours are compared; null for whole days."""
+    totals: ComparedTotals
+    active_users: int | None
+    """Null where hours are compared."""
+    latency: Percentiles
+    """Null where hours are compared, and under a filter by model or feature (but for one user's own)."""
+
+
+class Changes(Row):
+    """From the span before to this window's, each null where either is, or where there is nothing to compare with."""
+
+    requests: Decimal | None
+    """In percent, as all but the success rate."""
+    cost: Decimal | None
+    saved_cost: Decimal | None
+    success_rate: Decimal | None
+    """In percentage points."""
+    p95: Decimal | None
+    active_users: Decimal | None
+
+
+class PreviousSpan(ComparedSpan):
+    """The span of equal length directly before a window, like with like: of a window that ends today, its complete days
+    against as many of the span before; of today alone, its complete hours against the same hours. So `window` and the
+    figures may be of less than the whole span; `daily` has all of its days.
+    """
+
+    compared: str
+    """The two spans, in words."""
+    of_window: ComparedSpan
+    """What of the window is compared with it."""
+    changes: Changes
+    daily: list[UsageDay]
+    """Every day of the span, in the order of the window's own, so that they can be laid over one another."""
 
 
 class LikeSpan(NamedTuple):

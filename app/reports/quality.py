@@ -1,19 +1,72 @@
 """Data quality: what the figures of a window leave out, or rest on guesses."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import NamedTuple
 
 from app.reports import cells, pipelines
-from app.reports.answers import DataQualityReport, FoldedNames, ImpossiblePair, UnmappedContentType
 from app.reports.figures import described, grouped, summed
-from app.reports.query import ReportQuery
+from app.reports.query import ReportQuery, Synthetic
 from app.reports.reader import Document, Documents, Reader, first
-from app.reports.rows import ModelTotals, Totals, percent
+from app.reports.rows import (
+    ModelTotals,
+    Row,
+    Totals,
+    Window,
+    percent,
+)
 from models.rollups import Finding
 
 MOST_FINDINGS = 100
 
 ByModel = list[tuple[tuple[str, str], Document]]
+
+
+class ImpossiblePair(Row):
+    """Calls reported under a provider that does not sell the model. They count under the one that does."""
+
+    reported_provider: str
+    provider: str
+    model: str
+    requests: int
+
+
+class UnmappedContentType(Row):
+    """A content type that no feature is set for. It counts under its own name."""
+
+    content_type: str
+    requests: int
+
+
+class FoldedNames(Row):
+    """Calls with names beyond the client's cap: reports count them under `other`, the ledger has the names."""
+
+    dimension: str
+    """provider, model or feature."""
+    requests: int
+
+
+class DataQualityReport(Row):
+    """`GET /api/admin/ai/data-quality`: what the figures of a window leave out, or rest on guesses. Each list has the
+    hundred with the most requests.
+    """
+
+    window: Window
+    synthetic: Synthetic
+    totals: Totals
+    unpriced_share: Decimal | None
+    """Of all requests, in percent."""
+    estimated_share: Decimal | None
+    """Of all requests, in percent."""
+    unpriced_models: list[ModelTotals]
+    """With their tokens, so that one can see what is missing."""
+    estimated_models: list[ModelTotals]
+    impossible_pairs: list[ImpossiblePair]
+    unmapped_content_types: list[UnmappedContentType]
+    unreadable_usage: int
+    """Calls whose response said what was used, but not in a form that could be read."""
+    folded_names: list[FoldedNames]
+    generated_at: datetime
 
 
 class QualityParts(NamedTuple):

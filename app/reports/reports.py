@@ -8,34 +8,23 @@ from zoneinfo import ZoneInfo
 from app.database import Database
 from app.errors import invalid
 from app.reports import analytics, breakdowns, calls, downloads, latency, overview, quality, stats, usage
-from app.reports.analytics import AnalyticsType
-from app.reports.answers import (
-    AnalyticsReport,
-    CallDetail,
-    CallsReport,
-    DataQualityReport,
-    Freshness,
-    LatencyReport,
-    ModelCosts,
-    ModelsReport,
-    OverviewReport,
-    ProviderPerformance,
-    ProvidersReport,
-    StatsReport,
-    UsageDay,
-    UsageReport,
-    UsersReport,
-)
-from app.reports.calls import CallFilters
+from app.reports.analytics import AnalyticsReport, AnalyticsType
+from app.reports.breakdowns import ModelCosts, ModelsReport, ProviderPerformance, ProvidersReport, UsersReport
+from app.reports.calls import CallDetail, CallFilters, CallsReport
 from app.reports.downloads import Download, Table
 from app.reports.known_users import KnownUsers
+from app.reports.latency import LatencyReport
+from app.reports.overview import OverviewReport
+from app.reports.quality import DataQualityReport
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reader import Reader, in_time, opened, reading
-from app.reports.rollup_guard import Rollups, checked
-from app.reports.rows import FeatureTotals, Row
+from app.reports.rollup_guard import Freshness, Rollups, checked
+from app.reports.rows import FeatureTotals, Row, UsageDay
 from app.reports.series import SeriesBy
 from app.reports.sharing import SharedComputations
 from app.reports.spans import of_window
+from app.reports.stats import StatsReport
+from app.reports.usage import UsageReport
 
 MAX_LEDGER_DAYS = 92
 """The longest window of a report that only the ledger can answer."""

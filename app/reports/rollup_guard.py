@@ -7,11 +7,20 @@ from zoneinfo import ZoneInfo
 
 from app.errors import RollupsNotReadyError
 from app.reports import cells
-from app.reports.answers import Freshness
 from app.reports.reader import Document, Reader, first
+from app.reports.rows import Row
 from models.rollups import STATE
 
 REBUILD = "python -m scripts.rebuild_rollups"
+
+
+class Freshness(Row):
+    """How far what is read lies behind what was written. Reports are exact at once; only the views lag."""
+
+    last_commit: datetime | None
+    views_lag_seconds: Decimal
+    """The age of the oldest commit that is not in the cells yet."""
+    pending_deltas: int
 
 
 class Rollups(NamedTuple):

@@ -154,6 +154,38 @@ class Window(Row):
     model_config = ConfigDict(alias_generator=lambda name: {"first": "from", "last": "to"}.get(name, camel(name)))
 
 
+class Percentiles(Row):
+    """Of the request duration, in ms, each within 1 % of the exact one. Null where it is not known."""
+
+    p50: int | None
+    p95: int | None
+    p99: int | None
+
+
+class UsageDay(DayTotals):
+    """One day, with those who called and how the calls went."""
+
+    active_users: int
+    statuses: dict[str, int]
+    """Calls by status; a status without any is left out."""
+    p95: int | None
+    """Of the request duration, in ms, within 1 %. Null where no call reports a duration, and under a filter by model or
+    feature (but for one user's own): latency is kept by provider and service type."""
+
+
+class ListedUser(UserFigures):
+    """One user in a list."""
+
+    last_active: date
+
+
+class PeriodTotals(Totals):
+    """A day or a month so far."""
+
+    active_users: int
+    p95_duration: int | None
+
+
 def ratio(part: Decimal | int, whole: int) -> Decimal | None:
     """`part / whole` to two decimals, half-even; None where there is no whole."""
     return None if whole == 0 else (Decimal(part) / whole).quantize(_HUNDREDTH, rounding=ROUND_HALF_EVEN)

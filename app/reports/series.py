@@ -1,18 +1,30 @@
 """A window's requests and cost by day and by provider, model or feature: the ten with the most cost, and the rest."""
 
 from datetime import date
+from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-from app.reports.answers import SeriesPoint
 from app.reports.figures import summed
 from app.reports.reader import Documents
+from app.reports.rows import (
+    Row,
+)
 from app.reports.windows import TimeWindow
 from models.money import to_decimal
 from models.rollups import OTHER
 
 MOST_NAMES = 10
 FIGURES = ("requests", "cost")
+
+
+class SeriesPoint(Row):
+    """One day of a provider, model or feature."""
+
+    day: date
+    name: str
+    requests: int
+    cost: Decimal
 
 
 class SeriesBy(StrEnum):

@@ -1,19 +1,53 @@
 """The main dashboard."""
 
 from datetime import date, datetime
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from app.reports import cells, pipelines
 from app.reports.active_users import active_in
-from app.reports.answers import Activity, StatsReport
 from app.reports.figures import summed
 from app.reports.query import Synthetic
 from app.reports.reader import Document, Reader
+from app.reports.rows import (
+    Row,
+)
 from app.reports.spans import spans
 from app.reports.windows import DAY
 from models.money import to_decimal
 
 RECENT_ACTIVITY = 10
+
+
+class Activity(Row):
+    """One AI event."""
+
+    id: str
+    user_id: str
+    feature: str
+    content_type: str
+    model: str
+    provider: str
+    cached: bool
+    success: bool
+    cost: Decimal | None
+    created_at: datetime
+
+
+class StatsReport(Row):
+    """`GET /api/admin/stats`: the main dashboard. Requests are counted by the rollups, recent activity is events."""
+
+    ai_requests_today: int
+    ai_requests_this_month: int
+    ai_cost_today: Decimal
+    ai_cost_this_month: Decimal
+    unique_users_today: int
+    recent_activity: list[Activity]
+    client_id: str | None
+    """Null for all clients."""
+    synthetic: Synthetic
+    timezone: str
+    generated_at: datetime
 
 
 async def stats(

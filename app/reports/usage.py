@@ -5,18 +5,56 @@ from typing import NamedTuple
 
 from app.reports import cells, day_rows, pipelines
 from app.reports.active_users import ActiveUsers, active_by_day
-from app.reports.answers import UsageReport
 from app.reports.figures import WeekHours, by_hour, by_weekday_hour, described, grouped, summed, week_hours
 from app.reports.known_users import KnownUsers
-from app.reports.previous import LikeSpan, PreviousParts, like_span, like_spans, previous_span
-from app.reports.query import ReportQuery
+from app.reports.previous import LikeSpan, PreviousParts, PreviousSpan, like_span, like_spans, previous_span
+from app.reports.query import ReportQuery, Synthetic
 from app.reports.ranking import top_users
 from app.reports.reader import Document, Documents, Reader, first
-from app.reports.rows import FeatureTotals, ModelTotals, ProviderTotals, Totals, UserFigures
-from app.reports.series import SeriesBy, series
+from app.reports.rows import (
+    FeatureTotals,
+    HourFigures,
+    ModelTotals,
+    Percentiles,
+    ProviderTotals,
+    Row,
+    Totals,
+    UsageDay,
+    UserFigures,
+    WeekdayHour,
+    Window,
+)
+from app.reports.series import SeriesBy, SeriesPoint, series
 from app.reports.spans import Comparison, before
 
 TOP_USERS = 20
+
+
+class UsageReport(Row):
+    """`GET /api/admin/ai/usage`."""
+
+    window: Window
+    synthetic: Synthetic
+    totals: Totals
+    active_users: int
+    latency: Percentiles
+    """Null under a filter by model or feature (but for one user's own), as latency is kept by provider and service."""
+    statuses: dict[str, int]
+    """Calls by status; a status without any is left out."""
+    daily: list[UsageDay]
+    by_feature: list[FeatureTotals]
+    by_model: list[ModelTotals]
+    by_provider: list[ProviderTotals]
+    by_hour: list[HourFigures]
+    by_weekday_hour: list[WeekdayHour]
+    """All 168 hours of a week, for a heat map."""
+    top_users: list[UserFigures]
+    previous: PreviousSpan | None
+    """Null unless asked for with `compare=previous`."""
+    series: list[SeriesPoint] | None
+    """Every day of the ten with the most cost, and of `other`, which is all the rest; a model that several providers
+    sell is one. Null unless asked for with `series=`."""
+    generated_at: datetime
 
 
 class UsageParts(NamedTuple):

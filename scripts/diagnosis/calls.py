@@ -4,8 +4,8 @@ from datetime import timedelta
 from typing import Any
 
 from app.reports import cells
-from app.reports.answers import DataQualityReport
 from app.reports.figures import summed
+from app.reports.quality import DataQualityReport
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reader import reading
 from app.reports.reports import Reports

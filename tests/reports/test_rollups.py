@@ -19,14 +19,16 @@ from hypothesis import strategies as st
 from app.database import Database, connected
 from app.observability.metrics import Counters
 from app.reports import analytics, latency, overview, quality, usage
-from app.reports.analytics import AnalyticsType
-from app.reports.answers import AnalyticsReport, LatencyReport, UsageDay, UsageReport
+from app.reports.analytics import AnalyticsReport, AnalyticsType
+from app.reports.latency import LatencyReport
 from app.reports.previous import UNKNOWN
 from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.reader import reading
 from app.reports.reports import Reports
+from app.reports.rows import UsageDay
 from app.reports.series import SeriesBy
 from app.reports.spans import of_window
+from app.reports.usage import UsageReport
 from app.reports.windows import TimeWindow
 from app.rollups.compactor import Compactor
 from app.rollups.recount import Recount
