@@ -21,8 +21,8 @@ from app.http.rate_limit import RateLimit
 from app.http.serialization import ExactRequest, ExactResponse
 from app.live import open_hub
 from app.observability.metrics import Counters
+from app.reports.queries.views import ensure_views
 from app.reports.reports import Reports
-from app.reports.views import ensure_views
 from app.rollups.state import stored_state
 from app.settings import Settings
 from app.tracking import open_tracker

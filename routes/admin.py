@@ -13,10 +13,10 @@ from app.reports.breakdowns import USER_ORDERS, ModelsReport, ProvidersReport, U
 from app.reports.calls import MAX_CALLS, CallDetail, CallFilters, CallsReport
 from app.reports.latency import LatencyReport
 from app.reports.overview import OverviewReport
+from app.reports.parts.series import SeriesBy
 from app.reports.quality import DataQualityReport
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reports import Reports
-from app.reports.series import SeriesBy
 from app.reports.stats import StatsReport
 from app.reports.usage import UsageReport
 from routes.dependencies import Cursor, chosen

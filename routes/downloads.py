@@ -13,7 +13,7 @@ from app.auth.middleware import requires
 from app.auth.principals import Scope
 from app.errors import NotFoundError
 from app.reports.calls import CallFilters
-from app.reports.csv_text import text_of
+from app.reports.csv import text_of
 from app.reports.downloads import MAX_ROWS, Download, Table
 from app.reports.query import ReportQuery
 from app.reports.reports import Reports

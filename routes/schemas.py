@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pydantic_core import PydanticCustomError
 
 from app.auth.principals import Scope
-from app.reports.rollup_guard import Freshness
+from app.reports.readiness import Freshness
 from app.reports.rows import Row
 from app.tracking import ReceiptStatus, TrackReceipt
 from models import ApiKey, CostSource, PriceOverride, UnitPrices

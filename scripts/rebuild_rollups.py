@@ -17,7 +17,7 @@ from datetime import date
 from app.database import connected
 from app.database.deployment import mongodb
 from app.process import tune_garbage_collector
-from app.reports.views import ensure_views
+from app.reports.queries.views import ensure_views
 from app.rollups.rebuild import Rebuild
 from app.settings import Settings
 from scripts import command

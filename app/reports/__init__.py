@@ -1,0 +1,1 @@
+"""The read path: one file a report, with its answers beside it."""

@@ -6,9 +6,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-from app.reports import cells, pipelines
-from app.reports.active_users import active_users
-from app.reports.figures import daily, described, grouped, summed
+from app.reports.parts.active_users import active_users
+from app.reports.parts.figures import daily, described, grouped, summed
+from app.reports.queries import ledger, rollups
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reader import Document, Documents, Reader, first
 from app.reports.rows import (
@@ -105,10 +105,10 @@ class AnalyticsParts(NamedTuple):
 async def from_cells(read: Reader, query: ReportQuery, wanted: AnalyticsType) -> AnalyticsParts:
     """From the rollups."""
     first_day = query.window.first.isoformat()
-    days = await read.cells(cells.by_day(_whole_span(query, wanted), latency_from=first_day))
+    days = await read.cells(rollups.by_day(_whole_span(query, wanted), latency_from=first_day))
     sketches = (sketch for row in _asked(days, query) for sketch in row["latency"])
-    parts = await read.cells(cells.by_part(query))
-    top = cells.conversations(query, TOP_CONVERSATIONS)
+    parts = await read.cells(rollups.by_part(query))
+    top = rollups.conversations(query, TOP_CONVERSATIONS)
     # the cells of conversations do not tell providers, models and features apart
     told = _wants(wanted, AnalyticsType.CONVERSATION) and not query.filters.any_part()
     return AnalyticsParts(
@@ -125,12 +125,12 @@ async def from_ledger(read: Reader, query: ReportQuery, wanted: AnalyticsType) -
 
     Weeks and months reach back up to a year, whatever the window: of one user that is little.
     """
-    top = pipelines.conversations(query, TOP_CONVERSATIONS)
+    top = ledger.conversations(query, TOP_CONVERSATIONS)
     return AnalyticsParts(
-        days=await read.ledger(pipelines.daily(_whole_span(query, wanted))),
-        active_users=first(await read.ledger(pipelines.active_users(query))).get("count", 0),
-        p95=first(await read.ledger(pipelines.duration_percentiles(query, (95,)))).get("p95"),
-        providers=[(row["_id"], row) for row in await read.ledger(pipelines.by_provider(query))],
+        days=await read.ledger(ledger.daily(_whole_span(query, wanted))),
+        active_users=first(await read.ledger(ledger.active_users(query))).get("count", 0),
+        p95=first(await read.ledger(ledger.duration_percentiles(query, (95,)))).get("p95"),
+        providers=[(row["_id"], row) for row in await read.ledger(ledger.by_provider(query))],
         conversations=await read.ledger(top) if _wants(wanted, AnalyticsType.CONVERSATION) else None,
     )
 

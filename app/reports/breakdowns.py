@@ -4,12 +4,12 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from app.errors import invalid
-from app.reports import cells
-from app.reports.active_users import active_users
 from app.reports.cursors import decoded, encoded
-from app.reports.figures import described, grouped
+from app.reports.parts.active_users import active_users
+from app.reports.parts.figures import described, grouped
+from app.reports.parts.ranking import top_users
+from app.reports.queries import rollups
 from app.reports.query import ReportQuery, Synthetic
-from app.reports.ranking import top_users
 from app.reports.reader import Document, Documents, Reader
 from app.reports.rows import ListedUser, ModelTotals, Percentiles, ProviderTotals, Row, Totals, Window
 from models import ServiceType
@@ -90,9 +90,9 @@ class UsersReport(Row):
 
 async def providers(read: Reader, query: ReportQuery, generated_at: datetime) -> ProvidersReport:
     """Providers by requests, with their latency."""
-    parts = await read.cells(cells.by_part(query))
+    parts = await read.cells(rollups.by_part(query))
     known = query.filters.model is None and query.filters.feature is None
-    sketches = await read.cells(cells.latency(query)) if known else []
+    sketches = await read.cells(rollups.latency(query)) if known else []
     by_service = grouped(parts, lambda row: (row["_id"]["provider"], row["_id"]["serviceType"]))
     return ProvidersReport(
         window=described(query.window),
@@ -128,10 +128,10 @@ def _latency(sketches: Documents, provider: str, service: str | None = None) -> 
 
 async def models(read: Reader, query: ReportQuery, generated_at: datetime) -> ModelsReport:
     """Models by cost."""
-    parts = await read.cells(cells.by_part(query))
+    parts = await read.cells(rollups.by_part(query))
     users = {
         (row["_id"]["provider"], row["_id"]["model"]): row["users"]
-        for row in await read.cells(cells.unique_users_by_model(query))
+        for row in await read.cells(rollups.unique_users_by_model(query))
     }
     groups = grouped(parts, lambda row: (row["_id"]["provider"], row["_id"]["model"]), USAGE_TOTALS)
     services: dict[tuple[str, str], set[ServiceType]] = {}
@@ -188,7 +188,7 @@ async def users(
         rows = await top_users(read, query, state, limit + 1, skip)
     else:
         rows = await read.cells(
-            cells.ranked_users(query, USER_ORDERS[name], descending=descending, skip=skip, limit=limit + 1)
+            rollups.ranked_users(query, USER_ORDERS[name], descending=descending, skip=skip, limit=limit + 1)
         )
     listed = [listed_user(row) for row in rows[:limit]]
     return UsersReport(

@@ -9,11 +9,11 @@ from bson import Decimal128, ObjectId
 
 from app.errors import NotFoundError, invalid
 from app.reports.cursors import decoded, encoded
-from app.reports.figures import described
+from app.reports.parts.figures import described
+from app.reports.queries.stages import Stage, match, sort_by
 from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.reader import Document, Reader, first
 from app.reports.rows import Row, Window
-from app.reports.stages import Stage, match, sort_by
 from app.reports.windows import TimeWindow
 from models import AIUsage, Analytics, CallStatus, CostSource, ServiceType
 from models.base import camel

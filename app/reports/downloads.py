@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from app.errors import invalid
-from app.reports import cells, pipelines
 from app.reports.analytics import ConversationFigures, conversation_figures
 from app.reports.breakdowns import listed_user
 from app.reports.calls import DETAIL, CallDetail, CallFilters, fields_of, page
-from app.reports.cell_rows import Query
-from app.reports.csv_text import columns_of, values_of
+from app.reports.csv import columns_of, values_of
 from app.reports.quality import QualityParts
+from app.reports.queries import ledger, rollups
+from app.reports.queries.rollup_rows import Query
 from app.reports.query import ReportQuery
 from app.reports.reader import Document, Reader, first
 from app.reports.rows import ListedUser
@@ -91,7 +91,7 @@ def source(table: Table, query: ReportQuery, wanted: CallFilters) -> Source:
     if table is Table.USERS:
         return Source(
             ListedUser,
-            lambda limit: cells.ranked_users(query, "requests", descending=True, skip=0, limit=limit),
+            lambda limit: rollups.ranked_users(query, "requests", descending=True, skip=0, limit=limit),
             lambda row: values_of(listed_user(row)),
         )
     return Source(ConversationFigures, _conversations(query), lambda row: values_of(conversation_figures(row)))
@@ -99,12 +99,12 @@ def source(table: Table, query: ReportQuery, wanted: CallFilters) -> Source:
 
 def _conversations(query: ReportQuery) -> Callable[[int], Query]:
     if query.filters.user_id is not None:
-        return lambda limit: (AIUsage.Settings.name, pipelines.conversations(query, limit))
+        return lambda limit: (AIUsage.Settings.name, ledger.conversations(query, limit))
     for field in ("provider", "model", "feature"):
         if getattr(query.filters, field) is not None:
             message = "is no filter of all conversations, which are kept as a whole; ask for one user's with it"
             raise invalid(field, message)
-    return lambda limit: cells.conversations(query, limit)
+    return lambda limit: rollups.conversations(query, limit)
 
 
 async def from_source(source: Source, read: Reader) -> Download:

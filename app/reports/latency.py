@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 from pydantic import ConfigDict
 
-from app.reports import cells, day_rows, pipelines
-from app.reports.figures import described
+from app.reports.parts import day_rows
+from app.reports.parts.figures import described
+from app.reports.queries import ledger, rollups
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reader import Reader
 from app.reports.rows import (
@@ -67,8 +68,8 @@ async def from_cells(read: Reader, query: ReportQuery) -> LatencyParts:
     """From the rollups."""
     sketch = None
     if query.filters.model is query.filters.feature is None:
-        sketch = day_rows.sketch(await read.cells(cells.latency_by_day(query)))
-    rows = await read.cells(cells.statuses_by_provider(query))
+        sketch = day_rows.sketch(await read.cells(rollups.latency_by_day(query)))
+    rows = await read.cells(rollups.statuses_by_provider(query))
     kinds = [status for status in CallStatus if status is not CallStatus.SUCCESS]
     errors = [(status, row["_id"], row[f"status_{status}"]) for row in rows for status in kinds]
     return LatencyParts(sketch, [error for error in errors if error[2]])
@@ -76,8 +77,8 @@ async def from_cells(read: Reader, query: ReportQuery) -> LatencyParts:
 
 async def from_ledger(read: Reader, query: ReportQuery) -> LatencyParts:
     """From the ledger, whatever the filter."""
-    sketches = day_rows.sketches_of(await read.ledger(pipelines.durations_by_day(query)))
-    rows = await read.ledger(pipelines.errors(query))
+    sketches = day_rows.sketches_of(await read.ledger(ledger.durations_by_day(query)))
+    rows = await read.ledger(ledger.errors(query))
     errors = [(CallStatus(row["_id"]["status"]), row["_id"]["provider"], row["count"]) for row in rows]
     return LatencyParts(merged(sketches.values()), errors)
 

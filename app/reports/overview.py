@@ -7,13 +7,14 @@ from decimal import Decimal, localcontext
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from app.reports import cells, pipelines
-from app.reports.active_users import active_in
-from app.reports.figures import summed, week_hours
-from app.reports.health import Health, health
+from app.reports.parts.active_users import active_in
+from app.reports.parts.figures import summed, week_hours
+from app.reports.parts.health import Health, health
+from app.reports.periods import Comparison, Spans, spans
+from app.reports.queries import ledger, rollups
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reader import Document, Documents, Reader, first
-from app.reports.rollup_guard import Freshness
+from app.reports.readiness import Freshness
 from app.reports.rows import (
     PeriodTotals,
     Row,
@@ -21,7 +22,6 @@ from app.reports.rows import (
     change,
     percent,
 )
-from app.reports.spans import Comparison, Spans, spans
 from app.reports.windows import DAY
 from models import CallStatus
 from models.latency import merged, percentiles
@@ -118,7 +118,7 @@ async def from_cells(
     earliest = min(month_before.window.first, yesterday.window.first)
     month_start = of.month.window.first.isoformat()
     rows = await read.cells(
-        cells.by_day(
+        rollups.by_day(
             of.month.over(earliest, of.month.window.last),
             hours_from=yesterday.window.first.isoformat(),
             latency_from=month_start,
@@ -145,18 +145,18 @@ async def from_ledger(
     of = spans(now, zone, synthetic, client_id)
 
     async def totals(query: ReportQuery | None) -> Document:
-        return {} if query is None else first(await read.ledger(pipelines.totals(query)))
+        return {} if query is None else first(await read.ledger(ledger.totals(query)))
 
     async def period(query: ReportQuery) -> Period:
-        users = first(await read.ledger(pipelines.active_users(query))).get("count", 0)
-        found = first(await read.ledger(pipelines.duration_percentiles(query, PERCENTS)))
+        users = first(await read.ledger(ledger.active_users(query))).get("count", 0)
+        found = first(await read.ledger(ledger.duration_percentiles(query, PERCENTS)))
         return Period(await totals(query), users, {f"p{percent}": found.get(f"p{percent}") for percent in PERCENTS})
 
     return OverviewParts(
         spans=of,
         day=await period(of.day),
         month=await period(of.month),
-        statuses={row["_id"]: row["count"] for row in await read.ledger(pipelines.statuses(of.month))},
+        statuses={row["_id"]: row["count"] for row in await read.ledger(ledger.statuses(of.month))},
         of_day=(await totals(of.of_day.now), await totals(of.of_day.before)),
         of_month=(await totals(of.of_month.now), await totals(of.of_month.before)),
         complete_days=await totals(_complete_days(of.month)),

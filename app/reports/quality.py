@@ -4,8 +4,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from app.reports import cells, pipelines
-from app.reports.figures import described, grouped, summed
+from app.reports.parts.figures import described, grouped, summed
+from app.reports.queries import ledger, rollups
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reader import Document, Documents, Reader, first
 from app.reports.rows import (
@@ -85,9 +85,9 @@ class QualityParts(NamedTuple):
 
 async def from_cells(read: Reader, query: ReportQuery) -> QualityParts:
     """From the rollups."""
-    totals = summed(await read.cells(cells.by_day(query)))
+    totals = summed(await read.cells(rollups.by_day(query)))
     found: dict[str, Documents] = {}
-    for row in await read.cells(cells.findings(query)):
+    for row in await read.cells(rollups.findings(query)):
         found.setdefault(row["_id"]["kind"], []).append(row)
 
     def by_model(kind: str) -> ByModel:
@@ -109,7 +109,7 @@ async def from_cells(read: Reader, query: ReportQuery) -> QualityParts:
 
 async def from_ledger(read: Reader, query: ReportQuery, most: int | None = MOST_FINDINGS) -> QualityParts:
     """From the ledger, which folds no name; at most so many rows of each kind, unless that is None."""
-    (found,) = await read.ledger(pipelines.data_quality(query, most))
+    (found,) = await read.ledger(ledger.data_quality(query, most))
 
     def by_model(name: str) -> ByModel:
         return [((row["_id"]["provider"], row["_id"]["model"]), row) for row in found[name]]

@@ -9,8 +9,8 @@ from pymongo.errors import PyMongoError
 
 from app.database import Database, Session
 from app.errors import DatabaseUnavailableError
-from app.reports.cell_rows import Query
-from app.reports.stages import Stage
+from app.reports.queries.rollup_rows import Query
+from app.reports.queries.stages import Stage
 from models import AIUsage, Analytics
 
 QUERY_SECONDS = 30
@@ -27,7 +27,7 @@ class Reader:
         self._session = session
 
     async def cells(self, query: Query) -> Documents:
-        """The rows of a pipeline of `app.reports.cells`."""
+        """The rows of a pipeline of `app.reports.queries.rollups`."""
         collection, pipeline = query
         return await self._rows(collection, pipeline)
 

@@ -12,17 +12,17 @@ from app.reports.analytics import AnalyticsReport, AnalyticsType
 from app.reports.breakdowns import ModelCosts, ModelsReport, ProviderPerformance, ProvidersReport, UsersReport
 from app.reports.calls import CallDetail, CallFilters, CallsReport
 from app.reports.downloads import Download, Table
-from app.reports.known_users import KnownUsers
 from app.reports.latency import LatencyReport
 from app.reports.overview import OverviewReport
+from app.reports.parts.known_users import KnownUsers
+from app.reports.parts.series import SeriesBy
+from app.reports.periods import of_window
 from app.reports.quality import DataQualityReport
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reader import Reader, in_time, opened, reading
-from app.reports.rollup_guard import Freshness, Rollups, checked
+from app.reports.readiness import Freshness, Rollups, checked
 from app.reports.rows import FeatureTotals, Row, UsageDay
-from app.reports.series import SeriesBy
-from app.reports.sharing import SharedComputations
-from app.reports.spans import of_window
+from app.reports.single_flight import SharedComputations
 from app.reports.stats import StatsReport
 from app.reports.usage import UsageReport
 

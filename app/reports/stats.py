@@ -4,15 +4,15 @@ from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from app.reports import cells, pipelines
-from app.reports.active_users import active_in
-from app.reports.figures import summed
+from app.reports.parts.active_users import active_in
+from app.reports.parts.figures import summed
+from app.reports.periods import spans
+from app.reports.queries import ledger, rollups
 from app.reports.query import Synthetic
 from app.reports.reader import Document, Reader
 from app.reports.rows import (
     Row,
 )
-from app.reports.spans import spans
 from app.reports.windows import DAY
 from models.money import to_decimal
 
@@ -58,14 +58,14 @@ async def stats(
     Which events those are the ledger says: it has an index by client, and the events, which say the same, need none.
     """
     of = spans(now, zone, synthetic, client_id)
-    rows = await read.cells(cells.by_day(of.month))
+    rows = await read.cells(rollups.by_day(of.month))
     day = summed(row for row in rows if row["_id"] == of.day.window.first.isoformat())
     month = summed(rows)
     (active,) = await active_in(read, [of.day])
     # calls may be dated a little ahead of our clock; what is recent includes them
     ever = of.day.over(date(2000, 1, 1), of.day.window.last + DAY)
-    newest = await read.ledger(pipelines.newest(ever, RECENT_ACTIVITY))
-    recent = await read.events(pipelines.events_of([entry["_id"] for entry in newest]))
+    newest = await read.ledger(ledger.newest(ever, RECENT_ACTIVITY))
+    recent = await read.events(ledger.events_of([entry["_id"] for entry in newest]))
     return StatsReport(
         ai_requests_today=day["requests"],
         ai_requests_this_month=month["requests"],

@@ -3,13 +3,16 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from app.reports import cells, day_rows, pipelines
-from app.reports.active_users import ActiveUsers, active_by_day
-from app.reports.figures import WeekHours, by_hour, by_weekday_hour, described, grouped, summed, week_hours
-from app.reports.known_users import KnownUsers
-from app.reports.previous import LikeSpan, PreviousParts, PreviousSpan, like_span, like_spans, previous_span
+from app.reports.comparison import LikeSpan, PreviousParts, PreviousSpan, like_span, like_spans, previous_span
+from app.reports.parts import day_rows
+from app.reports.parts.active_users import ActiveUsers, active_by_day
+from app.reports.parts.figures import WeekHours, by_hour, by_weekday_hour, described, grouped, summed, week_hours
+from app.reports.parts.known_users import KnownUsers
+from app.reports.parts.ranking import top_users
+from app.reports.parts.series import SeriesBy, SeriesPoint, series
+from app.reports.periods import Comparison, before
+from app.reports.queries import ledger, rollups
 from app.reports.query import ReportQuery, Synthetic
-from app.reports.ranking import top_users
 from app.reports.reader import Document, Documents, Reader, first
 from app.reports.rows import (
     FeatureTotals,
@@ -24,8 +27,6 @@ from app.reports.rows import (
     WeekdayHour,
     Window,
 )
-from app.reports.series import SeriesBy, SeriesPoint, series
-from app.reports.spans import Comparison, before
 
 TOP_USERS = 20
 
@@ -93,7 +94,7 @@ async def from_cells(
     hours_from = min(span.window.first for span in (query, *compared) if span is query or span.hours_before is not None)
     rows = await day_rows.from_cells(read, whole, hours_from=hours_from)
     days = day_rows.within(rows, query.window)
-    parts = await read.cells(cells.by_part(query))
+    parts = await read.cells(rollups.by_part(query))
     active = await active_by_day(read, whole, [span.window for span in (query, *compared)], known, state["epoch"])
     return UsageParts(
         totals=summed(days),
@@ -106,7 +107,7 @@ async def from_cells(
         by_provider=grouped(parts, lambda row: row["_id"]["provider"]),
         top_users=await top_users(read, query, state, TOP_USERS),
         previous=None if comparison is None else _previous_from_cells(query, comparison, rows, active),
-        series=None if series_by is None else await read.cells(cells.by_day_and_name(query, series_by)),
+        series=None if series_by is None else await read.cells(rollups.by_day_and_name(query, series_by)),
     )
 
 
@@ -132,9 +133,9 @@ async def from_ledger(
     series_by: SeriesBy | None = None,
 ) -> UsageParts:
     """From the ledger, in a few passes over the window."""
-    (found,) = await read.ledger(pipelines.usage(query))
+    (found,) = await read.ledger(ledger.usage(query))
     names = {SeriesBy.MODEL: "aiModel"}
-    by_name = None if series_by is None else pipelines.by_day_and_name(query, names.get(series_by, series_by))
+    by_name = None if series_by is None else ledger.by_day_and_name(query, names.get(series_by, series_by))
     return UsageParts(
         totals=first(found["totals"]),
         days=await day_rows.from_ledger(read, query),
@@ -155,7 +156,7 @@ async def _previous_from_ledger(read: Reader, query: ReportQuery, comparison: Co
 
     async def span(of: ReportQuery) -> LikeSpan:
         rows = [] if of.hours_before is not None else await day_rows.from_ledger(read, of)
-        totals = summed(await read.ledger(pipelines.totals(of)))
+        totals = summed(await read.ledger(ledger.totals(of)))
         return LikeSpan(of, totals, await _active_users(read, of), day_rows.latency(rows))
 
     now, earlier = [await span(of) for of in like_spans(comparison)]
@@ -164,12 +165,12 @@ async def _previous_from_ledger(read: Reader, query: ReportQuery, comparison: Co
 
 
 async def _active_users(read: Reader, query: ReportQuery) -> int:
-    count: int = first(await read.ledger(pipelines.active_users(query))).get("count", 0)
+    count: int = first(await read.ledger(ledger.active_users(query))).get("count", 0)
     return count
 
 
 async def _active_by_day(read: Reader, query: ReportQuery) -> dict[str, int]:
-    return {row["_id"]: row["count"] for row in await read.ledger(pipelines.active_by_day(query))}
+    return {row["_id"]: row["count"] for row in await read.ledger(ledger.active_by_day(query))}
 
 
 def usage_report(query: ReportQuery, parts: UsageParts, generated_at: datetime) -> UsageReport:

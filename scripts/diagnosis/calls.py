@@ -3,9 +3,9 @@
 from datetime import timedelta
 from typing import Any
 
-from app.reports import cells
-from app.reports.figures import summed
+from app.reports.parts.figures import summed
 from app.reports.quality import DataQualityReport
+from app.reports.queries import rollups
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reader import reading
 from app.reports.reports import Reports
@@ -107,7 +107,7 @@ async def synthetic(deployment: Deployment) -> Finding:
     today = deployment.clock().date()
     ever = TimeWindow(today - timedelta(days=FOR_EVER), today + timedelta(days=FOR_EVER), deployment.settings.zone)
     async with reading(deployment.database) as read:
-        rows = await read.cells(cells.by_day(ReportQuery(ever, synthetic=Synthetic.ONLY)))
+        rows = await read.cells(rollups.by_day(ReportQuery(ever, synthetic=Synthetic.ONLY)))
     if not (found := summed(rows)["requests"]):
         return ok("there is no synthetic call")
     shown = "counted in every report" if deployment.settings.show_synthetic else "left out of reports"

@@ -18,9 +18,9 @@ from app.observability.metrics import Counters
 from app.reports.analytics import AnalyticsType
 from app.reports.calls import CallFilters
 from app.reports.downloads import Table
+from app.reports.parts.series import SeriesBy
 from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.reports import Reports
-from app.reports.series import SeriesBy
 from app.reports.windows import TimeWindow
 from app.settings import Settings
 from app.tracking import Tracker, open_tracker

@@ -20,14 +20,14 @@ from app.database import Database, connected
 from app.observability.metrics import Counters
 from app.reports import analytics, latency, overview, quality, usage
 from app.reports.analytics import AnalyticsReport, AnalyticsType
+from app.reports.comparison import UNKNOWN
 from app.reports.latency import LatencyReport
-from app.reports.previous import UNKNOWN
+from app.reports.parts.series import SeriesBy
+from app.reports.periods import of_window
 from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.reader import reading
 from app.reports.reports import Reports
 from app.reports.rows import UsageDay
-from app.reports.series import SeriesBy
-from app.reports.spans import of_window
 from app.reports.usage import UsageReport
 from app.reports.windows import TimeWindow
 from app.rollups.compactor import Compactor

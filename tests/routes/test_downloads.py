@@ -13,7 +13,7 @@ from litestar.testing import AsyncTestClient
 
 from app.auth.principals import Role
 from app.auth.tokens import Tokens
-from app.reports.csv_text import cell, neutral, text_of
+from app.reports.csv import cell, neutral, text_of
 from app.reports.downloads import Table
 from tests.routes.conftest import bearer
 from tests.routes.test_admin import track

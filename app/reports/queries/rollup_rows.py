@@ -5,8 +5,8 @@ Each row has a `key`, whose names are those of a cell, and figures.
 
 from typing import Any
 
+from app.reports.queries.stages import Expression, Stage
 from app.reports.query import Filters, ReportQuery, Synthetic
-from app.reports.stages import Expression, Stage
 from app.reports.windows import TimeWindow
 from models.active_days import masks
 from models.rollups import DAYS, DELTAS, EVERYONE, NOT_MERGED, PART, USAGE, escaped

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from app.errors import RollupsNotReadyError
-from app.reports import cells
+from app.reports.queries import rollups
 from app.reports.reader import Document, Reader, first
 from app.reports.rows import Row
 from models.rollups import STATE
@@ -42,7 +42,7 @@ async def checked(read: Reader, zone: ZoneInfo) -> Rollups:
         )
     if not state["complete"]:
         raise RollupsNotReadyError(f"the ledger is older than its rollups: build them with `{REBUILD}`")
-    waiting = first(await read.cells(cells.waiting(zone.key)))
+    waiting = first(await read.cells(rollups.waiting(zone.key)))
     if waiting.get("foreign"):
         raise RollupsNotReadyError("calls counted in another time zone are being sorted into days; ask again shortly")
     return Rollups(state, _freshness(state, waiting))

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.reports.sharing import SharedComputations
+from app.reports.single_flight import SharedComputations
 
 
 class Counted:

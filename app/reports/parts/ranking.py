@@ -9,11 +9,11 @@ the ranking is exact.
 
 from collections.abc import Iterable
 
-from app.reports import cells
-from app.reports.cell_rows import Query
+from app.reports.queries import rollups
+from app.reports.queries.rollup_rows import Query
+from app.reports.queries.stages import Stage
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reader import Document, Documents, Reader
-from app.reports.stages import Stage
 from app.reports.windows import DAY
 from models.rollups import EVERYONE, NAMES, TRAILING
 
@@ -31,9 +31,9 @@ async def top_users(read: Reader, query: ReportQuery, state: Document, limit: in
     if (build := _trailing(query, state)) is not None:
         names = await _by_threshold(read, query, build, skip + limit)
     if names is None:
-        ranking = cells.ranked_users(query, "requests", descending=True, skip=skip, limit=limit)
+        ranking = rollups.ranked_users(query, "requests", descending=True, skip=skip, limit=limit)
         return await read.cells(ranking)
-    rows = await read.cells(cells.users(query, names[skip:]))
+    rows = await read.cells(rollups.users(query, names[skip:]))
     return sorted(rows, key=lambda row: (-row["requests"], row["_id"]))
 
 
@@ -53,7 +53,7 @@ def _trailing(query: ReportQuery, state: Document) -> str | None:
 async def _by_threshold(read: Reader, query: ReportQuery, build: str, limit: int) -> list[str] | None:
     """The names of the first `limit` users; None where they lie too close together to tell."""
     last_day = query.over(query.window.last, query.window.last)
-    pending = _requests(await read.cells(cells.pending_users(query)))
+    pending = _requests(await read.cells(rollups.pending_users(query)))
     by_pending = sorted(pending.values(), reverse=True)
     depth = max(FIRST_DEPTH, DEEPER * limit)
     while depth <= DEEPEST:
@@ -61,7 +61,7 @@ async def _by_threshold(read: Reader, query: ReportQuery, build: str, limit: int
         today, rest_of_today = await _head_of_day(read, last_day, depth, quick=depth < QUICK_DEPTH)
         among = sorted({*past, *today, *_head(pending, depth)})
         past_of = past | _requests(await read.find(TRAILING, _trailing_ids(query, build, set(among) - past.keys())))
-        today_of = _requests(await read.cells(cells.requests_of(last_day, among)))
+        today_of = _requests(await read.cells(rollups.requests_of(last_day, among)))
         totals = {user: past_of.get(user, 0) + today_of.get(user, 0) + pending.get(user, 0) for user in among}
         ranked = sorted(totals, key=lambda user: (-totals[user], user))[:limit]
         rest = _rest(past.values(), depth) + rest_of_today + _rest(by_pending[:depth], depth)
@@ -77,9 +77,9 @@ async def _head_of_day(read: Reader, day: ReportQuery, depth: int, *, quick: boo
     Quick is the head of an index. It tells cells, of which a user has one for each client.
     """
     if not quick:
-        users = _requests(await read.cells(cells.top_users_of(day, depth)))
+        users = _requests(await read.cells(rollups.top_users_of(day, depth)))
         return list(users), _rest(users.values(), depth)
-    rows = await read.cells(cells.top_cells_of(day, depth))
+    rows = await read.cells(rollups.top_cells_of(day, depth))
     clients = 1
     if day.filters.client_id is None:
         clients = len(await read.find(NAMES, {"_id": {"$gte": ""}}, {"_id": 1}))  # from the index alone

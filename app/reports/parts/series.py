@@ -5,7 +5,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-from app.reports.figures import summed
+from app.reports.parts.figures import summed
 from app.reports.reader import Documents
 from app.reports.rows import (
     Row,

@@ -6,8 +6,8 @@ from functools import reduce
 from operator import or_
 from typing import NamedTuple
 
-from app.reports import cells
-from app.reports.known_users import KnownUsers, Numbers, Scope, Token, periods_of, token_of
+from app.reports.parts.known_users import KnownUsers, Numbers, Scope, Token, periods_of, token_of
+from app.reports.queries import rollups
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reader import Document, Documents, Reader, first
 from app.reports.windows import DAY, TimeWindow
@@ -57,14 +57,14 @@ async def _of_windows(read: Reader, query: ReportQuery, windows: list[TimeWindow
         return {}
     if len(windows) == 1:  # for one alone a filter will do, which is faster
         return {windows[0]: await active_users(read, query.over(windows[0].first, windows[0].last))}
-    counted = first(await read.cells(cells.active_users_of(query, windows)))
+    counted = first(await read.cells(rollups.active_users_of(query, windows)))
     return {window: counted.get(f"w{position}", 0) for position, window in enumerate(windows)}
 
 
 async def _from_days(read: Reader, query: ReportQuery, windows: list[TimeWindow]) -> ActiveUsers:
     """From the days of each user, which are told by part."""
-    months = await read.cells(cells.active_bits(query))
-    pending = await read.cells(cells.pending_active_users(query))
+    months = await read.cells(rollups.active_bits(query))
+    pending = await read.cells(rollups.pending_active_users(query))
     # in a thread, because there may be as many months as there are users
     return await asyncio.to_thread(_counted, windows, months, pending)
 
@@ -115,7 +115,7 @@ async def active_users(read: Reader, query: ReportQuery) -> int:
     """Users of any window, counted one by one."""
     if query.filters.any_part():
         return (await _from_days(read, query, [query.window])).in_windows[0]
-    count: int = first(await read.cells(cells.active_users(query))).get("count", 0)
+    count: int = first(await read.cells(rollups.active_users(query))).get("count", 0)
     return count
 
 
@@ -124,7 +124,7 @@ async def _counts(read: Reader, query: ReportQuery, periods: list[str]) -> tuple
     scope, synthetic = _scope(query)
     ids = [{"period": period, "scope": scope, "synthetic": synthetic} for period in periods]
     counted = {row["_id"]["period"]: row["users"] for row in await read.find(ACTIVE_USERS, {"_id": {"$in": ids}})}
-    pending = [ActiveDay(**row["_id"]) for row in await read.cells(cells.pending_active_users(query))]
+    pending = [ActiveDay(**row["_id"]) for row in await read.cells(rollups.pending_active_users(query))]
     return counted, new_users(pending, await _stored_days(read, pending)) if pending else {}
 
 

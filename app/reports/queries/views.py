@@ -15,7 +15,7 @@ from pymongo.errors import OperationFailure
 
 from app.database import Database
 from app.database.connection import NAMESPACE_EXISTS
-from app.reports.stages import Expression, Stage, sort_by, sums
+from app.reports.queries.stages import Expression, Stage, sort_by, sums
 from models.latency import GAMMA, ZERO_BUCKET
 from models.rollups import ACTIVE_USERS, DAYS, EVERYONE, LATENCY, USAGE, USER_MONTHS
 

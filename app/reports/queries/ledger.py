@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 from bson import ObjectId
 
-from app.reports.query import ReportQuery
-from app.reports.stages import (
+from app.reports.queries.stages import (
     TOTALS,
     Stage,
     group_count,
@@ -20,6 +19,7 @@ from app.reports.stages import (
     sort_by,
     weekday,
 )
+from app.reports.query import ReportQuery
 from models import AI_GENERATION, CallStatus
 from models.rollups import CONVERSATION_TOTALS
 

@@ -5,9 +5,9 @@ from zoneinfo import ZoneInfo
 
 from bson import ObjectId
 
-from app.reports import pipelines
+from app.reports.queries import ledger
+from app.reports.queries.stages import hour_of_day, local_day
 from app.reports.query import Filters, ReportQuery, Synthetic
-from app.reports.stages import hour_of_day, local_day
 from app.reports.windows import TimeWindow
 
 DAY = TimeWindow(date(2024, 5, 1), date(2024, 5, 1), ZoneInfo("Asia/Kolkata"))
@@ -20,20 +20,18 @@ IN_DAY = {
 
 
 def test_a_query_selects_its_window_without_demo_data() -> None:
-    assert pipelines.totals(ReportQuery(DAY))[:-1] == [{"$match": {**IN_DAY, "synthetic": False}}]
+    assert ledger.totals(ReportQuery(DAY))[:-1] == [{"$match": {**IN_DAY, "synthetic": False}}]
 
 
 def test_demo_data_is_included_or_alone_only_when_asked_for() -> None:
-    assert pipelines.totals(ReportQuery(DAY, synthetic=Synthetic.ONLY))[:-1] == [
-        {"$match": {**IN_DAY, "synthetic": True}}
-    ]
-    assert pipelines.totals(ReportQuery(DAY, synthetic=Synthetic.INCLUDE))[:-1] == [{"$match": IN_DAY}]
+    assert ledger.totals(ReportQuery(DAY, synthetic=Synthetic.ONLY))[:-1] == [{"$match": {**IN_DAY, "synthetic": True}}]
+    assert ledger.totals(ReportQuery(DAY, synthetic=Synthetic.INCLUDE))[:-1] == [{"$match": IN_DAY}]
 
 
 def test_filters_are_equalities_whatever_their_text() -> None:
     filters = Filters(feature="chat", provider="openai", model="$ne", user_id="{}", client_id="c")
 
-    assert pipelines.totals(ReportQuery(DAY, filters, Synthetic.INCLUDE))[:-1] == [
+    assert ledger.totals(ReportQuery(DAY, filters, Synthetic.INCLUDE))[:-1] == [
         {
             "$match": {
                 **IN_DAY,
@@ -61,13 +59,11 @@ def test_a_change_of_the_clock_inside_the_window_changes_the_offset() -> None:
 
 
 def test_like_hours_are_matched_by_the_clock_on_the_wall() -> None:
-    assert pipelines.totals(ReportQuery(DAY, hours_before=13))[1] == {
-        "$match": {"$expr": {"$lt": [hour_of_day(DAY), 13]}}
-    }
+    assert ledger.totals(ReportQuery(DAY, hours_before=13))[1] == {"$match": {"$expr": {"$lt": [hour_of_day(DAY), 13]}}}
 
 
 def test_percentiles_count_durations_by_value_and_never_round_a_rank() -> None:
-    *_, known, by_value, running, ranks = pipelines.duration_percentiles(ReportQuery(DAY), [50])
+    *_, known, by_value, running, ranks = ledger.duration_percentiles(ReportQuery(DAY), [50])
 
     assert known == {"$match": {"requestDuration": {"$type": "number"}}}
     assert by_value == {"$group": {"_id": "$requestDuration", "count": {"$sum": 1}}}
@@ -91,4 +87,4 @@ def test_percentiles_count_durations_by_value_and_never_round_a_rank() -> None:
 def test_the_main_dashboard_reads_ai_events_alone() -> None:
     ids = [ObjectId(), ObjectId()]
 
-    assert pipelines.events_of(ids)[0] == {"$match": {"_id": {"$in": ids}, "event": "ai_generation"}}
+    assert ledger.events_of(ids)[0] == {"$match": {"_id": {"$in": ids}, "event": "ai_generation"}}

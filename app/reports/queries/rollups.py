@@ -5,7 +5,7 @@ Each starts from rows of one shape, `key` and figures, whether they come from ce
 
 from typing import Any
 
-from app.reports.cell_rows import (
+from app.reports.queries.rollup_rows import (
     Query,
     active_in_months,
     cell_rows,
@@ -21,8 +21,8 @@ from app.reports.cell_rows import (
     usage_rows,
     with_deltas,
 )
+from app.reports.queries.stages import Stage, sort_by, sums
 from app.reports.query import ReportQuery
-from app.reports.stages import Stage, sort_by, sums
 from app.reports.windows import TimeWindow
 from models import CallStatus
 from models.rollups import (

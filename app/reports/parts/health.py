@@ -24,7 +24,7 @@ WORST_P95_MS = 20_000
 
 
 class Health(Row):
-    """How well the calls of the month so far went, in one figure from 0 to 100; see `app.reports.health`."""
+    """How well the calls of the month so far went, in one figure from 0 to 100; see `app.reports.parts.health`."""
 
     score: int | None
     success: int | None

@@ -3,8 +3,9 @@
 from decimal import Decimal
 from typing import NamedTuple
 
-from app.reports.day_rows import latency, usage_days, within
-from app.reports.figures import described, summed, week_hours
+from app.reports.parts.day_rows import latency, usage_days, within
+from app.reports.parts.figures import described, summed, week_hours
+from app.reports.periods import Comparison
 from app.reports.query import ReportQuery
 from app.reports.reader import Document, Documents
 from app.reports.rows import (
@@ -17,7 +18,6 @@ from app.reports.rows import (
     change,
     percent,
 )
-from app.reports.spans import Comparison
 from models.money import to_decimal
 from models.rollups import HOUR_TOTALS
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import date
 
-from app.reports import cells, pipelines
+from app.reports.queries import ledger, rollups
 from app.reports.query import ReportQuery
 from app.reports.reader import Document, Documents, Reader
 from app.reports.rows import Percentiles, UsageDay
@@ -20,18 +20,18 @@ async def from_cells(read: Reader, query: ReportQuery, *, hours_from: date) -> D
     kept = filters.model is filters.feature is None
     of_all = kept and filters.provider is None
     rows = await read.cells(
-        cells.by_day(query, hours_from=hours_from.isoformat(), latency_from=first if of_all else None)
+        rollups.by_day(query, hours_from=hours_from.isoformat(), latency_from=first if of_all else None)
     )
     if not kept or of_all:
         return rows
-    sketches = {row["_id"]: row["latency"] for row in await read.cells(cells.latency_by_day(query))}
+    sketches = {row["_id"]: row["latency"] for row in await read.cells(rollups.latency_by_day(query))}
     return [{**row, "latency": sketches.get(row["_id"], [])} for row in rows]
 
 
 async def from_ledger(read: Reader, query: ReportQuery) -> Documents:
     """From the ledger, without hours."""
-    sketches = sketches_of(await read.ledger(pipelines.durations_by_day(query)))
-    rows = await read.ledger(pipelines.days(query))
+    sketches = sketches_of(await read.ledger(ledger.durations_by_day(query)))
+    rows = await read.ledger(ledger.days(query))
     return [{**row, "latency": [sketches.get(row["_id"], {})]} for row in rows]
 
 

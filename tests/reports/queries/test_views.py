@@ -14,7 +14,7 @@ from pymongo.errors import PyMongoError
 
 from app.database import Database
 from app.observability.metrics import Counters
-from app.reports.views import VIEWS, ensure_views, model_costs
+from app.reports.queries.views import VIEWS, ensure_views, model_costs
 from app.rollups.compactor import Compactor
 from app.settings import Settings
 from app.tracking import Tracker, open_tracker

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.reports.known_users import KnownUsers, periods_of, token_of
+from app.reports.parts.known_users import KnownUsers, periods_of, token_of
 from app.reports.windows import TimeWindow
 
 MONTH = TimeWindow(date(2024, 4, 16), date(2024, 5, 15), ZoneInfo("UTC"))
