@@ -21,7 +21,7 @@ from app.otlp.messages import JSON, PROTOBUF
 from app.tracking import AICall, Fault, ReceiptStatus, Tracker
 from models.base import camel
 from models.faults import faults_of
-from routes.reporting import check_room
+from routes.ingest import check_room
 
 MAX_BYTES = 8_000_000
 MAX_SPANS = 10_000

@@ -18,7 +18,7 @@ from app.http.bodies import body_budget_of
 from app.http.openapi import array_of, body_described, schema_of
 from app.http.serialization import JSON, ExactResponse, decode
 from app.tracking import AICall, ReceiptStatus, Tracker, TrackReceipt
-from routes.reporting import call_of, check_room, refusal
+from routes.ingest import call_of, check_room, refusal
 from routes.schemas import BatchBody, ReceiptBody
 
 MAX_CALL_BYTES = 1_000_000

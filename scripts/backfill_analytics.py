@@ -18,7 +18,7 @@ from app.database import Collection, Session
 from app.maintenance.backfill.missing_twins import MissingEvents
 from app.maintenance.backfill.twinning import Twinning
 from models.documents import Document
-from scripts import backfilling, command, job
+from scripts.toolkit import backfilling, command, job
 
 
 class BackfillAnalytics(backfilling.Backfill):

@@ -34,7 +34,7 @@ from app.rollups.local_time import LocalTime
 from app.rollups.state import RollupState
 from models import AI_GENERATION
 from models.documents import Document
-from scripts import backfilling, command, job
+from scripts.toolkit import backfilling, command, job
 
 
 class BackfillUsage(backfilling.Backfill):

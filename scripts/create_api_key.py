@@ -18,7 +18,7 @@ from app.auth.principals import DEFAULT_CLIENT, Scope
 from app.database import connected
 from app.database.deployment import mongodb
 from app.settings import Settings
-from scripts import command
+from scripts.toolkit import command
 
 MOST_DAYS = 36_500
 

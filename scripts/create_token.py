@@ -13,7 +13,7 @@ from datetime import timedelta
 from app.auth.principals import DEFAULT_CLIENT, Role
 from app.auth.tokens import Tokens
 from app.settings import Settings
-from scripts import command
+from scripts.toolkit import command
 
 
 def main() -> int:

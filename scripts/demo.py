@@ -23,11 +23,11 @@ from app.observability.logs import configure_logging
 from app.server import serve
 from app.settings import Settings
 from app.tracking import track_ai_request
-from scripts import command
-from scripts.demo_calls import demo_call
-from scripts.job import run_job
 from scripts.seed_demo import CALLS, DAYS, SeedDemo, plan
-from scripts.store import storing
+from scripts.toolkit import command
+from scripts.toolkit.call_store import storing
+from scripts.toolkit.demo_calls import demo_call
+from scripts.toolkit.job import run_job
 
 DATABASE = "twinmeter_demo"
 CALLS_PER_SECOND = 2.0

@@ -24,11 +24,11 @@ import sys
 from rich.console import Console
 
 from app.settings import Settings
-from scripts import command
 from scripts.diagnosis import calls, configuration, indexes, machine, page, prices, rollups, server, upkeep
 from scripts.diagnosis.examination import examine, opened
 from scripts.diagnosis.finding import Row, Verdict
-from scripts.job import FOUND
+from scripts.toolkit import command
+from scripts.toolkit.job import FOUND
 
 GROUPS = (
     server.GROUP,

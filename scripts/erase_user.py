@@ -27,7 +27,7 @@ from app.database.deployment import mongodb
 from app.maintenance.erasure.erasure import Erasure, Found
 from app.settings import Settings
 from app.spool.journal import Spool
-from scripts import command
+from scripts.toolkit import command
 
 
 def main() -> int:

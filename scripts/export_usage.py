@@ -26,7 +26,7 @@ from app.database.deployment import mongodb
 from app.errors import InvalidRequestError
 from app.settings import Settings
 from models.money import plain, stored_units, usd_of_units
-from scripts import command
+from scripts.toolkit import command
 from scripts.transfer.columns import COLUMNS, EXTERNAL_ID, Kind, Row, rfc3339
 from scripts.transfer.writing import FORMATS, output
 

@@ -25,8 +25,8 @@ from app.database import connected
 from app.database.deployment import mongodb
 from app.process import tune_garbage_collector
 from app.settings import Settings
-from scripts import command, job
-from scripts.store import storing
+from scripts.toolkit import command, job
+from scripts.toolkit.call_store import storing
 from scripts.transfer.importing import REJECTED, Import
 from scripts.transfer.mapping import read_mapping
 from scripts.transfer.opening import is_address, open_source

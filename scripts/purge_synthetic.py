@@ -21,8 +21,8 @@ from app.database import Collection, Database
 from app.maintenance.purge import PAGE, SYNTHETIC, Purge
 from app.rollups.state import RollupState
 from app.settings import Settings
-from scripts import command, job
-from scripts.job import Job, Page, Summary
+from scripts.toolkit import command, job
+from scripts.toolkit.job import Job, Page, Summary
 
 
 def main() -> int:

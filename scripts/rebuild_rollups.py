@@ -20,7 +20,7 @@ from app.process import tune_garbage_collector
 from app.reports.queries.views import ensure_views
 from app.rollups.rebuild import Rebuild
 from app.settings import Settings
-from scripts import command
+from scripts.toolkit import command
 
 
 def main() -> int:

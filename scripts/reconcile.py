@@ -37,8 +37,8 @@ from app.rollups.state import RollupState
 from app.settings import Settings
 from models import AI_GENERATION
 from models.rollups import ACTIVE_USERS, CONVERSATIONS, DAYS, DELTAS, FINDINGS, LATENCY, USAGE, USER_MONTHS, USERS
-from scripts import command, job, spans
-from scripts.job import Job, Page, Summary
+from scripts.toolkit import command, days, job
+from scripts.toolkit.job import Job, Page, Summary
 
 TRAILING = "trailing totals"
 UNDATED = "undated"
@@ -55,9 +55,9 @@ def main() -> int:
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """The arguments `given`, or those of the process."""
     parser = command.parser("reconcile", __doc__)
-    spans.add_arguments(parser, first="the first there is", last="the last there is")
+    days.add_arguments(parser, first="the first there is", last="the last there is")
     job.add_arguments(parser)
-    return spans.checked(parser, parser.parse_args(given))
+    return days.checked(parser, parser.parse_args(given))
 
 
 class Reconcile(Job[str]):

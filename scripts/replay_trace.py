@@ -18,8 +18,8 @@ from app.database.deployment import mongodb
 from app.errors import InvalidRequestError
 from app.settings import Settings
 from app.tracking import tracking
-from scripts import command
-from scripts.reporting import all_stored, patient, report_all
+from scripts.toolkit import command
+from scripts.toolkit.track_all import all_stored, patient, report_all
 
 COLUMNS = {"TIMESTAMP", "ContextTokens", "GeneratedTokens"}
 

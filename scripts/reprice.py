@@ -40,8 +40,8 @@ from app.rollups.state import RollupState
 from app.settings import Settings
 from models import CostSource
 from models.money import ZERO, to_decimal
-from scripts import command, job, spans
-from scripts.job import Job, Page, Summary
+from scripts.toolkit import command, days, job
+from scripts.toolkit.job import Job, Page, Summary
 
 PAGE = 1_000
 REPRICEABLE = (CostSource.PRICED, CostSource.ESTIMATED, CostSource.CACHED, CostSource.UNPRICED)
@@ -59,13 +59,13 @@ def main() -> int:
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """The arguments `given`, or those of the process."""
     parser = command.parser("reprice", __doc__)
-    spans.add_arguments(parser, first="the first day of this month", last="without end")
+    days.add_arguments(parser, first="the first day of this month", last="without end")
     parser.add_argument("--client", metavar="ID", help="calls of this client alone")
     parser.add_argument("--model", metavar="NAME", help="calls of this model alone, as it was reported")
     parser.add_argument("--only", type=_sources, metavar="SOURCES", help=f"of {', '.join(REPRICEABLE)}, with commas")
     parser.add_argument("--price-version", metavar="NAME", help="by this version alone; by today's prices if left out")
     job.add_arguments(parser)
-    return spans.checked(parser, parser.parse_args(given))
+    return days.checked(parser, parser.parse_args(given))
 
 
 class Reprice(Job[Document]):
@@ -122,7 +122,7 @@ class Reprice(Job[Document]):
         if after is not None and after["prices"] != self._fingerprint:
             after = None  # what is done was done by other prices
         while True:
-            behind = {} if after is None else spans.behind(after["at"], after["id"])
+            behind = {} if after is None else days.behind(after["at"], after["id"])
             found = self._database.ledger.find(self._condition() | behind).sort(order).limit(PAGE)
             if not (entries := await found.to_list(None)):
                 return
@@ -150,7 +150,7 @@ class Reprice(Job[Document]):
     def _condition(self) -> Document:
         names = {"clientId": self._client, "aiModel": self._model}
         return {
-            "createdAt": spans.moments(self._first, self._last, self._zone),
+            "createdAt": days.moments(self._first, self._last, self._zone),
             **({} if self._only is None else {"costSource": {"$in": self._only}}),
             **{name: {"$eq": value} for name, value in names.items() if value is not None},
         }

@@ -26,8 +26,8 @@ from app.database import Collection, Database
 from app.maintenance.retention import Retention
 from app.settings import Settings
 from models import AI_GENERATION
-from scripts import command, job, spans
-from scripts.job import Job, Page, Summary
+from scripts.toolkit import command, days, job
+from scripts.toolkit.job import Job, Page, Summary
 
 PAGE = 1_000
 MAX_DAYS = 36_500
@@ -64,7 +64,7 @@ class Retain(Job[Any]):
         self._retention = Retention(database)
         today = datetime.now(UTC).astimezone(settings.zone).date()
         self._whole_from = today - timedelta(days=self._days)
-        self._old = {"createdAt": {"$lt": spans.start_of(self._whole_from, settings.zone)}}
+        self._old = {"createdAt": {"$lt": days.start_of(self._whole_from, settings.zone)}}
 
     def key(self) -> dict[str, Any]:
         return {"days": self._days, "allEvents": self._all_events}
@@ -84,7 +84,7 @@ class Retain(Job[Any]):
             behind: Document = {}
             while found := await self._found(collection, condition | behind):
                 last = found[-1]
-                behind = spans.behind(last["createdAt"], last["_id"])
+                behind = days.behind(last["createdAt"], last["_id"])
                 yield Page([document["_id"] for document in found], {"of": collection.name, "id": last["_id"]})
 
     async def do(self, page: Page[Any], *, execute: bool) -> Counter[str]:

@@ -24,10 +24,10 @@ from app.database.deployment import mongodb
 from app.process import tune_garbage_collector
 from app.settings import Settings
 from app.tracking import AICall, ReceiptStatus
-from scripts import command, job
-from scripts.demo_calls import Plan
-from scripts.job import Job, Page, Summary
-from scripts.store import Store, storing
+from scripts.toolkit import command, job
+from scripts.toolkit.call_store import Store, storing
+from scripts.toolkit.demo_calls import Plan
+from scripts.toolkit.job import Job, Page, Summary
 
 DAYS = 30
 CALLS = 22_000

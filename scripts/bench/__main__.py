@@ -16,8 +16,8 @@ from rich.table import Table
 from app.database.deployment import mongodb
 from app.process import tune_garbage_collector
 from app.settings import Settings
-from scripts import command
 from scripts.bench import backfill, doors, memory, pricing, reads, write
+from scripts.toolkit import command
 
 
 def main() -> int:

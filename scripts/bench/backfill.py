@@ -18,7 +18,7 @@ from scripts.bench import memory
 from scripts.bench.history import UNCONFIRMED
 from scripts.bench.load import MODELS, USERS
 from scripts.bench.setup import bench_database
-from scripts.command import Advance
+from scripts.toolkit.command import Advance
 
 DAYS = 365
 BATCH = 5_000

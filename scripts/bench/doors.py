@@ -21,8 +21,8 @@ from scripts.bench.server import BARE, NO_OP
 from scripts.bench.serving import serving
 from scripts.bench.setup import Figures, bench_database, bench_settings
 from scripts.bench.write import track_rate, until_merged
-from scripts.command import Advance
-from scripts.reporting import patient
+from scripts.toolkit.command import Advance
+from scripts.toolkit.track_all import patient
 
 ROUNDS = 3
 WARM_UP = 2_000

@@ -13,7 +13,7 @@ from app.ledger.twins import IdMint
 from models.documents import Document
 from scripts.bench.load import CLIENTS, CONVERSATIONS, USERS, calls
 from scripts.bench.pairs import built_pairs
-from scripts.command import Advance
+from scripts.toolkit.command import Advance
 
 TEMPLATES = 20_000
 BATCH = 2_000

@@ -12,8 +12,8 @@ from app.settings import Settings
 from app.tracking import ReceiptStatus, Tracker, open_tracker
 from scripts.bench.load import calls
 from scripts.bench.setup import bench_database, bench_settings
-from scripts.command import Advance
-from scripts.reporting import patient
+from scripts.toolkit.command import Advance
+from scripts.toolkit.track_all import patient
 
 CALLERS = 256
 SAMPLE_EVERY = 50_000

@@ -26,7 +26,7 @@ from scripts.bench.history import fill
 from scripts.bench.load import calls
 from scripts.bench.serving import serving
 from scripts.bench.setup import bench_database
-from scripts.command import progress
+from scripts.toolkit.command import progress
 
 DAYS = 30
 REQUESTS = 200

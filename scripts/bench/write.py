@@ -18,8 +18,8 @@ from models.rollups import DELTAS
 from scripts.bench.load import calls
 from scripts.bench.pairs import built_pairs
 from scripts.bench.setup import Figures, bench_database
-from scripts.command import Advance
-from scripts.reporting import patient
+from scripts.toolkit.command import Advance
+from scripts.toolkit.track_all import patient
 
 CALLERS = 512
 BATCH = 1_000

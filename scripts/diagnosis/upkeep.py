@@ -7,7 +7,7 @@ from models import ApiKey
 from models.rollups import ERASURES
 from scripts.diagnosis import words
 from scripts.diagnosis.finding import Check, Deployment, Finding, Group, notice, ok, problem
-from scripts.job import CHECKPOINTS
+from scripts.toolkit.job import CHECKPOINTS
 
 SOON = timedelta(days=14)
 UNUSED = timedelta(days=30)

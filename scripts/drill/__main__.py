@@ -26,13 +26,13 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from scripts import command
 from scripts.drill.backfill import backfill
 from scripts.drill.drills import both, kills, outage, replay
 from scripts.drill.failover import failover
 from scripts.drill.scene import Result
 from scripts.drill.server import DrillError
 from scripts.drill.thrice import thrice
+from scripts.toolkit import command
 
 
 class Drill(NamedTuple):

@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 from app.database import Collection, Database, connected
 from app.database.mongod import EmbeddedMongod
 from scripts.bench.backfill import DAYS, fill
-from scripts.command import Advance
 from scripts.drill.check import different, ids_of, merged_cells, named, wrong_cells
 from scripts.drill.scene import Result, spread
 from scripts.drill.server import ROOT, DrillError
+from scripts.toolkit.command import Advance
 
 A_YEAR = 1_000_000
 """Events of a year: fewer are of fewer days, so that a page has as much to count."""

@@ -9,9 +9,9 @@ from signal import SIGKILL
 
 from app.database.mongod import EmbeddedMongod
 from app.spool.journal import Spool
-from scripts.command import Advance
 from scripts.drill.scene import Result, Scene, reached, under_load
 from scripts.drill.server import DrillError, Server
+from scripts.toolkit.command import Advance
 
 WHILE_STARTING = 5
 """Each fifth kill comes at a random moment of the start, the others under load."""

@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 from statistics import median
 
-from scripts.command import Advance
 from scripts.drill.replica_set import ReplicaSet
 from scripts.drill.scene import Result, under_load
 from scripts.drill.server import Server
+from scripts.toolkit.command import Advance
 
 LONGEST_LOAD = 1.0
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.database.mongod import EmbeddedMongod
-from scripts.command import Advance
 from scripts.drill import check
 from scripts.drill.load import Client, Told
 from scripts.drill.scene import Result, counted
 from scripts.drill.server import Server
+from scripts.toolkit.command import Advance
 
 AT_ONCE = 4
 """How many requests are under way, each three times."""

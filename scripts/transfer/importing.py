@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from app.ledger.outcomes import Outcome
 from app.ledger.twins import Pair
 from app.tracking import ReceiptStatus
-from scripts.job import Job, Page, Summary
-from scripts.store import Store
+from scripts.toolkit.call_store import Store
+from scripts.toolkit.job import Job, Page, Summary
 from scripts.transfer.calls import Calls, RowError
 from scripts.transfer.entries import pair_of
 from scripts.transfer.mapping import Mapping

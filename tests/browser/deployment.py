@@ -22,7 +22,7 @@ from app.auth.tokens import Tokens
 from app.http.serialization import decode, encode
 from app.settings import Settings
 from models.base import camel
-from scripts.demo_calls import Plan
+from scripts.toolkit.demo_calls import Plan
 from tests.test_server import running
 
 DAYS = 30

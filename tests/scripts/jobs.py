@@ -10,7 +10,7 @@ from app.database import Database
 from app.rollups.recount import Recount
 from app.settings import Settings
 from models.rollups import USAGE
-from scripts.job import Job, Summary, run_job
+from scripts.toolkit.job import Job, Summary, run_job
 from tests.reports.test_rollups import House, dumped
 from tests.twins import assert_twins, entries
 

@@ -23,10 +23,11 @@ from app.settings import Settings
 from app.tracking import Tracker
 from models.documents import Document
 from models.rollups import DELTAS
-from scripts import backfill_analytics, backfill_usage, backfilling
+from scripts import backfill_analytics, backfill_usage
 from scripts.backfill_analytics import BackfillAnalytics
 from scripts.backfill_usage import BackfillUsage
-from scripts.job import CHECKPOINTS, Summary, run_job
+from scripts.toolkit import backfilling
+from scripts.toolkit.job import CHECKPOINTS, Summary, run_job
 from tests.reports.test_rollups import dumped
 from tests.scripts.conftest import Command
 from tests.scripts.jobs import Interrupted, dump, failing_after

@@ -30,12 +30,12 @@ from app.spool.inspection import SpoolState, replaying_process, spool_state
 from app.spool.journal import Spool, SpoolError
 from app.tracking import Tracker, open_tracker
 from models.rollups import DELTAS, ERASURES, STATE, USAGE
-from scripts import command as command_module
 from scripts import doctor
 from scripts.diagnosis import configuration, examination, machine, page, prices, rollups, server
 from scripts.diagnosis.examination import examine, opened
 from scripts.diagnosis.finding import Check, Deployment, Finding, Group, Row, Verdict, ok
-from scripts.job import CHECKPOINTS
+from scripts.toolkit import command as command_module
+from scripts.toolkit.job import CHECKPOINTS
 from tests.ledger.test_ledger import pair
 from tests.scripts.conftest import Command
 from tests.scripts.jobs import dump

@@ -12,7 +12,6 @@ import pytest
 from app.database import connected
 from app.database.mongod import EmbeddedMongod
 from models.rollups import DAYS
-from scripts.command import Advance
 from scripts.drill import check
 from scripts.drill.backfill import backfill
 from scripts.drill.calls import id_of
@@ -21,6 +20,7 @@ from scripts.drill.failover import failover
 from scripts.drill.scene import Result, under_load
 from scripts.drill.server import Server
 from scripts.drill.thrice import thrice
+from scripts.toolkit.command import Advance
 from tests.scripts.conftest import Command
 
 Drill = Callable[[Path, int, Advance], Awaitable[Result]]

@@ -36,8 +36,8 @@ from app.reports.windows import TimeWindow
 from app.settings import Settings
 from app.tracking import Tracker
 from scripts.export_usage import export
-from scripts.job import CHECKPOINTS, Summary, run_job
-from scripts.store import Store, storing
+from scripts.toolkit.call_store import Store, storing
+from scripts.toolkit.job import CHECKPOINTS, Summary, run_job
 from scripts.transfer import importing, lines
 from scripts.transfer.importing import Import
 from scripts.transfer.mapping import presets, read_mapping

@@ -19,9 +19,10 @@ from app.rollups.compactor import Compactor
 from app.settings import Settings
 from app.tracking import Tracker, open_tracker
 from models.rollups import CONVERSATIONS, DELTAS, ROLLUPS, USER_MONTHS, USERS
-from scripts import job, purge_synthetic
-from scripts.job import Summary
+from scripts import purge_synthetic
 from scripts.purge_synthetic import PurgeSynthetic, arguments
+from scripts.toolkit import job
+from scripts.toolkit.job import Summary
 from tests.reports.test_rollups import NOW, House, check, dumped
 from tests.scripts.jobs import Interrupted, assert_counted, dump, failing_after, run
 from tests.twins import assert_twins, entries, events

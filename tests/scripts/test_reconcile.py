@@ -34,8 +34,8 @@ from models.rollups import (
     USER_MONTHS,
     USERS,
 )
-from scripts.job import Summary
 from scripts.reconcile import Reconcile, arguments
+from scripts.toolkit.job import Summary
 from tests.reports.test_rollups import NOW, House, check
 from tests.scripts.conftest import Command
 from tests.scripts.jobs import Interrupted, assert_counted, dump, failing_after, run

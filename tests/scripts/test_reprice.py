@@ -23,8 +23,8 @@ from app.settings import Settings
 from app.tracking import Tracker, open_tracker
 from models import AIUsage, UnitPrices
 from models.rollups import CAPS, FINDINGS, USAGE
-from scripts.job import Summary
 from scripts.reprice import Reprice, arguments
+from scripts.toolkit.job import Summary
 from tests.reports.test_rollups import NOW, House, check
 from tests.scripts.conftest import Command
 from tests.scripts.jobs import Interrupted, assert_counted, dump, failing_after, run

@@ -24,11 +24,12 @@ from app.rollups.recount import LedgerNotWholeError, Recount
 from app.settings import Settings
 from app.tracking import Tracker, open_tracker
 from models.rollups import STATE
-from scripts import job, retention
-from scripts.job import Summary
+from scripts import retention
 from scripts.reconcile import Reconcile
 from scripts.reconcile import arguments as reconciling
 from scripts.retention import Retain, arguments
+from scripts.toolkit import job
+from scripts.toolkit.job import Summary
 from tests.reports.test_rollups import House, dumped
 from tests.scripts.jobs import Interrupted, dump, failing_after, run
 from tests.twins import assert_twins, entries

@@ -18,10 +18,10 @@ from app.reports.windows import TimeWindow
 from app.settings import Settings
 from app.tracking import AICall
 from scripts import seed_demo
-from scripts.demo_calls import MODELS, Plan
-from scripts.job import CHECKPOINTS, Summary, run_job
 from scripts.seed_demo import SeedDemo
-from scripts.store import Store, storing
+from scripts.toolkit.call_store import Store, storing
+from scripts.toolkit.demo_calls import MODELS, Plan
+from scripts.toolkit.job import CHECKPOINTS, Summary, run_job
 from tests.scripts.conftest import Command
 from tests.scripts.ledgers import dump
 from tests.twins import assert_twins, entries

@@ -18,7 +18,7 @@ from app.maintenance.backfill.missing_twins import Span
 from app.maintenance.backfill.twinning import Outcome, Prepared, Refused, Twinning
 from app.settings import Settings
 from models.documents import Document
-from scripts.job import Job, Page, Summary
+from scripts.toolkit.job import Job, Page, Summary
 
 BATCH = 2_000
 """Documents of one transaction, which takes some 0.1 s."""

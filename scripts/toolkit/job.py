@@ -27,7 +27,7 @@ from app.database.deployment import mongodb
 from app.process import tune_garbage_collector
 from app.settings import Settings
 from models.money import plain
-from scripts import command
+from scripts.toolkit import command
 
 CHECKPOINTS = "script_runs"
 FOUND = 3

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.settings import Settings
 from app.tracking import ReceiptStatus, Tracker
-from scripts.command import Advance
+from scripts.toolkit.command import Advance
 
 IN_FLIGHT = 1_000
 PATIENCE_MS = 60_000
