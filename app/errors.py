@@ -1,7 +1,9 @@
-"""What can go wrong on purpose: every error of ours says what happened and the way out, and carries its HTTP status."""
+"""What can go wrong on purpose: every error of ours says what happened and the way out, and carries its HTTP answer."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+AGAIN_IN_A_SECOND = {"Retry-After": "1"}
 
 
 class AppError(Exception):
@@ -9,12 +11,16 @@ class AppError(Exception):
 
     status = 500
     title = "Internal error"
+    default_headers: ClassVar[Mapping[str, str]] = {}
+    """Of every answer that tells of such an error."""
 
-    def __init__(self, detail: str, *, errors: Sequence[Any] = ()) -> None:
+    def __init__(self, detail: str, *, errors: Sequence[Any] = (), headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
         self.errors = list(errors)
         """Faults, each `{"field": ..., "message": ...}`."""
+        self.headers = {**self.default_headers, **(headers or {})}
+        """Headers of the answer that tells of this one."""
 
 
 class ConfigurationError(AppError):
@@ -40,6 +46,7 @@ class NotAuthenticatedError(AppError):
 
     status = 401
     title = "Not authenticated"
+    default_headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": "Bearer"}
 
 
 class SessionEndedError(NotAuthenticatedError):
@@ -92,6 +99,7 @@ class TooManyRequestsError(AppError):
     """More than this process takes at the moment. Nothing of the request was handled."""
 
     status = 429
+    default_headers = AGAIN_IN_A_SECOND
     title = "Too many requests"
 
 
@@ -99,6 +107,7 @@ class TookTooLongError(AppError):
     """A request that was given up."""
 
     status = 503
+    default_headers = AGAIN_IN_A_SECOND
     title = "Took too long"
 
 
@@ -106,6 +115,7 @@ class DatabaseUnavailableError(AppError):
     """MongoDB cannot be reached, or does not answer in time."""
 
     status = 503
+    default_headers = AGAIN_IN_A_SECOND
     title = "Database unavailable"
 
 
@@ -113,6 +123,7 @@ class NoLiveEventsError(AppError):
     """The server cannot tell of commits: it has no change streams."""
 
     status = 503
+    default_headers = AGAIN_IN_A_SECOND
     title = "No live events"
 
 
@@ -120,6 +131,7 @@ class KeyServerUnavailableError(AppError):
     """The identity provider's keys cannot be read: whether a token is valid cannot be told now."""
 
     status = 503
+    default_headers = AGAIN_IN_A_SECOND
     title = "Identity provider unavailable"
 
 
@@ -127,6 +139,7 @@ class RollupsNotReadyError(AppError):
     """The rollups would answer wrongly. Nothing is answered until they have been built."""
 
     status = 503
+    default_headers = AGAIN_IN_A_SECOND
     title = "Rollups not ready"
 
 
@@ -134,4 +147,5 @@ class BundleUnavailableError(AppError):
     """The JavaScript that draws charts cannot be made here."""
 
     status = 503
+    default_headers = AGAIN_IN_A_SECOND
     title = "Charts unavailable"

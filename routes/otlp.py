@@ -17,6 +17,7 @@ from app.http.bodies import body_budget_of
 from app.http.openapi import body_described
 from app.otlp import messages
 from app.otlp.calls import Export, SpanFault, calls_of
+from app.otlp.failures import HANDLERS
 from app.otlp.messages import JSON, PROTOBUF
 from app.tracking import AICall, Fault, ReceiptStatus, Tracker
 from models.base import camel
@@ -51,6 +52,7 @@ class OtlpController(Controller):
     path = "/v1"
     tags = ("opentelemetry",)
     guards = (requires(Scope.INGEST),)
+    exception_handlers = HANDLERS
 
     @post(
         "/traces",

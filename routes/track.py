@@ -12,7 +12,7 @@ from litestar.params import HeaderParameter
 from app.auth.middleware import requires
 from app.auth.ownership import USER_HEADER
 from app.auth.principals import Principal, Scope
-from app.errors import UnsupportedMediaTypeError, invalid
+from app.errors import AGAIN_IN_A_SECOND, UnsupportedMediaTypeError, invalid
 from app.http.batches import NDJSON, rows_of
 from app.http.bodies import body_budget_of
 from app.http.openapi import array_of, body_described, schema_of
@@ -89,7 +89,7 @@ class TrackController(Controller):
             tracker.rejected(call, "track")
             raise refusal(call)
         receipt = await tracker.track_call(call, "track")
-        headers = {"Retry-After": "1"} if receipt.status is ReceiptStatus.DROPPED else None
+        headers = AGAIN_IN_A_SECOND if receipt.status is ReceiptStatus.DROPPED else None
         return ExactResponse(ReceiptBody.of(receipt), status_code=STATUS_CODES[receipt.status], headers=headers)
 
     @post(

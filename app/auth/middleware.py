@@ -11,7 +11,7 @@ from litestar.middleware import AbstractAuthenticationMiddleware, Authentication
 
 from app.auth.principals import Principal, Scope
 from app.auth.same_origin import check_own_page
-from app.auth.sessions import COOKIE
+from app.auth.sessions import CLEARED, COOKIE
 from app.errors import NotAllowedError, NotAuthenticatedError, SessionEndedError
 
 API_KEY_PREFIX = "tm_"
@@ -51,7 +51,7 @@ async def _of_session(cookie: str, connection: ASGIConnection[Any, Any, Any, Any
     try:
         return await principal_of(state.sessions.opened(cookie), state)
     except NotAuthenticatedError as error:
-        raise SessionEndedError(error.detail) from None
+        raise SessionEndedError(error.detail, headers={"Set-Cookie": CLEARED.to_header(header="")}) from None
 
 
 def requires(scope: Scope) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]:

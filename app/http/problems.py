@@ -1,29 +1,24 @@
 """Every error as `application/problem+json` (RFC 9457), with the fields at fault under `errors`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
 import pydantic
-from litestar import Request, Response
-from litestar.enums import MediaType
+from litestar import Request
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
-from app.auth.sessions import CLEARED
-from app.errors import AppError, InvalidRequestError, SessionEndedError
+from app.errors import AppError, InvalidRequestError
 from app.http.serialization import ExactResponse
 from app.observability.logs import Log
-from app.otlp import messages
 from models.base import camel
 from models.faults import faults_of
 
 AnyRequest = Request[Any, Any, Any]
 Problem = ExactResponse[dict[str, Any]]
-AnyResponse = Response[Any]
 
 PROBLEM_JSON = "application/problem+json"
-OTLP_PATH = "/v1/"
 
 log = Log(__name__)
 
@@ -43,13 +38,9 @@ def problem(
 
 
 def _of_ours(_: AnyRequest, error: AppError) -> Problem:
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else {}
-    if isinstance(error, SessionEndedError):
-        headers["Set-Cookie"] = CLEARED.to_header(header="")
-    if error.status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}:
-        headers["Retry-After"] = "1"
+    if "Retry-After" in error.headers:
         log.warning("request.refused", status=error.status, error=error.detail)
-    return problem(error.status, error.title, error.detail, errors=error.errors, headers=headers)
+    return problem(error.status, error.title, error.detail, errors=error.errors, headers=error.headers)
 
 
 def _of_litestar(request: AnyRequest, error: HTTPException) -> Problem:
@@ -104,27 +95,5 @@ def _json_name(field: str) -> str:
     return {"first": "from", "last": "to"}.get(first, camel(first)) + dot + rest
 
 
-def _as_the_route_answers(describe: Callable[[AnyRequest, Any], Problem]) -> Callable[[AnyRequest, Any], AnyResponse]:
-    """OTLP has its own form of errors; every other route answers a problem."""
-
-    def handler(request: AnyRequest, error: Any) -> AnyResponse:
-        described = describe(request, error)
-        if not request.url.path.startswith(OTLP_PATH):
-            return described
-        protobuf = request.headers.get("content-type", "").startswith(messages.PROTOBUF)
-        detail, status = described.content["detail"], described.status_code
-        return Response(
-            messages.failure(status or HTTPStatus.INTERNAL_SERVER_ERROR, detail, as_json=not protobuf),
-            status_code=status,
-            media_type=messages.PROTOBUF if protobuf else MediaType.JSON,
-            headers=described.headers,
-        )
-
-    return handler
-
-
-HANDLERS: ExceptionHandlersMap = {
-    AppError: _as_the_route_answers(_of_ours),
-    HTTPException: _as_the_route_answers(_of_litestar),
-    Exception: _as_the_route_answers(_unexpected),
-}
+HANDLERS: ExceptionHandlersMap = {AppError: _of_ours, HTTPException: _of_litestar, Exception: _unexpected}
+"""By kind of error, how every route answers that does not say otherwise."""

@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from app.auth.principals import Role
 from app.auth.tokens import Tokens
 from app.database import Database
+from app.http.problems import PROBLEM_JSON
 from app.ledger.ledger import Ledger, LedgerUnavailableError
 from app.settings import Settings
 from tests.otlp.exports import CHAT, START_NS, TRACE, export, span, span_id
@@ -132,6 +133,18 @@ async def test_a_fault_of_the_body_is_a_google_rpc_status(
     assert said.code != 0
     assert len(said.message) > 10
     assert await entries(database) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("POST", "/v1/chat/completions", 404), ("GET", "/v1/traces", 405)]
+)
+async def test_beside_the_export_errors_below_v1_are_problems(
+    client: Client, tokens: Tokens, method: str, path: str, status: int
+) -> None:
+    response = await client.request(method, path, headers=bearer(tokens, Role.SERVICE))
+
+    assert (response.status_code, response.headers["content-type"]) == (status, PROBLEM_JSON)
+    assert response.json()["status"] == status
 
 
 async def test_an_empty_export_is_answered(client: Client, tokens: Tokens) -> None:

@@ -1,0 +1,27 @@
+"""What OTLP/HTTP answers to an export that was refused: a google.rpc.Status, in the encoding of the request."""
+
+from typing import Any
+
+from litestar import Request, Response
+from litestar.types import ExceptionHandlersMap
+
+from app.http import problems
+from app.otlp import messages
+
+
+def _in_otlps_form(describe: Any) -> Any:
+    def handler(request: Request[Any, Any, Any], error: Any) -> Response[bytes]:
+        described = describe(request, error)
+        protobuf = request.headers.get("content-type", "").startswith(messages.PROTOBUF)
+        return Response(
+            messages.failure(described.status_code, described.content["detail"], as_json=not protobuf),
+            status_code=described.status_code,
+            media_type=messages.PROTOBUF if protobuf else messages.JSON,
+            headers=described.headers,
+        )
+
+    return handler
+
+
+HANDLERS: ExceptionHandlersMap = {kind: _in_otlps_form(describe) for kind, describe in problems.HANDLERS.items()}
+"""For the controller of OTLP: the errors of every other route are problems (RFC 9457)."""
