@@ -138,6 +138,18 @@ class Database:
         async with await self.writes.client.start_session() as session:
             yield session
 
+    @asynccontextmanager
+    async def snapshot(self, client: Client | None = None) -> AsyncIterator[Session | None]:
+        """A session in which all that is read is of one moment; None where the server has no such thing.
+
+        It is for collections of `writes`, or of the `client` that is given.
+        """
+        if not self.transactional:
+            yield None
+            return
+        async with await (client or self.writes.client).start_session(snapshot=True) as session:
+            yield session
+
     async def answers(self) -> bool:
         """Whether a server that can take writes answers within a second."""
         try:

@@ -1,22 +1,94 @@
 """Work that is one transaction, done again where another one was in its way."""
 
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from typing import TypeVar
 
+from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from app.database import DURABLE, Database, Session
+from app.database.connection import DURABLE, Database, Session
 
 Result = TypeVar("Result")
 
+SNAPSHOT = ReadConcern("snapshot")
+FIRST_PAUSE_SECONDS = 0.002
+LONGEST_PAUSE_SECONDS = 0.1
+DISTURBED_SECONDS = 120.0
+"""How long work is begun again: that of a killed process is in the way until MongoDB misses it, after a minute."""
 
-async def transact(database: Database, work: Callable[[Session | None], Coroutine[Any, Any, Result]]) -> Result:
-    """Run `work` until it is committed, for two minutes at most. It may run several times. Raises PyMongoError.
+
+async def transact(database: Database, work: Callable[[Session | None], Awaitable[Result]]) -> Result:
+    """Run `work` until it is committed; it may run several times.
 
     Without transactions (a server for development) its steps stand alone; the start-up recounts the cells there.
+    Raises PyMongoError.
     """
     async with database.committer_session() as session:
         if session is None:
             return await work(None)
-        done: Result = await session.with_transaction(work, ReadConcern("snapshot"), DURABLE)
-        return done
+        return await undisturbed(partial(transact_once, session, work))
+
+
+async def undisturbed(
+    work: Callable[[], Awaitable[Result]],
+    *,
+    seconds: float = DISTURBED_SECONDS,
+    disturbances: tuple[type[Exception], ...] = (),
+) -> Result:
+    """Do `work` again, for so many seconds, after another transaction was in its way, or one of `disturbances`.
+
+    Raises PyMongoError, and what disturbed it last when the time is up.
+    """
+    until = time.monotonic() + seconds
+    for pause in pauses():
+        try:
+            return await work()
+        except Exception as error:
+            if time.monotonic() > until or not (isinstance(error, disturbances) or was_undone(error)):
+                raise
+        await asyncio.sleep(pause)
+    raise AssertionError("unreachable: pauses never end")
+
+
+async def transact_once(session: Session, work: Callable[[Session], Awaitable[Result]]) -> Result:
+    """Run `work` as one transaction, once. Raises PyMongoError: see `was_undone`."""
+    session.start_transaction(read_concern=SNAPSHOT, write_concern=DURABLE)
+    try:
+        result = await work(session)
+    except BaseException:
+        await session.abort_transaction()
+        raise
+    await _commit(session)
+    return result
+
+
+def was_undone(error: Exception) -> bool:
+    """Whether the server undid a transaction that may be tried again: another one was in its way, or a new primary
+    took over. Where the time for it is over, nothing may.
+    """
+    return isinstance(error, PyMongoError) and error.has_error_label("TransientTransactionError") and not error.timeout
+
+
+def pauses() -> Iterator[float]:
+    """Seconds, doubling, with full jitter, for ever: a time limit of their user ends them."""
+    longest = FIRST_PAUSE_SECONDS
+    while True:
+        yield random.uniform(0, longest)  # noqa: S311 - jitter, no secret
+        longest = min(2 * longest, LONGEST_PAUSE_SECONDS)
+
+
+async def _commit(session: Session) -> None:
+    """A commit whose answer got lost may be sent again: the server tells a repeated one."""
+    for pause in pauses():
+        try:
+            await session.commit_transaction()
+        except PyMongoError as error:
+            if not error.has_error_label("UnknownTransactionCommitResult") or error.timeout:
+                raise
+            await asyncio.sleep(pause)
+        else:
+            return

@@ -1,17 +1,16 @@
 """The ledger: one transaction a batch writes both collections and what they add to the rollups, or nothing."""
 
 import asyncio
-import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pymongo
 from bson import ObjectId
 from bson.errors import BSONError
 from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
-from pymongo.read_concern import ReadConcern
 
-from app.database import DURABLE, Collection, Database, Session
+from app.database import Collection, Database, Session
+from app.database.transactions import pauses, transact_once, was_undone
 from app.ledger.outcomes import Outcome, ReceiptStatus
 from app.ledger.twins import Pair
 from app.rollups.deltas import delta_of
@@ -21,10 +20,7 @@ from models.documents import Document
 from models.rollups import DELTAS
 
 DUPLICATE_KEY = 11_000
-FIRST_PAUSE_SECONDS = 0.002
-LONGEST_PAUSE_SECONDS = 0.1
 
-_SNAPSHOT = ReadConcern("snapshot")
 # what the driver raises, before anything is sent, for a document that BSON cannot hold
 _UNSTORABLE = (BSONError, OverflowError, UnicodeError)
 
@@ -93,16 +89,13 @@ class Ledger:
     ) -> dict[ObjectId, Outcome]:
         """Inserts are optimistic: stored ids are looked up only where one is likely, or was met."""
         look_up = again
-        for pause in _pauses():
+        for pause in pauses():
             try:
                 return await self._transact(session, pairs, look_up=look_up, again=again)
             except _KnownIdsError:
                 look_up = True
             except PyMongoError as error:
-                # the server undid everything: another transaction was in the way, or a new primary took over
-                if not error.has_error_label("TransientTransactionError"):
-                    raise
-                if _is_network_trouble(error):
+                if not was_undone(error) or not isinstance(error, OperationFailure):  # the network: the spool decides
                     raise
                 await asyncio.sleep(pause)
         raise AssertionError("unreachable: pauses never end")
@@ -110,24 +103,23 @@ class Ledger:
     async def _transact(
         self, session: Session, pairs: list[Pair], *, look_up: bool, again: bool
     ) -> dict[ObjectId, Outcome]:
-        session.start_transaction(read_concern=_SNAPSHOT, write_concern=DURABLE)
-        try:
+        async def write(session: Session) -> dict[ObjectId, Outcome]:
             stored = await self._stored(pairs, session) if look_up else _Stored({}, set())
-            await _insert(self._entries, [p.entry for p in pairs if p.id not in stored.entries], session)
-            await _insert(self._events, [p.event for p in pairs if p.id not in stored.events], session)
-            await self._insert_delta([p.entry for p in pairs if p.id not in stored.entries], session)
-        except BaseException:
-            await session.abort_transaction()
-            raise
-        await _commit_transaction(session)
-        return {pair.id: _outcome(pair, stored.entries.get(pair.id), again=again) for pair in pairs}
+            return await self._insert(pairs, stored, session, again=again)
+
+        return await transact_once(session, write)
 
     async def _insert_loose(self, pairs: list[Pair], *, again: bool) -> dict[ObjectId, Outcome]:
-        """Without transactions: both inserts in order, so that a replay of the same call repairs a torn one."""
-        stored = await self._stored(pairs, None)
-        await _insert(self._entries, [p.entry for p in pairs if p.id not in stored.entries], None)
-        await _insert(self._events, [p.event for p in pairs if p.id not in stored.events], None)
-        await self._insert_delta([p.entry for p in pairs if p.id not in stored.entries], None)
+        """Without transactions: the inserts in order, so that a replay of the same call repairs a torn one."""
+        return await self._insert(pairs, await self._stored(pairs, None), None, again=again)
+
+    async def _insert(
+        self, pairs: list[Pair], stored: "_Stored", session: Session | None, *, again: bool
+    ) -> dict[ObjectId, Outcome]:
+        entries = [pair.entry for pair in pairs if pair.id not in stored.entries]
+        await _insert(self._entries, entries, session)
+        await _insert(self._events, [pair.event for pair in pairs if pair.id not in stored.events], session)
+        await self._insert_delta(entries, session)
         return {pair.id: _outcome(pair, stored.entries.get(pair.id), again=again) for pair in pairs}
 
     async def _insert_delta(self, entries: list[Document], session: Session | None) -> None:
@@ -162,31 +154,6 @@ async def _insert(collection: Collection, documents: list[Document], session: Se
         if write_errors[0]["code"] == DUPLICATE_KEY:
             raise _KnownIdsError from error
         raise _RefusedError(write_errors[0]["errmsg"]) from error
-
-
-async def _commit_transaction(session: Session) -> None:
-    """A commit whose answer got lost may be sent again: the server tells a repeated one."""
-    for pause in _pauses():
-        try:
-            await session.commit_transaction()
-        except PyMongoError as error:
-            if not error.has_error_label("UnknownTransactionCommitResult") or error.timeout:
-                raise
-            await asyncio.sleep(pause)
-        else:
-            return
-
-
-def _pauses() -> Iterator[float]:
-    """Seconds, doubling, with full jitter, for ever: the attempt's own time limit ends it."""
-    longest = FIRST_PAUSE_SECONDS
-    while True:
-        yield random.uniform(0, longest)  # noqa: S311 - jitter, no secret
-        longest = min(2 * longest, LONGEST_PAUSE_SECONDS)
-
-
-def _is_network_trouble(error: PyMongoError) -> bool:
-    return error.timeout or not isinstance(error, OperationFailure)
 
 
 def _outcome(pair: Pair, stored: Document | None, *, again: bool) -> Outcome:

@@ -12,6 +12,7 @@ from bson import Decimal128, ObjectId
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from app.database import Database, Session
+from app.database.transactions import transact
 from app.errors import ConflictError, DatabaseUnavailableError, NotFoundError
 from app.observability.logs import Log
 from app.pricing.overrides import OverrideTable
@@ -124,11 +125,7 @@ class PriceBook:
                 # there before any transaction counts it up: two that both insert it would not conflict, but fail
                 with contextlib.suppress(DuplicateKeyError):
                     await self._versions.update_one({"_id": "prices"}, {"$setOnInsert": {"version": 0}}, upsert=True)
-                if self._database.transactional:
-                    async with await self._database.writes.client.start_session() as session:
-                        await session.with_transaction(versioned)
-                else:
-                    await versioned(None)
+                await transact(self._database, versioned)
             await self.refresh()
         except PyMongoError as error:
             raise DatabaseUnavailableError(f"the price was not changed: {error}") from error

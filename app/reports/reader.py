@@ -1,7 +1,7 @@
 """Reading: one session in which everything belongs to one moment."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 import pymongo
@@ -22,9 +22,10 @@ Documents = list[Document]
 class Reader:
     """Runs pipelines in one session."""
 
-    def __init__(self, database: Database, session: Session | None) -> None:
+    def __init__(self, database: Database, session: Session | None, opened: AsyncExitStack) -> None:
         self._database = database.reads
         self._session = session
+        self._opened = opened
 
     async def cells(self, query: Query) -> Documents:
         """The rows of a pipeline of `app.reports.queries.rollups`."""
@@ -57,8 +58,7 @@ class Reader:
 
     async def close(self) -> None:
         """End the session."""
-        if self._session is not None:
-            await self._session.end_session()
+        await self._opened.aclose()
 
     async def _next(self, cursor: Any, size: int) -> Documents:
         # the limit does not span a yield: what is done between two batches is not the server's time
@@ -95,8 +95,9 @@ def in_time() -> Iterator[None]:
 
 async def opened(database: Database) -> Reader:
     """A reader that whoever asks for it closes: for what is read as fast as a client takes it."""
-    session = await database.reads.client.start_session(snapshot=True) if database.transactional else None
-    return Reader(database, session)
+    stack = AsyncExitStack()
+    session = await stack.enter_async_context(database.snapshot(database.reads.client))
+    return Reader(database, session, stack)
 
 
 def first(rows: Documents) -> Document:

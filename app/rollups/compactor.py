@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -16,9 +17,9 @@ import pymongo
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo.errors import PyMongoError
-from pymongo.read_concern import ReadConcern
 
-from app.database import DURABLE, Database, Session
+from app.database import Database, Session
+from app.database.transactions import transact_once, undisturbed
 from app.database.updates import upsert
 from app.observability.logs import Log
 from app.rollups.active_users import ActiveUsers
@@ -42,9 +43,6 @@ LEASE_POLL_SECONDS = 2.0
 MANY_DELTAS = 300
 """Deltas that are merged earlier: where calls come one by one, each has its own, and reports read them all."""
 MERGE_SECONDS = 30.0
-ATTEMPTS = 10
-RETRY_SECONDS = 0.2
-"""Times the number of the attempt. All waits together are 9 seconds."""
 MAX_DELTAS = 500
 MAX_CALLS = 20_000
 """What one transaction merges, at most, beyond its first delta."""
@@ -143,7 +141,7 @@ class Compactor:
         for merge in (self.merge_figures, self.merge_subjects):
             more = True
             while more:
-                _, more = await _undisturbed(merge)
+                _, more = await undisturbed(merge)
                 await self._lease.acquire()
 
     async def merge_figures(self) -> Merged:
@@ -161,11 +159,8 @@ class Compactor:
         if await self._deltas.find_one(which, {"_id": 1}) is None:
             return Merged(0, more=False)
         started = time.monotonic()
-        if self._session is None:
-            merged = await self._merge(which, merge, None)
-        else:
-            async with self._session.start_transaction(ReadConcern("snapshot"), DURABLE):
-                merged = await self._merge(which, merge, self._session)
+        work = partial(self._merge, which, merge)
+        merged = await (work(None) if self._session is None else transact_once(self._session, work))
         milliseconds = round((time.monotonic() - started) * 1000, 1)
         log.debug("compactor.merged", deltas=merged.deltas, of=merge.__name__, milliseconds=milliseconds)
         return merged
@@ -217,15 +212,3 @@ class Compactor:
                 break
         await cursor.close()
         return deltas
-
-
-async def _undisturbed(merge: Callable[[], Awaitable[Merged]]) -> Merged:
-    """Merge, again where another one was in the way: that of a killed process goes on until MongoDB misses it."""
-    for attempt in range(1, ATTEMPTS):
-        try:
-            return await merge()
-        except PyMongoError as error:
-            if not error.has_error_label("TransientTransactionError"):
-                raise
-        await asyncio.sleep(RETRY_SECONDS * attempt)
-    return await merge()

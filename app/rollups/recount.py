@@ -5,9 +5,9 @@ these days, and puts deltas with the recount in their place, which are merged li
 meanwhile is left alone: its calls came after the snapshot. A merge that came in between makes the recount start again.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -15,10 +15,9 @@ import bson
 import pymongo
 from bson import ObjectId
 from bson.raw_bson import RawBSONDocument
-from pymongo.errors import PyMongoError
-from pymongo.read_concern import ReadConcern
 
-from app.database import DURABLE, Database, Session
+from app.database import Database, Session
+from app.database.transactions import transact_once, undisturbed
 from app.errors import AppError
 from app.rollups.cell_updates import KEYS
 from app.rollups.deltas import delta_of
@@ -40,7 +39,6 @@ from models.rollups import (
 )
 
 CALLS_PER_DELTA = 10_000
-ATTEMPTS = 10
 DAY_SECONDS = 600.0
 """How long one attempt at a day may take."""
 
@@ -113,30 +111,15 @@ class Recount:
 
         Whoever merges meanwhile disturbs it, so that the caller should hold the lease of the compactor.
         """
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                with pymongo.timeout(DAY_SECONDS):
-                    return await self._attempt(first, last)
-            except DisturbedError:
-                if attempt == ATTEMPTS:
-                    raise
-            except PyMongoError as error:
-                if attempt == ATTEMPTS or not error.has_error_label("TransientTransactionError"):
-                    raise
-            await asyncio.sleep(0.05 * attempt)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        return await undisturbed(partial(self._attempt, first, last), disturbances=(DisturbedError,))
 
     async def _attempt(self, first: date, last: date) -> int:
-        client = self._database.writes.client
-        if not self._database.transactional:
-            return await self._replace(first, last, await self._read(first, last, None), None)
-        async with await client.start_session(snapshot=True) as snapshot:
-            found = await self._read(first, last, snapshot)
-        async with (
-            await client.start_session() as session,
-            session.start_transaction(ReadConcern("snapshot"), DURABLE),
-        ):
-            return await self._replace(first, last, found, session)
+        with pymongo.timeout(DAY_SECONDS):
+            async with self._database.snapshot() as snapshot:
+                found = await self._read(first, last, snapshot)
+            async with self._database.committer_session() as session:
+                replace = partial(self._replace, first, last, found)
+                return await (replace(None) if session is None else transact_once(session, replace))
 
     async def _read(self, first: date, last: date, session: Session | None) -> "_Found":
         """Everything of one moment."""

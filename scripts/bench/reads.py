@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from statistics import median, quantiles
 
@@ -125,7 +125,7 @@ async def _p95(client: httpx.AsyncClient, path: str) -> tuple[float, float]:
 
 async def _raw(database: Database, settings: Settings) -> Figures:
     """The same two reports from the ledger alone, without a time limit."""
-    read, now = Reader(database, None), datetime.now(UTC)
+    read, now = Reader(database, None, AsyncExitStack()), datetime.now(UTC)
     window = requested_window(days=DAYS, first=None, last=None, now=now, zone=settings.zone)
     started = time.perf_counter()
     await overview.from_ledger(read, now, settings.zone, Synthetic.EXCLUDE)

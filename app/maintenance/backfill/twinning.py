@@ -18,9 +18,9 @@ import bson
 from bson import ObjectId
 from bson.raw_bson import RawBSONDocument
 from pymongo.errors import OperationFailure
-from pymongo.read_concern import ReadConcern
 
-from app.database import DURABLE, Collection, Database, Session
+from app.database import Collection, Database, Session
+from app.database.transactions import transact_once, undisturbed
 from app.database.updates import upsert
 from app.maintenance.backfill.legacy_events import Kind
 from app.maintenance.backfill.legacy_values import UnusableError
@@ -131,14 +131,11 @@ class Twinning(ABC):
             return Outcome(0, page.known, page.refused)
         try:
             assert self._session is not None  # noqa: S101 - a dry run commits nothing
-            done: Outcome = await self._session.with_transaction(
-                partial(self._settle, page), ReadConcern("snapshot"), DURABLE
-            )
+            return await undisturbed(partial(transact_once, self._session, partial(self._settle, page)))
         except OperationFailure as error:
             if (reason := _refusal(error)) is None:
                 raise
             return await self._commit_parts(page, reason)
-        return done
 
     async def _commit_parts(self, page: Prepared, reason: str) -> Outcome:
         """A twin has come meanwhile, or there is one that the server will not take: it is found by halving."""

@@ -80,9 +80,7 @@ class DayCheck:
 
         Raises PyMongoError, and DisturbedZoneError.
         """
-        if not self._database.transactional:
-            return await _Snapshot(self._database, self._zone, day, None).found(first=first)
-        async with await self._database.writes.client.start_session(snapshot=True) as session:
+        async with self._database.snapshot() as session:
             return await _Snapshot(self._database, self._zone, day, session).found(first=first)
 
 

@@ -22,9 +22,7 @@ class TrailingCheck:
 
     async def differences(self) -> list[Difference]:
         """Everything that is not as it should be. Raises PyMongoError."""
-        if not self._database.transactional:
-            return await self._differences(None)
-        async with await self._database.writes.client.start_session(snapshot=True) as session:
+        async with self._database.snapshot() as session:
             return await self._differences(session)
 
     async def repair(self) -> None:
