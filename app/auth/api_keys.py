@@ -1,9 +1,7 @@
 """API keys: made once, known in every process, revoked everywhere within five seconds."""
 
-import asyncio
 import contextlib
 import hmac
-import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager
@@ -13,6 +11,7 @@ from typing import Any
 import pymongo
 from beanie import PydanticObjectId
 from bson import ObjectId
+from cachetools import TTLCache
 from pydantic import ValidationError
 from pymongo import UpdateOne
 from pymongo.errors import PyMongoError
@@ -20,8 +19,8 @@ from pymongo.errors import PyMongoError
 from app.auth.api_key_text import hashed, id_of, new_key
 from app.auth.principals import Principal, Scope
 from app.database import Database
+from app.database.following import follow
 from app.errors import DatabaseUnavailableError, NotAuthenticatedError, NotFoundError
-from app.expiring import ExpiringCache
 from app.observability.logs import Log
 from app.process import background
 from models import ApiKey
@@ -49,10 +48,10 @@ class KeyRing:
     def __init__(self, database: Database, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._keys = database.writes[ApiKey.Settings.name]
         self._clock = clock
+        # no cache of a library: there a look counts as a use, and `refresh` looks at every key
         self._known: OrderedDict[str, ApiKey] = OrderedDict()
-        self._unknown: ExpiringCache[str, bool] = ExpiringCache(MOST_UNKNOWN, time.monotonic)
+        self._unknown: TTLCache[str, bool] = TTLCache(MOST_UNKNOWN, UNKNOWN_SECONDS)
         self._uses: dict[str, datetime] = {}
-        self._reachable = True
 
     async def principal(self, text: str) -> Principal:
         """Who bears the key of this text. Raises NotAuthenticatedError, and DatabaseUnavailableError where a key that
@@ -127,16 +126,7 @@ class KeyRing:
 
     async def keep_fresh(self) -> None:
         """Follow changes for ever. While MongoDB is away the keys that were seen hold as they were last known."""
-        while True:
-            await asyncio.sleep(REFRESH_SECONDS)
-            try:
-                await self.refresh()
-            except PyMongoError as error:
-                if self._reachable:
-                    log.warning("api_keys.not_refreshed", error=str(error)[:200])
-                self._reachable = False
-            else:
-                self._reachable = True
+        await follow(self.refresh, what="api_keys", every=REFRESH_SECONDS)
 
     async def close(self) -> None:
         """Write down the last uses, if that can be done."""
@@ -147,7 +137,7 @@ class KeyRing:
         if (key := self._known.get(key_id)) is not None:
             self._known.move_to_end(key_id)
             return key
-        if self._unknown.get(key_id):
+        if key_id in self._unknown:
             return None
         try:
             with pymongo.timeout(QUERY_SECONDS):
@@ -157,7 +147,7 @@ class KeyRing:
             raise DatabaseUnavailableError(message) from error
         key = None if stored is None else _read(stored)
         if key is None:
-            self._unknown.put(key_id, value=True, until=time.monotonic() + UNKNOWN_SECONDS)
+            self._unknown[key_id] = True
             return None
         return self._remember(key)
 

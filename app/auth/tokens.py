@@ -2,18 +2,18 @@
 
 import hashlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, Self
 
 import jwt
+from cachetools import TLRUCache
 
 from app.auth.claims import TokenRules, bearer_of
 from app.auth.principals import DEFAULT_CLIENT, Principal, Role
 from app.errors import NotAuthenticatedError
-from app.expiring import ExpiringCache
 from app.settings import Settings
 
 SHARED_SECRET = "HS256"  # noqa: S105 - the name of an algorithm
@@ -35,11 +35,17 @@ class PublicKeys(Protocol):
 class Tokens:
     """Makes JSON Web Tokens (RFC 7519), and checks ours and those of an identity provider."""
 
-    def __init__(self, secret: str, rules: TokenRules | None = None, keys: PublicKeys | None = None) -> None:
+    def __init__(
+        self,
+        secret: str,
+        rules: TokenRules | None = None,
+        keys: PublicKeys | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._secret = secret
         self._rules = rules or TokenRules()
         self._keys = keys
-        self._verified: ExpiringCache[bytes, Principal] = ExpiringCache(MOST_VERIFIED)
+        self._verified: TLRUCache[bytes, Principal] = TLRUCache(MOST_VERIFIED, _verified_until, clock)
 
     @classmethod
     def of(cls, settings: Settings, keys: PublicKeys | None = None) -> Self:
@@ -63,8 +69,7 @@ class Tokens:
             return verified
         try:
             claims = await self._claims(token)
-            ends = int(claims["exp"])
-            principal = replace(Principal.bearing(bearer_of(claims, self._rules)), expires=ends)
+            principal = replace(Principal.bearing(bearer_of(claims, self._rules)), expires=int(claims["exp"]))
         except jwt.ExpiredSignatureError:
             raise NotAuthenticatedError("the token has expired; ask for a new one") from None
         except (jwt.InvalidIssuerError, jwt.InvalidAudienceError):
@@ -72,7 +77,7 @@ class Tokens:
         # whatever else a token may be; no cause is kept, since it may quote the token
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
             raise NotAuthenticatedError("the token is not valid here") from None
-        self._verified.put(digest, principal, min(time.time() + VERIFIED_SECONDS, ends + LEEWAY_SECONDS))
+        self._verified[digest] = principal
         return principal
 
     async def _claims(self, token: str) -> dict[str, Any]:
@@ -97,6 +102,11 @@ class Tokens:
             leeway=LEEWAY_SECONDS,
         )
         return claims
+
+
+def _verified_until(_: bytes, principal: Principal, now: float) -> float:
+    assert principal.expires is not None  # noqa: S101 - every token has an end
+    return min(now + VERIFIED_SECONDS, principal.expires + LEEWAY_SECONDS)
 
 
 @asynccontextmanager

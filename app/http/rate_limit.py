@@ -1,8 +1,9 @@
 """How many requests a second each caller may send to this process: a bucket that fills up again."""
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
+
+from cachetools import LRUCache
 
 from app.errors import TooManyRequestsError
 
@@ -17,7 +18,7 @@ class RateLimit:
     def __init__(self, per_second: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate = per_second
         self._clock = clock
-        self._buckets: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
+        self._buckets: LRUCache[Hashable, tuple[float, float]] = LRUCache(MOST_CALLERS)
         """Requests left, and when that was so; the caller that was quiet longest is first."""
 
     def admit(self, caller: Hashable) -> None:
@@ -26,11 +27,9 @@ class RateLimit:
             return
         now = self._clock()
         most = self._rate * BURST_SECONDS
-        left, since = self._buckets.pop(caller, (float(most), now))
+        left, since = self._buckets.get(caller, (float(most), now))
         left = min(most, left + (now - since) * self._rate)
         self._buckets[caller] = (left - 1 if left >= 1 else left, now)
-        if len(self._buckets) > MOST_CALLERS:
-            self._buckets.popitem(last=False)
         if left < 1:
             message = f"this caller may send {self._rate} requests a second; many calls fit into one batch"
             raise TooManyRequestsError(message)

@@ -1,6 +1,5 @@
 """Where administrators' prices are kept: dated, never overlapping, and the same in every process within seconds."""
 
-import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -12,9 +11,9 @@ from bson import Decimal128, ObjectId
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from app.database import Database, Session
+from app.database.following import follow
 from app.database.transactions import transact
 from app.errors import ConflictError, DatabaseUnavailableError, NotFoundError
-from app.observability.logs import Log
 from app.pricing.overrides import OverrideTable
 from models import PriceOverride, UnitPrices
 from models.base import camel
@@ -22,8 +21,6 @@ from models.base import camel
 REFRESH_SECONDS = 2.0
 """How often a process looks for a change, so that one holds everywhere within five seconds, a missed look included."""
 QUERY_SECONDS = 5.0
-
-log = Log(__name__)
 
 
 class PriceBook:
@@ -47,12 +44,7 @@ class PriceBook:
 
     async def keep_fresh(self) -> None:
         """Follow changes for ever. While MongoDB is away the last known prices hold."""
-        while True:
-            await asyncio.sleep(REFRESH_SECONDS)
-            try:
-                await self.refresh()
-            except PyMongoError as error:
-                log.warning("prices.not_refreshed", error=str(error)[:200])
+        await follow(self.refresh, what="prices", every=REFRESH_SECONDS)
 
     async def all(self) -> list[PriceOverride]:
         """Every override, ended ones too, by model and date."""

@@ -15,7 +15,7 @@ from app.auth import api_keys
 from app.auth.api_key_text import hashed, id_of, new_key
 from app.auth.api_keys import KeyRing, open_key_ring
 from app.auth.principals import Principal, Scope
-from app.database import Database
+from app.database import Database, following
 from app.errors import DatabaseUnavailableError, NotAuthenticatedError, NotFoundError
 from models import ApiKey
 
@@ -264,11 +264,11 @@ async def test_while_mongodb_is_away_known_keys_hold_and_others_cannot_be_told(
     monkeypatch.setattr(api_keys, "REFRESH_SECONDS", 0)
 
     logger = CapturingLogger()
-    monkeypatch.setattr(api_keys, "log", logger)
+    monkeypatch.setattr(following, "log", logger)
 
-    following = asyncio.create_task(ring.keep_fresh())
+    refreshing = asyncio.create_task(ring.keep_fresh())
     await until(lambda: away.asked >= 5)
-    following.cancel()
+    refreshing.cancel()
 
     assert [call.args for call in logger.calls] == [("api_keys.not_refreshed",)]
     assert (await ring.principal(known)).client == "acme"

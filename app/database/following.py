@@ -1,0 +1,31 @@
+"""Following what others change in the database: it is read again every moment, as long as MongoDB answers."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from pymongo.errors import PyMongoError
+
+from app.observability.logs import Log
+
+log = Log(__name__)
+
+
+async def follow(refresh: Callable[[], Awaitable[None]], *, what: str, every: float) -> None:
+    """Refresh `every` so many seconds, for ever. While MongoDB is away, what was read last holds.
+
+    The log says so once, under the name `what`, and says when it is over.
+    """
+    lost, found = f"{what}.not_refreshed", f"{what}.refreshed"
+    reachable = True
+    while True:
+        await asyncio.sleep(every)
+        try:
+            await refresh()
+        except PyMongoError as error:
+            if reachable:
+                log.warning(lost, error=str(error)[:200])
+            reachable = False
+        else:
+            if not reachable:
+                log.info(found)
+            reachable = True
