@@ -70,6 +70,7 @@ def create_app(
                     settings=settings,
                     database=database,
                     tracker=tracker,
+                    price_book=tracker.price_book,
                     reports=Reports(database, settings.zone),
                     api_keys=api_keys,
                     tokens=tokens,

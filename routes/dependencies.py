@@ -14,6 +14,7 @@ from app.auth.api_keys import KeyRing
 from app.auth.ownership import own_client, visible_client, visible_user
 from app.auth.principals import Principal
 from app.errors import invalid
+from app.pricing.price_book import PriceBook
 from app.reports.calls import CallFilters
 from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.reports import Reports
@@ -70,6 +71,11 @@ def narrowed(principal: Principal, filters: Filters) -> Filters:
 async def provide_tracker(state: State) -> Tracker:
     tracker: Tracker = state.tracker
     return tracker
+
+
+async def provide_price_book(state: State) -> PriceBook:
+    price_book: PriceBook = state.price_book
+    return price_book
 
 
 async def provide_reports(state: State) -> Reports:
@@ -161,6 +167,7 @@ async def provide_call_filters(
 
 DEPENDENCIES = {
     "tracker": Provide(provide_tracker),
+    "price_book": Provide(provide_price_book),
     "reports": Provide(provide_reports),
     "api_keys": Provide(provide_api_keys),
     "synthetic_mode": Provide(provide_synthetic),

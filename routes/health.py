@@ -11,7 +11,6 @@ from app.errors import DatabaseUnavailableError, RollupsNotReadyError
 from app.http.serialization import ExactResponse
 from app.observability.metrics import METRICS
 from app.reports.reports import Reports
-from app.spool.journal import SpoolError
 from app.tracking import Tracker
 from routes.schemas import HealthBody, ReadyBody, SpoolBody
 
@@ -45,8 +44,8 @@ class HealthController(Controller):
 
 async def standing(database: Database, tracker: Tracker, reports: Reports) -> ReadyBody:
     """How this process stands."""
-    alive = await database.answers()
-    spool = await _spool(tracker)
+    alive, tracking = await database.answers(), await tracker.standing()
+    spool = SpoolBody(**tracking.spool._asdict())
     fresh, advice = None, None if database.transactional else STANDALONE_ADVICE
     if alive:
         try:
@@ -57,19 +56,9 @@ async def standing(database: Database, tracker: Tracker, reports: Reports) -> Re
         status="ready" if alive else "degraded" if spool.error is None else "unavailable",
         database="ok" if alive else "does not answer",
         transactions=database.transactional,
-        queued=tracker.writer.queued,
+        queued=tracking.queued,
         spool=spool,
         calls=tracker.counters.snapshot(),
         freshness=fresh,
         advice=advice,
     )
-
-
-async def _spool(tracker: Tracker) -> SpoolBody:
-    spooler = tracker.writer.spooler
-    try:
-        depth, refused = await spooler.do(lambda spool: (spool.depth(), spool.refused()))
-        error = spooler.failure if depth.bytes < spooler.max_bytes else "the spool is full"
-    except SpoolError as failure:
-        depth, refused, error = spooler.depth, 0, str(failure)
-    return SpoolBody(calls=depth.calls, bytes=depth.bytes, max_bytes=spooler.max_bytes, refused=refused, error=error)

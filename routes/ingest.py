@@ -30,7 +30,7 @@ def call_of(row: Any, principal: Principal, header_user: str | None) -> AICall |
 
 def check_room(tracker: Tracker, calls: int) -> None:
     """Raises TooManyRequestsError, before anything is handled, where the queue would not take so many calls."""
-    if tracker.writer.room < calls:
+    if tracker.room < calls:
         raise TooManyRequestsError("this process has more calls in its queue than it can hold; send this again")
 
 

@@ -11,7 +11,7 @@ from app.auth.middleware import requires
 from app.auth.ownership import own_client
 from app.auth.principals import Principal, Scope
 from app.errors import NotAllowedError, NotFoundError
-from app.tracking import Tracker
+from app.pricing.price_book import PriceBook
 from models import PriceOverride
 from routes.schemas import EndOfOverride, NewOverride, OverrideBody
 
@@ -25,16 +25,16 @@ class PriceController(Controller):
 
     @get("/", summary="Every override that holds for the caller's calls, ended ones too")
     async def list_overrides(
-        self, tracker: NamedDependency[Tracker], request: Request[Principal, Any, Any]
+        self, price_book: NamedDependency[PriceBook], request: Request[Principal, Any, Any]
     ) -> list[OverrideBody]:
-        return [OverrideBody.of(override) for override in await _seen(tracker, request.user)]
+        return [OverrideBody.of(override) for override in await _seen(price_book, request.user)]
 
     @post("/", summary="Add an override")
     async def add_override(
-        self, data: JSONBody[NewOverride], tracker: NamedDependency[Tracker], request: Request[Principal, Any, Any]
+        self, data: JSONBody[NewOverride], price_book: NamedDependency[PriceBook], request: Request[Principal, Any, Any]
     ) -> OverrideBody:
         """409 where another override for the same calls overlaps it. One client's administrator sets that one's."""
-        override = await tracker.price_book.add(
+        override = await price_book.add(
             model=data.model,
             prices=data.prices,
             effective_from=data.effective_from or datetime.now(UTC),
@@ -50,27 +50,27 @@ class PriceController(Controller):
         self,
         override_id: FromPath[str],
         data: JSONBody[EndOfOverride],
-        tracker: NamedDependency[Tracker],
+        price_book: NamedDependency[PriceBook],
         request: Request[Principal, Any, Any],
     ) -> OverrideBody:
         """Calls at or after the date are no longer priced by it. Ended at its own start, it never held."""
         if request.user.client is not None:
-            await _check_own(tracker, request.user, override_id)
-        ended = await tracker.price_book.end(override_id, data.effective_to or datetime.now(UTC))
+            await _check_own(price_book, request.user, override_id)
+        ended = await price_book.end(override_id, data.effective_to or datetime.now(UTC))
         return OverrideBody.of(ended)
 
 
-async def _seen(tracker: Tracker, principal: Principal) -> list[PriceOverride]:
+async def _seen(price_book: PriceBook, principal: Principal) -> list[PriceOverride]:
     """The overrides that can hold for calls of the caller's client."""
     return [
         override
-        for override in await tracker.price_book.all()
+        for override in await price_book.all()
         if principal.client is None or override.client_id in {None, principal.client}
     ]
 
 
-async def _check_own(tracker: Tracker, principal: Principal, override_id: str) -> None:
-    for override in await _seen(tracker, principal):
+async def _check_own(price_book: PriceBook, principal: Principal, override_id: str) -> None:
+    for override in await _seen(price_book, principal):
         if str(override.id) == override_id:
             if override.client_id is None:
                 raise NotAllowedError("this override is for every client; only the deployment's administrator ends it")

@@ -27,11 +27,12 @@ class TechnicalController(Controller):
     ) -> TechnicalBody:
         """Answered while MongoDB is away, too: `freshness` is null then, and `advice` says why."""
         ready = await standing(state.database, tracker, reports)
+        tracking = await tracker.standing()
         transactions, calls, seconds = tracker.counters.commits()
         return TechnicalBody(
             **dict(ready),
-            room=tracker.writer.room,
-            breaker=_breaker(tracker.writer.breaker.seconds),
+            room=tracking.room,
+            breaker=_breaker(tracking.away_seconds),
             commits=CommitsBody(transactions=transactions, calls=calls, seconds=_milliseconds(seconds)),
             doors=tracker.counters.doors(),
             replayed=tracker.counters.delivered(),

@@ -19,17 +19,12 @@ import sys
 from typing import Any
 
 from app.database import Collection, Session
-from app.ledger.features import Features
+from app.ledger.recording import Recorder
 from app.maintenance.backfill.legacy_events import LegacyEvents
 from app.maintenance.backfill.legacy_values import UnusableError, name_of
 from app.maintenance.backfill.missing_twins import MissingEntries
 from app.maintenance.backfill.twinning import Twinning
-from app.pricing.costs import Pricing
-from app.pricing.estimates import Estimates
-from app.pricing.media_prices import MediaPrices
 from app.pricing.price_book import PriceBook
-from app.pricing.sellers import Sellers
-from app.pricing.token_prices import TokenPrices
 from app.rollups.local_time import LocalTime
 from app.rollups.state import RollupState
 from models import AI_GENERATION
@@ -53,8 +48,7 @@ class BackfillUsage(backfilling.Backfill):
     async def twinnings(self, sessions: list[Session | None]) -> list[Twinning]:
         settings, book = self._settings, PriceBook(self._database)
         await book.refresh()
-        pricing = Pricing(Sellers(TokenPrices(), MediaPrices()), book, Estimates(settings.estimates_file))
-        legacy = LegacyEvents(Features.from_file(settings.features_file), pricing, self._arguments.client)
+        legacy = LegacyEvents(Recorder.of(settings, book), self._arguments.client)
         # a dry run writes nothing, the state of the rollups included
         dry = None in sessions
         zone = settings.zone if dry else (await RollupState.open(self._database, settings.zone)).zone

@@ -70,7 +70,7 @@ class SeedDemo(Job[Call]):
 
     async def do(self, page: Page[Call], *, execute: bool) -> Counter[str]:
         now = datetime.now(UTC)
-        made = [self._store.pair(AICall.model_validate(call), now) for call in page.items]
+        made = [self._store.recorder.record(AICall.model_validate(call), now).pair for call in page.items]
         # what retention has deleted would be counted again
         pairs = [pair for pair in made if self._store.deleted_before(pair) is None]
         outcomes = await (self._store.commit if execute else self._store.look)(pairs)

@@ -1,11 +1,14 @@
-"""What is kept of the person behind a call: nothing, unless the settings say so."""
+"""What is kept of the person behind a call: nothing, unless the settings say so, and never a secret or a prompt."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from app.ledger.redaction import redacted
 from models.call import AICall
 
 MAX_USER_AGENT = 256
+PERSONAL = frozenset({"ip_address", "user_agent", "error_message", "input_text", "output_text"})
+"""Fields of `AICall` that may hold something of a person."""
 # the last 8 of 32 bits, and the last 80 of 128: /24 and /48
 _IPV4_HOST_BITS = 8
 _IPV6_HOST_BITS = 80
@@ -15,17 +18,20 @@ _IPV6_HOST_BITS = 80
 class Privacy:
     """The settings, applied to every call whichever door it came through."""
 
-    store_ip_address: bool
-    store_user_agent: bool
+    store_ip_address: bool = False
+    store_user_agent: bool = False
 
-    def applied(self, call: AICall) -> AICall:
-        """`call` as it may be stored. One that says neither, as most do, is handed back as it is."""
-        address, agent = call.ip_address, call.user_agent
-        if address is None and agent is None:
+    def stripped(self, call: AICall) -> AICall:
+        """`call` as it may be stored. One that says nothing of the kind, as most do, is handed back as it is."""
+        if not call.model_fields_set & PERSONAL:
             return call
+        address, agent, message = call.ip_address, call.user_agent, call.error_message
         kept = {
             "ip_address": network_of(address) if self.store_ip_address and address is not None else None,
             "user_agent": agent[:MAX_USER_AGENT] if self.store_user_agent and agent is not None else None,
+            "error_message": message and redacted(message),
+            "input_text": None,
+            "output_text": None,
         }
         return call.model_copy(update=kept)
 

@@ -10,7 +10,6 @@ from hashlib import blake2b
 from bson import Decimal128, ObjectId
 
 from app.ledger.features import Feature
-from app.ledger.redaction import redacted
 from app.pricing.costs import PricedCall
 from models import AI_GENERATION, CallStatus, ServiceType
 from models.call import AICall
@@ -114,7 +113,9 @@ def service_type_of(call: AICall, feature: Feature) -> ServiceType:
 
 
 def build_pair(call: AICall, feature: Feature, priced: PricedCall, now: datetime, entry_id: ObjectId) -> Pair:
-    """Both documents of `call`, as MongoDB stores them. `now` is the time of the report, UTC."""
+    """Both documents of `call`, which `Privacy` has stripped, as MongoDB stores them. `now` is the time of the report,
+    UTC.
+    """
     entry = _entry(entry_id, call, feature, priced, now)
     event = event_of(entry)
     if call.clerk_user_id is not None:
@@ -169,8 +170,6 @@ def _add_optional(entry: Document, call: AICall) -> None:
     for attribute in sorted(call.model_fields_set & OPTIONAL_FIELDS.keys()):
         if value := getattr(call, attribute):
             entry[OPTIONAL_FIELDS[attribute]] = Decimal128(value) if type(value) is Decimal else value
-    if (message := entry.get("errorMessage")) is not None:
-        entry["errorMessage"] = redacted(message)
 
 
 def event_of(entry: Document) -> Document:

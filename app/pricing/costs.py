@@ -7,13 +7,14 @@ does not say what it used is estimated first; one that no source has a price for
 from collections.abc import Hashable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple, Protocol
+from pathlib import Path
+from typing import NamedTuple, Protocol, Self
 
 from app.pricing.estimates import Estimates
-from app.pricing.media_prices import PricedMedia
+from app.pricing.media_prices import MediaPrices, PricedMedia
 from app.pricing.overrides import NO_TOKENS, MediaUse, OverrideTable
 from app.pricing.sellers import Seller, Sellers
-from app.pricing.token_prices import PricedModel
+from app.pricing.token_prices import PricedModel, TokenPrices
 from app.pricing.token_rates import TokenPrice
 from models import CallStatus, CostSource, ServiceType, TokenUsage
 from models.call import AICall
@@ -79,6 +80,11 @@ class Pricing:
         self._sellers = sellers
         self._book = book
         self._estimates = estimates
+
+    @classmethod
+    def of(cls, book: Overrides, estimates_file: Path | None = None) -> Self:
+        """By the price lists that are installed. Raises ConfigurationError where the file cannot be used."""
+        return cls(Sellers(TokenPrices(), MediaPrices()), book, Estimates(estimates_file))
 
     def price(self, call: AICall, service_type: ServiceType, at: datetime) -> PricedCall:
         """Price `call` as of `at`, the moment when it happened."""

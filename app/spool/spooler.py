@@ -6,7 +6,7 @@ A call that the disk does not take is `dropped`, or `unknown` where MongoDB was 
 import asyncio
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from bson import ObjectId
 
@@ -23,6 +23,18 @@ MAX_GROUP = 2_000
 CLOSE_SECONDS = 10.0
 
 Result = TypeVar("Result")
+
+
+class SpoolStanding(NamedTuple):
+    """How a spool stands."""
+
+    calls: int
+    bytes: int
+    max_bytes: int
+    refused: int
+    """Calls that MongoDB will never take, set aside."""
+    error: str | None
+    """Why it takes no calls; None while it does."""
 
 
 class Spooler:
@@ -62,6 +74,15 @@ class Spooler:
     async def do(self, work: Callable[[Spool], Result]) -> Result:
         """Do something with the spool in its thread. Raises SpoolError."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._spool)
+
+    async def standing(self) -> SpoolStanding:
+        """What is in the spool, and what ails it; where it cannot be read, what was seen last."""
+        try:
+            depth, refused = await self.do(lambda spool: (spool.depth(), spool.refused()))
+            error = self.failure if depth.bytes < self.max_bytes else "the spool is full"
+        except SpoolError as failure:
+            depth, refused, error = self.depth, 0, str(failure)
+        return SpoolStanding(depth.calls, depth.bytes, self.max_bytes, refused, error)
 
     async def look(self) -> Depth:
         """See how much waits, whoever put it there. Raises SpoolError."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from bson import ObjectId
 
 from app.ledger.outcomes import ReceiptStatus
-from app.ledger.twins import IdMint, Pair
+from app.ledger.twins import Pair
 from app.observability.logs import Log
 from app.observability.metrics import Counters
 from app.tracking.receipt import TrackReceipt
@@ -42,10 +42,16 @@ class Posted(NamedTuple):
 class Background:
     """The queue in front of the writer. `build` makes the documents of a call."""
 
-    def __init__(self, writer: Writer, build: Callable[[Posted], Pair], mint: IdMint, counters: Counters) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        build: Callable[[Posted], Pair],
+        id_of: Callable[[AICall, datetime], ObjectId],
+        counters: Counters,
+    ) -> None:
         self._writer = writer
         self._build = build
-        self._mint = mint
+        self._id_of = id_of
         self._counters = counters
         self._queue: deque[Posted] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -62,7 +68,7 @@ class Background:
             reason = "tracking has been stopped" if self._closing else QUEUE_IS_FULL
             return TrackReceipt(ReceiptStatus.DROPPED, errors=(Fault("", reason),))
         now = datetime.now(UTC)
-        posted = Posted(call, now, self._mint.id_of(call, now))
+        posted = Posted(call, now, self._id_of(call, now))
         self._queue.append(posted)
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="twinmeter-background")

@@ -3,19 +3,19 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from bson import ObjectId
 from pydantic import ValidationError
 
-from app.ledger.features import Features
 from app.ledger.outcomes import Outcome, ReceiptStatus
-from app.ledger.privacy import Privacy
-from app.ledger.twins import IdMint, Pair, build_pair, service_type_of
+from app.ledger.recording import Recorded, Recorder
+from app.ledger.twins import Pair
 from app.observability.logs import Log
 from app.observability.metrics import Counters
-from app.pricing.costs import Cost, Pricing
+from app.pricing.costs import Cost
 from app.pricing.price_book import PriceBook
+from app.spool.spooler import SpoolStanding
 from app.tracking.background import DOOR as BACKGROUND
 from app.tracking.background import Background, Posted
 from app.tracking.receipt import TrackReceipt
@@ -33,6 +33,18 @@ FUNCTION = "function"
 """The door of `track_ai_request`; the routes have names of their own."""
 
 
+class TrackingStanding(NamedTuple):
+    """How a process stands with the calls that it has taken."""
+
+    queued: int
+    """In memory."""
+    room: int
+    """How many more it takes."""
+    away_seconds: float | None
+    """For how long calls have gone to the spool; None while MongoDB takes them."""
+    spool: SpoolStanding
+
+
 class Tracker:
     """Validates, maps, prices and writes calls. One per process."""
 
@@ -40,20 +52,15 @@ class Tracker:
         self,
         *,
         writer: Writer,
-        features: Features,
-        pricing: Pricing,
+        recorder: Recorder,
         price_book: PriceBook,
-        privacy: Privacy,
         counters: Counters,
     ) -> None:
         self.writer = writer
         self.price_book = price_book
-        self.features = features
         self.counters = counters
-        self._pricing = pricing
-        self._privacy = privacy
-        self._mint = IdMint()
-        self.background = Background(writer, self._build, self._mint, counters)
+        self._recorder = recorder
+        self.background = Background(writer, self._build, recorder.id_of, counters)
         # bound once: an event at a level that is off then costs a fraction of a microsecond
         self._log = Log(__name__, bound=True)
 
@@ -94,7 +101,7 @@ class Tracker:
     def _queued(self, call: AICall, door: str) -> _Queued | TrackReceipt:
         try:
             now = datetime.now(UTC)
-            pair, cost = self._pair(call, now, self._mint.id_of(call, now))
+            pair, cost = self._recorded(call, now)
             return pair, cost, self.writer.write(pair, door)
         except Exception as error:  # noqa: BLE001 - as above
             return self._failed(error, door)
@@ -108,21 +115,30 @@ class Tracker:
         except Exception as error:  # noqa: BLE001 - as above
             return self._failed(error, door)
 
+    @property
+    def room(self) -> int:
+        """How many more calls this process takes now."""
+        return self.writer.room
+
+    async def standing(self) -> TrackingStanding:
+        """What waits in this process and in its spool, and whether MongoDB takes it."""
+        breaker = self.writer.breaker.seconds
+        return TrackingStanding(self.writer.queued, self.room, breaker, await self.writer.spooler.standing())
+
     def rejected(self, faults: Sequence[Fault], door: str) -> TrackReceipt:
         """The receipt of a report that is no call."""
         self.counters.count(door, ReceiptStatus.REJECTED)
         self._log.warning("tracking.rejected", errors=[f"{field}: {message}" for field, message in faults])
         return TrackReceipt(ReceiptStatus.REJECTED, errors=tuple(faults))
 
-    def _pair(self, call: AICall, now: datetime, entry_id: ObjectId) -> tuple[Pair, Cost]:
-        feature = self.features.of(call.content_type)
-        priced = self._pricing.price(call, service_type_of(call, feature), call.created_at or now)
-        if priced.cost.cost is None:
+    def _recorded(self, call: AICall, now: datetime, entry_id: ObjectId | None = None) -> Recorded:
+        recorded = self._recorder.record(call, now, entry_id=entry_id)
+        if recorded.cost.cost is None:
             self.counters.unpriced.inc()
-        return build_pair(self._privacy.applied(call), feature, priced, now, entry_id), priced.cost
+        return recorded
 
     def _build(self, posted: Posted) -> Pair:
-        return self._pair(*posted)[0]
+        return self._recorded(*posted).pair
 
     def _receipt(self, pair: Pair, cost: Cost, outcome: Outcome) -> TrackReceipt:
         feature, cached = pair.entry["feature"], pair.entry["cached"]

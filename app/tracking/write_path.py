@@ -8,17 +8,11 @@ from typing import Any
 from app.database import Database, Session
 from app.database.connection import STANDALONE_ADVICE
 from app.database.session_files import SessionFiles
-from app.ledger.features import Features
 from app.ledger.ledger import Ledger
-from app.ledger.privacy import Privacy
+from app.ledger.recording import Recorder
 from app.observability.logs import Log
 from app.observability.metrics import Counters
-from app.pricing.costs import Pricing
-from app.pricing.estimates import Estimates
-from app.pricing.media_prices import MediaPrices
 from app.pricing.price_book import PriceBook
-from app.pricing.sellers import Sellers
-from app.pricing.token_prices import TokenPrices
 from app.rollups.compactor import Compactor
 from app.rollups.local_time import LocalTime
 from app.rollups.rebuild import Rebuild
@@ -44,23 +38,18 @@ async def write_path(
         # a run that was killed may have left a batch half written
         rebuild = Rebuild(database, settings.zone, None, None)
         await rebuild.run(await rebuild.prepare(), lambda _: None)
-    features = Features.from_file(settings.features_file)
-    estimates = Estimates(settings.estimates_file)
+    book = PriceBook(database)
+    recorder = Recorder.of(settings, book)
     async with AsyncExitStack() as stack:
         sessions = stack.enter_context(SessionFiles(settings.data_dir))
         committing, replaying, merging = await _sessions(stack, sessions, database)
         local_time = LocalTime((await RollupState.open(database, settings.zone)).zone)
-        book = PriceBook(database)
         await book.refresh()
         breaker, spool = Breaker(), Spool.of(settings.data_dir, settings.database, settings.spool_max_bytes)
         spooler = Spooler(spool, counters)
         ledger = Ledger(database, committing, local_time)
         writer = Writer(ledger, spooler, breaker, deadline=settings.track_deadline, counters=counters)
-        pricing = Pricing(Sellers(TokenPrices(), MediaPrices()), book, estimates)
-        privacy = Privacy(settings.store_ip_address, settings.store_user_agent)
-        tracker = Tracker(
-            writer=writer, features=features, pricing=pricing, price_book=book, privacy=privacy, counters=counters
-        )
+        tracker = Tracker(writer=writer, recorder=recorder, price_book=book, counters=counters)
         _watch(tracker, counters)
         replaying_ledger, lock = Ledger(database, replaying, local_time), spool.path.with_suffix(".lock")
         replayer = Replayer(database, replaying_ledger, spooler, breaker, sessions, counters=counters, lock=lock)

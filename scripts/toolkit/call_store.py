@@ -9,22 +9,16 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from app.database import Database, Session
 from app.errors import DatabaseUnavailableError
-from app.ledger.features import Features
 from app.ledger.ledger import Ledger, LedgerUnavailableError
 from app.ledger.outcomes import Outcome
-from app.ledger.privacy import Privacy
-from app.ledger.twins import IdMint, Pair, build_pair, service_type_of
-from app.pricing.costs import Pricing
-from app.pricing.estimates import Estimates
-from app.pricing.media_prices import MediaPrices
+from app.ledger.recording import Recorder
+from app.ledger.twins import Pair
 from app.pricing.price_book import PriceBook
-from app.pricing.sellers import Sellers
-from app.pricing.token_prices import TokenPrices
 from app.rollups.local_time import LocalTime
 from app.rollups.merging import merging
 from app.rollups.state import STATE_KEY, RollupState
 from app.settings import Settings
-from app.tracking import AICall, ReceiptStatus
+from app.tracking import ReceiptStatus
 from models.rollups import STATE
 
 COMMIT_SECONDS = 30.0
@@ -33,17 +27,13 @@ PAUSE_SECONDS = 1.0
 
 
 class Store:
-    """Makes pairs of calls, and writes them. Without `ledger` it only looks."""
+    """Records calls, and writes them. Without `ledger` it only looks."""
 
     def __init__(self, database: Database, settings: Settings, ledger: Ledger | None) -> None:
-        self.privacy = Privacy(settings.store_ip_address, settings.store_user_agent)
         self._database = database
         self._ledger = ledger
-        self._features = Features.from_file(settings.features_file)
         self._book = PriceBook(database)
-        sellers = Sellers(TokenPrices(), MediaPrices())
-        self._pricing = Pricing(sellers, self._book, Estimates(settings.estimates_file))
-        self._mint = IdMint()
+        self.recorder = Recorder.of(settings, self._book)
         self._whole_from: datetime | None = None
 
     async def refresh(self) -> None:
@@ -59,12 +49,6 @@ class Store:
         if self._whole_from is None or pair.entry["createdAt"] >= self._whole_from:
             return None
         return self._whole_from.date()
-
-    def pair(self, call: AICall, now: datetime) -> Pair:
-        """Both documents of `call`, which is reported `now`, with the prices of the time when it happened."""
-        feature = self._features.of(call.content_type)
-        priced = self._pricing.price(call, service_type_of(call, feature), call.created_at or now)
-        return build_pair(self.privacy.applied(call), feature, priced, now, self._mint.id_of(call, now))
 
     async def commit(self, pairs: Sequence[Pair]) -> list[Outcome]:
         """Write `pairs`, each once, and say what became of each. Raises DatabaseUnavailableError."""

@@ -8,8 +8,8 @@ from bson import ObjectId
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from app.ledger.features import Feature
-from app.ledger.privacy import Privacy
-from app.ledger.twins import Pair, build_pair
+from app.ledger.recording import Recorder
+from app.ledger.twins import Pair
 from app.pricing.costs import Cost, PricedCall
 from app.pricing.sellers import Seller
 from app.tracking import AICall, Fault
@@ -105,7 +105,7 @@ class Decided(BaseModel):
         return PricedCall(seller, usage, cost, self.estimated_usage)
 
 
-def pair_of(row: dict[str, Any], privacy: Privacy) -> Pair:
+def pair_of(row: dict[str, Any], recorder: Recorder) -> Pair:
     """Both documents, as they were. Raises RowError."""
     told = _read(row)
     try:
@@ -114,7 +114,7 @@ def pair_of(row: dict[str, Any], privacy: Privacy) -> Pair:
     except ValidationError as error:
         raise RowError(faults_of(error)) from error
     feature = Feature(decided.feature, decided.service_type, mapped=not decided.unmapped)
-    pair = build_pair(privacy.applied(call), feature, decided.priced(call), decided.recorded_at, ObjectId(decided.id))
+    pair = recorder.restore(call, feature, decided.priced(call), decided.recorded_at, ObjectId(decided.id))
     if decided.repriced:
         pair.entry["repriced"] = [former.stored() for former in decided.repriced]
     return pair

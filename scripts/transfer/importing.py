@@ -123,9 +123,11 @@ class Import(Job[Item]):
     def _pair(self, values: dict[str, Any]) -> Pair | None:
         """None for a row that is not wanted."""
         if self._mapping.entries:
-            return pair_of(values, self._store.privacy)
+            return pair_of(values, self._store.recorder)
         self._remember(values)
-        return self._store.pair(self._calls.call(values), datetime.now(UTC)) if self._calls.wanted(values) else None
+        if not self._calls.wanted(values):
+            return None
+        return self._store.recorder.record(self._calls.call(values), datetime.now(UTC)).pair
 
     def _judged(self, item: Item, pair: Pair, outcome: Outcome) -> tuple[str, str]:
         if outcome.status is ReceiptStatus.REJECTED:

@@ -67,4 +67,4 @@ def test_nothing_is_stored_unless_it_is_asked_for(monkeypatch: pytest.MonkeyPatc
 def test_a_call_that_says_neither_is_handed_back_as_it_is() -> None:
     call = AICall.model_validate(CALL)
 
-    assert Privacy(store_ip_address=True, store_user_agent=True).applied(call) is call
+    assert Privacy(store_ip_address=True, store_user_agent=True).stripped(call) is call

@@ -11,15 +11,12 @@ from bson.codec_options import CodecOptions
 from bson.datetime_ms import DatetimeMS
 
 from app.ledger.features import Features
-from app.ledger.twins import build_pair
+from app.ledger.privacy import Privacy
+from app.ledger.recording import Recorder
 from app.maintenance.backfill.legacy_events import LegacyEvents
 from app.maintenance.backfill.legacy_values import UnusableError
 from app.pricing.costs import Pricing
-from app.pricing.estimates import Estimates
-from app.pricing.media_prices import MediaPrices
 from app.pricing.overrides import OverrideTable
-from app.pricing.sellers import Sellers
-from app.pricing.token_prices import TokenPrices
 from models import PriceOverride, UnitPrices
 from models.call import AICall
 from models.documents import Document
@@ -37,11 +34,11 @@ class Book:
         self.table = OverrideTable(overrides)
 
 
-def pricing(*overrides: PriceOverride) -> Pricing:
-    return Pricing(Sellers(TokenPrices(), MediaPrices()), Book(*overrides), Estimates())
+def recorder(*overrides: PriceOverride) -> Recorder:
+    return Recorder(Features(), Pricing.of(Book(*overrides)), Privacy())
 
 
-LEGACY = LegacyEvents(Features(), pricing(), "default")
+LEGACY = LegacyEvents(recorder(), "default")
 
 
 def event(properties: object = OLD, **fields: Any) -> Document:
@@ -62,8 +59,7 @@ def _twin(old: Document, legacy: LegacyEvents = LEGACY) -> tuple[Document, Docum
 def live(**reported: Any) -> tuple[Document, Document]:
     """The twins that the tracker would have written."""
     call = AICall(user_id="anna", created_at=AT, **reported)
-    feature = Features().of(call.content_type)
-    pair = build_pair(call, feature, pricing().price(call, feature.service_type, AT), NOW, ID)
+    pair, _ = recorder().record(call, NOW, entry_id=ID)
     return pair.entry, pair.event
 
 
@@ -228,7 +224,7 @@ def test_each_event_has_the_price_of_its_time() -> None:
         effective_from=changed,
         effective_to=None,
     )
-    legacy = LegacyEvents(Features(), pricing(override), "default")
+    legacy = LegacyEvents(recorder(override), "default")
 
     costs = [
         legacy.twin(event(createdAt=moment), NOW).entry["cost"].to_decimal()
@@ -253,8 +249,7 @@ def test_a_remembered_price_is_that_of_its_moment(provider: str, model: str, mom
     together = [LEGACY.twin(event(said, createdAt=moment), NOW).entry["cost"] for moment in moments]
 
     alone = [
-        LegacyEvents(Features(), pricing(), "default").twin(event(said, createdAt=moment), NOW).entry["cost"]
-        for moment in moments
+        LegacyEvents(recorder(), "default").twin(event(said, createdAt=moment), NOW).entry["cost"] for moment in moments
     ]
     assert together == alone
     assert len({str(cost) for cost in alone}) == 2
@@ -314,7 +309,7 @@ def test_what_cannot_be_an_entry_says_why(properties: object, fields: dict[str, 
 
 def test_the_memory_of_kinds_does_not_grow_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.maintenance.backfill.legacy_events.MEMORY", 10)
-    legacy = LegacyEvents(Features(), pricing(), "default")
+    legacy = LegacyEvents(recorder(), "default")
 
     for number in range(25):
         assert legacy.twin(event({**OLD, "model": f"model-{number}"}), NOW).entry["aiModel"] == f"model-{number}"
@@ -323,7 +318,7 @@ def test_the_memory_of_kinds_does_not_grow_without_end(monkeypatch: pytest.Monke
 
 
 def test_many_clients_of_one_kind_are_remembered_as_few_shapes() -> None:
-    legacy = LegacyEvents(Features(), pricing(), "default")
+    legacy = LegacyEvents(recorder(), "default")
 
     found = [legacy.twin(event(clientId=client), NOW) for client in (*map(str, range(1_000)), *range(1_000))]
 

@@ -12,11 +12,11 @@ from bson import Decimal128, ObjectId
 
 from app.database import Database
 from app.ledger.outcomes import Outcome
+from app.ledger.recording import Recorder
 from app.ledger.twins import Pair
 from app.observability.metrics import Counters
 from app.settings import Settings
 from app.tracking import Fault, Tracker, open_tracker, track_ai_request
-from app.tracking import tracker as tracker_module
 from app.tracking.writer import MAX_BATCH
 from tests.twins import assert_twins, entries, events
 
@@ -266,10 +266,10 @@ async def test_without_a_tracker_a_call_is_dropped_with_the_way_out() -> None:
 
 
 async def test_a_fault_of_our_own_never_reaches_the_caller(tracker: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(tracker_module, "build_pair", broken)
+    monkeypatch.setattr(Recorder, "record", broken)
     receipt = await tracker.track(user_id="u", content_type="chat", model="gpt-4o")
 
     assert (receipt.status, receipt.errors) == ("dropped", (Fault("", "internal error: ZeroDivisionError"),))

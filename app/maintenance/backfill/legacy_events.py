@@ -13,10 +13,10 @@ import bson
 from bson import ObjectId
 from pydantic import ValidationError
 
-from app.ledger.features import Feature, Features
-from app.ledger.twins import SCHEMA_VERSION, build_pair
+from app.ledger.features import Feature
+from app.ledger.recording import Recorder
+from app.ledger.twins import SCHEMA_VERSION
 from app.maintenance.backfill.legacy_values import UnusableError, flag_of, moment_of, name_of, number_of
-from app.pricing.costs import Pricing
 from models.base import camel
 from models.call import UNKNOWN_MODEL, AICall
 from models.documents import Document
@@ -75,9 +75,8 @@ class LegacyTwin(NamedTuple):
 class LegacyEvents:
     """Makes the entries of events. `client` is for events that name none."""
 
-    def __init__(self, features: Features, pricing: Pricing, client: str) -> None:
-        self._features = features
-        self._pricing = pricing
+    def __init__(self, recorder: Recorder, client: str) -> None:
+        self._recorder = recorder
         self._client = client
         self._kinds: dict[tuple[object, ...], Kind] = {}
 
@@ -122,7 +121,7 @@ class LegacyEvents:
         model, provider = _name(properties, "model") or UNKNOWN_MODEL, _name(properties, "provider")
         said = get("contentType"), get("model"), get("provider"), get("feature")
         shape = _exact(get("cached")), _exact(get("success")), "cost" in properties
-        key = *said, *shape, self._pricing.period(client, model, provider, moment)
+        key = *said, *shape, self._recorder.pricing.period(client, model, provider, moment)
         try:
             kind = self._kinds.get(key)
         except TypeError:  # a list or a document where a name should be
@@ -152,14 +151,13 @@ class LegacyEvents:
             **facts,
         )
         feature = self._feature(content_type, _name(properties, "feature"))
-        priced = self._pricing.price(call, feature.service_type, moment)
-        pair = build_pair(call, feature, priced, now, _NO_ID)
+        pair, _ = self._recorder.record(call, now, entry_id=_NO_ID, feature=feature)
         live = pair.event["properties"]
         return Kind(pair.entry, live, _lacking(properties, live), {})
 
     def _feature(self, content_type: str, said: str | None) -> Feature:
         """What the event says stands: its writer knew more of it than a mapping does."""
-        mapped = self._features.of(content_type)
+        mapped = self._recorder.features.of(content_type)
         return mapped if said is None else Feature(said, mapped.service_type)
 
 

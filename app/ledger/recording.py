@@ -1,0 +1,58 @@
+"""A reported call becomes its two documents: mapped, priced, stripped of what is personal, and built."""
+
+from datetime import datetime
+from typing import NamedTuple, Self
+
+from bson import ObjectId
+
+from app.ledger.features import Feature, Features
+from app.ledger.privacy import Privacy
+from app.ledger.twins import IdMint, Pair, build_pair, service_type_of
+from app.pricing.costs import Cost, Overrides, PricedCall, Pricing
+from app.settings import Settings
+from models.call import AICall
+
+
+class Recorded(NamedTuple):
+    """A call as it is to be stored."""
+
+    pair: Pair
+    cost: Cost
+
+
+class Recorder:
+    """How one deployment records a call, whoever reports it: an application, an import, a backfill or a benchmark."""
+
+    def __init__(self, features: Features, pricing: Pricing, privacy: Privacy) -> None:
+        self.features = features
+        self.pricing = pricing
+        self._privacy = privacy
+        self._mint = IdMint()
+
+    @classmethod
+    def of(cls, settings: Settings, overrides: Overrides) -> Self:
+        """That of a deployment. Raises ConfigurationError for a file of the settings that cannot be used."""
+        features = Features.from_file(settings.features_file)
+        pricing = Pricing.of(overrides, settings.estimates_file)
+        return cls(features, pricing, Privacy(settings.store_ip_address, settings.store_user_agent))
+
+    def id_of(self, call: AICall, now: datetime) -> ObjectId:
+        """The `_id` of both documents of `call`: one that follows from its request id, else a fresh one."""
+        return self._mint.id_of(call, now)
+
+    def record(
+        self, call: AICall, now: datetime, *, entry_id: ObjectId | None = None, feature: Feature | None = None
+    ) -> Recorded:
+        """Both documents of `call`, which is reported `now` (UTC), with the prices of the time when it happened.
+
+        `entry_id` and `feature` are for whom these are decided already.
+        """
+        feature = feature or self.features.of(call.content_type)
+        priced = self.pricing.price(call, service_type_of(call, feature), call.created_at or now)
+        return Recorded(self.restore(call, feature, priced, now, entry_id or self.id_of(call, now)), priced.cost)
+
+    def restore(
+        self, call: AICall, feature: Feature, priced: PricedCall, recorded_at: datetime, entry_id: ObjectId
+    ) -> Pair:
+        """Both documents of a call whose feature and price stand already."""
+        return build_pair(self._privacy.stripped(call), feature, priced, recorded_at, entry_id)
