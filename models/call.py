@@ -11,12 +11,12 @@ from models.ai_usage import CallStatus, ServiceType
 from models.base import camel
 from models.fields import CLOCK_TOLERANCE, OLDEST, Count, Dollars, Metadata, Milliseconds, Moment, Name, Seconds, Text
 from models.rollups import EVERYONE
-from models.token_usage import PART_FIELDS, TOKEN_FIELDS, TokenUsage, contradictions
+from models.token_usage import PART_FIELDS, PART_TOKENS, TokenUsage, contradictions
 
 UNKNOWN_MODEL = "unknown"
 """For a call that failed before any model was named."""
 
-_parts_of = attrgetter(*TOKEN_FIELDS[2:])
+_parts_of = attrgetter(*PART_TOKENS)
 
 
 class AICall(BaseModel):

@@ -7,6 +7,9 @@ that are zero are absent.
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
+from models.base import camel
+from models.token_usage import PART_TOKENS
+
 DELTAS = "rollup_deltas"
 DAYS = "rollup_days"
 """Day x scope x synthetic: every figure, by hour, with one latency sketch."""
@@ -78,22 +81,23 @@ TOTALS = (
     "savedCost",
 )
 """What every report of calls sums: `duration` in ms over `durations` calls that report one, costs in USD."""
-OPTIONAL_COUNTS = (
-    "cacheReadTokens",
-    "cacheWriteTokens",
-    "cacheWrite1hTokens",
-    "reasoningTokens",
-    "inputAudioTokens",
-    "outputAudioTokens",
-    "cacheAudioReadTokens",
-    "inputImageTokens",
-    "outputImageTokens",
-    "cacheImageReadTokens",
-    "inputVideoTokens",
-    "webSearches",
-    "images",
-    "characters",
-)
+(
+    REQUESTS,
+    SUCCESSES,
+    CACHED,
+    INPUT_TOKENS,
+    OUTPUT_TOKENS,
+    TOKENS_USED,
+    UNPRICED,
+    ESTIMATED,
+    DURATION,
+    DURATIONS,
+    COST,
+    SAVED_COST,
+) = range(len(TOTALS))
+"""Where each of them stands in a list of totals."""
+OPTIONAL_COUNTS = (*(camel(name) for name in PART_TOKENS), "images", "characters")
+"""What most calls do not have: the kinds of tokens that are parts of others, and media."""
 OPTIONAL_AMOUNTS = ("inputCost", "outputCost", "generationCost", "videoSeconds", "audioSeconds")
 AMOUNTS = frozenset({"cost", "savedCost", *OPTIONAL_AMOUNTS})
 """Figures that are Decimal128, all with 15 decimals; every other one is an integer."""

@@ -33,7 +33,9 @@ class TokenUsage(NamedTuple):
 
 
 TOKEN_FIELDS = TokenUsage._fields
-"""Names of every count, in order."""
+"""Names of every count, in order. Every other list of token kinds is made of this one."""
+PART_TOKENS = TOKEN_FIELDS[2:]
+"""All but both totals: what most calls do not have."""
 
 PARTS_OF: dict[str, tuple[str, ...]] = {
     "input_tokens": ("cache_read_tokens", "cache_write_tokens"),

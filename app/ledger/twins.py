@@ -12,42 +12,36 @@ from bson import Decimal128, ObjectId
 from app.ledger.features import Feature
 from app.pricing.costs import PricedCall
 from models import AI_GENERATION, CallStatus, ServiceType
+from models.base import camel
 from models.call import AICall
 from models.documents import Document
 from models.money import stored_usd
+from models.token_usage import PART_TOKENS
 
 SCHEMA_VERSION = 1
 
 OPTIONAL_FIELDS = {
-    "conversation_id": "conversationId",
-    "endpoint": "endpoint",
-    "error_message": "errorMessage",
-    "cache_read_tokens": "cacheReadTokens",
-    "cache_write_tokens": "cacheWriteTokens",
-    "cache_write_1h_tokens": "cacheWrite1hTokens",
-    "reasoning_tokens": "reasoningTokens",
-    "input_audio_tokens": "inputAudioTokens",
-    "output_audio_tokens": "outputAudioTokens",
-    "cache_audio_read_tokens": "cacheAudioReadTokens",
-    "input_image_tokens": "inputImageTokens",
-    "output_image_tokens": "outputImageTokens",
-    "cache_image_read_tokens": "cacheImageReadTokens",
-    "input_video_tokens": "inputVideoTokens",
-    "web_searches": "webSearches",
-    "images": "images",
-    "characters": "characters",
-    "video_seconds": "videoSeconds",
-    "audio_seconds": "audioSeconds",
-    "size": "size",
-    "quality": "quality",
-    "unreadable_usage": "unreadableUsage",
-    "service_tier": "serviceTier",
-    "batch": "batch",
-    "region": "region",
-    "ip_address": "ipAddress",
-    "user_agent": "userAgent",
-    "campaign_id": "campaignId",
-    "metadata": "metadata",
+    name: camel(name)
+    for name in (
+        "conversation_id",
+        "endpoint",
+        "error_message",
+        *PART_TOKENS,
+        "images",
+        "characters",
+        "video_seconds",
+        "audio_seconds",
+        "size",
+        "quality",
+        "unreadable_usage",
+        "service_tier",
+        "batch",
+        "region",
+        "ip_address",
+        "user_agent",
+        "campaign_id",
+        "metadata",
+    )
 }
 """Facts that most calls do not have: stored when reported and not zero."""
 

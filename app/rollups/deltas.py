@@ -15,11 +15,23 @@ from models.latency import bucket_of
 from models.money import from_units, stored_units
 from models.rollups import (
     AMOUNTS,
+    CACHED,
+    COST,
+    DURATION,
+    DURATIONS,
+    ESTIMATED,
     HOUR_TOTALS,
+    INPUT_TOKENS,
     OPTIONAL_AMOUNTS,
     OPTIONAL_COUNTS,
+    OUTPUT_TOKENS,
     PART,
+    REQUESTS,
+    SAVED_COST,
+    SUCCESSES,
+    TOKENS_USED,
     TOTALS,
+    UNPRICED,
     Finding,
     joined,
 )
@@ -27,6 +39,34 @@ from models.rollups import (
 Key = tuple[Any, ...]
 Row = dict[str, Any]
 
+COUNTED_FIELDS = (
+    "userId",
+    "clientId",
+    "conversationId",
+    "contentType",
+    "feature",
+    "serviceType",
+    "provider",
+    "reportedProvider",
+    "aiModel",
+    "status",
+    "success",
+    "cached",
+    "inputTokens",
+    "outputTokens",
+    "tokensUsed",
+    "cost",
+    "savedCost",
+    "costSource",
+    "unmapped",
+    "unreadableUsage",
+    "requestDuration",
+    "synthetic",
+    "createdAt",
+    *OPTIONAL_COUNTS,
+    *OPTIONAL_AMOUNTS,
+)
+"""Every field of an entry that `Increments.add` reads: who counts again need read no others."""
 _OPTIONAL = frozenset({*OPTIONAL_COUNTS, *OPTIONAL_AMOUNTS})
 _GUESSES = frozenset({CostSource.UNPRICED, CostSource.ESTIMATED})
 
@@ -157,7 +197,7 @@ class Increments:
             for dimension, name, counted in zip(PART, names, part, strict=True):
                 if name != counted:
                     finding = {"kind": Finding.FOLDED, "provider": "", "model": "", "name": dimension}
-                    findings.append({**where, **finding, "requests": increments.totals[0]})
+                    findings.append({**where, **finding, "requests": increments.totals[REQUESTS]})
         for (day, client, synthetic, kind, provider, model, name), totals in self._findings.items():
             finding = {
                 "kind": kind,
@@ -186,19 +226,19 @@ async def delta_of(entries: Sequence[Document], local_time: LocalTime, caps: Nam
 
 def _add_totals(totals: list[int], entry: Document, cost: int, saved: int) -> None:
     """Add one entry, in the order of TOTALS."""
-    totals[0] += 1
-    totals[1] += entry["success"]
-    totals[2] += entry["cached"]
-    totals[3] += entry["inputTokens"]
-    totals[4] += entry["outputTokens"]
-    totals[5] += entry["tokensUsed"]
-    totals[6] += entry["costSource"] == CostSource.UNPRICED
-    totals[7] += entry["costSource"] == CostSource.ESTIMATED
+    totals[REQUESTS] += 1
+    totals[SUCCESSES] += entry["success"]
+    totals[CACHED] += entry["cached"]
+    totals[INPUT_TOKENS] += entry["inputTokens"]
+    totals[OUTPUT_TOKENS] += entry["outputTokens"]
+    totals[TOKENS_USED] += entry["tokensUsed"]
+    totals[UNPRICED] += entry["costSource"] == CostSource.UNPRICED
+    totals[ESTIMATED] += entry["costSource"] == CostSource.ESTIMATED
     if (duration := entry.get("requestDuration")) is not None:
-        totals[8] += duration
-        totals[9] += 1
-    totals[10] += cost
-    totals[11] += saved
+        totals[DURATION] += duration
+        totals[DURATIONS] += 1
+    totals[COST] += cost
+    totals[SAVED_COST] += saved
 
 
 def _add_times(mine: list[int], theirs: list[int], times: int) -> None:

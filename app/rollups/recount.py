@@ -20,7 +20,7 @@ from app.database import Database, Session
 from app.database.transactions import transact_once, undisturbed
 from app.errors import AppError
 from app.rollups.cell_updates import KEYS
-from app.rollups.deltas import delta_of
+from app.rollups.deltas import COUNTED_FIELDS, delta_of
 from app.rollups.local_time import LocalTime
 from app.rollups.name_caps import NameCaps
 from app.rollups.state import STATE_KEY
@@ -31,8 +31,6 @@ from models.rollups import (
     CONVERSATIONS,
     DELTAS,
     EVERYONE,
-    OPTIONAL_AMOUNTS,
-    OPTIONAL_COUNTS,
     STATE,
     USER_MONTHS,
     USERS,
@@ -45,33 +43,6 @@ DAY_SECONDS = 600.0
 DAY = timedelta(days=1)
 
 _DAILY = (*KEYS, USERS, CONVERSATIONS)
-_FIELDS = (
-    "userId",
-    "clientId",
-    "conversationId",
-    "contentType",
-    "feature",
-    "serviceType",
-    "provider",
-    "reportedProvider",
-    "aiModel",
-    "status",
-    "success",
-    "cached",
-    "inputTokens",
-    "outputTokens",
-    "tokensUsed",
-    "cost",
-    "savedCost",
-    "costSource",
-    "unmapped",
-    "unreadableUsage",
-    "requestDuration",
-    "synthetic",
-    "createdAt",
-    *OPTIONAL_COUNTS,
-    *OPTIONAL_AMOUNTS,
-)
 
 
 class DisturbedError(Exception):
@@ -137,7 +108,7 @@ class Recount:
         """Deltas that hold every entry of the days, encoded, because a busy day has many."""
         start, end = (datetime.combine(day, time(), self._zone).astimezone(UTC) for day in (first, last + DAY))
         condition = {"createdAt": {"$gte": start, "$lt": end}}
-        found = self._database.ledger.find(condition, dict.fromkeys(_FIELDS, 1), session=session)
+        found = self._database.ledger.find(condition, dict.fromkeys(COUNTED_FIELDS, 1), session=session)
         entries = found.sort("createdAt")
         # many at a time: one by one costs more than the counting
         while batch := await entries.to_list(CALLS_PER_DELTA):

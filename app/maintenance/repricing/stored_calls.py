@@ -8,10 +8,10 @@ of the entry for as long as the prices are the same.
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from app.ledger.twins import OPTIONAL_FIELDS
 from app.pricing.costs import GUESSED_IMAGE, GUESSED_TOKENS, NOT_BILLED, REPORTED_VERSION, Cost, Pricing
 from app.pricing.sellers import UNKNOWN_PROVIDER, Sellers
 from models import CallStatus, CostSource, ServiceType
+from models.base import camel
 from models.call import AICall
 from models.documents import Document
 from models.money import to_decimal
@@ -108,10 +108,7 @@ def _provider(entry: Document, sellers: Sellers) -> str | None:
 
 
 def _stored_names(names: tuple[str, ...]) -> list[tuple[str, str]]:
-    return [(name, _ALWAYS.get(name) or OPTIONAL_FIELDS[name]) for name in names]
-
-
-_ALWAYS = {"input_tokens": "inputTokens", "output_tokens": "outputTokens"}
+    return [(name, camel(name)) for name in names]
 
 
 def _fact(value: Any) -> Any:
