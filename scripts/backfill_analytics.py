@@ -18,7 +18,7 @@ from app.database import Collection, Session
 from app.maintenance.backfill.missing_twins import MissingEvents
 from app.maintenance.backfill.twinning import Twinning
 from models.documents import Document
-from scripts.toolkit import backfilling, command, job
+from scripts.toolkit import backfilling, command, days, job
 
 
 class BackfillAnalytics(backfilling.Backfill):
@@ -36,9 +36,9 @@ class BackfillAnalytics(backfilling.Backfill):
 
 def main() -> int:
     parser = command.parser("backfill_analytics", __doc__)
-    backfilling.add_arguments(parser)
+    days.add_arguments(parser)
     job.add_arguments(parser)
-    arguments = backfilling.parsed(parser)
+    arguments = days.checked(parser, parser.parse_args())
     return job.run(arguments, lambda database, settings: BackfillAnalytics(database, settings, arguments))
 
 

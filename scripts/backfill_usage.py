@@ -29,7 +29,7 @@ from app.rollups.local_time import LocalTime
 from app.rollups.state import RollupState
 from models import AI_GENERATION
 from models.documents import Document
-from scripts.toolkit import backfilling, command, job
+from scripts.toolkit import backfilling, command, days, job
 
 
 class BackfillUsage(backfilling.Backfill):
@@ -65,10 +65,10 @@ def _client(text: str) -> str:
 
 def main() -> int:
     parser = command.parser("backfill_usage", __doc__)
-    backfilling.add_arguments(parser)
+    days.add_arguments(parser)
     parser.add_argument("--client", metavar="ID", type=_client, default="default", help="of events that name none")
     job.add_arguments(parser)
-    arguments = backfilling.parsed(parser)
+    arguments = days.checked(parser, parser.parse_args())
     return job.run(arguments, lambda database, settings: BackfillUsage(database, settings, arguments))
 
 

@@ -24,7 +24,7 @@ from rich.table import Table
 
 from app.database import connected
 from app.database.deployment import mongodb
-from app.maintenance.erasure.erasure import Erasure, Found
+from app.maintenance.erasure.erasure import Erasure, ErasureCounts
 from app.settings import Settings
 from app.spool.journal import Spool
 from scripts.toolkit import command
@@ -50,7 +50,7 @@ async def _erase(arguments: argparse.Namespace, settings: Settings) -> int:
                 with command.progress("entries", found.entries) as advance:
                     pseudonym, found = await erasure.run(advance)
             spool.close()
-    if found == Found() and not unfinished:
+    if found == ErasureCounts() and not unfinished:
         pseudonym = None
     summary = {"executed": arguments.execute, "unfinished": unfinished, "pseudonym": pseudonym, **asdict(found)}
     if arguments.json:

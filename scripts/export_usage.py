@@ -14,7 +14,7 @@ import json
 import sys
 import time
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -26,7 +26,7 @@ from app.database.deployment import mongodb
 from app.errors import InvalidRequestError
 from app.settings import Settings
 from models.money import plain, stored_units, usd_of_units
-from scripts.toolkit import command
+from scripts.toolkit import command, days
 from scripts.transfer.columns import COLUMNS, EXTERNAL_ID, Kind, Row, rfc3339
 from scripts.transfer.writing import FORMATS, output
 
@@ -43,15 +43,12 @@ def main() -> int:
     parser = command.parser("export_usage", __doc__)
     parser.add_argument("--output", type=Path, metavar="FILE", help="standard output if left out")
     parser.add_argument("--format", choices=FORMATS, help="by the ending of FILE if left out, else csv")
-    parser.add_argument("--from", dest="first", type=date.fromisoformat, metavar="DAY", help="first day (2026-11-01)")
-    parser.add_argument("--to", dest="last", type=date.fromisoformat, metavar="DAY", help="last day")
+    days.add_arguments(parser)
     for name in FILTERS:
         parser.add_argument(f"--{name}", metavar="NAME", help=f"calls of this {name} alone")
     parser.add_argument("--synthetic", choices=SYNTHETIC, default="exclude", help="demo data (default: exclude)")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
-    arguments = parser.parse_args()
-    if arguments.first and arguments.last and arguments.first > arguments.last:
-        parser.error("--from must not lie after --to")
+    arguments = days.checked(parser, parser.parse_args())
     path: Path | None = arguments.output
     arguments.format = arguments.format or _format_of(path)
     if arguments.format == "parquet" and path is not None and path.suffix == ".gz":
@@ -85,11 +82,7 @@ def condition_of(arguments: argparse.Namespace, zone: ZoneInfo) -> dict[str, Any
     """What was asked for, as a filter of the ledger. Days are those of `zone`."""
     condition: dict[str, Any] = dict(SYNTHETIC[arguments.synthetic])
     condition |= {stored: given for name, stored in FILTERS.items() if (given := getattr(arguments, name)) is not None}
-    span = {}
-    if arguments.first is not None:
-        span["$gte"] = _midnight(arguments.first, zone)
-    if arguments.last is not None:
-        span["$lt"] = _midnight(arguments.last + timedelta(days=1), zone)
+    span = days.moments(arguments.first, arguments.last, zone)
     return condition | ({"createdAt": span} if span else {})
 
 
@@ -142,10 +135,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Decimal128):
         return plain(usd_of_units(stored_units(value)))
     return rfc3339(value) if isinstance(value, datetime) else value
-
-
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
 
 
 if __name__ == "__main__":

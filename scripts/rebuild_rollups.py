@@ -12,7 +12,6 @@ import argparse
 import json
 import sys
 import time
-from datetime import date
 
 from app.database import connected
 from app.database.deployment import mongodb
@@ -20,19 +19,16 @@ from app.process import tune_garbage_collector
 from app.reports.queries.views import ensure_views
 from app.rollups.rebuild import Rebuild
 from app.settings import Settings
-from scripts.toolkit import command
+from scripts.toolkit import command, days
 
 
 def main() -> int:
     parser = command.parser("rebuild_rollups", __doc__)
-    parser.add_argument("--from", dest="first", type=date.fromisoformat, metavar="DAY", help="first day (2026-11-01)")
-    parser.add_argument("--to", dest="last", type=date.fromisoformat, metavar="DAY", help="last day; today if left out")
+    days.add_arguments(parser, last="today")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
-    arguments = parser.parse_args()
+    arguments = days.checked(parser, parser.parse_args())
     if arguments.first is None and arguments.last is not None:
         parser.error("--to needs --from")
-    if arguments.first is not None and arguments.last is not None and arguments.first > arguments.last:
-        parser.error("--from must not lie after --to")
     return command.run(lambda settings: _rebuild(arguments, settings))
 
 
@@ -42,15 +38,15 @@ async def _rebuild(arguments: argparse.Namespace, settings: Settings) -> int:
     with mongodb(settings, shared=True) as uri:
         async with connected(uri, settings.database) as database:
             rebuild = Rebuild(database, settings.zone, arguments.first, arguments.last)
-            days = await rebuild.prepare()
-            with command.progress("days", len(days)) as advance:
-                calls = await rebuild.run(days, advance)
+            recounted = await rebuild.prepare()
+            with command.progress("days", len(recounted)) as advance:
+                calls = await rebuild.run(recounted, advance)
             await ensure_views(database, settings.zone.key)
     seconds = round(time.monotonic() - started, 1)
     if arguments.json:
-        sys.stdout.write(json.dumps({"days": len(days), "calls": calls, "seconds": seconds}) + "\n")
+        sys.stdout.write(json.dumps({"days": len(recounted), "calls": calls, "seconds": seconds}) + "\n")
     else:
-        sys.stdout.write(f"{len(days):,} days with {calls:,} calls rebuilt in {seconds:,} s\n")
+        sys.stdout.write(f"{len(recounted):,} days with {calls:,} calls rebuilt in {seconds:,} s\n")
     return 0
 
 

@@ -55,7 +55,7 @@ def main() -> int:
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """The arguments `given`, or those of the process."""
     parser = command.parser("reconcile", __doc__)
-    days.add_arguments(parser, first="the first there is", last="the last there is")
+    days.add_arguments(parser)
     job.add_arguments(parser)
     return days.checked(parser, parser.parse_args(given))
 

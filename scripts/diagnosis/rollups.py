@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pymongo
 from pymongo.errors import PyMongoError
 
-from app.maintenance.reconcile.days import DayCheck, Difference, Found
+from app.maintenance.reconcile.days import DayCheck, DayFindings, Difference
 from app.maintenance.reconcile.trailing import TrailingCheck
 from app.reports.windows import midnight
 from app.rollups.lease import LEASE_SECONDS
@@ -103,11 +103,11 @@ async def sample(deployment: Deployment) -> Finding:
     return ok(f"{said} agree to the digit: {', '.join(map(str, sorted(checked)))}")
 
 
-async def _checked(deployment: Deployment, days: Sequence[date], home: ZoneInfo) -> dict[date, Found]:
+async def _checked(deployment: Deployment, days: Sequence[date], home: ZoneInfo) -> dict[date, DayFindings]:
     """What was found on those days that there was time for."""
     check = DayCheck(deployment.database, home)
     deadline = time.monotonic() + deployment.seconds * SHARE
-    checked: dict[date, Found] = {}
+    checked: dict[date, DayFindings] = {}
     for day in days:
         left = max(deadline - time.monotonic(), 0.001)
         first = (day.year, day.month) not in {(other.year, other.month) for other in checked}

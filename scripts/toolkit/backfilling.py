@@ -15,7 +15,7 @@ from app.database.connection import STANDALONE_ADVICE
 from app.database.session_files import SessionFiles
 from app.errors import ConfigurationError
 from app.maintenance.backfill.missing_twins import Span
-from app.maintenance.backfill.twinning import Outcome, Prepared, Refused, Twinning
+from app.maintenance.backfill.twinning import Prepared, Refused, Twinning, TwinningResult
 from app.settings import Settings
 from models.documents import Document
 from scripts.toolkit.job import Job, Page, Summary
@@ -98,8 +98,8 @@ class Backfill(Job[Prepared]):
         if execute:
             outcomes = await self._committed(page.items)
         else:
-            outcomes = [Outcome(len(one.twins), one.known, one.refused) for one in page.items]
-        made, known, refused = Outcome.sum(*outcomes)
+            outcomes = [TwinningResult(len(one.twins), one.known, one.refused) for one in page.items]
+        made, known, refused = TwinningResult.sum(*outcomes)
         for one in refused:
             examples = self._examples.setdefault(one.field, [])
             if len(examples) < EXAMPLES:
@@ -107,11 +107,11 @@ class Backfill(Job[Prepared]):
         by_field = Counter(f"refused for {one.field.removeprefix('properties.')}" for one in refused)
         return Counter({"made": made, "already there": known, "refused": len(refused)}) + by_field
 
-    async def _committed(self, batches: list[Prepared]) -> list[Outcome]:
+    async def _committed(self, batches: list[Prepared]) -> list[TwinningResult]:
         """All at once. Where one fails the others end first: their sessions are about to be closed."""
         lanes = zip(self._lanes, batches, strict=False)
         done = await asyncio.gather(*[lane.commit(batch) for lane, batch in lanes], return_exceptions=True)
-        outcomes = [one for one in done if isinstance(one, Outcome)]
+        outcomes = [one for one in done if isinstance(one, TwinningResult)]
         for failure in done:
             if isinstance(failure, BaseException):
                 raise failure
@@ -150,20 +150,6 @@ def _page(batches: list[Prepared], after: Any) -> Page[Prepared]:
 
 async def _next(pages: AsyncIterator[Page[Prepared]]) -> Page[Prepared] | None:
     return await anext(pages, None)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which days."""
-    parser.add_argument("--from", dest="first", type=date.fromisoformat, metavar="DAY", help="first day (2026-11-01)")
-    parser.add_argument("--to", dest="last", type=date.fromisoformat, metavar="DAY", help="last day")
-
-
-def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """The arguments. Ends with the usage where the days are the wrong way round."""
-    arguments = parser.parse_args()
-    if arguments.first is not None and arguments.last is not None and arguments.first > arguments.last:
-        parser.error("--from must not lie after --to")
-    return arguments
 
 
 def _span(first: date | None, last: date | None, zone: ZoneInfo) -> Span | None:

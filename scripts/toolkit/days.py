@@ -9,7 +9,10 @@ FIRST, LAST = date(1970, 1, 1), date(9998, 12, 31)
 """Days whose ends are moments in every zone."""
 
 
-def add_arguments(parser: argparse.ArgumentParser, *, first: str, last: str) -> None:
+FIRST_THERE_IS, LAST_THERE_IS = "the first there is", "the last there is"
+
+
+def add_arguments(parser: argparse.ArgumentParser, *, first: str = FIRST_THERE_IS, last: str = LAST_THERE_IS) -> None:
     """`first` and `last` say which days are meant where one is left out."""
     for name, attribute, default in (("--from", "first", first), ("--to", "last", last)):
         parser.add_argument(
@@ -20,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser, *, first: str, last: str) -> 
 def checked(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> argparse.Namespace:
     """These arguments; ends with the usage where the days are none."""
     if arguments.first is not None and arguments.last is not None and arguments.first > arguments.last:
-        parser.error("--from must not lie after --to")
+        parser.error("--from must not be after --to")
     return arguments
 
 
@@ -43,7 +46,7 @@ def _day(text: str) -> date:
     try:
         day = date.fromisoformat(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no day, such as 2026-11-01") from error
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day such as 2026-11-01") from error
     if not FIRST <= day <= LAST:
         raise argparse.ArgumentTypeError(f"{text!r} must be a day from {FIRST} to {LAST}")
     return day

@@ -14,7 +14,7 @@ from app.database import Database, Session
 from app.maintenance.erasure.calls import ErasedCalls
 from app.maintenance.erasure.cells import ErasedCells
 from app.maintenance.erasure.conversations import ErasedConversations
-from app.maintenance.erasure.erasure import Erasure, Found
+from app.maintenance.erasure.erasure import Erasure, ErasureCounts
 from app.maintenance.erasure.pseudonyms import Rename, erased_pair
 from app.observability.metrics import Counters
 from app.reports.analytics import AnalyticsType
@@ -190,10 +190,10 @@ async def test_a_second_run_finds_nothing(house: House) -> None:
     await erasure(house).run(lambda _: None)
     before = await everything(house.database)
 
-    assert await erasure(house).count() == Found()
+    assert await erasure(house).count() == ErasureCounts()
     _, found = await erasure(house).run(lambda _: None)
 
-    assert found == Found()
+    assert found == ErasureCounts()
     assert (await everything(house.database)).count("erased-") == before.count("erased-")
 
 

@@ -16,7 +16,7 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from app.database import Database
-from app.maintenance.backfill.twinning import Outcome, Prepared, Twinning, _refusal
+from app.maintenance.backfill.twinning import Prepared, Twinning, TwinningResult, _refusal
 from app.rollups.merging import merging
 from app.rollups.recount import Recount
 from app.settings import Settings
@@ -317,7 +317,7 @@ async def test_where_one_batch_fails_the_other_of_its_page_is_whole_or_absent(
     await database.events.insert_many(history(20))
     commit, failed, other = Twinning.commit, asyncio.Event(), asyncio.Event()
 
-    async def first_fails(self: Twinning, page: Prepared) -> Outcome:
+    async def first_fails(self: Twinning, page: Prepared) -> TwinningResult:
         if not failed.is_set():
             failed.set()
             raise Interrupted
@@ -500,4 +500,4 @@ def test_help_and_wrong_arguments(
             script.main()
         assert ended.value.code == status
     said = capsys.readouterr()
-    assert ("Exit status: 0" in said.out, "--from must not lie after --to" in said.err) == (True, True)
+    assert ("Exit status: 0" in said.out, "--from must not be after --to" in said.err) == (True, True)

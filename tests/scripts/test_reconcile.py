@@ -12,7 +12,7 @@ import pytest
 from bson import Decimal128, ObjectId
 
 from app.database import Database
-from app.maintenance.reconcile.days import DayCheck, Found
+from app.maintenance.reconcile.days import DayCheck, DayFindings
 from app.maintenance.reconcile.repairs import Repairs
 from app.maintenance.retention import Retention
 from app.observability.metrics import Counters
@@ -299,7 +299,7 @@ async def test_no_event_is_written_for_an_entry_that_goes_meanwhile(
     await assert_twins(house.database)
 
 
-async def first_day(house: House) -> tuple[date, Found]:
+async def first_day(house: House) -> tuple[date, DayFindings]:
     day = (NOW - timedelta(days=AGES[0])).date()
     return day, await DayCheck(house.database, house.zone).day(day, first=True)
 

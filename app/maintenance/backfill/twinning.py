@@ -70,7 +70,7 @@ class Prepared:
     """The last id: where to go on."""
 
 
-class Outcome(NamedTuple):
+class TwinningResult(NamedTuple):
     """What became of documents."""
 
     made: int
@@ -78,7 +78,7 @@ class Outcome(NamedTuple):
     refused: list[Refused]
 
     @classmethod
-    def sum(cls, *outcomes: "Outcome") -> "Outcome":
+    def sum(cls, *outcomes: "TwinningResult") -> "TwinningResult":
         made, known, refused = zip(*outcomes, strict=True)
         return cls(sum(made), sum(known), [one for some in refused for one in some])
 
@@ -125,10 +125,10 @@ class Twinning(ABC):
                 page.refused.append(Refused(document.get("_id"), error.field, error.reason))
         return page
 
-    async def commit(self, page: Prepared) -> Outcome:
+    async def commit(self, page: Prepared) -> TwinningResult:
         """Write what was prepared, or what has become of it since. Raises PyMongoError."""
         if not page.twins:
-            return Outcome(0, page.known, page.refused)
+            return TwinningResult(0, page.known, page.refused)
         try:
             assert self._session is not None  # noqa: S101 - a dry run commits nothing
             return await undisturbed(partial(transact_once, self._session, partial(self._settle, page)))
@@ -137,21 +137,21 @@ class Twinning(ABC):
                 raise
             return await self._commit_parts(page, reason)
 
-    async def _commit_parts(self, page: Prepared, reason: str) -> Outcome:
+    async def _commit_parts(self, page: Prepared, reason: str) -> TwinningResult:
         """A twin has come meanwhile, or there is one that the server will not take: it is found by halving."""
         now = await self.prepare(b"".join(page.sources))
         if len(now.twins) < len(page.twins):
-            return Outcome.sum(Outcome(0, page.known, page.refused), await self.commit(now))
+            return TwinningResult.sum(TwinningResult(0, page.known, page.refused), await self.commit(now))
         if len(page.twins) == 1:
             refused = Refused(page.twins[0]["_id"], "the server", reason)
-            return Outcome(0, page.known, [*page.refused, refused])
+            return TwinningResult(0, page.known, [*page.refused, refused])
         middle = len(page.twins) // 2
         parts = [await self.prepare(b"".join(half)) for half in (page.sources[:middle], page.sources[middle:])]
-        rest = Outcome(0, page.known, page.refused)
-        return Outcome.sum(rest, *[await self.commit(part) for part in parts])
+        rest = TwinningResult(0, page.known, page.refused)
+        return TwinningResult.sum(rest, *[await self.commit(part) for part in parts])
 
-    async def _settle(self, page: Prepared, session: Session) -> Outcome:
-        rest = Outcome(0, page.known, page.refused)
+    async def _settle(self, page: Prepared, session: Session) -> TwinningResult:
+        rest = TwinningResult(0, page.known, page.refused)
         ids = [twin["_id"] for twin in page.twins]
         condition = {"_id": {"$in": ids}}
         found = self._source.find_raw_batches(
@@ -160,11 +160,11 @@ class Twinning(ABC):
         raw = b"".join([batch async for batch in found])
         if raw != b"".join(page.sources):
             page = await self.prepare(raw)
-            rest = Outcome.sum(rest, Outcome(0, page.known, page.refused))
+            rest = TwinningResult.sum(rest, TwinningResult(0, page.known, page.refused))
         if page.twins:
             await self.insert(page, session)
             await self._complete(page.lacks, session)
-        return Outcome.sum(rest, Outcome(len(page.twins), 0, []))
+        return TwinningResult.sum(rest, TwinningResult(len(page.twins), 0, []))
 
     async def _complete(self, lacks: dict[bytes, list[ObjectId]], session: Session) -> None:
         """Write to each document: what it lacks, else a field that comes and goes.

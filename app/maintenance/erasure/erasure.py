@@ -35,7 +35,7 @@ log = Log(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ErasureCounts:
     """How many documents there were of the user."""
 
     entries: int = 0
@@ -67,7 +67,7 @@ class Erasure:
         self._key = {"user": user, "client": client}
         self._spool = spool
 
-    async def count(self) -> Found:
+    async def count(self) -> ErasureCounts:
         """What a run would change. Writes nothing. Raises PyMongoError."""
         rename, reads = self._fresh, self._database.reads
         client = {} if rename.client is None else {"_id.client": rename.client}
@@ -82,19 +82,19 @@ class Erasure:
         )
         entries = await reads[self._database.ledger.name].count_documents(entries_of(rename))
         events = await reads[self._database.events.name].count_documents(events_of(rename))
-        return Found(entries, events, cells, await asyncio.to_thread(spooled_of, self._spool, rename))
+        return ErasureCounts(entries, events, cells, await asyncio.to_thread(spooled_of, self._spool, rename))
 
     async def unfinished(self) -> bool:
         """Whether a run for this user was interrupted, which the next one finishes."""
         return await self._erasures.find_one({"_id.user": self._user}) is not None
 
-    async def run(self, advance: Callable[[int], None]) -> tuple[str, Found]:
+    async def run(self, advance: Callable[[int], None]) -> tuple[str, ErasureCounts]:
         """Erase the user, telling `advance` of entries. Returns the pseudonym, and what there was. Raises PyMongoError.
 
         What is reported of the user while it runs is found; what comes after its last transaction is not. A run of
         another scope that was interrupted is finished first, with its own pseudonym: it has renamed some of the calls.
         """
-        total, others = Found(), {"_id.user": self._user, "_id": {"$ne": self._key}}
+        total, others = ErasureCounts(), {"_id.user": self._user, "_id": {"$ne": self._key}}
         for notes in await self._erasures.find(others).to_list(None):
             client = notes["_id"]["client"]
             earlier = Erasure(self._database, self._zone, self._user, client, self._spool)
@@ -116,7 +116,7 @@ class Erasure:
         assert notes is not None  # noqa: S101 - the upsert has just made them
         return notes
 
-    async def carry_out(self, notes: Document, advance: Callable[[int], None]) -> Found:
+    async def carry_out(self, notes: Document, advance: Callable[[int], None]) -> ErasureCounts:
         """Do what these notes say, or what is left of it. Raises PyMongoError."""
         rename = replace(self._fresh, pseudonym=notes["pseudonym"], secret=bytes(notes["secret"]))
         zone = (await RollupState.open(self._database, self._zone)).zone
@@ -134,12 +134,14 @@ class Erasure:
             conversations = await ErasedConversations(self._database, zone, rename).move()
         # only the notes know who the pseudonym is
         await self._erasures.delete_many({"$or": [{"_id": self._key}, {"of": self._key}]})
-        return closed + Found(entries, entries + events, conversations, spooled)
+        return closed + ErasureCounts(entries, entries + events, conversations, spooled)
 
-    async def _close(self, calls: ErasedCalls, rename: Rename, session: Session | None) -> Found | None:
+    async def _close(self, calls: ErasedCalls, rename: Rename, session: Session | None) -> ErasureCounts | None:
         """At once, the calls that came since the last page, and all cells: here ledger and cells meet again."""
         rest = await calls.rest(session)
-        return None if rest is None else Found(rest, rest, await ErasedCells(self._database, rename).move(session))
+        return (
+            None if rest is None else ErasureCounts(rest, rest, await ErasedCells(self._database, rename).move(session))
+        )
 
     async def _conversation_cells(self) -> int:
         named, shared = await conversations_of(self._database, self._fresh)

@@ -48,7 +48,7 @@ class Difference(NamedTuple):
     said: str
 
 
-class Found(NamedTuple):
+class DayFindings(NamedTuple):
     """What there is of one day."""
 
     differences: list[Difference]
@@ -75,7 +75,7 @@ class DayCheck:
         self._database = database
         self._zone = zone
 
-    async def day(self, day: date, *, first: bool) -> Found:
+    async def day(self, day: date, *, first: bool) -> DayFindings:
         """Everything that is not as it should be on a day; on the `first` of its month, in its month too.
 
         Raises PyMongoError, and DisturbedZoneError.
@@ -99,7 +99,7 @@ class _Snapshot:
         self._entries = 0
         self._countable = True
 
-    async def found(self, *, first: bool) -> Found:
+    async def found(self, *, first: bool) -> DayFindings:
         await self._check_entries()
         await self._check_events()
         state = await self._database.writes[STATE].find_one(STATE_KEY, session=self._session) or {}
@@ -108,7 +108,7 @@ class _Snapshot:
         whole_from = state.get("wholeFrom", "")
         if self._countable and self._day >= whole_from:
             counted, cells = await self._check_cells(with_month=first or self._day == whole_from)
-        return Found(self._differences, self._entries, cells, counted)
+        return DayFindings(self._differences, self._entries, cells, counted)
 
     def _differs(self, kind: str, of: Any, said: str) -> None:
         self._differences.append(Difference(kind, self._day, of, said))

@@ -16,7 +16,7 @@ from app.database import Database, Session
 from app.database.transactions import transact
 from app.database.updates import upsert
 from app.ledger.invariants import entry_faults, missing_in, quantised, repaired_event
-from app.maintenance.reconcile.days import CELL, ENTRY, LONE_ENTRY, OTHER_EVENT, Found
+from app.maintenance.reconcile.days import CELL, ENTRY, LONE_ENTRY, OTHER_EVENT, DayFindings
 from app.rollups.corrections import correction
 from app.rollups.local_time import LocalTime
 from app.rollups.merging import merging
@@ -38,7 +38,7 @@ class Repairs:
         self._local_time = LocalTime(zone)
         self._caps = NameCaps(database)
 
-    async def repair(self, day: date, found: Found) -> None:
+    async def repair(self, day: date, found: DayFindings) -> None:
         """Repair of the differences of a day what can be repaired. Raises PyMongoError."""
         kinds = {difference.kind for difference in found.differences}
         for difference in found.differences:
