@@ -13,6 +13,8 @@ from app.tracking.providers import (
 )
 from app.tracking.receipt import TrackReceipt
 from app.tracking.tracker import Tracker
+from app.usage.reader import UnreadableUsageError, read_usage
+from models import TokenUsage
 from models.call import AICall
 from models.faults import Fault
 
@@ -20,9 +22,12 @@ __all__ = [
     "AICall",
     "Fault",
     "ReceiptStatus",
+    "TokenUsage",
     "TrackReceipt",
     "Tracker",
+    "UnreadableUsageError",
     "open_tracker",
+    "read_usage",
     "track_ai_call",
     "track_ai_request",
     "track_anthropic_usage",
