@@ -27,7 +27,7 @@ ARGUMENTS = [
     # no name is resolved: a request that a test does not see leaves the machine neither
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 ]
-AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 PATIENCE_MS = 15_000
 """How long a page may take on a machine that does much else; a test that measures time does so by itself."""
 

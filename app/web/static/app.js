@@ -9,7 +9,15 @@ import { Live } from "./live.js";
 import { Page } from "./page.js";
 import { Colours } from "./palette.js";
 import { failure } from "./panels.js";
-import { hideSignIn, mayLook, showSignIn, signOut, wasSignedIn, whenSignedOutElsewhere, whoIsThere } from "./session.js";
+import {
+  hideSignIn,
+  mayLook,
+  showSignIn,
+  signOut,
+  wasSignedIn,
+  whenSignedOutElsewhere,
+  whoIsThere,
+} from "./session.js";
 import { banner, closeMenu, windowWords, wireShell } from "./shell.js";
 import { DATA, href, OF_NO_TAB, read, reportParameters } from "./state.js";
 
@@ -161,12 +169,16 @@ class App {
     const early = this.early?.catch(() => anyCalls(DATA.real));
     this.early = undefined;
     try {
-      if (await (early ?? anyCalls(DATA.real))) return (this.usual = this.who.showSynthetic ? "all" : "real");
-      // a deployment that shows demo data has some
-      return (this.usual = this.who.showSynthetic || (await anyCalls(DATA.demo)) ? "demo" : "real");
+      this.usual = await this.chosenData(await (early ?? anyCalls(DATA.real)));
     } catch {
       return "real"; // the tab's own requests say what is wrong
     }
+    return this.usual;
+  }
+
+  async chosenData(anyReal) {
+    if (this.who.showSynthetic) return anyReal ? "all" : "demo"; // a deployment that shows demo data has some
+    return anyReal || !(await anyCalls(DATA.demo)) ? "real" : "demo";
   }
 
   async show(tab) {

@@ -49,18 +49,18 @@ class Drawing {
     this.node = node;
     this.drawn = "";
     this.steps = Promise.resolve();
-    this.resized = new ResizeObserver(() => this.then(() => this.resize()));
+    this.resized = new ResizeObserver(() => this.next(() => this.resize()));
     this.resized.observe(node);
-    this.recolour = () => (node.isConnected ? this.then(() => this.redraw()) : this.end());
+    this.recolour = () => (node.isConnected ? this.next(() => this.redraw()) : this.end());
     document.addEventListener("twinmeter:theme", this.recolour);
   }
 
   show(props) {
     this.props = props;
-    this.then(() => this.draw());
+    this.next(() => this.draw());
   }
 
-  then(step) {
+  next(step) {
     this.steps = this.steps
       .then(() => (this.node.isConnected ? step() : this.end()))
       .catch((error) => this.fail(error));

@@ -61,9 +61,9 @@ function custom(context) {
 }
 
 function chips(context, names) {
-  return names.filter((name) => context.state[name]).map((name) =>
-    chip(context, LABELS[name], context.state[name], [name]),
-  );
+  return names
+    .filter((name) => context.state[name])
+    .map((name) => chip(context, LABELS[name], context.state[name], [name]));
 }
 
 /** A filter that is on: what it is about, its value, and a link that takes it off. `names` are its parameters. */

@@ -50,7 +50,8 @@ export class Live {
   /** Wait for the stream's lock. Without locks (they need a secure context) each tab has its own. */
   join() {
     if (!this.offered || this.waiting) return;
-    const waiting = (this.waiting = new AbortController());
+    const waiting = new AbortController();
+    this.waiting = waiting;
     const held = () => this.stream(waiting.signal);
     this.say({ kind: "who-streams" });
     if (!navigator.locks) return void held();
@@ -76,7 +77,8 @@ export class Live {
   }
 
   open() {
-    const source = (this.source = new EventSource(STREAM));
+    const source = new EventSource(STREAM);
+    this.source = source;
     source.addEventListener("hello", (event) => {
       this.tell(true);
       // null: the server has told this page nothing yet, and cannot know when it asked for its figures

@@ -46,7 +46,8 @@ export class Page {
 
   async asked(quiet) {
     this.leaving.abort();
-    const leaving = (this.leaving = new AbortController());
+    const leaving = new AbortController();
+    this.leaving = leaving;
     this.busy = !quiet;
     if (!quiet) this.root.classList.toggle("loaded", Object.keys(this.answers).length > 0);
     this.render();

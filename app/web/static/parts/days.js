@@ -1,8 +1,8 @@
 // @ts-check
 // Charts over days. A day is a name: the reporting time zone decides what it holds, whatever zone the browser is in.
 
-import { hour } from "../format.js";
 import * as format from "../format.js";
+import { hour } from "../format.js";
 import { ofStatus, STATUSES } from "../palette.js";
 import { legend } from "../panels.js";
 

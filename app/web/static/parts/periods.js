@@ -21,6 +21,7 @@ export function weekDays(/** @type {string} */ first, /** @type {string} */ end)
 }
 
 /** @returns {[string, string]} */
+// biome-ignore lint/complexity/useMathMinMax: days are texts, which Math.min does not compare
 const upTo = (first, last, end) => [first, last > end ? end : last];
 
 /** What is said behind a week or a month that is not whole. */

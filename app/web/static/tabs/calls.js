@@ -60,10 +60,10 @@ function choices(context) {
     el(
       "form.inline-select",
       {
-        onsubmit: (event) => (
-          event.preventDefault(),
-          context.go({ userId: new FormData(event.target).get("userId")?.trim() || null, cursor: null })
-        ),
+        onsubmit: (event) => {
+          event.preventDefault();
+          context.go({ userId: new FormData(event.target).get("userId")?.trim() || null, cursor: null });
+        },
       },
       el("label", { for: "userId" }, "User"),
       el("input", {

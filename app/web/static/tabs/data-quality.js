@@ -21,7 +21,7 @@ export default {
 
 const counted = (rows) => rows.reduce((all, row) => all + row.requests, 0);
 
-function figures(context, { quality: of }) {
+function figures(_context, { quality: of }) {
   const share = (value) => `${format.percent(value)} of all calls`;
   return cards([
     card({

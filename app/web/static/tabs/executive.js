@@ -7,7 +7,7 @@ import * as format from "../format.js";
 import { panel } from "../panels.js";
 import { dailyTable } from "../parts/daily-table.js";
 import { lineOf } from "../parts/days.js";
-import { comparedNote, usageCards, USERS_KEPT, whyMissing } from "../parts/figures.js";
+import { comparedNote, USERS_KEPT, usageCards, whyMissing } from "../parts/figures.js";
 import { COLUMNS } from "../parts/rankings.js";
 import { narrowed } from "../state.js";
 

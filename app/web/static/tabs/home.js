@@ -5,8 +5,8 @@ import { card, cards, costNote } from "../cards.js";
 import { el } from "../dom.js";
 import * as format from "../format.js";
 import { panel } from "../panels.js";
-import { callsBehind } from "../parts/links.js";
 import { costCell, outcome } from "../parts/call-rows.js";
+import { callsBehind } from "../parts/links.js";
 import { table } from "../table.js";
 
 const PAGES = [

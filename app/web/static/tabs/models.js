@@ -13,7 +13,7 @@ import { restOf } from "../rest.js";
 export default {
   title: "Models",
   requests: (context) => ({ models: ["/api/admin/ai/models", context.parameters()] }),
-  calls: ({ models }) => models && models.models.reduce((all, row) => all + row.requests, 0),
+  calls: ({ models }) => models?.models.reduce((all, row) => all + row.requests, 0),
   sections: () => [
     { id: "figures", needs: ["models"], skeleton: "cards", render: figures, always: true },
     { id: "charts", needs: ["models"], skeleton: "charts", render: charts },

@@ -5,9 +5,9 @@ import { card, cards } from "../cards.js";
 import { el } from "../dom.js";
 import * as format from "../format.js";
 import { panel } from "../panels.js";
+import { outcome } from "../parts/call-rows.js";
 import { LATENCY_KEPT, whyMissing } from "../parts/figures.js";
 import { callsBehind } from "../parts/links.js";
-import { outcome } from "../parts/call-rows.js";
 import { ranking } from "../parts/rankings.js";
 import { table } from "../table.js";
 

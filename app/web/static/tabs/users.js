@@ -8,7 +8,7 @@ import { download, panel } from "../panels.js";
 import { callTable } from "../parts/call-rows.js";
 import { dailyTable } from "../parts/daily-table.js";
 import { lineOf } from "../parts/days.js";
-import { usageCards, USERS_KEPT, whyMissing } from "../parts/figures.js";
+import { USERS_KEPT, usageCards, whyMissing } from "../parts/figures.js";
 import { callsBehind } from "../parts/links.js";
 import { barsOf, COLUMNS, flat, pairsOf, ranking } from "../parts/rankings.js";
 import { leftOf } from "../rest.js";
