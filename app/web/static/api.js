@@ -1,7 +1,7 @@
 // @ts-check
 // The JSON routes, with a limit of time, and errors that say what happened.
 
-import { parse } from "./exact.js";
+import { parse } from "./money.js";
 
 export const PATIENCE_MS = 10_000;
 

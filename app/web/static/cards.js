@@ -21,7 +21,7 @@ export function card({ name, label, value, write, trend, compared, hint, missing
     el("dt", {}, label),
     el(
       "dd.figure",
-      { "data-figure": name, "data-value": none ? "" : String(value), title: none ? missing : exact(value) },
+      { "data-figure": name, "data-value": none ? "" : String(value), title: none ? missing : String(value) },
       none ? el("span.dash", {}, format.DASH) : write(value),
     ),
     el("dd.hint", {}, none ? missing : changeOf(trend, compared)),
@@ -32,8 +32,6 @@ export function card({ name, label, value, write, trend, compared, hint, missing
 
 /** The cards of a page. */
 export const cards = (/** @type {any[]} */ list) => el("dl.cards", {}, list.filter(Boolean));
-
-const exact = (value) => (typeof value === "object" ? null : String(value));
 
 function changeOf(trend, compared) {
   if (!trend || !compared) return null;

@@ -36,10 +36,12 @@ const isoDayOf = kept((timeZone) => {
   return new Intl.DateTimeFormat("en-CA", { ...parts, timeZone });
 });
 
+/** What a formatter writes without rounding it first. */
+const exactly = (value) => String(value);
 const known = (value) => value !== null && value !== undefined && value !== "" && Number.isFinite(Number(value));
 
 /** 12,345 */
-export const count = (value) => (known(value) ? whole.format(Number(value)) : DASH);
+export const count = (value) => (known(value) ? whole.format(exactly(value)) : DASH);
 
 /** 12,345 up to a hundred thousand; 1.2M above. */
 export const short = (value) => {
@@ -50,10 +52,9 @@ export const short = (value) => {
 /** $12.35; as many decimals as a small amount needs: $0.0006. Never $0.00 for what costs something. */
 export const money = (value) => {
   if (!known(value)) return DASH;
-  const amount = Number(value);
-  const size = Math.abs(amount);
-  if (size >= 1e6) return `${amount < 0 ? "-" : ""}$${compact.format(size)}`;
-  return dollars(amount, moneyDecimals(size));
+  const size = Math.abs(Number(value));
+  if (size >= 1e6) return `${Number(value) < 0 ? "-" : ""}$${compact.format(size)}`;
+  return dollars(value, moneyDecimals(size));
 };
 
 /** The same in a narrow place: $12.3K from ten thousand on. */
@@ -66,7 +67,7 @@ export const shortMoney = (value) =>
 export const moneyDecimals = (size) => (size === 0 || size >= 0.1 ? 2 : Math.min(15, 1 - Math.floor(Math.log10(size))));
 
 /** An amount with so many decimals, so that a column lines up. */
-export const dollars = (value, decimals = 2) => (known(value) ? dollarsOf(decimals).format(Number(value)) : DASH);
+export const dollars = (value, decimals = 2) => (known(value) ? dollarsOf(decimals).format(exactly(value)) : DASH);
 
 /** 96.5% of a figure in percent. */
 export const percent = (value) => (known(value) ? `${one.format(Number(value))}%` : DASH);

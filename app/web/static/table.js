@@ -92,7 +92,7 @@ function cell(column, row, greatest) {
 
 function raw(column, row) {
   const value = row[column.key];
-  const text = value === null || value === undefined || typeof value === "object" ? null : String(value);
+  const text = value === null || value === undefined ? null : String(value);
   return { "data-figure": column.key, "data-value": text, title: column.as === "money" && text ? `$${text}` : null };
 }
 

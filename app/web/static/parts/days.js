@@ -1,10 +1,13 @@
 // @ts-check
-// Charts over days. A day is a name: the reporting time zone decides what it holds, whatever zone the browser is in.
+// Charts over days and the tables behind them. A day is a name: the reporting time zone decides what it holds, whatever
+// zone the browser is in.
 
 import * as format from "../format.js";
-import { hour } from "../format.js";
 import { ofStatus, STATUSES } from "../palette.js";
 import { legend } from "../panels.js";
+import { table } from "../table.js";
+import { callsBehind } from "./links.js";
+import { flat } from "./rankings.js";
 
 const AXES = {
   count: ["axisCount", format.count],
@@ -109,6 +112,13 @@ export function partsOf(
   };
 }
 
+/** The names of a series, the one with the most cost first, the rest at the end. */
+export function namesByCost(/** @type {{name: string, cost: any}[]} */ series) {
+  const sums = new Map();
+  for (const { name, cost } of series) sums.set(name, (sums.get(name) ?? 0) + Number(cost));
+  return [...sums.keys()].sort((a, b) => Number(a === "other") - Number(b === "other") || sums.get(b) - sums.get(a));
+}
+
 /** Outcomes by day, as parts; null where a server does not tell them. */
 export function outcomesOf(/** @type {any} */ context, /** @type {any[]} */ daily, /** @type {number} */ height) {
   if (!daily[0]?.statuses) return null;
@@ -136,14 +146,14 @@ export function hoursOf(/** @type {any} */ context, /** @type {any[]} */ byHour)
     spec: "columns",
     rows: byHour.map((row) => ({
       ...row,
-      name: hour(row.hour).slice(0, 2),
+      name: format.hour(row.hour).slice(0, 2),
       value: row.requests,
       cost: Number(row.cost),
     })),
     label: "Requests by hour of the day",
     values: { nameTitle: `Hour (${context.who.timezone})`, band: bandOf(24), formatType: "axisCount" },
     lines: (row) => ({
-      title: `${hour(row.hour)} to ${hour(row.hour + 1)}`,
+      title: `${format.hour(row.hour)} to ${format.hour(row.hour + 1)}`,
       pairs: [
         ["Requests", format.count(row.requests)],
         ["Cost", format.money(row.cost)],
@@ -156,7 +166,7 @@ export function hoursOf(/** @type {any} */ context, /** @type {any[]} */ byHour)
 export function weekOf(/** @type {any} */ context, /** @type {any[]} */ byWeekdayHour) {
   const rows = byWeekdayHour.map((row) => ({
     weekday: format.WEEKDAYS[row.weekday - 1],
-    hour: hour(row.hour).slice(0, 2),
+    hour: format.hour(row.hour).slice(0, 2),
     value: row.requests,
     cost: Number(row.cost),
   }));
@@ -173,4 +183,15 @@ export function weekOf(/** @type {any} */ context, /** @type {any[]} */ byWeekda
       ],
     }),
   };
+}
+
+/** A table by day, the newest first. */
+export function dailyTable(context, daily, columns, caption) {
+  const rows = flat([...daily].reverse());
+  const day = {
+    key: "day",
+    label: `Day (${context.who.timezone})`,
+    content: (row) => `${format.day(row.day)}${row.day === context.today() ? " (partial)" : ""}`,
+  };
+  return table({ caption, rows, columns: [day, ...columns], href: callsBehind(context).day, rowKey: (row) => row.day });
 }

@@ -3,7 +3,7 @@
 
 import * as format from "../format.js";
 import { colour } from "../palette.js";
-import { restOf } from "../rest.js";
+import { remainderOf } from "../remainder.js";
 import { SHOWN, table } from "../table.js";
 
 const ROW_HEIGHT = 27;
@@ -38,7 +38,7 @@ export function ranking(context, { id, caption, rows, columns, href, rowKey, nou
     context.ui.set(`all.${id}`, !context.ui.get(`all.${id}`));
     context.rerender();
   };
-  const rest = (members) => flat([restOf(members)])[0];
+  const rest = (members) => flat([remainderOf(members)])[0];
   return table({ caption, rows: flat(rows), columns, href, rowKey, rest, all, onAll, noun });
 }
 
@@ -51,7 +51,7 @@ export function barsOf({ rows, name, pick, write, label, lines, rest = true, sha
   const cut = rows.length > SHOWN + 1 ? SHOWN : rows.length;
   const shown = rows.slice(0, cut);
   const members = rows.slice(cut);
-  const other = members.length && rest ? [{ ...restOf(members), isOther: true }] : [];
+  const other = members.length && rest ? [{ ...remainderOf(members), isOther: true }] : [];
   const titles = new Map();
   const drawn = [...shown, ...other].map((row, place) => {
     const title = row.isOther ? `Other (${members.length})` : name(row);

@@ -5,13 +5,11 @@ import { cards } from "../cards.js";
 import { el } from "../dom.js";
 import * as format from "../format.js";
 import { download, measures, panel } from "../panels.js";
-import { dailyTable } from "../parts/daily-table.js";
-import { hoursOf, lineOf, outcomesOf, partsOf, weekOf } from "../parts/days.js";
+import { dailyTable, hoursOf, lineOf, namesByCost, outcomesOf, partsOf, weekOf } from "../parts/days.js";
 import { comparedNote, usageCards } from "../parts/figures.js";
 import { callsBehind } from "../parts/links.js";
 import { barsOf, COLUMNS, costOf, flat, pairsOf, ranking } from "../parts/rankings.js";
-import { namesByCost } from "../parts/series.js";
-import { leftOf } from "../rest.js";
+import { leftOf } from "../remainder.js";
 import { SHOWN, table } from "../table.js";
 
 const SERIES = { provider: "Provider", model: "Model" };

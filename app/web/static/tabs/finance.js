@@ -5,13 +5,11 @@ import { card, cards, costNote } from "../cards.js";
 import { el } from "../dom.js";
 import * as format from "../format.js";
 import { download, panel } from "../panels.js";
-import { dailyTable } from "../parts/daily-table.js";
-import { lineOf, partsOf } from "../parts/days.js";
+import { dailyTable, lineOf, namesByCost, partsOf } from "../parts/days.js";
 import { comparedNote, usageCards } from "../parts/figures.js";
 import { callsBehind } from "../parts/links.js";
 import { monthDays, monthsOf, soFar } from "../parts/periods.js";
 import { barsOf, COLUMNS, costOf, flat, pairsOf, ranking } from "../parts/rankings.js";
-import { namesByCost } from "../parts/series.js";
 import { narrowed } from "../state.js";
 import { table } from "../table.js";
 

@@ -3,12 +3,11 @@
 
 import { card, cards, costNote } from "../cards.js";
 import { el } from "../dom.js";
-import { sum } from "../exact.js";
 import * as format from "../format.js";
 import { download, measures, panel } from "../panels.js";
 import { callsBehind } from "../parts/links.js";
 import { barsOf, COLUMNS, costOf, pairsOf, ranking } from "../parts/rankings.js";
-import { restOf } from "../rest.js";
+import { remainderOf } from "../remainder.js";
 
 export default {
   title: "Models",
@@ -23,7 +22,7 @@ export default {
 
 function figures(context, { models: { models } }) {
   const all = models.length
-    ? restOf(models)
+    ? remainderOf(models)
     : { requests: 0, cost: "0", tokens: { total: 0, input: 0, output: 0 }, unpriced: 0, estimated: 0 };
   const priced = all.requests - all.unpriced;
   return cards([
@@ -119,7 +118,7 @@ const keyOf = (row) => `${row.provider} ${row.model}`;
 function byProvider(models) {
   const groups = new Map();
   for (const row of models) groups.set(row.provider, [...(groups.get(row.provider) ?? []), row]);
-  return [...groups].map(([provider, rows]) => ({ provider, ...restOf(rows), models: rows.length }));
+  return [...groups].map(([provider, rows]) => ({ provider, ...remainderOf(rows), models: rows.length }));
 }
 
 function list(context, { models: { models } }) {
@@ -142,7 +141,7 @@ function list(context, { models: { models } }) {
     ...row,
     inputTokens: row.tokens.input,
     outputTokens: row.tokens.output,
-    mediaCost: sum([row.generationCost]),
+    mediaCost: row.generationCost,
   }));
   return el(
     "div.grid",

@@ -6,12 +6,11 @@ import { el } from "../dom.js";
 import * as format from "../format.js";
 import { download, panel } from "../panels.js";
 import { callTable } from "../parts/call-rows.js";
-import { dailyTable } from "../parts/daily-table.js";
-import { lineOf } from "../parts/days.js";
+import { dailyTable, lineOf } from "../parts/days.js";
 import { USERS_KEPT, usageCards, whyMissing } from "../parts/figures.js";
 import { callsBehind } from "../parts/links.js";
 import { barsOf, COLUMNS, flat, pairsOf, ranking } from "../parts/rankings.js";
-import { leftOf } from "../rest.js";
+import { leftOf } from "../remainder.js";
 import { table } from "../table.js";
 
 const PAGE = 20;

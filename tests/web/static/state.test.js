@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { address } from "../../../app/web/static/api.js";
+import { href, narrowed, read, reportParameters } from "../../../app/web/static/state.js";
+
+const at = (url) => read(new URL(url, "http://localhost"));
+
+for (const [url, expected] of [
+  ["/admin", { tab: "home", days: 30, from: null, data: null }],
+  ["/admin/models/", { tab: "models", days: 30 }],
+  ["/admin/models?days=7&data=demo&model=gpt-4o", { days: 7, data: "demo", model: "gpt-4o" }],
+  ["/admin/models?days=9999", { days: 366 }],
+  ["/admin/models?days=-1", { days: 1 }],
+  ["/admin/models?days=many&data=else", { days: 30, data: null }],
+  ["/admin/models?days=7&from=2026-11-01", { days: null, from: "2026-11-01", to: null }],
+]) {
+  test(`${url} is a view`, () => {
+    const state = at(url);
+    assert.deepEqual(Object.fromEntries(Object.keys(expected).map((name) => [name, state[name]])), expected);
+  });
+}
+
+for (const [url, changes, expected] of [
+  ["/admin/calls?days=7&status=error&cursor=abc", {}, "/admin/calls?days=7&status=error&cursor=abc"],
+  ["/admin/calls?days=7&status=error&model=a", { tab: "models" }, "/admin/models?days=7&model=a"],
+  ["/admin/calls?days=7", { from: "2026-11-01", to: "2026-11-02" }, "/admin/calls?from=2026-11-01&to=2026-11-02"],
+  ["/admin/calls?from=2026-11-01&to=2026-11-02", { days: 30 }, "/admin/calls"],
+  ["/admin/models?model=a%26b", { model: null, feature: "c d" }, "/admin/models?feature=c+d"],
+  ["/admin/models", { tab: "home" }, "/admin"],
+]) {
+  test(`${url} leads to ${expected}`, () => assert.equal(href(at(url), changes), expected));
+}
+
+test("a report is asked for its window, its filters and which data counts", () => {
+  const { days, from, model, synthetic } = reportParameters(at("/admin/models?days=7&data=all&model=a"));
+  assert.deepEqual({ days, from, model, synthetic }, { days: 7, from: null, model: "a", synthetic: "include" });
+});
+
+test("a view by provider, model or feature is narrowed, one by client is not", () => {
+  assert.deepEqual(
+    ["?provider=a", "?model=a", "?feature=a", "?clientId=a", ""].map((query) => narrowed(at(`/admin${query}`))),
+    [true, true, true, false, false],
+  );
+});
+
+test("parameters that are not set are left out of an address", () => {
+  assert.equal(
+    address("/api", { days: 7, from: null, to: undefined, model: "", feature: "a b" }),
+    "/api?days=7&feature=a+b",
+  );
+  assert.equal(address("/api", { from: null }), "/api");
+});
