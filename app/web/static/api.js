@@ -1,9 +1,14 @@
-// @ts-check
 // The JSON routes, with a limit of time, and errors that say what happened.
 
 import { parse } from "./money.js";
 
+/** @import { Parameters } from "./types.js" */
+
 export const PATIENCE_MS = 10_000;
+const KINDS = new Map([
+  [401, "signed-out"],
+  [403, "not-allowed"],
+]);
 
 /** Why a request has no answer. `title` and `detail` are sentences for a person. */
 export class RequestError extends Error {
@@ -21,8 +26,8 @@ export class RequestError extends Error {
 /**
  * What a route answers. Rejects with RequestError, and with the signal's own reason where the caller gave up.
  * @param {string} path
- * @param {Record<string, any>} [parameters] those that are null or empty are left out
- * @param {{method?: string, body?: any, signal?: AbortSignal}} [options]
+ * @param {Parameters} [parameters] those that are null or empty are left out
+ * @param {{method?: string, body?: object, signal?: AbortSignal}} [options]
  */
 export async function ask(path, parameters = {}, { method = "GET", body, signal } = {}) {
   const limit = AbortSignal.timeout(PATIENCE_MS);
@@ -46,21 +51,24 @@ export async function ask(path, parameters = {}, { method = "GET", body, signal 
 }
 
 /** The address of a route with its parameters. */
-export function address(/** @type {string} */ path, /** @type {Record<string, any>} */ parameters = {}) {
-  const given = Object.entries(parameters).filter(([, value]) => value !== null && value !== undefined && value !== "");
+export function address(/** @type {string} */ path, /** @type {Parameters} */ parameters = {}) {
+  const given = Object.entries(parameters)
+    .filter(([, value]) => value !== null && value !== undefined && value !== "")
+    .map(([name, value]) => [name, String(value)]);
   const query = new URLSearchParams(given).toString();
   return query ? `${path}?${query}` : path;
 }
 
-function refused(response, text) {
+function refused(/** @type {Response} */ response, /** @type {string} */ text) {
   const problem = described(text);
-  const kind = { 401: "signed-out", 403: "not-allowed" }[response.status] ?? "refused";
+  const kind = KINDS.get(response.status) ?? "refused";
   const title = problem.title ?? `The server answered ${response.status}`;
   const detail = problem.detail ?? "It gave no reason; its log has the particulars.";
   return new RequestError({ kind, title, detail, status: response.status });
 }
 
-function described(text) {
+/** @returns {{title?: string, detail?: string}} */
+function described(/** @type {string} */ text) {
   try {
     return JSON.parse(text) ?? {};
   } catch {

@@ -1,8 +1,7 @@
-// @ts-check
 // Starts a page: who is looking, which tab, and what keeps it fresh.
 
-import { address, ask, unreachable } from "./api.js";
-import { settle } from "./dom.js";
+import { address, ask, RequestError, unreachable } from "./api.js";
+import { byId, settle } from "./dom.js";
 import { drawFilters } from "./filters.js";
 import * as format from "./format.js";
 import { Live } from "./live.js";
@@ -21,25 +20,49 @@ import {
 import { banner, closeMenu, windowWords, wireShell } from "./shell.js";
 import { DATA, href, OF_NO_TAB, read, reportParameters } from "./state.js";
 
-const byId = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
+/** @import { Committed, Stream } from "./live.js" */
+/** @import { Context, DataName, Days, State, Tab, Who } from "./types.js" */
 
 /** Whether there are calls, in the view of the address: real ones or invented ones. */
-async function anyCalls(synthetic) {
+async function anyCalls(/** @type {string} */ synthetic) {
   const stats = await ask("/api/admin/stats", { synthetic, clientId: read(location).clientId });
   return stats.recentActivity.length > 0;
 }
 
+/** @returns {Promise<DataName>} */
+async function usualOf(/** @type {Who} */ who, /** @type {boolean} */ anyReal) {
+  if (who.showSynthetic) return anyReal ? "all" : "demo"; // a deployment that shows demo data has some
+  return anyReal || !(await anyCalls(DATA.demo)) ? "real" : "demo";
+}
+
 class App {
   constructor() {
+    /** @type {Context["ui"]} */
     this.ui = new Map();
     this.colours = new Colours();
+    /** @type {Context["names"]} */
     this.names = {};
-    this.state = read(location);
+    /** @type {State} */
+    this.state = { ...read(location), data: "real", explicit: false };
+    /** @type {Page | undefined} */
+    this.page = undefined;
+    /** @type {Live | undefined} */
+    this.live = undefined;
+    /** Who signed in. @type {Who | undefined} */
+    this.who = undefined;
+    /** Which data a view without a choice shows. @type {DataName | undefined} */
+    this.usual = undefined;
+    /** @type {Promise<boolean> | undefined} */
+    this.early = undefined;
   }
 
-  /** What tabs are given: the state, and ways to change it. */
-  context() {
-    const { state, who, ui, colours, names } = this;
+  /**
+   * What tabs of this person are given.
+   * @param {Who} who
+   * @returns {Context}
+   */
+  context(who) {
+    const { state, ui, colours, names } = this;
     return {
       state,
       who,
@@ -48,7 +71,7 @@ class App {
       names,
       address,
       href: (changes) => href(state.explicit ? state : { ...state, data: null }, changes),
-      go: (changes) => this.go(href(state.explicit ? state : { ...state, data: null }, changes)),
+      go: (changes) => void this.go(href(state.explicit ? state : { ...state, data: null }, changes)),
       parameters: () => reportParameters(state),
       today: () => format.dayIn(new Date(), who.timezone),
       rerender: () => this.page?.render(),
@@ -72,12 +95,12 @@ class App {
     } catch (error) {
       settle(
         byId("view"),
-        failure(error, () => location.reload()),
+        failure(error instanceof RequestError ? error : {}, () => location.reload()),
       );
     }
   }
 
-  async arrived(who) {
+  async arrived(/** @type {Who | null} */ who) {
     if (who === null) return this.askWho("Paste a token or an API key of an administrator. This address is kept.");
     if (!mayLook(who))
       return this.askWho(
@@ -92,13 +115,13 @@ class App {
     byId("about").textContent = `twinmeter ${who.version} · days of ${who.timezone}`;
     // before the figures are asked for: what is committed meanwhile is not missed
     this.live?.stop();
-    this.live = new Live(this, who.features?.live);
+    this.live = new Live(this, who.features.live);
     this.live.start();
     await this.navigate();
   }
 
   /** The sign-in panel in place of the figures. */
-  askWho(why) {
+  askWho(/** @type {string} */ why) {
     this.live?.stop();
     this.page?.leave();
     this.page = undefined;
@@ -117,10 +140,10 @@ class App {
     this.askWho("You are signed out on this browser.");
   }
 
-  followed(event) {
-    const link = event.target.closest?.("a[href]");
+  followed(/** @type {MouseEvent} */ event) {
+    const link = event.target instanceof Element ? event.target.closest("a") : null;
     const plain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
-    if (!link || !plain || !this.who || link.hasAttribute("download")) return;
+    if (!link?.href || !plain || !this.who || link.hasAttribute("download")) return;
     const target = new URL(link.href);
     if (target.hash) return; // a place on this page, as that behind the menu
     if (target.origin !== location.origin || !/^\/admin(\/[a-z-]+)?$/.test(target.pathname)) return;
@@ -128,16 +151,17 @@ class App {
     this.go(target.pathname + target.search);
   }
 
-  go(target) {
+  go(/** @type {string} */ target) {
     history.pushState(null, "", target);
     return this.navigate();
   }
 
   /** Show what the address asks for. */
   async navigate() {
-    const state = read(location);
-    state.explicit = state.data !== null;
-    state.data ??= await this.usualData();
+    const { who } = this;
+    if (!who) return;
+    const asked = read(location);
+    const state = { ...asked, data: asked.data ?? (await this.usualData(who)), explicit: asked.data !== null };
     this.state = state;
     let tab;
     try {
@@ -149,7 +173,7 @@ class App {
     }
     try {
       // by now a person may have gone on
-      if (this.state === state) await this.show(tab);
+      if (this.state === state) await this.show(tab, who);
     } catch (error) {
       console.error("the page could not be opened", error);
       this.broken({});
@@ -157,45 +181,39 @@ class App {
   }
 
   /** What stands in place of a tab that cannot be shown. */
-  broken(error) {
+  broken(/** @type {Partial<RequestError>} */ error) {
     this.page?.leave();
     this.page = undefined;
     byId("view").replaceChildren(failure(error, () => location.reload()));
   }
 
   /** Which data a view without a choice shows: demo data only where there is nothing else. */
-  async usualData() {
+  async usualData(/** @type {Who} */ who) {
     if (this.usual) return this.usual;
     const early = this.early?.catch(() => anyCalls(DATA.real));
     this.early = undefined;
     try {
-      this.usual = await this.chosenData(await (early ?? anyCalls(DATA.real)));
+      this.usual = await usualOf(who, await (early ?? anyCalls(DATA.real)));
     } catch {
       return "real"; // the tab's own requests say what is wrong
     }
     return this.usual;
   }
 
-  async chosenData(anyReal) {
-    if (this.who.showSynthetic) return anyReal ? "all" : "demo"; // a deployment that shows demo data has some
-    return anyReal || !(await anyCalls(DATA.demo)) ? "real" : "demo";
-  }
-
-  async show(tab) {
-    const context = this.context();
+  async show(/** @type {Tab} */ tab, /** @type {Who} */ who) {
+    const context = this.context(who);
     const before = this.page?.tab;
     const moved = before !== tab;
     byId("filters").hidden = false;
     byId("status").hidden = false;
-    if (moved) {
+    if (moved || !this.page) {
       this.page?.leave();
       byId("view").replaceChildren();
       this.page = new Page(byId("view"), context, tab, this);
-    } else {
-      this.page.context = context;
     }
+    this.page.context = context;
     this.drawFilters();
-    this.drawShell(tab);
+    this.drawShell(tab, context);
     if (moved && before) {
       scrollTo(0, 0);
       byId("title").focus({ preventScroll: true });
@@ -204,12 +222,11 @@ class App {
   }
 
   drawFilters() {
-    if (this.page) drawFilters(byId("filters"), this.context(), this.page.tab.controls);
+    if (this.page) drawFilters(byId("filters"), this.page.context, this.page.tab.controls);
   }
 
-  drawShell(tab) {
-    const { state } = this;
-    const context = this.context();
+  drawShell(/** @type {Tab} */ tab, /** @type {Context} */ context) {
+    const { state } = context;
     document.title = `${tab.title} · twinmeter`;
     byId("title").textContent = state.userId && state.tab === "users" ? state.userId : tab.title;
     byId("meta").textContent = tab.about?.(context) ?? "";
@@ -235,31 +252,32 @@ class App {
     this.askWho("The session has ended: its token or key no longer holds. Sign in again; this address is kept.");
   }
 
-  answered(answer) {
-    if (answer?.window && !this.page?.tab.about)
-      byId("meta").textContent = windowWords(answer.window, this.context().today());
-    if (!answer?.generatedAt) return;
-    const at = `last updated ${format.clock(answer.generatedAt, this.who.timezone)} ${this.who.timezone}`;
-    byId("updated").textContent = at;
+  answered(/** @type {{window?: Days, generatedAt?: string}} */ answer) {
+    if (!this.page) return;
+    const { tab, context } = this.page;
+    const { timezone } = context.who;
+    if (answer.window && !tab.about) byId("meta").textContent = windowWords(answer.window, context.today());
+    if (!answer.generatedAt) return;
+    byId("updated").textContent = `last updated ${format.clock(answer.generatedAt, timezone)} ${timezone}`;
     byId("updated").dataset.value = answer.generatedAt;
   }
 
-  failed(error, quiet) {
+  failed(/** @type {RequestError} */ error, /** @type {boolean} */ quiet) {
     if (quiet) byId("updated").textContent = `could not refresh (${error.title.toLowerCase()}); the figures are older`;
   }
 
   // what the stream asks
 
   /** Whether calls that were committed are among those that are shown. */
-  shows({ real, synthetic }) {
-    return Boolean((real && this.state.data !== "demo") || (synthetic && this.state.data !== "real"));
+  shows(/** @type {Committed} */ { real, synthetic }) {
+    return (real && this.state.data !== "demo") || (synthetic && this.state.data !== "real");
   }
 
   hasFigures() {
     return Object.keys(this.page?.answers ?? {}).length > 0;
   }
 
-  tell(stream) {
+  tell(/** @type {Stream} */ stream) {
     const said = { live: "Live", polling: "Polling every 30 s", connecting: "Connecting" }[stream];
     byId("status").dataset.stream = stream;
     if (byId("stream").textContent !== said) byId("stream").textContent = said;

@@ -1,17 +1,21 @@
-// @ts-check
 // Key figures: a value, what it is compared with, and what it leaves out.
 
 import { el, svg } from "./dom.js";
 import * as format from "./format.js";
 
+/** @import { Amount, Child, Context, Known, Priced } from "./types.js" */
+
+/**
+ * `points`: in percentage points; `unknown`: the figure before is not known.
+ * @typedef {{percent: Known<Amount>, rising: "good" | "bad" | "neutral", points?: boolean, unknown?: boolean}} Trend
+ */
+
 /**
  * One key figure.
  * @param {{
- *   name: string, label: string, value: any, raw?: any, write: (value: any) => string,
- *   trend?: {percent: any, rising: "good" | "bad" | "neutral", points?: boolean, unknown?: boolean} | null,
- *   compared?: string | null, hint?: any, missing?: string, spark?: (number | null)[],
- * }} figure `missing` is why there is none, where the value is null; `compared` names both periods in words,
- *   `points` says that the trend is in percentage points, `unknown` that the figure before is not known
+ *   name: string, label: string, value: Known<Amount>, write: (value: Known<Amount>) => string,
+ *   trend?: Trend | null, compared?: string | null, hint?: Child, missing?: string | null, spark?: (number | null)[],
+ * }} figure `missing` is why there is none, where the value is null; `compared` names both periods in words
  */
 export function card({ name, label, value, write, trend, compared, hint, missing, spark }) {
   const none = value === null || value === undefined;
@@ -31,9 +35,10 @@ export function card({ name, label, value, write, trend, compared, hint, missing
 }
 
 /** The cards of a page. */
-export const cards = (/** @type {any[]} */ list) => el("dl.cards", {}, list.filter(Boolean));
+export const cards = (/** @type {Child[]} */ list) => el("dl.cards", {}, list);
 
-function changeOf(trend, compared) {
+/** @returns {Child} */
+function changeOf(/** @type {Known<Trend>} */ trend, /** @type {Known<string>} */ compared) {
   if (!trend || !compared) return null;
   if (trend.percent === null || trend.percent === undefined)
     return trend.unknown ? "no trend by the hour" : versus(compared).replace(/^vs /, "none in ");
@@ -54,7 +59,7 @@ function changeOf(trend, compared) {
 }
 
 /** Good and bad have a colour; a cost that rises is neither. */
-function tone(percent, rising) {
+function tone(/** @type {number} */ percent, /** @type {Trend["rising"]} */ rising) {
   if (rising === "neutral" || Math.abs(percent) < 0.05) return "";
   return percent > 0 === (rising === "good") ? ".good" : ".bad";
 }
@@ -63,17 +68,17 @@ function tone(percent, rising) {
  * The span that a sentence of the server compares with, shortly: `2026-11-21 against 2026-11-20, 00:00 to 11:00` is
  * "vs 20 Nov, to 11:00".
  */
-function versus(compared) {
+function versus(/** @type {string} */ compared) {
   const [, before = ""] = compared.split(" against ");
-  const days = before.match(/\d{4}-\d{2}-\d{2}/g) ?? [];
+  const [first, last = first] = before.match(/\d{4}-\d{2}-\d{2}/g) ?? [];
   const [, until] = before.match(/to (\d{2}:\d{2})/) ?? [];
-  if (!days.length) return "vs the period before";
-  return `vs ${format.shortSpan(days[0], days[days.length - 1])}${until ? `, to ${until}` : ""}`;
+  if (!first || !last) return "vs the period before";
+  return `vs ${format.shortSpan(first, last)}${until ? `, to ${until}` : ""}`;
 }
 
 /** A line without axes: the shape of the period, which the chart below has in full. */
-function sparkline(values) {
-  const points = values.map((value, place) => [place, value]).filter(([, value]) => value !== null);
+function sparkline(/** @type {(number | null)[]} */ values) {
+  const points = values.flatMap((value, place) => (value === null ? [] : [[place, value]]));
   if (points.length < 2 || points.every(([, value]) => value === 0)) return null;
   const top = Math.max(...points.map(([, value]) => value)) || 1;
   const width = values.length - 1;
@@ -90,7 +95,7 @@ function sparkline(values) {
 }
 
 /** How many calls a cost leaves out or rests on guesses, with a link to them. */
-export function costNote(/** @type {any} */ totals, /** @type {(changes: any) => string} */ href) {
+export function costNote(/** @type {Priced} */ totals, /** @type {Context["href"]} */ href) {
   const { requests, unpriced, estimated } = totals;
   if (requests === 0) return null;
   if (!unpriced && !estimated) return "all calls priced";

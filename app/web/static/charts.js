@@ -1,4 +1,3 @@
-// @ts-check
 // Charts by Vega-Lite, drawn once and then updated in place. Specs are files; data goes in as a named dataset.
 
 import { el } from "./dom.js";
@@ -6,61 +5,64 @@ import * as format from "./format.js";
 import { colour } from "./palette.js";
 import { hideTooltip, tooltipOf } from "./tooltip.js";
 
+/** @import { Chart, Component, Tooltip, VegaView } from "./types.js" */
+
 const HEIGHT = 240;
-/** @type {Promise<Record<string, any>> | undefined} */
+/** @type {Promise<Record<string, object>> | undefined} */
 let specs;
 
 /** What a spec may call to write a figure on an axis. */
 const expressionFunctions = {
-  axisDay: (value) => format.day(value, { year: false }),
-  axisCount: (value) => (Number.isInteger(value) ? format.short(value) : ""), // no half calls
-  axisMoney: (value) => axisMoney(value),
-  axisDuration: (value) => format.duration(value).replace(".0 s", " s"),
-  axisPercent: (value) => `${value}%`,
+  axisDay: (/** @type {string} */ value) => format.day(value, { year: false }),
+  axisCount: (/** @type {number} */ value) => (Number.isInteger(value) ? format.short(value) : ""), // no half calls
+  axisMoney: (/** @type {number} */ value) => format.money(value).replace(/\.0+$/, ""),
+  axisDuration: (/** @type {number} */ value) => format.duration(value).replace(".0 s", " s"),
+  axisPercent: (/** @type {number} */ value) => `${value}%`,
 };
 
-/**
- * A chart.
- * @param {{
- *   spec: string, rows: any[], label: string, height?: number,
- *   values?: Record<string, any>, lines: (datum: any) => {title: string, pairs: [string, string][]},
- * }} props `spec` names one of the specs; `values` fills its `$names`; `label` says in words what is drawn;
- *   `lines` gives the tooltip of a datum.
- */
-export function chart(props) {
+/** A chart. */
+export function chart(/** @type {Chart} */ props) {
   const height = `${props.height ?? HEIGHT}px`;
   return el("div.chart", { role: "img", "aria-label": props.label, styles: { minHeight: height }, component, props });
 }
 
+/** What draws each chart of the page. @type {WeakMap<HTMLElement, Drawing>} */
+const drawings = new WeakMap();
+
+/** @type {Component<Chart>} */
 const component = {
   mount(node, props) {
-    node.drawing = new Drawing(node);
-    node.drawing.show(props);
+    drawings.set(node, new Drawing(node, props));
   },
   update(node, props) {
     node.setAttribute("aria-label", props.label);
-    node.drawing.show(props);
+    drawings.get(node)?.show(props);
   },
 };
 
 /** One chart on the page: draws, updates, resizes and follows the theme, one step after the other. */
 class Drawing {
-  constructor(node) {
+  constructor(/** @type {HTMLElement} */ node, /** @type {Chart} */ props) {
     this.node = node;
+    this.props = props;
     this.drawn = "";
+    /** @type {Promise<unknown>} */
     this.steps = Promise.resolve();
+    /** @type {VegaView | undefined} */
+    this.view = undefined;
     this.resized = new ResizeObserver(() => this.next(() => this.resize()));
     this.resized.observe(node);
     this.recolour = () => (node.isConnected ? this.next(() => this.redraw()) : this.end());
     document.addEventListener("twinmeter:theme", this.recolour);
+    this.show(props);
   }
 
-  show(props) {
+  show(/** @type {Chart} */ props) {
     this.props = props;
     this.next(() => this.draw());
   }
 
-  next(step) {
+  next(/** @type {() => unknown} */ step) {
     this.steps = this.steps
       .then(() => (this.node.isConnected ? step() : this.end()))
       .catch((error) => this.fail(error));
@@ -80,11 +82,16 @@ class Drawing {
     await turn();
     this.finalize();
     const canvas = el("div", { "aria-hidden": "true" }); // the label and the table say it better than a thousand marks
-    const whole = { ...filled(source, { ...theme(), ...values }), width, height, datasets: { rows } };
+    const whole = {
+      .../** @type {object} */ (filled(source, { ...theme(), ...values })),
+      width,
+      height,
+      datasets: { rows },
+    };
     const result = await embed(
       canvas,
       whole,
-      options((datum) => this.props.lines(datum)),
+      options((datum) => this.props.lines(/** @type {never} */ (datum))),
     );
     this.node.replaceChildren(canvas);
     this.view = result.view;
@@ -103,7 +110,7 @@ class Drawing {
     if (width > 0 && Math.abs(width - this.view.width()) > 1) await this.view.width(width).runAsync();
   }
 
-  fail(error) {
+  fail(/** @type {unknown} */ error) {
     this.finalize();
     console.error("a chart could not be drawn", error);
     this.node.replaceChildren(el("p.state", {}, "This chart could not be drawn. Its table has the figures."));
@@ -128,10 +135,10 @@ const turn = () => new Promise((resolve) => setTimeout(resolve, 0));
 /** Vega, as the one module that the shell has started already. */
 function vegaEmbed() {
   const script = /** @type {HTMLScriptElement} */ (document.getElementById("vega"));
-  return import(script.src).then(() => /** @type {any} */ (window).vegaEmbed);
+  return import(script.src).then(() => window.vegaEmbed);
 }
 
-async function specOf(name) {
+async function specOf(/** @type {string} */ name) {
   specs ??= fetch(new URL("./charts.json", import.meta.url)).then((response) => response.json());
   try {
     return (await specs)[name];
@@ -142,7 +149,12 @@ async function specOf(name) {
 }
 specOf("").catch(() => {}); // before there are figures to draw
 
-/** The spec with each text `$name` replaced by the value of that name. */
+/**
+ * The spec with each text `$name` replaced by the value of that name.
+ * @param {unknown} spec
+ * @param {Record<string, unknown>} values
+ * @returns {unknown}
+ */
 function filled(spec, values) {
   if (typeof spec === "string" && spec.startsWith("$")) return values[spec.slice(1)];
   if (Array.isArray(spec)) return spec.map((part) => filled(part, values));
@@ -155,7 +167,7 @@ function theme() {
   return Object.fromEntries(names.map((name) => [name, colour(name)]));
 }
 
-function options(lines) {
+function options(/** @type {(datum: unknown) => Tooltip} */ lines) {
   return {
     mode: "vega-lite",
     renderer: "svg",
@@ -185,8 +197,4 @@ function config() {
     legend: { disable: true }, // the legend is a list beside the chart: it wraps, and names are cut with care
     font,
   };
-}
-
-function axisMoney(value) {
-  return format.money(value).replace(/\.0+$/, "");
 }

@@ -1,20 +1,22 @@
-// @ts-check
 // A window without calls: why that may be, and what to do.
 
 import { el } from "./dom.js";
 import { CALL_FILTERS, FILTERS } from "./state.js";
+
+/** @import { Changes, Context } from "./types.js" */
 
 const EXAMPLE = `curl -X POST ${location.origin}/api/ai/track \\
   -H "Authorization: Bearer KEY" -H "Content-Type: application/json" \\
   -d '{"userId": "u1", "contentType": "chat", "model": "gpt-4o", "inputTokens": 1000, "outputTokens": 500}'`;
 
 /** What stands in place of the figures of a window that has none. */
-export function emptyState(/** @type {any} */ context) {
+export function emptyState(/** @type {Context} */ context) {
   const { state, href } = context;
   const filters = [...FILTERS, ...CALL_FILTERS];
   const filtered = filters.some((name) => state[name]);
   const cleared = Object.fromEntries(filters.map((name) => [name, null]));
-  const link = (label, changes) => el("a.button", { href: href(changes), "data-link": "" }, label);
+  const link = (/** @type {string} */ label, /** @type {Changes} */ changes) =>
+    el("a.button", { href: href(changes), "data-link": "" }, label);
   return el(
     "section.panel.state",
     { "aria-labelledby": "empty-title", "data-empty": "" },

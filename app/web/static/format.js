@@ -1,5 +1,6 @@
-// @ts-check
 // Figures as a person reads them. Every function takes null for what is not known and answers a dash.
+
+/** @import { Amount, Known } from "./types.js" */
 
 export const DASH = "–";
 const LOCALE = "en-US";
@@ -7,50 +8,63 @@ const LOCALE = "en-US";
 const whole = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 0 });
 const compact = new Intl.NumberFormat(LOCALE, { notation: "compact", maximumFractionDigits: 1 });
 const one = new Intl.NumberFormat(LOCALE, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+/** @type {Intl.DateTimeFormatOptions} */
 const UNITS = { day: "numeric", month: "short", year: "numeric" };
 
-/** `make` with its results kept: a formatter takes longer to make than to format with. */
+/**
+ * `make` with its results kept: a formatter takes longer to make than to format with.
+ * @template K, F
+ * @param {(key: K) => F} make
+ */
 const kept = (make) => {
+  /** @type {Map<K, F>} */
   const known = new Map();
-  return (...key) => {
-    const name = key.join("|");
-    if (!known.has(name)) known.set(name, make(...key));
-    return known.get(name);
+  return (/** @type {K} */ key) => {
+    const found = known.get(key) ?? make(key);
+    known.set(key, found);
+    return found;
   };
 };
-const dollarsOf = kept((digits) => {
+const dollarsOf = kept((/** @type {number} */ digits) => {
   const fraction = { minimumFractionDigits: digits, maximumFractionDigits: digits };
   return new Intl.NumberFormat(LOCALE, { style: "currency", currency: "USD", ...fraction });
 });
-const dayOf = kept((year) => {
+const dayOf = kept((/** @type {boolean} */ year) => {
   const parts = year ? UNITS : { day: UNITS.day, month: UNITS.month };
   return new Intl.DateTimeFormat("en-GB", { ...parts, timeZone: "UTC" });
 });
-const clockOf = kept((timeZone) => new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone }));
-const instantOf = kept((timeZone) => {
+const clockOf = kept(
+  (/** @type {string} */ timeZone) => new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone }),
+);
+const instantOf = kept((/** @type {string} */ timeZone) => {
+  /** @type {Intl.DateTimeFormatOptions} */
   const time = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
   return new Intl.DateTimeFormat("en-GB", { ...UNITS, ...time, timeZone });
 });
-const isoDayOf = kept((timeZone) => {
+const isoDayOf = kept((/** @type {string} */ timeZone) => {
+  /** @type {Intl.DateTimeFormatOptions} */
   const parts = { year: "numeric", month: "2-digit", day: "2-digit" };
   return new Intl.DateTimeFormat("en-CA", { ...parts, timeZone });
 });
 
+/** What may be a figure: an amount, or what an address says. @typedef {Known<Amount | string>} Figure */
+
 /** What a formatter writes without rounding it first. */
-const exactly = (value) => String(value);
-const known = (value) => value !== null && value !== undefined && value !== "" && Number.isFinite(Number(value));
+const exactly = (/** @type {Figure} */ value) => /** @type {`${number}`} */ (String(value));
+const known = (/** @type {Figure} */ value) =>
+  value !== null && value !== undefined && value !== "" && Number.isFinite(Number(value));
 
 /** 12,345 */
-export const count = (value) => (known(value) ? whole.format(exactly(value)) : DASH);
+export const count = (/** @type {Figure} */ value) => (known(value) ? whole.format(exactly(value)) : DASH);
 
 /** 12,345 up to a hundred thousand; 1.2M above. */
-export const short = (value) => {
+export const short = (/** @type {Figure} */ value) => {
   if (!known(value)) return DASH;
   return Math.abs(Number(value)) < 100_000 ? count(value) : compact.format(Number(value));
 };
 
 /** $12.35; as many decimals as a small amount needs: $0.0006. Never $0.00 for what costs something. */
-export const money = (value) => {
+export const money = (/** @type {Figure} */ value) => {
   if (!known(value)) return DASH;
   const size = Math.abs(Number(value));
   if (size >= 1e6) return `${Number(value) < 0 ? "-" : ""}$${compact.format(size)}`;
@@ -58,22 +72,24 @@ export const money = (value) => {
 };
 
 /** The same in a narrow place: $12.3K from ten thousand on. */
-export const shortMoney = (value) =>
+export const shortMoney = (/** @type {Figure} */ value) =>
   known(value) && Math.abs(Number(value)) >= 10_000
     ? `${Number(value) < 0 ? "-" : ""}$${compact.format(Math.abs(Number(value)))}`
     : money(value);
 
 /** How many decimals an amount needs for two digits that say something. */
-export const moneyDecimals = (size) => (size === 0 || size >= 0.1 ? 2 : Math.min(15, 1 - Math.floor(Math.log10(size))));
+export const moneyDecimals = (/** @type {number} */ size) =>
+  size === 0 || size >= 0.1 ? 2 : Math.min(15, 1 - Math.floor(Math.log10(size)));
 
 /** An amount with so many decimals, so that a column lines up. */
-export const dollars = (value, decimals = 2) => (known(value) ? dollarsOf(decimals).format(exactly(value)) : DASH);
+export const dollars = (/** @type {Figure} */ value, decimals = 2) =>
+  known(value) ? dollarsOf(decimals).format(exactly(value)) : DASH;
 
 /** 96.5% of a figure in percent. */
-export const percent = (value) => (known(value) ? `${one.format(Number(value))}%` : DASH);
+export const percent = (/** @type {Figure} */ value) => (known(value) ? `${one.format(Number(value))}%` : DASH);
 
 /** +12.3% */
-export const change = (value) => {
+export const change = (/** @type {Figure} */ value) => {
   if (!known(value)) return DASH;
   const size = Math.abs(Number(value));
   const text = size >= 1000 ? compact.format(size) : one.format(size);
@@ -81,10 +97,10 @@ export const change = (value) => {
 };
 
 /** +0.4 points: between two figures in percent. */
-export const points = (value) => change(value).replace("%", " pts");
+export const points = (/** @type {Figure} */ value) => change(value).replace("%", " pts");
 
 /** 820 ms, 1.3 s, 2 min 05 s, of milliseconds. */
-export const duration = (value) => {
+export const duration = (/** @type {Figure} */ value) => {
   if (!known(value)) return DASH;
   const ms = Number(value);
   if (ms < 1000) return `${whole.format(ms)} ms`;
@@ -94,16 +110,16 @@ export const duration = (value) => {
 };
 
 /** 820 ms – 1.3 s, of bounds in ms of which one may be missing. */
-export const durations = (least, most) => {
+export const durations = (/** @type {Figure} */ least, /** @type {Figure} */ most) => {
   if (!known(most)) return `from ${duration(least)}`;
   return known(least) ? `${duration(least)} – ${duration(most)}` : `up to ${duration(most)}`;
 };
 
 /** 12.3 s of seconds. */
-export const seconds = (value) => (known(value) ? duration(Number(value) * 1000) : DASH);
+export const seconds = (/** @type {Figure} */ value) => (known(value) ? duration(Number(value) * 1000) : DASH);
 
 /** 1.5 MB */
-export const bytes = (value) => {
+export const bytes = (/** @type {Figure} */ value) => {
   if (!known(value)) return DASH;
   const power = Math.min(4, Math.max(0, Math.floor(Math.log10(Math.max(1, Number(value))) / 3)));
   const amount = Number(value) / 1000 ** power;
@@ -111,7 +127,7 @@ export const bytes = (value) => {
 };
 
 /** 21 Nov 2026, of `2026-11-21`: a day of the reporting time zone, which no zone of a browser may shift. */
-export const day = (value, { year = true } = {}) => {
+export const day = (/** @type {Known<string>} */ value, { year = true } = {}) => {
   if (!value) return DASH;
   const at = new Date(`${value}T00:00:00Z`);
   if (Number.isNaN(at.getTime())) return String(value); // an address may say anything
@@ -119,19 +135,19 @@ export const day = (value, { year = true } = {}) => {
 };
 
 /** `2026-11` as November 2026. */
-export const month = (value) =>
+export const month = (/** @type {string} */ value) =>
   new Intl.DateTimeFormat("en-GB", { month: "long", year: "numeric", timeZone: "UTC" }).format(
     new Date(`${value}-01T00:00:00Z`),
   );
 
 /** 23 Oct – 21 Nov 2026 */
-export const span = (first, last) => {
+export const span = (/** @type {string} */ first, /** @type {string} */ last) => {
   if (first === last) return day(first);
   return `${day(first, { year: first.slice(0, 4) !== last.slice(0, 4) })} – ${day(last)}`;
 };
 
 /** 23 Sep–21 Oct, 1–20 Oct, 20 Nov */
-export const shortSpan = (first, last) => {
+export const shortSpan = (/** @type {string} */ first, /** @type {string} */ last) => {
   const end = day(last, { year: false });
   if (first === last) return end;
   const start = first.slice(0, 7) === last.slice(0, 7) ? String(Number(first.slice(8))) : day(first, { year: false });
@@ -139,34 +155,35 @@ export const shortSpan = (first, last) => {
 };
 
 /** A sentence of the server with its days written as everywhere here. */
-export const sentence = (text) => String(text).replace(/\b\d{4}-\d{2}-\d{2}\b/g, (found) => day(found));
+export const sentence = (/** @type {string} */ text) =>
+  String(text).replace(/\b\d{4}-\d{2}-\d{2}\b/g, (found) => day(found));
 
 /** Marks of a logarithmic axis of durations, in ms: 1, 3, 10, 30 and so on, within what is drawn. */
-export const logTicks = (least, greatest) =>
+export const logTicks = (/** @type {number} */ least, /** @type {number} */ greatest) =>
   [1, 3, 10, 30, 100, 300, 1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6].filter((tick) => tick >= least && tick <= greatest);
 
 /** 12:03:04 in the reporting time zone. */
-export const clock = (moment, timeZone) => clockOf(timeZone).format(new Date(moment));
+export const clock = (/** @type {string} */ moment, /** @type {string} */ timeZone) =>
+  clockOf(timeZone).format(new Date(moment));
 
 /** 21 Nov 2026, 12:03:04 in the reporting time zone. */
-export const instant = (moment, timeZone) => {
-  return moment ? instantOf(timeZone).format(new Date(moment)) : DASH;
-};
+export const instant = (/** @type {Known<string>} */ moment, /** @type {string} */ timeZone) =>
+  moment ? instantOf(timeZone).format(new Date(moment)) : DASH;
 
 /** The day at `moment` in a time zone, as `2026-11-21`. */
-export const dayIn = (moment, timeZone) => isoDayOf(timeZone).format(moment);
+export const dayIn = (/** @type {Date} */ moment, /** @type {string} */ timeZone) => isoDayOf(timeZone).format(moment);
 
 /** 09:00 */
-export const hour = (value) => `${String(value).padStart(2, "0")}:00`;
+export const hour = (/** @type {number | string} */ value) => `${String(value).padStart(2, "0")}:00`;
 
 export const WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 /** `rate_limited` as Rate limited. */
-export const words = (value) => {
-  const text = String(value).replaceAll("_", " ");
+export const words = (/** @type {string} */ value) => {
+  const text = value.replaceAll("_", " ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 };
 
 /** 1 call, 2 calls */
-export const plural = (number, singular, several = `${singular}s`) =>
-  `${count(number)} ${Number(number) === 1 ? singular : several}`;
+export const plural = (/** @type {number} */ number, /** @type {string} */ singular, several = `${singular}s`) =>
+  `${count(number)} ${number === 1 ? singular : several}`;

@@ -1,4 +1,3 @@
-// @ts-check
 // Hears that something was committed. One stream a browser: the visible tab that holds a lock has it and tells the
 // others. Without a stream the page asks every 30 seconds.
 
@@ -7,11 +6,14 @@ const NAME = "twinmeter.live";
 const POLL_MS = 30_000;
 const REFRESH_MS = 1_000;
 
+/** @typedef {"live" | "polling" | "connecting"} Stream */
+/** Which calls were committed. @typedef {{real: boolean, synthetic: boolean}} Committed */
+/** @typedef {{kind: "who-streams"} | {kind: "stream", up: boolean} | {kind: "committed"} & Committed} Message */
+
 export class Live {
   /**
-   * @param {{refresh: () => Promise<void>, tell: (state: "live" | "polling" | "connecting") => void,
-   *   shows: (committed: {real: any, synthetic: any}) => boolean, hasFigures: () => boolean}} page
-   *   `refresh` is called at most once a second, and never before the last one ended
+   * @param {{refresh: () => Promise<void>, tell: (state: Stream) => void, shows: (committed: Committed) => boolean,
+   *   hasFigures: () => boolean}} page `refresh` is called at most once a second, and never before the last one ended
    * @param {boolean} offered whether the server has a stream at all
    */
   constructor(page, offered) {
@@ -19,6 +21,14 @@ export class Live {
     this.offered = offered;
     this.behind = false;
     this.up = false;
+    this.known = false;
+    this.next = 0;
+    /** @type {AbortController | undefined} */
+    this.waiting = undefined;
+    /** @type {EventSource | undefined} */
+    this.source = undefined;
+    /** @type {number | undefined} */
+    this.timer = undefined;
     this.stopped = new AbortController();
     this.channel = "BroadcastChannel" in window ? new BroadcastChannel(NAME) : null;
   }
@@ -64,7 +74,7 @@ export class Live {
   }
 
   /** Hold the stream until the tab is hidden. */
-  stream(signal) {
+  stream(/** @type {AbortSignal} */ signal) {
     return new Promise((resolve) => {
       if (signal.aborted) return resolve(undefined);
       this.open();
@@ -89,24 +99,25 @@ export class Live {
     source.onerror = () => this.tell(false);
   }
 
-  tell(up) {
+  tell(/** @type {boolean} */ up) {
     this.say({ kind: "stream", up });
     this.heard({ kind: "stream", up });
   }
 
-  tellCommitted({ real = true, synthetic = true }) {
+  tellCommitted(/** @type {Partial<Committed>} */ { real = true, synthetic = true }) {
     this.say({ kind: "committed", real, synthetic });
     this.heard({ kind: "committed", real, synthetic });
   }
 
-  say(message) {
+  say(/** @type {Message} */ message) {
     this.channel?.postMessage(message);
   }
 
-  heard({ kind, up, real, synthetic }) {
-    if (kind === "committed" && this.page.shows({ real, synthetic })) this.refreshSoon();
-    if (kind === "who-streams" && this.source) this.say({ kind: "stream", up: this.up });
-    if (kind !== "stream") return;
+  heard(/** @type {Message} */ message) {
+    if (message.kind === "committed" && this.page.shows(message)) this.refreshSoon();
+    if (message.kind === "who-streams" && this.source) this.say({ kind: "stream", up: this.up });
+    if (message.kind !== "stream") return;
+    const { up } = message;
     const back = up && !this.up && this.known;
     this.up = up;
     this.known = true;
@@ -119,7 +130,8 @@ export class Live {
       this.behind = true;
       return;
     }
-    if (this.source?.readyState === EventSource.CLOSED) this.open(); // an answer that ends a stream is not retried by itself
+    // an answer that ends a stream is not retried by itself
+    if (this.source?.readyState === EventSource.CLOSED) this.open();
     if (!this.up) this.refreshSoon();
     if (this.offered && !this.known) this.page.tell("polling");
   }
@@ -128,7 +140,7 @@ export class Live {
   refreshSoon() {
     this.behind = true;
     if (document.hidden || this.timer !== undefined) return;
-    const wait = Math.max(0, (this.next ?? 0) - performance.now());
+    const wait = Math.max(0, this.next - performance.now());
     this.timer = setTimeout(() => this.refresh(), wait);
   }
 

@@ -1,5 +1,6 @@
-// @ts-check
 // Money keeps every digit: a number of JSON that a float of JavaScript could round is a Decimal here.
+
+/** @import { Amount } from "./types.js" */
 
 /** What tells numbers of JSON from digits in its strings: an escape, a quote, or digits. */
 const TOKENS = /\\.|"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/g;

@@ -1,37 +1,37 @@
-// @ts-check
 // One tab: asks for what it needs, shows each part as soon as its answer is there, and refreshes in place.
 
-import { ask } from "./api.js";
+import { ask, RequestError } from "./api.js";
 import { el, settle } from "./dom.js";
 import { emptyState } from "./empty.js";
 import { failure, skeleton } from "./panels.js";
 
+/** @import { Answers, Context, Days, Parameters, Section, Tab } from "./types.js" */
+
 /**
- * @typedef {object} Tab what a module of tabs/ declares
- * @property {string} title
- * @property {(context: any) => Record<string, [string, Record<string, any>]>} requests at most four, by name
- * @property {(context: any) => {id: string, needs: string[], skeleton: any, render: (context: any, answers: any) => any,
- *   always?: boolean}[]} sections `always`: shown for a window without calls too
- * @property {(answers: any) => number | undefined} [calls] how many calls the window has, once that is known
- * @property {(context: any) => string} [about] instead of the window, under the title
- * @property {{period?: boolean, parts?: boolean, compare?: boolean}} [controls] which controls it follows; all when left out
+ * What is told of a page: `quiet` where nobody asked for what failed.
+ * @typedef {{
+ *   signedOut: () => void, answered: (answer: {window?: Days, generatedAt?: string}) => void,
+ *   failed: (error: RequestError, quiet: boolean) => void,
+ * }} Listener
  */
+/** @typedef {keyof Answers} Name */
 
 export class Page {
   /**
    * @param {Element} root
-   * @param {any} context
+   * @param {Context} context
    * @param {Tab} tab
-   * @param {{signedOut: () => void, answered: (answer: any) => void, failed: (error: any, quiet: boolean) => void}} listener
+   * @param {Listener} listener
    */
   constructor(root, context, tab, listener) {
     this.root = root;
     this.context = context;
     this.tab = tab;
     this.listener = listener;
-    /** @type {Record<string, {value?: any, error?: any}>} */
+    /** @type {Partial<Record<Name, {value?: unknown, error?: RequestError}>>} */
     this.answers = {};
     this.leaving = new AbortController();
+    this.busy = false;
   }
 
   /**
@@ -44,7 +44,7 @@ export class Page {
     return this.loading;
   }
 
-  async asked(quiet) {
+  async asked(/** @type {boolean} */ quiet) {
     this.leaving.abort();
     const leaving = new AbortController();
     this.leaving = leaving;
@@ -52,18 +52,28 @@ export class Page {
     if (!quiet) this.root.classList.toggle("loaded", Object.keys(this.answers).length > 0);
     this.render();
     const requests = Object.entries(this.tab.requests(this.context));
-    await Promise.all(requests.map((request) => this.one(request, leaving.signal, quiet)));
+    await Promise.all(
+      requests.map(([name, request]) => this.one(/** @type {Name} */ (name), request, leaving.signal, quiet)),
+    );
     if (leaving.signal.aborted) return;
     this.busy = false;
     this.root.setAttribute("aria-busy", "false"); // what there is to see each answer has shown
   }
 
-  async one([name, [path, parameters]], signal, quiet) {
+  /**
+   * @param {Name} name
+   * @param {[path: string, parameters: Parameters]} request
+   * @param {AbortSignal} signal
+   * @param {boolean} quiet
+   */
+  async one(name, [path, parameters], signal, quiet) {
     try {
-      this.keep(name, { value: await ask(path, parameters, { signal }) });
-      this.listener.answered(this.answers[name].value);
+      const value = await ask(path, parameters, { signal });
+      this.keep(name, { value });
+      this.listener.answered(value);
     } catch (error) {
       if (signal.aborted) return;
+      if (!(error instanceof RequestError)) throw error;
       if (error.kind === "signed-out") return this.listener.signedOut();
       this.listener.failed(error, quiet);
       if (quiet && this.answers[name]?.value) return;
@@ -72,7 +82,7 @@ export class Page {
     this.render();
   }
 
-  keep(name, answer) {
+  keep(/** @type {Name} */ name, /** @type {{value?: unknown, error?: RequestError}} */ answer) {
     this.answers = { ...this.answers, [name]: answer };
   }
 
@@ -105,23 +115,24 @@ export class Page {
   lost() {
     const errors = Object.values(this.answers).map((answer) => answer.error);
     const asked = Object.keys(this.tab.requests(this.context)).length;
-    const same = errors.length === asked && errors.every((error) => error && error.title === errors[0].title);
+    const same = errors.length === asked && errors.every((error) => error && error.title === errors[0]?.title);
     return asked > 0 && same ? errors[0] : null;
   }
 
-  part(section) {
+  part(/** @type {Section} */ section) {
     const asked = section.needs.map((name) => this.answers[name]);
-    const failed = asked.find((answer) => answer?.error);
-    if (failed) return failure(failed.error, () => this.retry());
+    const failed = asked.find((answer) => answer?.error)?.error;
+    if (failed) return failure(failed, () => this.retry());
     if (asked.some((answer) => answer === undefined)) return skeleton(section.skeleton);
     try {
-      return section.render(this.context, this.values());
+      return section.render(this.context, /** @type {Answers} */ (this.values()));
     } catch (error) {
       console.error(`the part ${section.id} could not be shown`, error);
       return failure({}, () => this.retry());
     }
   }
 
+  /** @returns {Partial<Answers>} */
   values() {
     return Object.fromEntries(Object.entries(this.answers).map(([name, answer]) => [name, answer.value]));
   }

@@ -1,8 +1,8 @@
-// @ts-check
 // Colours of charts: read from the style sheet, so that a theme is defined in one place; given by meaning.
 
 const SERIES = 10;
-const OTHER = "other";
+/** The name of the rest of a series. */
+export const OTHER = "other";
 /** The outcomes of a call, from the best to the worst. */
 export const STATUSES = ["success", "rate_limited", "timeout", "error"];
 

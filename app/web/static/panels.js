@@ -1,16 +1,22 @@
-// @ts-check
 // Panels: a title, a chart with its table behind it, downloads; and what stands there while there is nothing to show.
 
 import { chart } from "./charts.js";
 import { el } from "./dom.js";
 
+/** @import { RequestError } from "./api.js" */
+/** @import { Chart, Child, Context, Parameters, Skeleton } from "./types.js" */
+
+/**
+ * @typedef {{
+ *   id: string, title: string, span?: number, note?: Child, chart?: Chart, table?: Child, legend?: Child,
+ *   content?: Child, tools?: Child, empty?: string | null,
+ * }} Props `empty` says why there is nothing, and what to do
+ */
+
 /**
  * A panel. With a chart and a table it has a switch between them.
- * @param {any} context
- * @param {{
- *   id: string, title: string, span?: number, note?: any, chart?: any, table?: any, legend?: any, content?: any,
- *   tools?: any, empty?: string | null,
- * }} props `chart` are the properties of a chart; `empty` says why there is nothing, and what to do
+ * @param {Context} context
+ * @param {Props} props
  */
 export function panel(context, props) {
   const { id, title, span = 12, note, content } = props;
@@ -32,13 +38,13 @@ export function panel(context, props) {
   );
 }
 
-function body(context, { id, chart: drawn, table, legend }) {
+function body(/** @type {Context} */ context, /** @type {Props} */ { id, chart: drawn, table, legend }) {
   if (!drawn || context.ui.get(`table.${id}`))
     return el("div", { "data-key": "table", class: drawn ? "behind" : null }, table);
   return el("div", { "data-key": "chart" }, chart(drawn), legend ?? null);
 }
 
-function toggle(context, id, title) {
+function toggle(/** @type {Context} */ context, /** @type {string} */ id, /** @type {string} */ title) {
   const on = Boolean(context.ui.get(`table.${id}`));
   const flip = () => {
     context.ui.set(`table.${id}`, !context.ui.get(`table.${id}`));
@@ -48,13 +54,15 @@ function toggle(context, id, title) {
   return el("button.button.small.quiet", properties, "Table", el("span.hidden", {}, ` of ${title}`));
 }
 
-/** A choice between measures of one panel. It belongs to the person, not to the address. */
-export function measures(
-  /** @type {any} */ context,
-  /** @type {string} */ id,
-  /** @type {[string, string][]} */ choices,
-) {
-  const chosen = context.ui.get(`measure.${id}`) ?? choices[0][0];
+/**
+ * A choice between measures of one panel. It belongs to the person, not to the address.
+ * @template {string} M
+ * @param {Context} context
+ * @param {string} id
+ * @param {[M, string][]} choices
+ */
+export function measures(context, id, choices) {
+  const chosen = /** @type {M} */ (context.ui.get(`measure.${id}`) ?? choices[0][0]);
   const buttons = choices.map(([name, label]) =>
     el(
       "button.button.small.quiet",
@@ -72,15 +80,29 @@ export function measures(
   return { chosen, buttons };
 }
 
+/**
+ * The choices of a table of measures, whose entries begin with a label.
+ * @template {string} M
+ * @param {Record<M, [label: string, ...rest: unknown[]]>} table
+ */
+export const labelsOf = (table) =>
+  /** @type {[M, [string]][]} */ (Object.entries(table)).map(
+    ([name, [label]]) => /** @type {[M, string]} */ ([name, label]),
+  );
+
 /** Names and their colours. */
 export function legend(/** @type {[string, string][]} */ entries) {
-  const item = ([name, colour]) =>
+  const item = (/** @type {[string, string]} */ [name, colour]) =>
     el("li", {}, el("span.swatch", { styles: { background: colour } }), el("span", { title: name }, name));
   return entries.length > 1 ? el("ul.legend", {}, entries.map(item)) : null;
 }
 
 /** A link to all rows of the filter, as the server writes them. */
-export function download(/** @type {any} */ context, /** @type {string} */ name, more = {}) {
+export function download(
+  /** @type {Context} */ context,
+  /** @type {string} */ name,
+  /** @type {Parameters} */ more = {},
+) {
   const href = context.address(`/api/admin/ai/download/${name}.csv`, { ...context.parameters(), ...more });
   return el(
     "a.button.small.quiet",
@@ -91,7 +113,7 @@ export function download(/** @type {any} */ context, /** @type {string} */ name,
 }
 
 /** What happened, and a way on. */
-export function failure(/** @type {any} */ error, /** @type {() => void} */ retry) {
+export function failure(/** @type {Partial<RequestError>} */ error, /** @type {() => void} */ retry) {
   return el(
     "div.panel.state.error",
     { role: "alert", "data-error": error.kind ?? "failed" },
@@ -102,7 +124,7 @@ export function failure(/** @type {any} */ error, /** @type {() => void} */ retr
 }
 
 /** The shape of what is being asked for. It moves a few seconds, then stands still. */
-export function skeleton(/** @type {"cards" | "charts" | "chart" | "table" | null} */ kind) {
+export function skeleton(/** @type {Skeleton} */ kind) {
   if (kind === "cards") return el("div.cards", { "aria-hidden": "true" }, Array.from({ length: 6 }, cardSkeleton));
   const blocks = kind === "charts" ? [8, 4, 6, 6] : [12];
   return el("div.grid", { "aria-hidden": "true" }, blocks.map(blockSkeleton));
@@ -111,4 +133,5 @@ export function skeleton(/** @type {"cards" | "charts" | "chart" | "table" | nul
 const cardSkeleton = () =>
   el("div.card", {}, el("div.skeleton.line"), el("div.skeleton.number"), el("div.skeleton.line"));
 
-const blockSkeleton = (span) => el(`div.panel.span-${span}`, {}, el("div.skeleton.line"), el("div.skeleton.block"));
+const blockSkeleton = (/** @type {number} */ span) =>
+  el(`div.panel.span-${span}`, {}, el("div.skeleton.line"), el("div.skeleton.block"));

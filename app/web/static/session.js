@@ -1,18 +1,19 @@
-// @ts-check
 // Who is looking: the cookie session, and the panel that starts one.
 
-import { ask } from "./api.js";
+import { ask, RequestError } from "./api.js";
+import { byId } from "./dom.js";
+
+/** @import { Who } from "./types.js" */
 
 const ROUTE = "/admin/session";
 const NOTE = "twinmeter.signed-in";
-const byId = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
 
 /** Who is signed in; null where nobody is. Rejects with RequestError where that cannot be told. */
 export async function whoIsThere() {
   try {
     return noted(await ask(ROUTE));
   } catch (error) {
-    if (/** @type {any} */ (error).kind === "signed-out") return noted(null);
+    if (error instanceof RequestError && error.kind === "signed-out") return noted(null);
     throw error;
   }
 }
@@ -39,7 +40,8 @@ export function signOut() {
   return ask(ROUTE, {}, { method: "DELETE" });
 }
 
-function noted(who) {
+/** @returns {Who | null} */
+function noted(/** @type {Who | null} */ who) {
   try {
     if (who) localStorage.setItem(NOTE, "yes");
     else localStorage.removeItem(NOTE);
@@ -50,38 +52,39 @@ function noted(who) {
 }
 
 /** Whether these pages are for them. */
-export const mayLook = (/** @type {any} */ who) => who.scopes.includes("admin");
+export const mayLook = (/** @type {Who} */ who) => who.scopes.includes("admin");
 
 /**
  * Show the panel in place of the figures; the address stays.
  * @param {string} why
- * @param {(who: any) => void} onSignedIn
+ * @param {(who: Who | null) => void} onSignedIn
  */
 export function showSignIn(why, onSignedIn) {
-  const [panel, form, input, fault] = ["sign-in", "sign-in-form", "token", "sign-in-error"].map(byId);
   byId("sign-in-why").textContent = why;
-  fault.textContent = "";
-  panel.hidden = false;
-  form.onsubmit = (event) => {
+  byId("sign-in-error").textContent = "";
+  byId("sign-in").hidden = false;
+  byId("sign-in-form").onsubmit = (event) => {
     event.preventDefault();
-    signIn(form, input, fault, onSignedIn);
+    signIn(onSignedIn);
   };
-  input.focus();
+  byId("token").focus();
 }
 
 /** Hide the panel, and what was typed. */
 export function hideSignIn() {
-  byId("token").value = "";
+  byId("token", HTMLInputElement).value = "";
   byId("sign-in").hidden = true;
 }
 
-async function signIn(form, input, fault, onSignedIn) {
-  const button = form.querySelector("button");
+async function signIn(/** @type {(who: Who | null) => void} */ onSignedIn) {
+  const [input, fault] = [byId("token", HTMLInputElement), byId("sign-in-error")];
+  const button = /** @type {HTMLButtonElement} */ (byId("sign-in-form").querySelector("button"));
   button.disabled = true;
   fault.textContent = "";
   try {
     onSignedIn(noted(await ask(ROUTE, {}, { method: "POST", body: { token: input.value.trim() } })));
   } catch (error) {
+    if (!(error instanceof RequestError)) throw error;
     fault.textContent =
       error.kind === "signed-out" ? `This does not sign in: ${error.detail}.` : `${error.title}: ${error.detail}`;
     input.focus();

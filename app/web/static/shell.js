@@ -1,19 +1,18 @@
-// @ts-check
 // What surrounds the figures: the window in words, the banner, the theme switch and the menu.
 
-import { el } from "./dom.js";
+import { byId, el } from "./dom.js";
 import * as format from "./format.js";
 
-const byId = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
+/** @import { Context, Days } from "./types.js" */
 
 /** The window of the figures, in words. */
-export function windowWords({ from, to, days, timezone }, today) {
+export function windowWords(/** @type {Days} */ { from, to, days, timezone }, /** @type {string} */ today) {
   const partial = to === today ? " · today is partial: it counts up to now" : "";
   return `${format.span(from, to)} · ${format.plural(days, "day")} in ${timezone}${partial}`;
 }
 
 /** That demo data is shown; null where none is. */
-export function banner(context) {
+export function banner(/** @type {Context} */ context) {
   if (context.state.data === "real") return null;
   const said =
     context.state.data === "demo"

@@ -1,87 +1,114 @@
-// @ts-check
 // Tables: ten rows and an exact rest, figures in columns that line up, and each row leads to the calls behind it.
 
 import { el } from "./dom.js";
 import * as format from "./format.js";
 
+/** @import { Amount, Child, Column, FigureColumn, Known, OtherRow, Row } from "./types.js" */
+
 export const SHOWN = 10;
 
 /**
- * @typedef {object} Column
- * @property {string} key the figure of a row; its `data-figure`
- * @property {string} label
- * @property {"text" | "count" | "money" | "percent" | "duration" | "change"} [as] text when left out
- * @property {(row: any) => any} [content] instead of the formatted figure, of the row and what formats it
- * @property {boolean} [share] with a bar of the figure's part of the greatest
+ * @template {Row} T
+ * @typedef {{
+ *   caption: string, columns: Column<T>[], rows: T[], href?: (row: T) => string, rowKey?: (row: T) => string,
+ *   remainder?: (rows: T[]) => Row, all?: boolean, onAll?: () => void, other?: OtherRow | null, noun?: string,
+ * }} Props `remainder` sums the rows behind the first ten, `all` shows them instead; `other` is all that `rows` are not
  */
+
+/** A column, and what it shows of a row. @typedef {FigureColumn & {show: (row: Row) => Child}} Shown */
 
 /**
  * A table. The first column names the row.
- * @param {{
- *   caption: string, columns: Column[], rows: any[], href?: (row: any) => string | null, rowKey?: (row: any) => string,
- *   rest?: (rows: any[]) => any, shown?: number, all?: boolean, onAll?: () => void, noun?: string,
- * }} props `rest` sums the rows behind the first ten; `all` shows them instead
+ * @template {Row} T
+ * @param {Props<T>} props
  */
 export function table(props) {
-  const { rows, rest, all = false, shown = SHOWN } = props;
+  const { rows, remainder, all = false } = props;
   // one row more than the limit is shown as it is: "other" would take the same place
-  const cut = rest && !all && rows.length > shown + 1 ? shown : rows.length;
-  const head = rows.slice(0, cut);
-  const other = cut < rows.length ? [{ ...rest?.(rows.slice(cut)), isOther: true, members: rows.length - cut }] : [];
-  const columns = props.columns.map((column) => ({ ...column, show: writer(column, [...head, ...other]) }));
+  const cut = remainder && !all && rows.length > SHOWN + 1 ? SHOWN : rows.length;
+  const shown = rows.slice(0, cut);
+  const other = cut < rows.length ? otherRow(remainder?.(rows.slice(cut)), rows.length - cut) : props.other;
+  const lines = other ? [...shown, other] : shown;
+  const columns = props.columns.map((column) => ({ ...column, show: writer(column, lines) }));
   return el(
     "div",
     {},
     el(
       "div.table-scroll",
       { tabindex: "0", role: "region", "aria-label": `Table: ${props.caption}` },
-      el("table", {}, el("caption.hidden", {}, props.caption), heading(columns), body(columns, head, other, props)),
+      el("table", {}, el("caption.hidden", {}, props.caption), heading(columns), body(columns, lines, props)),
     ),
     foot(props, cut),
   );
 }
 
-function heading(columns) {
+/**
+ * A row for all that are not listed.
+ * @param {Row | undefined} sums
+ * @param {number | null} members how many they are, where that is known
+ * @returns {OtherRow}
+ */
+export const otherRow = (sums, members) => ({ ...sums, isOther: true, members });
+
+function heading(/** @type {Shown[]} */ columns) {
   const cells = columns.map((column) => el(column.as ? "th.number" : "th", { scope: "col" }, column.label));
   return el("thead", {}, el("tr", {}, cells));
 }
 
-function body(columns, head, other, props) {
-  const greatest = Object.fromEntries(
-    columns
-      .filter((column) => column.share)
-      .map(({ key }) => [key, Math.max(...head.map((row) => (row.isOther ? 0 : Number(row[key]) || 0)))]),
-  );
+/**
+ * @template {Row} T
+ * @param {Shown[]} columns
+ * @param {Row[]} rows
+ * @param {Props<T>} props
+ */
+function body(columns, rows, props) {
+  const shared = columns.filter((column) => column.share);
+  const greatestOf = (/** @type {string} */ key) =>
+    Math.max(...rows.map((row) => (row.isOther ? 0 : Number(row[key]) || 0)));
+  const greatest = Object.fromEntries(shared.map(({ key }) => [key, greatestOf(key)]));
   return el(
     "tbody",
     {},
-    [...head, ...other].map((row, place) => line(columns, row, greatest, props, place)),
+    rows.map((row, place) => line(columns, row, greatest, props, place)),
   );
 }
 
+/**
+ * @template {Row} T
+ * @param {Shown[]} columns
+ * @param {Row} row
+ * @param {Record<string, number>} greatest
+ * @param {Props<T>} props
+ * @param {number} place
+ */
 function line(columns, row, greatest, props, place) {
   const [first, ...figures] = columns;
-  const link = row.isOther ? null : props.href?.(row);
-  const key = row.isOther ? "other" : (props.rowKey?.(row) ?? String(row[first.key] ?? place));
-  const own = row.isOther ? "rest" : `row ${key}`; // a name may be "other" too
+  const own = row.isOther ? null : /** @type {T} */ (row);
+  const link = own && props.href?.(own);
+  const key = own ? (props.rowKey?.(own) ?? String(own[first.key] ?? place)) : "other";
   const classes = [row.isOther && "other", link && "leads"].filter(Boolean).join(" ");
   return el(
     "tr",
-    { class: classes || null, "data-key": own, "data-row": key },
-    el(first.as ? "th.number" : "th", { scope: "row", ...raw(first, row) }, named(first, row, link, props)),
+    { class: classes || null, "data-key": own ? `row ${key}` : "rest", "data-row": key }, // a name may be "other" too
+    el(first.as ? "th.number" : "th", { scope: "row", ...raw(first, row) }, named(first, row, link, props.noun)),
     figures.map((column) => cell(column, row, greatest)),
   );
 }
 
-function named(column, row, link, props) {
+function named(
+  /** @type {Shown} */ column,
+  /** @type {Row} */ row,
+  /** @type {Known<string>} */ link,
+  /** @type {string} */ noun = "row",
+) {
   if (row.isOther)
-    return el("span.name", {}, row.members ? `Other (${format.plural(row.members, props.noun ?? "row")})` : "Other");
+    return el("span.name", {}, row.members ? `Other (${format.plural(Number(row.members), noun)})` : "Other");
   const text = column.show(row);
   const label = el("span.name", { title: typeof text === "string" ? text : null }, text);
   return link ? el("a.row-link", { href: link, "data-link": "" }, label) : label;
 }
 
-function cell(column, row, greatest) {
+function cell(/** @type {Shown} */ column, /** @type {Row} */ row, /** @type {Record<string, number>} */ greatest) {
   const share = column.share && !row.isOther && greatest[column.key] > 0;
   const part = share ? (100 * (Number(row[column.key]) || 0)) / greatest[column.key] : 0;
   const bar = share && el("span.share", { "aria-hidden": "true" }, el("i", { styles: { width: `${part}%` } }));
@@ -90,12 +117,15 @@ function cell(column, row, greatest) {
   return el("td", raw(column, row), typeof shown === "string" ? el("span.name", { title: shown }, shown) : shown, bar);
 }
 
-function raw(column, row) {
+function raw(/** @type {FigureColumn} */ column, /** @type {Row} */ row) {
   const value = row[column.key];
   const text = value === null || value === undefined ? null : String(value);
   return { "data-figure": column.key, "data-value": text, title: column.as === "money" && text ? `$${text}` : null };
 }
 
+/** @typedef {Known<Amount>} Figure */
+
+/** @type {Record<string, (value: Figure) => string>} */
 const FORMATS = {
   count: format.count,
   percent: format.percent,
@@ -103,40 +133,53 @@ const FORMATS = {
   change: format.change,
 };
 
+/**
+ * @template {Row} T
+ * @param {Column<T>} column
+ * @param {Row[]} rows
+ * @returns {(row: Row) => Child}
+ */
 function writer(column, rows) {
-  if (column.content)
-    return (row) => (row.isOther ? unknown(row[column.key]) : column.content(row, plain(column, rows)));
-  return plain(column, rows);
+  const write = plain(column, rows);
+  const { content } = column;
+  if (!content) return write;
+  return (row) => (row.isOther ? asText(row[column.key]) : content(/** @type {T} */ (row), write(row)));
 }
 
-function plain(column, rows) {
+/** @returns {(row: Row) => Child} */
+function plain(/** @type {FigureColumn} */ column, /** @type {Row[]} */ rows) {
   if (column.as === "money") return moneyWriter(column, rows);
-  const write = FORMATS[column.as] ?? ((value) => value ?? format.DASH);
-  return (row) => write(row[column.key]);
+  const write = column.as ? FORMATS[column.as] : asText;
+  return (row) => write(/** @type {Figure} */ (row[column.key]));
 }
 
-const unknown = (value) => value ?? format.DASH;
+const asText = (/** @type {unknown} */ value) => (value === null || value === undefined ? format.DASH : String(value));
 
 const unpriced = () => el("span.dash", { title: "No call in this row has a price" }, format.DASH);
 
 /** Amounts of one column have the same decimals: as many as the least needs, within what the greatest bears. */
-function moneyWriter(column, rows) {
+function moneyWriter(/** @type {FigureColumn} */ column, /** @type {Row[]} */ rows) {
   const sizes = rows.map((row) => Math.abs(Number(row[column.key]))).filter((size) => size > 0);
   const least = sizes.length ? Math.min(...sizes) : 1;
   const greatest = sizes.length ? Math.max(...sizes) : 1;
   const most = greatest >= 1000 ? 2 : greatest >= 1 ? 3 : 6;
   const decimals = Math.min(most, format.moneyDecimals(least));
-  return (row) => {
-    const value = row[column.key];
+  return (/** @type {Row} */ row) => {
+    const value = /** @type {Figure} */ (row[column.key]);
     // a sum in which no call has a price is not nothing, but unknown
-    if (row.requests > 0 && row.unpriced === row.requests) return unpriced();
+    if (Number(row.requests) > 0 && row.unpriced === row.requests) return unpriced();
     const hidden = Number(value) !== 0 && Math.abs(Number(value)) < 0.5 * 10 ** -decimals;
     return hidden ? `< ${format.dollars(10 ** -decimals, decimals)}` : format.dollars(value, decimals);
   };
 }
 
-function foot({ rows, rest, all, onAll, shown = SHOWN, noun = "row" }, cut) {
-  if (!rest || !onAll || rows.length <= shown + 1) return null;
+/**
+ * @template {Row} T
+ * @param {Props<T>} props
+ * @param {number} cut
+ */
+function foot({ rows, remainder, all, onAll, noun = "row" }, cut) {
+  if (!remainder || !onAll || rows.length <= SHOWN + 1) return null;
   const label = all ? "Show the first ten" : `Show all ${format.count(rows.length)}`;
   return el(
     "div.table-foot",

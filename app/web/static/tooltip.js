@@ -1,20 +1,27 @@
-// @ts-check
 // What a chart says about the mark under the pointer. Only ever text: names come from whoever reported a call.
 
 import { el } from "./dom.js";
+
+/** @import { Tooltip } from "./types.js" */
 
 const MARGIN = 14;
 
 /**
  * Vega's tooltip handler. `lines` gives the heading and the pairs of a datum.
- * @param {(datum: any) => {title: string, pairs: [string, string][]}} lines
+ * @param {(datum: unknown) => Tooltip} lines
  */
 export function tooltipOf(lines) {
-  return (_, event, item, value) => {
+  return (
+    /** @type {unknown} */ _,
+    /** @type {MouseEvent} */ event,
+    /** @type {{datum?: unknown} | null} */ item,
+    /** @type {unknown} */ value,
+  ) => {
     const box = document.getElementById("tooltip");
     if (box === null) return;
-    box.hidden = value === null || value === undefined || value === "" || !item?.datum;
-    if (box.hidden) return;
+    box.hidden = true;
+    if (value === null || value === undefined || value === "" || !item?.datum) return;
+    box.hidden = false;
     const { title, pairs } = lines(item.datum);
     const rows = pairs.flatMap(([name, figure]) => [el("dt", {}, name), el("dd", {}, figure)]);
     box.replaceChildren(el("strong", {}, title), el("dl", {}, rows));
@@ -28,7 +35,7 @@ export function hideTooltip() {
   if (box !== null) box.hidden = true;
 }
 
-function place(box, x, y) {
+function place(/** @type {HTMLElement} */ box, /** @type {number} */ x, /** @type {number} */ y) {
   const { width, height } = box.getBoundingClientRect();
   const left = x + MARGIN + width > innerWidth ? x - MARGIN - width : x + MARGIN;
   const top = y + MARGIN + height > innerHeight ? y - MARGIN - height : y + MARGIN;

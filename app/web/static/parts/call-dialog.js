@@ -1,10 +1,12 @@
-// @ts-check
 // One call with all that is known of it, and where its price comes from.
 
 import { el } from "../dom.js";
 import * as format from "../format.js";
 import { costOf, outcome } from "./call-rows.js";
 
+/** @import { Amount, Answers, CallDetail, Changes, Child, Component, Context } from "../types.js" */
+
+/** @type {Record<string, string>} */
 const SOURCES = {
   priced: "Exact counts times a list price",
   reported: "What the provider billed, as the caller said",
@@ -12,6 +14,7 @@ const SOURCES = {
   cached: "Answered from the application's own cache: it costs nothing",
   unpriced: "No price is known: the cost is in no sum",
 };
+/** @type {[label: string, key: keyof Counts][]} */
 const TOKENS = [
   ["Input", "inputTokens"],
   ["of these from the provider's cache", "cacheReadTokens"],
@@ -29,10 +32,20 @@ const TOKENS = [
   ["Images", "images"],
   ["Characters", "characters"],
 ];
+/** @type {Set<keyof Counts>} */
 const ALWAYS = new Set(["inputTokens", "outputTokens", "tokensUsed"]);
 
+/**
+ * The counts of a call.
+ * @typedef {{[K in keyof CallDetail as CallDetail[K] extends number ? K : never]: number}} Counts
+ */
+/**
+ * What is known, beside its name; of a figure also its key and its exact value.
+ * @typedef {[name: string, value: Child, key?: string, exact?: unknown]} Pair
+ */
+
 /** The call that the address names, over the page. Closing it removes it from the address. */
-export function callDialog(/** @type {any} */ context, { call }) {
+export function callDialog(/** @type {Context} */ context, /** @type {Answers} */ { call }) {
   const close = () => context.go({ call: null });
   return el("dialog", {
     "aria-labelledby": "call-title",
@@ -41,10 +54,12 @@ export function callDialog(/** @type {any} */ context, { call }) {
   });
 }
 
+/** @type {Component<{content: () => Node[], close: () => void}>} */
 const dialog = {
-  mount(node, props) {
+  mount(element, props) {
+    const node = /** @type {HTMLDialogElement} */ (/** @type {HTMLElement} */ (element));
     node.append(...props.content());
-    node.addEventListener("close", () => node.isConnected && node.props.close());
+    node.addEventListener("close", () => node.isConnected && props.close());
     node.addEventListener("click", (event) => event.target === node && node.close());
     node.showModal();
   },
@@ -53,17 +68,16 @@ const dialog = {
   },
 };
 
-function content(context, call) {
+const closeDialog = (/** @type {Event} */ { currentTarget }) =>
+  /** @type {Element} */ (currentTarget).closest("dialog")?.close();
+
+function content(/** @type {Context} */ context, /** @type {CallDetail} */ call) {
   return [
     el(
       "div.dialog-head",
       {},
       el("div", {}, el("h2", { id: "call-title" }, "Call"), el("code", {}, call.id)),
-      el(
-        "button.button.small",
-        { type: "button", onclick: (event) => event.target.closest("dialog").close() },
-        "Close",
-      ),
+      el("button.button.small", { type: "button", onclick: closeDialog }, "Close"),
     ),
     el(
       "div.dialog-body",
@@ -76,7 +90,7 @@ function content(context, call) {
   ];
 }
 
-function part(title, pairs) {
+function part(/** @type {string} */ title, /** @type {Pair[]} */ pairs) {
   const known = pairs.filter(([, value]) => value !== null && value !== undefined && value !== "");
   if (!known.length) return null;
   return el(
@@ -94,9 +108,10 @@ function part(title, pairs) {
   );
 }
 
-function about(context, call) {
+/** @returns {Pair[]} */
+function about(/** @type {Context} */ context, /** @type {CallDetail} */ call) {
   const zone = context.who.timezone;
-  const link = (text, changes) =>
+  const link = (/** @type {string} */ text, /** @type {Changes} */ changes) =>
     el("a", { href: context.href({ call: null, cursor: null, ...changes }), "data-link": "" }, text);
   return [
     ["Outcome", outcome(call)],
@@ -114,18 +129,14 @@ function about(context, call) {
     ["Service", call.serviceType],
     ["Endpoint", call.endpoint],
     ["Duration", call.requestDuration === null ? null : format.duration(call.requestDuration)],
-    [
-      "First token",
-      call.timeToFirstToken === null || call.timeToFirstToken === undefined
-        ? null
-        : format.duration(call.timeToFirstToken),
-    ],
+    ["First token", call.timeToFirstToken === null ? null : format.duration(call.timeToFirstToken)],
     ["Data", call.synthetic ? "Demo: an invented call" : null],
   ];
 }
 
-function cost(call) {
-  const exact = (value) => (value === null || value === undefined ? null : `$${value}`);
+/** @returns {Pair[]} */
+function cost(/** @type {CallDetail} */ call) {
+  const exact = (/** @type {Amount | null} */ value) => (value === null ? null : `$${value}`);
   return [
     ["Cost", [costOf(call), call.cost === null ? null : ` (${exact(call.cost)})`], "call.cost", call.cost],
     ["Input", exact(call.inputCost)],
@@ -139,13 +150,12 @@ function cost(call) {
   ];
 }
 
-function amounts(call) {
-  const tokens = TOKENS.filter(([, key]) => call[key] || ALWAYS.has(key)).map(([label, key]) => [
-    label,
-    format.count(call[key]),
-    `call.${key}`,
-    call[key],
-  ]);
+/** @returns {Pair[]} */
+function amounts(/** @type {CallDetail} */ call) {
+  const known = TOKENS.filter(([, key]) => call[key] || ALWAYS.has(key));
+  const tokens = known.map(
+    ([label, key]) => /** @type {Pair} */ ([label, format.count(call[key]), `call.${key}`, call[key]]),
+  );
   return [
     ...tokens,
     ["Audio", Number(call.audioSeconds) ? format.seconds(call.audioSeconds) : null],
@@ -155,8 +165,10 @@ function amounts(call) {
   ];
 }
 
-function more(call) {
-  const metadata = Object.entries(call.metadata ?? {}).map(([name, value]) => [name, String(value)]);
+function more(/** @type {CallDetail} */ call) {
+  const metadata = Object.entries(call.metadata ?? {}).map(
+    ([name, value]) => /** @type {Pair} */ ([name, String(value)]),
+  );
   return part("Further", [
     ["Campaign", call.campaignId],
     ["Network", call.ipAddress],

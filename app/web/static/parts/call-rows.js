@@ -1,4 +1,3 @@
-// @ts-check
 // Calls of the ledger as rows.
 
 import { el } from "../dom.js";
@@ -6,24 +5,35 @@ import * as format from "../format.js";
 import { table } from "../table.js";
 import { callsBehind } from "./links.js";
 
+/** @import { Call, Column, Context } from "../types.js" */
+
 /** How a call ended. */
-export const outcome = (/** @type {any} */ { status, cached }) =>
+export const outcome = (/** @type {{status: string, cached?: boolean}} */ { status, cached }) =>
   el(`span.tag.${status}`, {}, cached ? "Cached" : format.words(status));
 
 /** A cost, or that there is none. */
-export const costOf = (/** @type {any} */ { cost, costSource }) => {
+export const costOf = (/** @type {Call} */ { cost, costSource }) => {
   if (cost === null) return el("span.tag", {}, "unpriced");
   return costSource === "estimated" ? [format.money(cost), " ", el("span.tag", {}, "est.")] : format.money(cost);
 };
 
-/** The same in a column that lines up. */
-export const costCell = (/** @type {any} */ row, /** @type {(row: any) => any} */ write) => {
-  if (row.cost === null) return el("span.tag", {}, "unpriced");
-  return row.costSource === "estimated" ? [el("span.tag", {}, "est."), " ", write(row)] : write(row);
+/**
+ * What a call cost, in a column that lines up.
+ * @type {Column<Pick<Call, "cost"> & {costSource?: string}>}
+ */
+export const COST = {
+  key: "cost",
+  label: "Cost",
+  as: "money",
+  content: ({ cost, costSource }, shown) => {
+    if (cost === null) return el("span.tag", {}, "unpriced");
+    return costSource === "estimated" ? [el("span.tag", {}, "est."), " ", shown] : shown;
+  },
 };
 
-/** A table of calls; each row opens the call. */
-export function callTable(/** @type {any} */ context, /** @type {any[]} */ calls, /** @type {string} */ caption) {
+/** The columns that say which call a row is. */
+export function callColumns(/** @type {Context} */ context) {
+  /** @type {Column<Pick<Call, "createdAt" | "userId" | "feature" | "provider" | "model">>[]} */
   const columns = [
     {
       key: "createdAt",
@@ -37,10 +47,19 @@ export function callTable(/** @type {any} */ context, /** @type {any[]} */ calls
       label: "Model",
       content: (row) => el("span.name", { title: `${row.provider} · ${row.model}` }, row.model),
     },
+  ];
+  return columns;
+}
+
+/** A table of calls; each row opens the call. */
+export function callTable(/** @type {Context} */ context, /** @type {Call[]} */ calls, /** @type {string} */ caption) {
+  /** @type {Column<Call>[]} */
+  const columns = [
+    ...callColumns(context),
     { key: "status", label: "Outcome", content: outcome },
     { key: "tokensUsed", label: "Tokens", as: "count" },
     { key: "requestDuration", label: "Duration", as: "duration" },
-    { key: "cost", label: "Cost", as: "money", content: costCell },
+    COST,
   ];
   return table({ caption, columns, rows: calls, rowKey: (row) => row.id, href: callsBehind(context).call });
 }

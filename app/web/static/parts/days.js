@@ -1,15 +1,23 @@
-// @ts-check
 // Charts over days and the tables behind them. A day is a name: the reporting time zone decides what it holds, whatever
 // zone the browser is in.
 
 import * as format from "../format.js";
-import { ofStatus, STATUSES } from "../palette.js";
+import { isAmount } from "../money.js";
+import { OTHER, ofStatus, STATUSES } from "../palette.js";
 import { legend } from "../panels.js";
 import { table } from "../table.js";
 import { callsBehind } from "./links.js";
 import { flat } from "./rankings.js";
 
-const AXES = {
+/**
+ * @import {
+ *   Amount, Chart, Child, Column, Context, DayTotals, FigureColumn, HourFigures, Known, Measure, SeriesPoint,
+ *   UsageDay, WeekdayHour,
+ * } from "../types.js"
+ */
+
+/** How an axis writes a figure, and how everything else does. @type {Record<Measure, [string, typeof format.count]>} */
+export const AXES = {
   count: ["axisCount", format.count],
   money: ["axisMoney", format.money],
   duration: ["axisDuration", format.duration],
@@ -27,17 +35,23 @@ export function dayAxis(/** @type {string[]} */ days, /** @type {string} */ time
 /** The part of its place that a bar takes: one day alone is no wall. */
 export const bandOf = (/** @type {number} */ bars) => (bars < 4 ? 0.2 : 0.72);
 
-const dayTitle = (day, partial) => `${format.day(day)}${partial ? ", not over yet" : ""}`;
+const dayTitle = (/** @type {string} */ day, /** @type {boolean} */ partial) =>
+  `${format.day(day)}${partial ? ", not over yet" : ""}`;
 
 /**
- * The properties of a line by day, with the period before under it where that is asked for.
- * @param {any} context
- * @param {{daily: any[], before?: any[] | null, pick: (day: any) => any, name: string, as?: keyof typeof AXES}} what
+ * A line by day, with the period before under it where that is asked for.
+ * @template {{day: string}} T
+ * @param {Context} context
+ * @param {{daily: T[], before?: T[] | null, pick: (day: T) => Known<Amount>, name: string, as?: Measure}} what
+ * @returns {Chart}
  */
 export function lineOf(context, { daily, before, pick, name, as = "count" }) {
   const [formatType, write] = AXES[as];
   const today = context.today();
-  const value = (row) => (pick(row) === null || pick(row) === undefined ? null : Number(pick(row)));
+  const value = (/** @type {T} */ row) => {
+    const picked = pick(row) ?? null;
+    return picked === null ? null : Number(picked);
+  };
   const rows = daily.map((row, place) => ({
     day: row.day,
     value: value(row),
@@ -59,24 +73,34 @@ export function lineOf(context, { daily, before, pick, name, as = "count" }) {
       formatType,
       least: as === "percent" ? leastPercent(rows) : 0,
     },
-    lines: ({ day, value: now, before: then, beforeDay, partial }) => ({
+    lines: (/** @type {(typeof rows)[number]} */ { day, value: now, before: then, beforeDay, partial }) => ({
       title: dayTitle(day, partial),
-      pairs: [[name, write(now)], ...(beforeDay ? [[format.day(beforeDay), write(then)]] : [])],
+      pairs: beforeDay
+        ? [
+            [name, write(now)],
+            [format.day(beforeDay), write(then)],
+          ]
+        : [[name, write(now)]],
     }),
   };
 }
 
 /** Where an axis of percent begins: a rate that moves between 96 and 98 would be a straight line from zero on. */
-function leastPercent(rows) {
-  const known = rows.flatMap(({ value, before }) => [value, before]).filter((value) => value !== null);
+function leastPercent(/** @type {{value: number | null, before: number | null}[]} */ rows) {
+  const known = rows
+    .flatMap(({ value, before }) => [value, before])
+    .filter(isAmount)
+    .map(Number);
   return known.length ? Math.max(0, Math.floor((Math.min(...known) - 2) / 5) * 5) : 0;
 }
 
 /**
- * The properties of parts that add up by day, and their legend. `series` are `{day, name, value}`.
- * @param {any} context
- * @param {{days: string[], series: any[], names: string[], colour: (name: string) => string, spec: "area" | "stack",
- *   name: string, as?: keyof typeof AXES, call?: (name: string) => string, height?: number}} what
+ * Parts that add up by day, and their legend.
+ * @param {Context} context
+ * @param {{days: string[], series: {day: string, name: string, value: Amount}[], names: string[], name: string,
+ *   colour: (name: string) => string, spec: "area" | "stack", as?: Measure, call?: (name: string) => string,
+ *   height?: number}} what
+ * @returns {{chart: Chart, legend: Child}}
  */
 export function partsOf(
   context,
@@ -85,11 +109,11 @@ export function partsOf(
   const [formatType, write] = AXES[as];
   const today = context.today();
   const found = new Map(series.map((row) => [`${row.day} ${row.name}`, Number(row.value)]));
-  const of = (day, each) => found.get(`${day} ${each}`) ?? 0;
+  const of = (/** @type {string} */ day, /** @type {string} */ each) => found.get(`${day} ${each}`) ?? 0;
   const rows = days.flatMap((day) =>
     names.map((each, rank) => ({ day, name: call(each), value: of(day, each), rank, partial: day === today })),
   );
-  const entries = names.map((each) => [call(each), colour(each)]);
+  const entries = names.map((each) => /** @type {[string, string]} */ ([call(each), colour(each)]));
   return {
     legend: legend(entries),
     chart: {
@@ -104,7 +128,7 @@ export function partsOf(
         domain: entries.map(([each]) => each),
         range: entries.map(([, each]) => each),
       },
-      lines: ({ day, partial }) => ({
+      lines: (/** @type {(typeof rows)[number]} */ { day, partial }) => ({
         title: dayTitle(day, partial),
         pairs: names.filter((each) => of(day, each) > 0).map((each) => [call(each), write(of(day, each))]),
       }),
@@ -113,15 +137,43 @@ export function partsOf(
 }
 
 /** The names of a series, the one with the most cost first, the rest at the end. */
-export function namesByCost(/** @type {{name: string, cost: any}[]} */ series) {
+export function namesByCost(/** @type {{name: string, cost: Amount}[]} */ series) {
+  /** @type {Map<string, number>} */
   const sums = new Map();
   for (const { name, cost } of series) sums.set(name, (sums.get(name) ?? 0) + Number(cost));
-  return [...sums.keys()].sort((a, b) => Number(a === "other") - Number(b === "other") || sums.get(b) - sums.get(a));
+  const byCost = [...sums].sort(([a, one], [b, two]) => Number(a === OTHER) - Number(b === OTHER) || two - one);
+  return byCost.map(([name]) => name);
 }
 
-/** Outcomes by day, as parts; null where a server does not tell them. */
-export function outcomesOf(/** @type {any} */ context, /** @type {any[]} */ daily, /** @type {number} */ height) {
-  if (!daily[0]?.statuses) return null;
+/** Cost by day and by the names of a series. */
+export function costOfSeries(
+  /** @type {Context} */ context,
+  /** @type {SeriesPoint[]} */ series,
+  /** @type {string[]} */ days,
+  /** @type {"area" | "stack"} */ spec,
+) {
+  return partsOf(context, {
+    days,
+    series: series.map((row) => ({ day: row.day, name: row.name, value: row.cost })),
+    names: namesByCost(series),
+    colour: (name) => context.colours.of(name),
+    spec,
+    name: "Cost",
+    as: "money",
+  });
+}
+
+/** Which days a dashed line is about; null where there is none. */
+export const dashedNote = (/** @type {Known<{day: string}[]>} */ before) =>
+  before?.length ? `Dashed: the period before, ${format.span(before[0].day, before[before.length - 1].day)}` : null;
+
+/**
+ * Outcomes by day, as parts.
+ * @param {Context} context
+ * @param {UsageDay[]} daily
+ * @param {number} [height]
+ */
+export function outcomesOf(context, daily, height) {
   const series = daily.flatMap(({ day, statuses }) =>
     STATUSES.map((name) => ({ day, name, value: statuses[name] ?? 0 })),
   );
@@ -140,19 +192,19 @@ export function outcomesOf(/** @type {any} */ context, /** @type {any[]} */ dail
   });
 }
 
-/** The properties of columns over the 24 hours of a day. */
-export function hoursOf(/** @type {any} */ context, /** @type {any[]} */ byHour) {
+/**
+ * Columns over the 24 hours of a day.
+ * @param {Context} context
+ * @param {HourFigures[]} byHour
+ * @returns {Chart}
+ */
+export function hoursOf(context, byHour) {
   return {
     spec: "columns",
-    rows: byHour.map((row) => ({
-      ...row,
-      name: format.hour(row.hour).slice(0, 2),
-      value: row.requests,
-      cost: Number(row.cost),
-    })),
+    rows: byHour.map((row) => ({ ...row, name: format.hour(row.hour).slice(0, 2), value: row.requests })),
     label: "Requests by hour of the day",
     values: { nameTitle: `Hour (${context.who.timezone})`, band: bandOf(24), formatType: "axisCount" },
-    lines: (row) => ({
+    lines: (/** @type {HourFigures} */ row) => ({
       title: `${format.hour(row.hour)} to ${format.hour(row.hour + 1)}`,
       pairs: [
         ["Requests", format.count(row.requests)],
@@ -162,8 +214,13 @@ export function hoursOf(/** @type {any} */ context, /** @type {any[]} */ byHour)
   };
 }
 
-/** The properties of the heat map of a week. */
-export function weekOf(/** @type {any} */ context, /** @type {any[]} */ byWeekdayHour) {
+/**
+ * The heat map of a week.
+ * @param {Context} context
+ * @param {WeekdayHour[]} byWeekdayHour
+ * @returns {Chart}
+ */
+export function weekOf(context, byWeekdayHour) {
   const rows = byWeekdayHour.map((row) => ({
     weekday: format.WEEKDAYS[row.weekday - 1],
     hour: format.hour(row.hour).slice(0, 2),
@@ -175,7 +232,7 @@ export function weekOf(/** @type {any} */ context, /** @type {any[]} */ byWeekda
     rows,
     label: "Requests by weekday and hour",
     values: { hourTitle: `Hour (${context.who.timezone})` },
-    lines: (row) => ({
+    lines: (/** @type {(typeof rows)[number]} */ row) => ({
       title: `${row.weekday}, ${row.hour}:00`,
       pairs: [
         ["Requests", format.count(row.value)],
@@ -186,8 +243,14 @@ export function weekOf(/** @type {any} */ context, /** @type {any[]} */ byWeekda
 }
 
 /** A table by day, the newest first. */
-export function dailyTable(context, daily, columns, caption) {
+export function dailyTable(
+  /** @type {Context} */ context,
+  /** @type {DayTotals[]} */ daily,
+  /** @type {FigureColumn[]} */ columns,
+  /** @type {string} */ caption,
+) {
   const rows = flat([...daily].reverse());
+  /** @type {Column<DayTotals>} */
   const day = {
     key: "day",
     label: `Day (${context.who.timezone})`,

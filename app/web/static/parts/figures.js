@@ -1,32 +1,39 @@
-// @ts-check
 // The key figures of a window, as several tabs show them; and why one may be missing.
 
 import { card, costNote } from "../cards.js";
 import * as format from "../format.js";
 import { narrowed } from "../state.js";
 
-const ABSENT = "this server does not tell it";
+/** @import { Trend } from "../cards.js" */
+/** @import { Amount, Context, Priced, Tokens, Usage, UsageDay } from "../types.js" */
 
-/** Why a figure of a window is not there. */
-export function whyMissing(/** @type {any} */ context, /** @type {string} */ kept) {
-  return narrowed(context.state) ? `${kept}; not known under this filter` : ABSENT;
+/** Why there is no latency of a window with calls. */
+export function whyUntimed(/** @type {Context} */ context) {
+  return narrowed(context.state)
+    ? "Latency is kept by provider and service type; not known under this filter"
+    : "No call of this period reports a duration";
 }
 
-export const USERS_KEPT = "Users are kept for a whole client";
-export const LATENCY_KEPT = "Latency is kept by provider and service type";
+export const NO_CALLS = "No calls in this period";
 
 /** What is not kept by the hour: of today alone it cannot be compared. */
 const NOT_BY_HOUR = ["savedCost", "p95", "activeUsers"];
 
 /** Builders of the cards of a usage report. */
-export function usageCards(/** @type {any} */ context, /** @type {any} */ usage) {
-  const { totals, daily, previous, latency = {} } = usage;
+export function usageCards(/** @type {Context} */ context, /** @type {Usage} */ usage) {
+  const { totals, daily, previous, latency } = usage;
   const compared = previous?.compared;
-  const changes = previous?.changes ?? {};
-  const unknown = (name) => previous.hours !== null && NOT_BY_HOUR.includes(name);
-  const trend = (name, rising, more = {}) =>
-    previous ? { percent: changes[name], rising, unknown: unknown(name), ...more } : null;
-  const spark = (pick) => (daily.length > 1 ? daily.map((day) => toNumber(pick(day))) : undefined);
+  const trend = (
+    /** @type {keyof NonNullable<typeof previous>["changes"]} */ name,
+    /** @type {Trend["rising"]} */ rising,
+    points = false,
+  ) => {
+    if (!previous) return null;
+    const unknown = previous.hours !== null && NOT_BY_HOUR.includes(name);
+    return { percent: previous.changes[name], rising, unknown, points };
+  };
+  const spark = (/** @type {(day: UsageDay) => Amount | null} */ pick) =>
+    daily.length > 1 ? daily.map((day) => toNumber(pick(day))) : undefined;
   return {
     requests: () =>
       card({
@@ -67,7 +74,7 @@ export function usageCards(/** @type {any} */ context, /** @type {any} */ usage)
         value: totals.successRate,
         write: format.percent,
         missing: NO_CALLS,
-        trend: trend("successRate", "good", { points: true }),
+        trend: trend("successRate", "good", true),
         compared,
         hint: totals.requests ? `${format.plural(totals.errors, "call")} failed` : null,
         spark: spark((day) => day.successRate),
@@ -78,10 +85,10 @@ export function usageCards(/** @type {any} */ context, /** @type {any} */ usage)
         label: "p95 latency",
         value: latency.p95,
         write: format.duration,
-        missing: totals.requests ? whyMissing(context, LATENCY_KEPT) : NO_CALLS,
+        missing: totals.requests ? whyUntimed(context) : NO_CALLS,
         trend: trend("p95", "bad"),
         compared,
-        hint: toNumber(latency.p50) === null ? null : `median ${format.duration(latency.p50)}`,
+        hint: latency.p50 === null ? null : `median ${format.duration(latency.p50)}`,
         spark: spark((day) => day.p95),
       }),
     activeUsers: () =>
@@ -90,28 +97,50 @@ export function usageCards(/** @type {any} */ context, /** @type {any} */ usage)
         label: "Active users",
         value: usage.activeUsers,
         write: format.short,
-        missing: whyMissing(context, USERS_KEPT),
         trend: trend("activeUsers", "neutral"),
         compared,
         spark: spark((day) => day.activeUsers),
       }),
     tokens: () =>
-      card({
-        name: "tokens",
-        label: "Tokens",
-        value: totals.tokens.total,
-        write: format.short,
-        hint: `${format.short(totals.tokens.input)} in, ${format.short(totals.tokens.output)} out`,
-        spark: spark((day) => day.tokens.total),
-      }),
+      tokensCard(
+        totals.tokens,
+        spark((day) => day.tokens.total),
+      ),
   };
 }
 
-const NO_CALLS = "No calls in this period";
-const toNumber = (value) => (value === null || value === undefined ? null : Number(value));
+const toNumber = (/** @type {Amount | null} */ value) => (value === null ? null : Number(value));
+
+/**
+ * All tokens, and their two kinds.
+ * @param {Tokens} tokens
+ * @param {(number | null)[]} [spark]
+ */
+export const tokensCard = (tokens, spark) =>
+  card({
+    name: "tokens",
+    label: "Tokens",
+    value: tokens.total,
+    write: format.short,
+    hint: `${format.short(tokens.input)} in, ${format.short(tokens.output)} out`,
+    spark,
+  });
+
+/** What a call costs on average. */
+export function costPerCall(/** @type {Priced} */ { requests, unpriced, cost }) {
+  const priced = requests - unpriced;
+  return card({
+    name: "averageCost",
+    label: "Cost a call",
+    value: priced ? Number(cost) / priced : null,
+    write: format.shortMoney,
+    missing: "No priced calls in this period",
+    hint: "over the priced calls",
+  });
+}
 
 /** What the trends of the cards compare, in words, once for all of them. */
-export function comparedNote(/** @type {any} */ usage) {
+export function comparedNote(/** @type {Usage} */ usage) {
   return usage.previous?.compared && usage.totals.requests
     ? `Trends: ${format.sentence(usage.previous.compared)}.`
     : null;

@@ -1,27 +1,33 @@
-// @ts-check
 // Where a row leads: to the calls behind it, under the filters that are on.
 
+/** @import { Changes, Context } from "../types.js" */
+
 /** Links to the calls behind a row, by what the row is about. */
-export function callsBehind(/** @type {any} */ context) {
+export function callsBehind(/** @type {Context} */ context) {
   const { tab, userId } = context.state;
   const own = tab === "users" && userId ? { userId } : {}; // on the page of one user
-  const to = (changes) => context.href({ tab: "calls", ...own, ...changes });
+  const to = (/** @type {Changes} */ changes) => context.href({ tab: "calls", ...own, ...changes });
   return {
-    day: (/** @type {any} */ { day }) => to({ from: day, to: day }),
+    day: (/** @type {{day: string}} */ { day }) => to({ from: day, to: day }),
     days: (/** @type {string} */ from, /** @type {string} */ last) => to({ from, to: last }),
-    feature: (/** @type {any} */ { feature }) => to({ feature }),
-    provider: (/** @type {any} */ { provider }) => to({ provider }),
-    model: (/** @type {any} */ { provider, model }) => to({ provider, model }),
-    service: (/** @type {any} */ { provider, serviceType }) => to({ provider, serviceType }),
-    pair: (/** @type {any} */ { reportedProvider, provider, model }) => to({ reportedProvider, provider, model }),
-    user: (/** @type {any} */ { userId }) => to({ userId }),
-    conversation: (/** @type {any} */ { clientId, conversationId }) => to({ clientId, conversationId }),
-    hour: (/** @type {any} */ { weekday, hour }) => to({ weekday, hour }),
-    duration: (/** @type {any} */ row) => to({ minDuration: row.from, maxDuration: row.to }),
-    client: (/** @type {any} */ { clientId }) => to({ clientId }),
-    status: (/** @type {any} */ { status, provider }) => to({ status, ...(provider && { provider }) }),
-    costSource: (/** @type {any} */ costSource, more = {}) => to({ costSource, ...more }),
-    call: (/** @type {any} */ { id }) => to({ call: id }),
+    feature: (/** @type {{feature: string}} */ { feature }) => to({ feature }),
+    provider: (/** @type {{provider: string}} */ { provider }) => to({ provider }),
+    model: (/** @type {{provider: string, model: string}} */ { provider, model }) => to({ provider, model }),
+    service: (/** @type {{provider: string, serviceType: string}} */ { provider, serviceType }) =>
+      to({ provider, serviceType }),
+    pair: (
+      /** @type {{reportedProvider: string, provider: string, model: string}} */ { reportedProvider, provider, model },
+    ) => to({ reportedProvider, provider, model }),
+    user: (/** @type {{userId: string}} */ { userId }) => to({ userId }),
+    conversation: (/** @type {{clientId: string, conversationId: string}} */ { clientId, conversationId }) =>
+      to({ clientId, conversationId }),
+    hour: (/** @type {{weekday?: number, hour: number}} */ { weekday, hour }) => to({ weekday, hour }),
+    duration: (/** @type {{from: number, to: number}} */ row) => to({ minDuration: row.from, maxDuration: row.to }),
+    client: (/** @type {{clientId: string}} */ { clientId }) => to({ clientId }),
+    status: (/** @type {{status: string, provider?: string}} */ { status, provider }) =>
+      to({ status, ...(provider && { provider }) }),
+    costSource: (/** @type {string} */ costSource, /** @type {Changes} */ more = {}) => to({ costSource, ...more }),
+    call: (/** @type {{id: string}} */ { id }) => to({ call: id }),
     all: () => to({}),
   };
 }

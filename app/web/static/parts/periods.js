@@ -1,13 +1,13 @@
-// @ts-check
 // Charts over weeks and months, and the days that these have.
 
 import * as format from "../format.js";
-import { bandOf } from "./days.js";
+import { AXES, bandOf } from "./days.js";
 
-const WRITE = { count: ["axisCount", format.count], money: ["axisMoney", format.money] };
+/** @import { Amount, Chart, Column, Context, MonthTotals, WeekTotals } from "../types.js" */
+
 const DAY_MS = 86_400_000;
 
-const iso = (moment) => new Date(moment).toISOString().slice(0, 10);
+const iso = (/** @type {number} */ moment) => new Date(moment).toISOString().slice(0, 10);
 
 /** The first and the last day of a month, up to `end`, the last day of the period. */
 export function monthDays(/** @type {string} */ month, /** @type {string} */ end) {
@@ -20,9 +20,11 @@ export function weekDays(/** @type {string} */ first, /** @type {string} */ end)
   return upTo(first, iso(Date.parse(`${first}T00:00:00Z`) + 6 * DAY_MS), end);
 }
 
-/** @returns {[string, string]} */
-// biome-ignore lint/complexity/useMathMinMax: days are texts, which Math.min does not compare
-const upTo = (first, last, end) => [first, last > end ? end : last];
+/** @returns {[first: string, last: string]} */
+function upTo(/** @type {string} */ first, /** @type {string} */ last, /** @type {string} */ end) {
+  // biome-ignore lint/complexity/useMathMinMax: days are texts
+  return [first, end < last ? end : last];
+}
 
 /** What is said behind a week or a month that is not whole. */
 export function soFar(/** @type {{complete: boolean}} */ row, /** @type {string} */ end, /** @type {string} */ today) {
@@ -30,9 +32,33 @@ export function soFar(/** @type {{complete: boolean}} */ row, /** @type {string}
   return end < today ? ` (to ${format.day(end, { year: false })})` : " (so far)";
 }
 
+/** The columns that name a week and a month, of a period that ends on `end`. */
+export function periodColumns(/** @type {Context} */ context, /** @type {string} */ end) {
+  const today = context.today();
+  /** @type {Column<WeekTotals>} */
+  const week = {
+    key: "week",
+    label: "Week",
+    content: (row) => `${row.week}, from ${format.day(row.first)}${soFar(row, end, today)}`,
+  };
+  /** @type {Column<MonthTotals>} */
+  const month = {
+    key: "month",
+    label: "Month",
+    content: (row) => `${format.month(row.month)}${soFar(row, end, today)}`,
+  };
+  return { week, month };
+}
+
+/**
+ * What a row says of a week or a month.
+ * @template T
+ * @typedef {{pick: (row: T) => Amount, name: string, as?: "count" | "money"}} What
+ */
+
 /** Columns by month; the one that is not over is paler. */
-export function monthsOf(/** @type {any[]} */ monthly, what) {
-  const short = (month) => format.month(month).slice(0, 3);
+export function monthsOf(/** @type {MonthTotals[]} */ monthly, /** @type {What<MonthTotals>} */ what) {
+  const short = (/** @type {string} */ month) => format.month(month).slice(0, 3);
   return columnsOf(monthly, {
     ...what,
     nameTitle: "Month",
@@ -42,7 +68,7 @@ export function monthsOf(/** @type {any[]} */ monthly, what) {
 }
 
 /** Columns by ISO week. */
-export function weeksOf(/** @type {any[]} */ weekly, what) {
+export function weeksOf(/** @type {WeekTotals[]} */ weekly, /** @type {What<WeekTotals>} */ what) {
   return columnsOf(weekly, {
     ...what,
     nameTitle: "Week, from Monday",
@@ -51,8 +77,14 @@ export function weeksOf(/** @type {any[]} */ weekly, what) {
   });
 }
 
+/**
+ * @template {{complete: boolean}} T
+ * @param {T[]} rows
+ * @param {What<T> & {nameTitle: string, nameOf: (row: T) => string, titleOf: (row: T) => string}} what
+ * @returns {Chart}
+ */
 function columnsOf(rows, { pick, name, as = "count", nameTitle, nameOf, titleOf }) {
-  const [formatType, write] = WRITE[as];
+  const [formatType, write] = AXES[as];
   return {
     spec: "columns",
     rows: rows.map((row) => ({
@@ -63,7 +95,7 @@ function columnsOf(rows, { pick, name, as = "count", nameTitle, nameOf, titleOf 
     })),
     label: `${name} by ${nameTitle.split(",")[0].toLowerCase()}`,
     values: { nameTitle, formatType, band: bandOf(rows.length) },
-    lines: ({ title, value, partial }) => ({
+    lines: (/** @type {{title: string, value: number, partial: boolean}} */ { title, value, partial }) => ({
       title: partial ? `${title}, not over yet` : title,
       pairs: [[name, write(value)]],
     }),

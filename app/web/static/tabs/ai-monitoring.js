@@ -1,19 +1,20 @@
-// @ts-check
 // AI monitoring: what is called, what it costs, how it goes, and when.
 
 import { cards } from "../cards.js";
 import { el } from "../dom.js";
 import * as format from "../format.js";
 import { download, measures, panel } from "../panels.js";
-import { dailyTable, hoursOf, lineOf, namesByCost, outcomesOf, partsOf, weekOf } from "../parts/days.js";
+import { costOfSeries, dailyTable, dashedNote, hoursOf, lineOf, outcomesOf, weekOf } from "../parts/days.js";
 import { comparedNote, usageCards } from "../parts/figures.js";
 import { callsBehind } from "../parts/links.js";
-import { barsOf, COLUMNS, costOf, flat, pairsOf, ranking } from "../parts/rankings.js";
-import { leftOf } from "../remainder.js";
+import { barsOf, COLUMNS, costOf, flat, otherUsers, ranking, USER_COLUMNS } from "../parts/rankings.js";
 import { SHOWN, table } from "../table.js";
+
+/** @import { Answers, Context, Tab, Usage } from "../types.js" */
 
 const SERIES = { provider: "Provider", model: "Model" };
 
+/** @type {Tab} */
 export default {
   title: "AI monitoring",
   controls: { compare: true },
@@ -27,9 +28,9 @@ export default {
   ],
 };
 
-const seriesOf = (context) => (context.state.series in SERIES ? context.state.series : "provider");
+const seriesOf = (/** @type {Context} */ context) => (context.state.series === "model" ? "model" : "provider");
 
-function figures(context, { usage }) {
+function figures(/** @type {Context} */ context, /** @type {Answers} */ { usage }) {
   const of = usageCards(context, usage);
   return [
     cards([of.requests(), of.cost(), of.savedCost(), of.successRate(), of.p95(), of.activeUsers()]),
@@ -37,7 +38,7 @@ function figures(context, { usage }) {
   ];
 }
 
-function charts(context, { usage }) {
+function charts(/** @type {Context} */ context, /** @type {Answers} */ { usage }) {
   return el(
     "div.grid",
     {},
@@ -51,15 +52,13 @@ function charts(context, { usage }) {
   );
 }
 
-function requests(context, usage) {
+function requests(/** @type {Context} */ context, /** @type {Usage} */ usage) {
   const before = context.state.compare ? usage.previous?.daily : null;
   return panel(context, {
     id: "requests",
     title: "Requests over time",
     span: 6,
-    note: before
-      ? `Dashed: the period before, ${format.span(usage.previous.daily[0].day, usage.previous.daily.at(-1).day)}`
-      : null,
+    note: dashedNote(before),
     tools: download(context, "daily"),
     chart: lineOf(context, { daily: usage.daily, before, pick: (day) => day.requests, name: "Requests" }),
     table: dailyTable(
@@ -71,7 +70,7 @@ function requests(context, usage) {
   });
 }
 
-function cost(context, usage) {
+function cost(/** @type {Context} */ context, /** @type {Usage} */ usage) {
   const by = seriesOf(context);
   const props = { id: "cost", title: "Cost over time", span: 6, tools: seriesSwitch(context, by) };
   const rows = dailyTable(
@@ -88,26 +87,12 @@ function cost(context, usage) {
       table: rows,
     });
   }
-  const names = namesByCost(usage.series);
-  const series = usage.series.map((row) => ({ day: row.day, name: row.name, value: row.cost }));
-  const colour = (name) => context.colours.of(name);
-  const spec = usage.daily.length > 2 ? "area" : "stack";
-  return panel(context, {
-    ...props,
-    ...partsOf(context, {
-      days: usage.daily.map(({ day }) => day),
-      series,
-      names,
-      colour,
-      spec,
-      name: "Cost",
-      as: "money",
-    }),
-    table: rows,
-  });
+  const days = usage.daily.map(({ day }) => day);
+  const drawn = costOfSeries(context, usage.series, days, days.length > 2 ? "area" : "stack");
+  return panel(context, { ...props, ...drawn, table: rows });
 }
 
-function seriesSwitch(context, by) {
+function seriesSwitch(/** @type {Context} */ context, /** @type {string} */ by) {
   return Object.entries(SERIES).map(([name, label]) =>
     el(
       "a.button.small.quiet",
@@ -122,7 +107,7 @@ function seriesSwitch(context, by) {
   );
 }
 
-function features(context, usage) {
+function features(/** @type {Context} */ context, /** @type {Usage} */ usage) {
   const rows = usage.byFeature;
   const { chosen, buttons } = measures(context, "features", [
     ["requests", "Requests"],
@@ -142,7 +127,6 @@ function features(context, usage) {
       pick: (row) => row[chosen],
       write,
       label: `${chosen} by feature`,
-      lines: pairsOf,
     }),
     table: ranking(context, {
       id: "features",
@@ -161,10 +145,9 @@ function features(context, usage) {
   });
 }
 
-function outcomes(context, usage) {
+function outcomes(/** @type {Context} */ context, /** @type {Usage} */ usage) {
   const drawn = outcomesOf(context, usage.daily, 274);
-  const statuses = usage.statuses ?? { success: usage.totals.successes, error: usage.totals.errors };
-  const rows = Object.entries(statuses).map(([status, count]) => ({ status, requests: count }));
+  const rows = Object.entries(usage.statuses).map(([status, count]) => ({ status, requests: count }));
   const byStatus = table({
     caption: "Requests by outcome",
     columns: [{ key: "status", label: "Outcome", content: (row) => format.words(row.status) }, COLUMNS.requests],
@@ -176,12 +159,12 @@ function outcomes(context, usage) {
     id: "outcomes",
     title: "Success against errors",
     span: 6,
-    ...(drawn ?? { content: byStatus }),
+    ...drawn,
     table: byStatus,
   });
 }
 
-function week(context, usage) {
+function week(/** @type {Context} */ context, /** @type {Usage} */ usage) {
   const rows = usage.byWeekdayHour.filter((row) => row.requests > 0).sort((a, b) => b.requests - a.requests);
   const named = rows.map((row) => ({ ...row, when: `${format.WEEKDAYS[row.weekday - 1]} ${format.hour(row.hour)}` }));
   const columns = [{ key: "when", label: "Weekday and hour" }, COLUMNS.requests, COLUMNS.cost];
@@ -200,7 +183,7 @@ function week(context, usage) {
   });
 }
 
-function hours(context, usage) {
+function hours(/** @type {Context} */ context, /** @type {Usage} */ usage) {
   const rows = usage.byHour.map((row) => ({ ...row, when: `${format.hour(row.hour)}` }));
   const columns = [{ key: "when", label: `Hour (${context.who.timezone})` }, COLUMNS.requests, COLUMNS.cost];
   return panel(context, {
@@ -218,12 +201,8 @@ function hours(context, usage) {
   });
 }
 
-function users(context, usage) {
+function users(/** @type {Context} */ context, /** @type {Usage} */ usage) {
   const shown = usage.topUsers.slice(0, SHOWN);
-  const left = leftOf(usage.totals, shown);
-  const others = left.requests > 0 && usage.activeUsers ? usage.activeUsers - shown.length : null;
-  const rows = flat(shown);
-  const rest = left.requests > 0 ? [restRow(left, others)] : [];
   return panel(context, {
     id: "users",
     title: "Top users",
@@ -234,18 +213,10 @@ function users(context, usage) {
     table: table({
       caption: "Users with the most requests",
       noun: "user",
-      columns: [
-        { key: "userId", label: "User" },
-        COLUMNS.requests,
-        COLUMNS.cost,
-        COLUMNS.savedCost,
-        COLUMNS.tokens,
-        COLUMNS.successRate,
-      ],
-      rows: [...rows, ...rest],
+      columns: USER_COLUMNS,
+      rows: flat(shown),
+      other: otherUsers(usage.totals, shown, usage.activeUsers),
       href: callsBehind(context).user,
     }),
   });
 }
-
-const restRow = (left, others) => ({ ...left, tokensTotal: left.tokens, isOther: true, members: others });

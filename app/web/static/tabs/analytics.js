@@ -1,23 +1,28 @@
-// @ts-check
 // Analytics: twelve weeks, days, months, and the longest conversations.
 
 import { card, cards, costNote } from "../cards.js";
 import { el } from "../dom.js";
 import * as format from "../format.js";
-import { download, measures, panel } from "../panels.js";
+import { download, labelsOf, measures, panel } from "../panels.js";
 import { dailyTable, lineOf } from "../parts/days.js";
+import { NO_CALLS, tokensCard } from "../parts/figures.js";
 import { callsBehind } from "../parts/links.js";
-import { monthDays, monthsOf, soFar, weekDays, weeksOf } from "../parts/periods.js";
+import { monthDays, monthsOf, periodColumns, weekDays, weeksOf } from "../parts/periods.js";
 import { COLUMNS, flat } from "../parts/rankings.js";
 import { narrowed } from "../state.js";
 import { SHOWN, table } from "../table.js";
 
+/** @import { Amount, Answers, Column, Context, Conversation, FigureColumn, Tab, Tokens } from "../types.js" */
+
+/** @typedef {{requests: number, cost: Amount, tokens: Tokens}} Figures */
+/** @type {Record<keyof Figures, [label: string, pick: (row: Figures) => Amount, as: "count" | "money"]>} */
 const MEASURES = {
   requests: ["Requests", (row) => row.requests, "count"],
   cost: ["Cost", (row) => row.cost, "money"],
   tokens: ["Tokens", (row) => row.tokens.total, "count"],
 };
 
+/** @type {Tab} */
 export default {
   title: "Analytics",
   requests: (context) => ({ analytics: ["/api/analytics", { ...context.parameters(), type: "all" }] }),
@@ -29,7 +34,7 @@ export default {
   ],
 };
 
-function figures(context, { analytics: { summary } }) {
+function figures(/** @type {Context} */ context, /** @type {Answers} */ { analytics: { summary } }) {
   return cards([
     card({ name: "requests", label: "Requests", value: summary.requests, write: format.short }),
     card({
@@ -39,45 +44,29 @@ function figures(context, { analytics: { summary } }) {
       write: format.shortMoney,
       hint: costNote(summary, context.href),
     }),
-    card({
-      name: "tokens",
-      label: "Tokens",
-      value: summary.tokens.total,
-      write: format.short,
-      hint: `${format.short(summary.tokens.input)} in, ${format.short(summary.tokens.output)} out`,
-    }),
+    tokensCard(summary.tokens),
     card({
       name: "successRate",
       label: "Success rate",
       value: summary.successRate,
       write: format.percent,
-      missing: "No calls in this period",
+      missing: NO_CALLS,
     }),
     card({ name: "activeUsers", label: "Active users", value: summary.activeUsers, write: format.short }),
   ]);
 }
 
-const change = (key, label) => ({ key, label, as: "change" });
+/** @returns {FigureColumn} */
+const change = (/** @type {string} */ key) => ({ key, label: "Change", as: "change" });
 
-function charts(context, { analytics: { window, weekly, monthly, daily } }) {
-  const { chosen, buttons } = measures(
-    context,
-    "weeks",
-    Object.entries(MEASURES).map(([key, [label]]) => [key, label]),
-  );
+function charts(
+  /** @type {Context} */ context,
+  /** @type {Answers} */ { analytics: { window, weekly, monthly, daily } },
+) {
+  const { chosen, buttons } = measures(context, "weeks", labelsOf(MEASURES));
   const [name, pick, as] = MEASURES[chosen];
-  const [end, today] = [window.to, context.today()];
-  const newest = (rows) => flat([...rows].reverse());
-  const week = {
-    key: "week",
-    label: "Week",
-    content: (row) => `${row.week}, from ${format.day(row.first)}${soFar(row, end, today)}`,
-  };
-  const month = {
-    key: "month",
-    label: "Month",
-    content: (row) => `${format.month(row.month)}${soFar(row, end, today)}`,
-  };
+  const end = window.to;
+  const { week, month } = periodColumns(context, end);
   return el(
     "div.grid",
     {},
@@ -90,15 +79,8 @@ function charts(context, { analytics: { window, weekly, monthly, daily } }) {
       chart: weeksOf(weekly, { pick, name, as }),
       table: table({
         caption: "Twelve weeks",
-        columns: [
-          week,
-          COLUMNS.requests,
-          change("requestsChange", "Change"),
-          COLUMNS.cost,
-          change("costChange", "Change"),
-          COLUMNS.tokens,
-        ],
-        rows: newest(weekly),
+        columns: [week, COLUMNS.requests, change("requestsChange"), COLUMNS.cost, change("costChange"), COLUMNS.tokens],
+        rows: flat([...weekly].reverse()),
         rowKey: (row) => row.week,
         href: (row) => callsBehind(context).days(...weekDays(row.first, end)),
       }),
@@ -112,7 +94,7 @@ function charts(context, { analytics: { window, weekly, monthly, daily } }) {
       table: table({
         caption: "Twelve months",
         columns: [month, COLUMNS.requests, COLUMNS.cost, COLUMNS.tokens, COLUMNS.unpriced],
-        rows: newest(monthly),
+        rows: flat([...monthly].reverse()),
         rowKey: (row) => row.month,
         href: (row) => callsBehind(context).days(...monthDays(row.month, end)),
       }),
@@ -127,12 +109,13 @@ function charts(context, { analytics: { window, weekly, monthly, daily } }) {
   );
 }
 
-function conversations(context, { analytics: { byConversation } }) {
+function conversations(/** @type {Context} */ context, /** @type {Answers} */ { analytics: { byConversation } }) {
   const why = narrowed(context.state)
     ? "Conversations are kept as a whole: not known under a filter by provider, model or feature."
     : null;
   const rows = flat(byConversation ?? []);
   const none = "No call of this period names a conversation. Report conversationId to see them here.";
+  /** @type {Column<Conversation>[]} */
   const columns = [
     { key: "conversationId", label: "Conversation" },
     { key: "clientId", label: "Client" },

@@ -1,8 +1,7 @@
-// @ts-check
 // Calls: the ledger, newest first, and one call with where its price comes from.
 
 import { el } from "../dom.js";
-import { chip } from "../filters.js";
+import { chip, chosen, formOf, textOf } from "../filters.js";
 import * as format from "../format.js";
 import { download, panel } from "../panels.js";
 import { callDialog } from "../parts/call-dialog.js";
@@ -10,10 +9,16 @@ import { callTable } from "../parts/call-rows.js";
 import { CALL_FILTERS } from "../state.js";
 import { pages } from "./users.js";
 
+/** @import { Answers, CallFilter, Context, Section, Tab } from "../types.js" */
+
 const STATUSES = ["success", "error", "rate_limited", "timeout"];
 const SOURCES = ["priced", "reported", "estimated", "cached", "unpriced"];
 const PAGE = 50;
 
+/** @type {Section} */
+const ONE = { id: "call", needs: ["call"], skeleton: null, render: callDialog, always: true };
+
+/** @type {Tab} */
 export default {
   title: "Calls",
   requests: (context) => {
@@ -27,16 +32,17 @@ export default {
   calls: ({ calls }) => (calls && !calls.calls.length ? 0 : undefined),
   sections: (context) => [
     { id: "choices", needs: [], skeleton: null, render: choices, always: true },
-    ...(context.state.call ? [{ id: "call", needs: ["call"], skeleton: null, render: callDialog, always: true }] : []),
+    ...(context.state.call ? [ONE] : []),
     { id: "calls", needs: ["calls"], skeleton: "table", render: list },
   ],
 };
 
-const wanted = ({ state }) => Object.fromEntries(CALL_FILTERS.map((name) => [name, state[name]]));
+const wanted = (/** @type {Context} */ { state }) =>
+  Object.fromEntries(CALL_FILTERS.map((name) => [name, state[name]]));
 
-function choices(context) {
+function choices(/** @type {Context} */ context) {
   const { userId } = context.state;
-  const choice = (name, label, values) => {
+  const choice = (/** @type {CallFilter} */ name, /** @type {string} */ label, /** @type {string[]} */ values) => {
     const options = [null, ...values].map((value) =>
       el(
         "option",
@@ -44,7 +50,7 @@ function choices(context) {
         value ? format.words(value) : `Any ${label.toLowerCase()}`,
       ),
     );
-    const change = (event) => context.go({ [name]: event.target.value || null, cursor: null });
+    const change = (/** @type {Event} */ event) => context.go({ [name]: chosen(event) || null, cursor: null });
     return el(
       "div.inline-select",
       {},
@@ -62,7 +68,7 @@ function choices(context) {
       {
         onsubmit: (event) => {
           event.preventDefault();
-          context.go({ userId: new FormData(event.target).get("userId")?.trim() || null, cursor: null });
+          context.go({ userId: textOf(formOf(event), "userId"), cursor: null });
         },
       },
       el("label", { for: "userId" }, "User"),
@@ -79,23 +85,23 @@ function choices(context) {
   );
 }
 
-function chips(context) {
+function chips(/** @type {Context} */ context) {
   const { userId, conversationId, serviceType, reportedProvider, weekday, hour } = context.state;
   const { minDuration, maxDuration } = context.state;
-  const day = format.WEEKDAYS[weekday - 1] ?? weekday;
+  const day = (weekday && format.WEEKDAYS[Number(weekday) - 1]) ?? weekday;
   return [
     userId && chip(context, "User", userId, ["userId"]),
     conversationId && chip(context, "Conversation", conversationId, ["conversationId"]),
     serviceType && chip(context, "Service", serviceType, ["serviceType"]),
     reportedProvider && chip(context, "Reported provider", reportedProvider, ["reportedProvider"]),
-    weekday && chip(context, "Weekday", day, ["weekday"]),
+    day && chip(context, "Weekday", day, ["weekday"]),
     hour && chip(context, "Hour", format.hour(hour), ["hour"]),
     (minDuration || maxDuration) &&
       chip(context, "Duration", format.durations(minDuration, maxDuration), ["minDuration", "maxDuration"]),
   ];
 }
 
-function list(context, { calls: report }) {
+function list(/** @type {Context} */ context, /** @type {Answers} */ { calls: report }) {
   return el(
     "div.grid",
     {},

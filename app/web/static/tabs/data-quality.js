@@ -1,4 +1,3 @@
-// @ts-check
 // Data quality: what the figures leave out, or rest on guesses.
 
 import { card, cards } from "../cards.js";
@@ -7,8 +6,10 @@ import * as format from "../format.js";
 import { download, panel } from "../panels.js";
 import { callsBehind } from "../parts/links.js";
 import { COLUMNS, ranking } from "../parts/rankings.js";
-import { SHOWN, table } from "../table.js";
 
+/** @import { Amount, Answers, Column, Context, ModelTotals, Row, Tab, Tokens } from "../types.js" */
+
+/** @type {Tab} */
 export default {
   title: "Data quality",
   requests: (context) => ({ quality: ["/api/admin/ai/data-quality", context.parameters()] }),
@@ -19,10 +20,10 @@ export default {
   ],
 };
 
-const counted = (rows) => rows.reduce((all, row) => all + row.requests, 0);
+const counted = (/** @type {{requests: number}[]} */ rows) => rows.reduce((all, row) => all + row.requests, 0);
 
-function figures(_context, { quality: of }) {
-  const share = (value) => `${format.percent(value)} of all calls`;
+function figures(/** @type {Context} */ _context, /** @type {Answers} */ { quality: of }) {
+  const share = (/** @type {Amount | null} */ value) => `${format.percent(value)} of all calls`;
   return cards([
     card({
       name: "unpriced",
@@ -72,9 +73,16 @@ const MODEL = [
   COLUMNS.tokens,
 ];
 
-function findings(context, { quality: of }) {
+function findings(/** @type {Context} */ context, /** @type {Answers} */ { quality: of }) {
   const calls = callsBehind(context);
-  const models = (id, title, rows, costSource, columns, about, good) =>
+  const models = (
+    /** @type {"unpriced" | "estimated"} */ id,
+    /** @type {string} */ title,
+    /** @type {ModelTotals[]} */ rows,
+    /** @type {Column<ModelTotals>[]} */ columns,
+    /** @type {string} */ about,
+    /** @type {string} */ good,
+  ) =>
     finding(context, {
       id,
       title,
@@ -84,7 +92,7 @@ function findings(context, { quality: of }) {
       columns,
       rowKey: (row) => `${row.provider} ${row.model}`,
       noun: "model",
-      href: ({ provider, model }) => calls.costSource(costSource, { provider, model }),
+      href: ({ provider, model }) => calls.costSource(id, { provider, model }),
     });
   return el(
     "div.grid",
@@ -93,7 +101,6 @@ function findings(context, { quality: of }) {
       "unpriced",
       "Models without a price",
       of.unpricedModels,
-      "unpriced",
       MODEL,
       "Their cost is not in any sum. A price can be set: POST /api/admin/prices.",
       "Every call of this period has a price.",
@@ -102,7 +109,6 @@ function findings(context, { quality: of }) {
       "estimated",
       "Models with estimated tokens",
       of.estimatedModels,
-      "estimated",
       [...MODEL, COLUMNS.cost],
       "Their tokens were guessed from text or an average; their cost is in the sums.",
       "No call of this period had to be estimated.",
@@ -150,6 +156,12 @@ function findings(context, { quality: of }) {
   );
 }
 
+/**
+ * @template {Row & {requests: number, tokens?: Tokens}} T
+ * @param {Context} context
+ * @param {{id: string, title: string, about: string, good: string, rows: T[], columns: Column<T>[],
+ *   href: (row: T) => string, rowKey?: (row: T) => string, noun: string}} what `good` is said where there is none
+ */
 function finding(context, { id, title, about, good, rows, columns, href, rowKey, noun }) {
   return panel(context, {
     id,
@@ -158,15 +170,6 @@ function finding(context, { id, title, about, good, rows, columns, href, rowKey,
     note: rows.length ? `${about}${rows.length < MOST ? "" : ` These are the first ${MOST}; the file has all.`}` : null,
     empty: rows.length ? null : good,
     tools: id === "unpriced" ? download(context, "data-quality") : null,
-    table:
-      rows.length > SHOWN
-        ? ranking(context, { id, caption: title, rows, columns, href, rowKey, noun })
-        : table({
-            caption: title,
-            rows: rows.map((row) => ({ ...row, tokensTotal: row.tokens?.total })),
-            columns,
-            href,
-            rowKey,
-          }),
+    table: ranking(context, { id, caption: title, rows, columns, href, rowKey, noun }),
   });
 }

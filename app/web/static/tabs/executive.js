@@ -1,4 +1,3 @@
-// @ts-check
 // Executive: how healthy it is, in one figure, and how it develops.
 
 import { card, cards, costNote } from "../cards.js";
@@ -6,10 +5,13 @@ import { el } from "../dom.js";
 import * as format from "../format.js";
 import { panel } from "../panels.js";
 import { dailyTable, lineOf } from "../parts/days.js";
-import { comparedNote, USERS_KEPT, usageCards, whyMissing } from "../parts/figures.js";
+import { comparedNote, usageCards } from "../parts/figures.js";
 import { COLUMNS } from "../parts/rankings.js";
 import { narrowed } from "../state.js";
 
+/** @import { Amount, Answers, Context, FigureColumn, Measure, Overview, Tab, UsageDay } from "../types.js" */
+
+/** @type {Tab} */
 export default {
   title: "Executive",
   controls: { compare: true },
@@ -28,7 +30,7 @@ export default {
   ],
 };
 
-function figures(context, { usage }) {
+function figures(/** @type {Context} */ context, /** @type {Answers} */ { usage }) {
   const of = usageCards(context, usage);
   return [
     cards([of.requests(), of.cost(), of.activeUsers(), of.successRate(), of.p95(), of.savedCost()]),
@@ -36,15 +38,20 @@ function figures(context, { usage }) {
   ];
 }
 
-function health(context, { overview }) {
+function health(/** @type {Context} */ context, /** @type {Answers} */ { overview }) {
   const why = narrowed(context.state)
     ? "The score and the month are kept for a whole client: not known under a filter by provider, model or feature."
     : null;
   return el("div.grid", {}, score(context, overview, why), month(context, overview, why));
 }
 
-function score(context, { health: of }, why) {
+function score(
+  /** @type {Context} */ context,
+  /** @type {Overview} */ { health: of },
+  /** @type {string | null} */ why,
+) {
   const none = why ?? (of.score === null ? "No calls this month: there is nothing to score." : null);
+  /** @type {[label: string, value: number | null, about: string][]} */
   const meters = [
     ["Success", of.success, "0 at 90% or less, 100 at 100%"],
     ["Latency", of.latency, "100 at a p95 of 2 s or less, 0 at 20 s"],
@@ -68,7 +75,7 @@ function score(context, { health: of }, why) {
   });
 }
 
-function meter([label, value, about]) {
+function meter(/** @type {[label: string, value: number | null, about: string]} */ [label, value, about]) {
   return el(
     "div",
     { title: about },
@@ -87,7 +94,11 @@ function meter([label, value, about]) {
   );
 }
 
-function month(context, { month: of, today, trends }, why) {
+function month(
+  /** @type {Context} */ context,
+  /** @type {Overview} */ { month: of, today, trends },
+  /** @type {string | null} */ why,
+) {
   const compared = trends.month.compared;
   const list = why
     ? el("p.panel-note", {}, why)
@@ -131,12 +142,18 @@ function month(context, { month: of, today, trends }, why) {
   return panel(context, { id: "month", title: "Month and today so far", span: 6, note, content: list });
 }
 
-function charts(context, { usage }) {
+function charts(/** @type {Context} */ context, /** @type {Answers} */ { usage }) {
   const { daily } = usage;
   const before = context.state.compare ? usage.previous?.daily : null;
-  const none = daily.every((day) => day.activeUsers === null || day.activeUsers === undefined);
+  /** @type {FigureColumn} */
   const users = { key: "activeUsers", label: "Users", as: "count" };
-  const of = (props, pick, as, name, columns) =>
+  const of = (
+    /** @type {{id: string, title: string}} */ props,
+    /** @type {(day: UsageDay) => Amount | null} */ pick,
+    /** @type {Measure} */ as,
+    /** @type {string} */ name,
+    /** @type {FigureColumn[]} */ columns,
+  ) =>
     panel(context, {
       span: 6,
       ...props,
@@ -146,13 +163,10 @@ function charts(context, { usage }) {
   return el(
     "div.grid",
     {},
-    of(
-      { id: "users", title: "Daily active users", empty: none ? `${whyMissing(context, USERS_KEPT)}.` : null },
-      (day) => day.activeUsers,
-      "count",
-      "Users",
-      [users, COLUMNS.requests],
-    ),
+    of({ id: "users", title: "Daily active users" }, (day) => day.activeUsers, "count", "Users", [
+      users,
+      COLUMNS.requests,
+    ]),
     of({ id: "requests", title: "Requests" }, (day) => day.requests, "count", "Requests", [
       COLUMNS.requests,
       COLUMNS.successRate,

@@ -1,18 +1,20 @@
-// @ts-check
 // Finance: what it costs, by day, month and provider, and where the month is heading.
 
 import { card, cards, costNote } from "../cards.js";
 import { el } from "../dom.js";
 import * as format from "../format.js";
 import { download, panel } from "../panels.js";
-import { dailyTable, lineOf, namesByCost, partsOf } from "../parts/days.js";
-import { comparedNote, usageCards } from "../parts/figures.js";
+import { costOfSeries, dailyTable, dashedNote, lineOf } from "../parts/days.js";
+import { comparedNote, costPerCall, usageCards } from "../parts/figures.js";
 import { callsBehind } from "../parts/links.js";
-import { monthDays, monthsOf, soFar } from "../parts/periods.js";
-import { barsOf, COLUMNS, costOf, flat, pairsOf, ranking } from "../parts/rankings.js";
+import { monthDays, monthsOf, periodColumns } from "../parts/periods.js";
+import { barsOf, COLUMNS, costOf, flat, ranking } from "../parts/rankings.js";
 import { narrowed } from "../state.js";
 import { table } from "../table.js";
 
+/** @import { Answers, Context, Tab, Totals } from "../types.js" */
+
+/** @type {Tab} */
 export default {
   title: "Finance",
   controls: { compare: true },
@@ -33,10 +35,8 @@ export default {
   ],
 };
 
-function figures(context, { usage, overview }) {
+function figures(/** @type {Context} */ context, /** @type {Answers} */ { usage, overview }) {
   const of = usageCards(context, usage);
-  const { totals } = usage;
-  const priced = totals.requests - totals.unpriced;
   const why = narrowed(context.state) ? "The month is kept for a whole client; not known under this filter" : null;
   const { monthEnd, month, trends } = overview;
   return [
@@ -55,20 +55,13 @@ function figures(context, { usage, overview }) {
       card({
         name: "monthEnd.cost",
         label: "Month's end at this pace",
-        value: why ? null : monthEnd?.cost,
+        value: why ? null : monthEnd.cost,
         missing: why ?? "The month has no complete day yet",
         write: format.shortMoney,
-        hint: monthEnd && !why ? `${monthEnd.completeDays} of ${monthEnd.daysInMonth} days are complete` : null,
+        hint: why ? null : `${monthEnd.completeDays} of ${monthEnd.daysInMonth} days are complete`,
       }),
       of.savedCost(),
-      card({
-        name: "averageCost",
-        label: "Cost a call",
-        value: priced ? Number(totals.cost) / priced : null,
-        missing: "No priced calls in this period",
-        write: format.shortMoney,
-        hint: "over the priced calls",
-      }),
+      costPerCall(usage.totals),
     ]),
     el("p.compared", {}, [comparedNote(usage), why ? null : ` Month: ${format.sentence(trends.month.compared)}.`]),
   ];
@@ -76,7 +69,7 @@ function figures(context, { usage, overview }) {
 
 const MONEY = [COLUMNS.cost, COLUMNS.savedCost, COLUMNS.requests, COLUMNS.unpriced, COLUMNS.estimated];
 
-function days(context, { usage }) {
+function days(/** @type {Context} */ context, /** @type {Answers} */ { usage }) {
   const rows = dailyTable(context, usage.daily, MONEY, "Cost by day");
   const props = {
     id: "cost",
@@ -90,12 +83,15 @@ function days(context, { usage }) {
     before || !usage.series
       ? {
           title: "Cost by day",
-          note: before
-            ? `Dashed: the period before, ${format.span(usage.previous.daily[0].day, usage.previous.daily.at(-1).day)}`
-            : null,
+          note: dashedNote(before),
           chart: lineOf(context, { daily: usage.daily, before, pick: (day) => day.cost, name: "Cost", as: "money" }),
         }
-      : stacked(context, usage);
+      : costOfSeries(
+          context,
+          usage.series,
+          usage.daily.map(({ day }) => day),
+          "stack",
+        );
   const saved = lineOf(context, {
     daily: usage.daily,
     before,
@@ -117,25 +113,8 @@ function days(context, { usage }) {
   );
 }
 
-function stacked(context, usage) {
-  return partsOf(context, {
-    days: usage.daily.map(({ day }) => day),
-    series: usage.series.map((row) => ({ day: row.day, name: row.name, value: row.cost })),
-    names: namesByCost(usage.series),
-    colour: (name) => context.colours.of(name),
-    spec: "stack",
-    name: "Cost",
-    as: "money",
-  });
-}
-
-function months(context, { analytics: { window, monthly } }) {
-  const rows = flat([...monthly].reverse());
-  const month = {
-    key: "month",
-    label: "Month",
-    content: (row) => `${format.month(row.month)}${soFar(row, window.to, context.today())}`,
-  };
+function months(/** @type {Context} */ context, /** @type {Answers} */ { analytics: { window, monthly } }) {
+  const { month } = periodColumns(context, window.to);
   return el(
     "div.grid",
     {},
@@ -147,7 +126,7 @@ function months(context, { analytics: { window, monthly } }) {
       table: table({
         caption: "Cost by month",
         columns: [month, ...MONEY],
-        rows,
+        rows: flat([...monthly].reverse()),
         rowKey: (row) => row.month,
         href: (row) => callsBehind(context).days(...monthDays(row.month, window.to)),
       }),
@@ -155,8 +134,14 @@ function months(context, { analytics: { window, monthly } }) {
   );
 }
 
-function providers(context, { usage }) {
-  const byCost = (rows) => [...rows].sort((a, b) => Number(b.cost) - Number(a.cost));
+/**
+ * The rows that cost most first.
+ * @template {Totals} T
+ * @param {T[]} rows
+ */
+const byCost = (rows) => [...rows].sort((a, b) => Number(b.cost) - Number(a.cost));
+
+function providers(/** @type {Context} */ context, /** @type {Answers} */ { usage }) {
   return el(
     "div.grid",
     {},
@@ -184,7 +169,6 @@ function providers(context, { usage }) {
         pick: (row) => row.cost,
         write: costOf,
         label: "Cost by feature",
-        lines: pairsOf,
       }),
       table: ranking(context, {
         id: "features",

@@ -1,13 +1,14 @@
-// @ts-check
 // The main page: today, this month, and what happened last.
 
 import { card, cards, costNote } from "../cards.js";
 import { el } from "../dom.js";
 import * as format from "../format.js";
 import { panel } from "../panels.js";
-import { costCell, outcome } from "../parts/call-rows.js";
+import { COST, callColumns, outcome } from "../parts/call-rows.js";
 import { callsBehind } from "../parts/links.js";
 import { table } from "../table.js";
+
+/** @import { Activity, Answers, Column, Context, Tab } from "../types.js" */
 
 const PAGES = [
   ["ai-monitoring", "AI monitoring", "Requests, cost, success, peak hours, top users"],
@@ -22,6 +23,7 @@ const PAGES = [
   ["calls", "Calls", "The ledger, call by call"],
 ];
 
+/** @type {Tab} */
 export default {
   title: "Overview",
   controls: { period: false, parts: false },
@@ -40,7 +42,7 @@ export default {
   ],
 };
 
-function figures(context, { stats, overview: { today, month } }) {
+function figures(/** @type {Context} */ context, /** @type {Answers} */ { stats, overview: { today, month } }) {
   const soFar = "so far";
   return cards([
     card({
@@ -81,26 +83,16 @@ function figures(context, { stats, overview: { today, month } }) {
   ]);
 }
 
-function activity(context, { stats }) {
+function activity(/** @type {Context} */ context, /** @type {Answers} */ { stats }) {
+  /** @type {Column<Activity>[]} */
   const columns = [
-    {
-      key: "createdAt",
-      label: `When (${context.who.timezone})`,
-      content: (row) => format.instant(row.createdAt, context.who.timezone),
-    },
-    { key: "userId", label: "User", content: (row) => el("span.name", { title: row.userId }, row.userId) },
-    { key: "feature", label: "Feature", content: (row) => el("span.name", { title: row.feature }, row.feature) },
-    {
-      key: "model",
-      label: "Model",
-      content: (row) => el("span.name", { title: `${row.provider} · ${row.model}` }, row.model),
-    },
+    ...callColumns(context),
     {
       key: "success",
       label: "Outcome",
       content: (row) => outcome({ status: row.success ? "success" : "error", cached: row.cached }),
     },
-    { key: "cost", label: "Cost", as: "money", content: costCell },
+    COST,
   ];
   return el(
     "div.grid",
@@ -123,8 +115,8 @@ function activity(context, { stats }) {
   );
 }
 
-function pages(context) {
-  const link = ([tab, title, about]) =>
+function pages(/** @type {Context} */ context) {
+  const link = (/** @type {string[]} */ [tab, title, about]) =>
     el("a", { href: context.href({ tab }), "data-link": "" }, title, el("span", {}, about));
   return el("nav.links", { "aria-label": "All dashboards" }, PAGES.map(link));
 }

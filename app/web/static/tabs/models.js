@@ -1,14 +1,17 @@
-// @ts-check
 // Models: what each costs, in money and tokens, and who uses it; and the providers beside each other.
 
 import { card, cards, costNote } from "../cards.js";
 import { el } from "../dom.js";
 import * as format from "../format.js";
-import { download, measures, panel } from "../panels.js";
+import { download, labelsOf, measures, panel } from "../panels.js";
+import { costPerCall, tokensCard } from "../parts/figures.js";
 import { callsBehind } from "../parts/links.js";
-import { barsOf, COLUMNS, costOf, pairsOf, ranking } from "../parts/rankings.js";
+import { barsOf, COLUMNS, costOf, ranking } from "../parts/rankings.js";
 import { remainderOf } from "../remainder.js";
 
+/** @import { Amount, Answers, Column, Context, ModelCosts, Tab, Totals } from "../types.js" */
+
+/** @type {Tab} */
 export default {
   title: "Models",
   requests: (context) => ({ models: ["/api/admin/ai/models", context.parameters()] }),
@@ -20,11 +23,10 @@ export default {
   ],
 };
 
-function figures(context, { models: { models } }) {
-  const all = models.length
-    ? remainderOf(models)
-    : { requests: 0, cost: "0", tokens: { total: 0, input: 0, output: 0 }, unpriced: 0, estimated: 0 };
-  const priced = all.requests - all.unpriced;
+const NOTHING = { requests: 0, cost: 0, tokens: { input: 0, output: 0, total: 0 }, unpriced: 0, estimated: 0 };
+
+function figures(/** @type {Context} */ context, /** @type {Answers} */ { models: { models } }) {
+  const all = models.length ? remainderOf(models) : NOTHING;
   return cards([
     card({
       name: "models",
@@ -35,43 +37,37 @@ function figures(context, { models: { models } }) {
     }),
     card({ name: "requests", label: "Requests", value: all.requests, write: format.short }),
     card({ name: "cost", label: "Cost", value: all.cost, write: format.shortMoney, hint: costNote(all, context.href) }),
-    card({
-      name: "averageCost",
-      label: "Cost a call",
-      value: priced ? Number(all.cost) / priced : null,
-      write: format.shortMoney,
-      missing: "No priced calls in this period",
-      hint: "over the priced calls",
-    }),
-    card({
-      name: "tokens",
-      label: "Tokens",
-      value: all.tokens.total,
-      write: format.short,
-      hint: `${format.short(all.tokens.input)} in, ${format.short(all.tokens.output)} out`,
-    }),
+    costPerCall(all),
+    tokensCard(all.tokens),
   ]);
 }
 
+/**
+ * @type {Record<"cost" | "requests" | "tokens", [label: string, pick: (row: Totals) => Amount,
+ *   write: (value: Amount | null, row: Totals) => string]>}
+ */
 const MEASURES = {
   cost: ["Cost", (row) => row.cost, costOf],
   requests: ["Requests", (row) => row.requests, format.count],
   tokens: ["Tokens", (row) => row.tokens.total, format.short],
 };
 
-/** Bars of the chosen measure, the greatest first. */
+/**
+ * Bars of the chosen measure, the greatest first.
+ * @template {Totals} T
+ * @param {Context} context
+ * @param {string} id
+ * @param {T[]} rows
+ * @param {(row: T) => string} name
+ */
 function bars(context, id, rows, name) {
-  const { chosen, buttons } = measures(
-    context,
-    id,
-    Object.entries(MEASURES).map(([key, [label]]) => [key, label]),
-  );
+  const { chosen, buttons } = measures(context, id, labelsOf(MEASURES));
   const [label, pick, write] = MEASURES[chosen];
   const sorted = [...rows].sort((a, b) => Number(pick(b)) - Number(pick(a)));
-  return { buttons, chart: barsOf({ rows: sorted, name, pick, write, label: `${label} by ${id}`, lines: pairsOf }) };
+  return { buttons, chart: barsOf({ rows: sorted, name, pick, write, label: `${label} by ${id}` }) };
 }
 
-function charts(context, { models: { models } }) {
+function charts(/** @type {Context} */ context, /** @type {Answers} */ { models: { models } }) {
   const providers = byProvider(models);
   const ofModels = bars(context, "model", models, (row) => row.model);
   const ofProviders = bars(context, "provider", providers, (row) => row.provider);
@@ -113,15 +109,17 @@ function charts(context, { models: { models } }) {
   );
 }
 
-const keyOf = (row) => `${row.provider} ${row.model}`;
+const keyOf = (/** @type {ModelCosts} */ row) => `${row.provider} ${row.model}`;
 
-function byProvider(models) {
+function byProvider(/** @type {ModelCosts[]} */ models) {
+  /** @type {Map<string, ModelCosts[]>} */
   const groups = new Map();
   for (const row of models) groups.set(row.provider, [...(groups.get(row.provider) ?? []), row]);
-  return [...groups].map(([provider, rows]) => ({ provider, ...remainderOf(rows), models: rows.length }));
+  return [...groups].map(([provider, rows]) => ({ ...remainderOf(rows), provider }));
 }
 
-function list(context, { models: { models } }) {
+function list(/** @type {Context} */ context, /** @type {Answers} */ { models: { models } }) {
+  /** @type {Column<ModelCosts>[]} */
   const columns = [
     { key: "model", label: "Model" },
     { key: "provider", label: "Provider" },

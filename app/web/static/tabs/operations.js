@@ -1,4 +1,3 @@
-// @ts-check
 // Operations: how each provider performs.
 
 import { card, cards } from "../cards.js";
@@ -7,13 +6,17 @@ import * as format from "../format.js";
 import { colour } from "../palette.js";
 import { download, legend, panel } from "../panels.js";
 import { dailyTable, outcomesOf } from "../parts/days.js";
-import { comparedNote, LATENCY_KEPT, usageCards, whyMissing } from "../parts/figures.js";
+import { comparedNote, usageCards, whyUntimed } from "../parts/figures.js";
 import { callsBehind } from "../parts/links.js";
 import { COLUMNS, ranking } from "../parts/rankings.js";
 
+/** @import { Answers, Chart, Context, FigureColumn, Percentiles, Tab } from "../types.js" */
+
+/** @type {FigureColumn[]} */
 const PERCENTILES = ["p50", "p95", "p99"].map((key) => ({ key, label: key, as: "duration" }));
 const ROW_HEIGHT = 38;
 
+/** @type {Tab} */
 export default {
   title: "Operations",
   requests: (context) => ({
@@ -29,14 +32,14 @@ export default {
   ],
 };
 
-function figures(context, { usage }) {
+function figures(/** @type {Context} */ context, /** @type {Answers} */ { usage }) {
   const of = usageCards(context, usage);
   const errors = card({
     name: "errors",
     label: "Failed calls",
     value: usage.totals.errors,
     write: format.short,
-    hint: `${format.percent(100 - (usage.totals.successRate ?? 100))} of all`,
+    hint: `${format.percent(100 - Number(usage.totals.successRate ?? 100))} of all`,
   });
   return [
     cards([
@@ -50,9 +53,13 @@ function figures(context, { usage }) {
   ];
 }
 
+/**
+ * @template {{latency: Percentiles}} T
+ * @param {T} row
+ */
 const withLatency = (row) => ({ ...row, ...row.latency });
 
-function providers(context, { providers: report }) {
+function providers(/** @type {Context} */ context, /** @type {Answers} */ { providers: report }) {
   const rows = report.providers.map(withLatency);
   const timed = rows.filter((row) => row.p50 !== null);
   const list = ranking(context, {
@@ -81,7 +88,7 @@ function providers(context, { providers: report }) {
       title: "Latency by provider",
       span: 12,
       note: "From the median to the 99th percentile of the duration; each within 1%",
-      empty: timed.length ? null : `${whyMissing(context, LATENCY_KEPT)}.`,
+      empty: timed.length ? null : `${whyUntimed(context)}.`,
       chart: rangesOf(timed.slice(0, 12)),
       legend: legend([
         ["p50", colour("success")],
@@ -100,21 +107,24 @@ function providers(context, { providers: report }) {
   );
 }
 
-function rangesOf(rows) {
+/** @returns {Chart} */
+function rangesOf(/** @type {(Percentiles & {provider: string})[]} */ rows) {
+  const [shortest, longest] = [
+    Math.min(...rows.map((row) => row.p50 ?? 1)),
+    Math.max(...rows.map((row) => row.p99 ?? 1)),
+  ];
   return {
     spec: "ranges",
     rows: rows.map(({ provider, p50, p95, p99 }) => ({
       name: provider.length > 24 ? `${provider.slice(0, 24)}…` : provider,
-      p50: Math.max(1, p50),
-      p95: Math.max(1, p95),
-      p99: Math.max(1, p99),
+      p50: Math.max(1, p50 ?? 1),
+      p95: Math.max(1, p95 ?? 1),
+      p99: Math.max(1, p99 ?? 1),
     })),
     height: Math.max(2, rows.length) * ROW_HEIGHT + 46,
     label: "Latency by provider",
-    values: {
-      ticks: format.logTicks(Math.min(...rows.map((row) => row.p50)) / 3, Math.max(...rows.map((row) => row.p99)) * 3),
-    },
-    lines: ({ name, p50, p95, p99 }) => ({
+    values: { ticks: format.logTicks(shortest / 3, longest * 3) },
+    lines: (/** @type {Percentiles & {name: string}} */ { name, p50, p95, p99 }) => ({
       title: name,
       pairs: [
         ["p50", format.duration(p50)],
@@ -125,16 +135,14 @@ function rangesOf(rows) {
   };
 }
 
-function outcomes(context, { usage }) {
-  const drawn = outcomesOf(context, usage.daily);
+function outcomes(/** @type {Context} */ context, /** @type {Answers} */ { usage }) {
   return el(
     "div.grid",
     {},
     panel(context, {
       id: "outcomes",
       title: "Requests by outcome",
-      empty: drawn ? null : `${whyMissing(context, "Outcomes by day are kept")}.`,
-      ...(drawn ?? {}),
+      ...outcomesOf(context, usage.daily),
       table: dailyTable(
         context,
         usage.daily,
@@ -145,7 +153,7 @@ function outcomes(context, { usage }) {
   );
 }
 
-function services(context, { providers: report }) {
+function services(/** @type {Context} */ context, /** @type {Answers} */ { providers: report }) {
   const rows = report.providers.flatMap((row) =>
     row.services.map((service) =>
       withLatency({ ...service, provider: row.provider, name: `${row.provider} · ${service.serviceType}` }),

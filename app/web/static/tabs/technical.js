@@ -1,4 +1,3 @@
-// @ts-check
 // Technical: how long calls take, how they fail, and how the process that answers stands.
 
 import { card, cards } from "../cards.js";
@@ -6,11 +5,14 @@ import { el } from "../dom.js";
 import * as format from "../format.js";
 import { panel } from "../panels.js";
 import { outcome } from "../parts/call-rows.js";
-import { LATENCY_KEPT, whyMissing } from "../parts/figures.js";
+import { whyUntimed } from "../parts/figures.js";
 import { callsBehind } from "../parts/links.js";
 import { ranking } from "../parts/rankings.js";
 import { table } from "../table.js";
 
+/** @import { Answers, Child, Context, Percentiles, Tab } from "../types.js" */
+
+/** @type {Tab} */
 export default {
   title: "Technical",
   requests: (context) => ({
@@ -24,12 +26,11 @@ export default {
   ],
 };
 
-function figures(context, { latency: report }) {
+function figures(/** @type {Context} */ context, /** @type {Answers} */ { latency: report }) {
   const { latency, errors, measured } = report;
-  const missing = whyMissing(context, LATENCY_KEPT);
-  const none = measured === 0 ? "No call of this period reports a duration" : missing;
-  const of = (key, hint) =>
-    card({ name: key, label: key, value: latency[key], write: format.duration, missing: none, hint });
+  const missing = whyUntimed(context);
+  const of = (/** @type {keyof Percentiles} */ key, /** @type {string} */ hint) =>
+    card({ name: key, label: key, value: latency[key], write: format.duration, missing, hint });
   const failed = errors.reduce((all, row) => all + row.count, 0);
   return cards([
     of("p50", "half of the calls are faster"),
@@ -46,26 +47,20 @@ function figures(context, { latency: report }) {
   ]);
 }
 
-function distribution(context, { latency: report }) {
+function distribution(/** @type {Context} */ context, /** @type {Answers} */ { latency: report }) {
   const { buckets, latency, errors } = report;
   const drawn = (buckets ?? []).map((bucket) => ({
     ...bucket,
     from: Math.max(1, bucket.from),
     to: Math.max(1, bucket.to) + 1,
   }));
-  const marks = Object.entries(latency)
-    .filter(([, value]) => value !== null)
-    .map(([name, mark], place) => ({ name, place, mark: Math.max(1, mark) }));
+  const known = Object.entries(latency).filter(([, value]) => value !== null);
+  const marks = known.map(([name, mark], place) => ({ name, place, mark: Math.max(1, mark ?? 1) }));
   const rows = (buckets ?? [])
     .filter((bucket) => bucket.count > 0)
     .map((bucket) => ({ ...bucket, name: format.durations(bucket.from, bucket.to) }));
   const failures = errors.map((row) => ({ ...row, requests: row.count }));
-  const empty =
-    buckets === null || buckets === undefined
-      ? `${whyMissing(context, LATENCY_KEPT)}.`
-      : rows.length
-        ? null
-        : "No call of this period reports a duration.";
+  const empty = rows.length ? null : `${whyUntimed(context)}.`;
   return el(
     "div.grid",
     {},
@@ -81,7 +76,7 @@ function distribution(context, { latency: report }) {
         height: 390,
         values: { ticks: format.logTicks(drawn[0]?.from ?? 1, drawn.at(-1)?.to ?? 1) },
         label: "How many requests took how long",
-        lines: (bucket) => ({
+        lines: (/** @type {{from: number, to: number, count: number}} */ bucket) => ({
           title: format.durations(bucket.from, bucket.to - 1),
           pairs: [["Requests", format.count(bucket.count)]],
         }),
@@ -93,7 +88,7 @@ function distribution(context, { latency: report }) {
           { key: "count", label: "Requests", as: "count", share: true },
         ],
         rows,
-        rowKey: (row) => row.from,
+        rowKey: (row) => String(row.from),
         href: callsBehind(context).duration,
       }),
     }),
@@ -119,10 +114,10 @@ function distribution(context, { latency: report }) {
   );
 }
 
-function standing(context, { technical: of }) {
+function standing(/** @type {Context} */ context, /** @type {Answers} */ { technical: of }) {
   const { spool, freshness, breaker, commits } = of;
   const zone = context.who.timezone;
-  const pairs = (list) =>
+  const pairs = (/** @type {[name: string, key: string, value: Child, raw: unknown][]} */ list) =>
     el(
       "dl.figures",
       {},
@@ -131,7 +126,7 @@ function standing(context, { technical: of }) {
         el("dd", { "data-figure": key, "data-value": raw ?? "" }, value),
       ]),
     );
-  const average = commits?.transactions ? (1000 * Number(commits.seconds)) / commits.transactions : null;
+  const average = commits.transactions ? (1000 * Number(commits.seconds)) / commits.transactions : null;
   return el(
     "div.grid",
     {},
@@ -152,14 +147,14 @@ function standing(context, { technical: of }) {
         [
           "Breaker",
           "breaker",
-          breaker?.open ? `open for ${format.seconds(breaker.seconds)}` : "closed: calls go to MongoDB",
-          String(breaker?.open),
+          breaker.open ? `open for ${format.seconds(breaker.seconds)}` : "closed: calls go to MongoDB",
+          String(breaker.open),
         ],
         [
           "Commits",
           "commits",
-          `${format.count(commits?.transactions)} of ${format.count(commits?.calls)} calls`,
-          commits?.transactions,
+          `${format.count(commits.transactions)} of ${format.count(commits.calls)} calls`,
+          commits.transactions,
         ],
         ["A commit takes", "commit.average", average === null ? format.DASH : format.duration(average), average],
       ]),
@@ -209,7 +204,7 @@ function standing(context, { technical: of }) {
   );
 }
 
-function counters(calls) {
+function counters(/** @type {Record<string, number>} */ calls) {
   const rows = Object.entries(calls).map(([name, count]) => ({ name: format.words(name), count }));
   return table({
     caption: "Calls by what became of them",

@@ -1,20 +1,26 @@
-// @ts-check
 // Users: who calls most; and one user's page.
 
 import { card, cards } from "../cards.js";
 import { el } from "../dom.js";
+import { chosen } from "../filters.js";
 import * as format from "../format.js";
 import { download, panel } from "../panels.js";
 import { callTable } from "../parts/call-rows.js";
 import { dailyTable, lineOf } from "../parts/days.js";
-import { USERS_KEPT, usageCards, whyMissing } from "../parts/figures.js";
+import { NO_CALLS, usageCards } from "../parts/figures.js";
 import { callsBehind } from "../parts/links.js";
-import { barsOf, COLUMNS, flat, pairsOf, ranking } from "../parts/rankings.js";
-import { leftOf } from "../remainder.js";
+import { barsOf, COLUMNS, flat, otherUsers, ranking, USER_COLUMNS } from "../parts/rankings.js";
 import { table } from "../table.js";
+
+/**
+ * @import {
+ *   Amount, Answers, Column, Context, FigureColumn, ListedUser, Requests, Tab, Totals, UsageDay,
+ * } from "../types.js"
+ */
 
 const PAGE = 20;
 const RECENT = 10;
+/** @type {Record<string, string>} */
 const ORDERS = {
   "-requests": "Most requests",
   "-cost": "Highest cost",
@@ -23,6 +29,7 @@ const ORDERS = {
   requests: "Fewest requests",
 };
 
+/** @type {Tab} */
 export default {
   title: "Users",
   requests: (context) => (context.state.userId ? aboutOne(context) : aboutAll(context)),
@@ -40,9 +47,11 @@ export default {
         ],
 };
 
-const orderOf = (context) => (context.state.sort in ORDERS ? context.state.sort : "-requests");
+const orderOf = (/** @type {Context} */ context) =>
+  context.state.sort !== null && context.state.sort in ORDERS ? context.state.sort : "-requests";
 
-function aboutAll(context) {
+/** @returns {Requests} */
+function aboutAll(/** @type {Context} */ context) {
   const { cursor } = context.state;
   return {
     users: ["/api/admin/ai/users", { ...context.parameters(), sort: orderOf(context), limit: PAGE, cursor }],
@@ -50,7 +59,8 @@ function aboutAll(context) {
   };
 }
 
-function aboutOne(context) {
+/** @returns {Requests} */
+function aboutOne(/** @type {Context} */ context) {
   const parameters = { ...context.parameters(), userId: context.state.userId };
   return {
     usage: ["/api/admin/ai/usage", parameters],
@@ -58,7 +68,7 @@ function aboutOne(context) {
   };
 }
 
-function figures(context, { usage }) {
+function figures(/** @type {Context} */ context, /** @type {Answers} */ { usage }) {
   const of = usageCards(context, usage);
   const users = usage.activeUsers;
   const each = users ? Number(usage.totals.cost) / users : null;
@@ -71,8 +81,8 @@ function figures(context, { usage }) {
       name: "requestsPerUser",
       label: "Requests a user",
       value: calls,
-      write: (value) => format.count(Math.round(value)),
-      missing: whyMissing(context, USERS_KEPT),
+      write: (value) => format.count(Math.round(Number(value))),
+      missing: NO_CALLS,
       hint: "on average",
     }),
     card({
@@ -80,19 +90,16 @@ function figures(context, { usage }) {
       label: "Cost a user",
       value: each,
       write: format.shortMoney,
-      missing: whyMissing(context, USERS_KEPT),
+      missing: NO_CALLS,
       hint: "on average, of priced calls",
     }),
   ]);
 }
 
-function list(context, { users: report, usage }) {
+function list(/** @type {Context} */ context, /** @type {Answers} */ { users: report, usage }) {
   const { cursor } = context.state;
-  const rows = flat(report.users);
-  const left = cursor ? null : leftOf(usage.totals, report.users);
-  const more = report.nextCursor && left?.requests > 0;
-  const others = report.activeUsers ? report.activeUsers - rows.length : null;
-  const rest = more ? [{ ...left, tokensTotal: left.tokens, isOther: true, members: others }] : [];
+  const first = !cursor && report.nextCursor; // further pages are not the whole beside what is left
+  /** @type {Column<ListedUser>} */
   const lastActive = { key: "lastActive", label: "Last active", content: (row) => format.day(row.lastActive) };
   return el(
     "div.grid",
@@ -104,16 +111,9 @@ function list(context, { users: report, usage }) {
       table: [
         table({
           caption: "Users",
-          columns: [
-            { key: "userId", label: "User" },
-            COLUMNS.requests,
-            COLUMNS.cost,
-            COLUMNS.savedCost,
-            COLUMNS.tokens,
-            COLUMNS.successRate,
-            lastActive,
-          ],
-          rows: [...rows, ...rest],
+          columns: [...USER_COLUMNS, lastActive],
+          rows: flat(report.users),
+          other: first ? otherUsers(usage.totals, report.users, report.activeUsers) : null,
           noun: "user",
           href: (row) => context.href({ userId: row.userId, cursor: null, sort: null }),
         }),
@@ -123,12 +123,12 @@ function list(context, { users: report, usage }) {
   );
 }
 
-function orders(context) {
+function orders(/** @type {Context} */ context) {
   const options = Object.entries(ORDERS).map(([value, label]) =>
     el("option", { value, selected: value === orderOf(context) }, label),
   );
-  const change = (event) =>
-    context.go({ sort: event.target.value === "-requests" ? null : event.target.value, cursor: null });
+  const change = (/** @type {Event} */ event) =>
+    context.go({ sort: chosen(event) === "-requests" ? null : chosen(event), cursor: null });
   return el(
     "div.inline-select",
     {},
@@ -138,7 +138,7 @@ function orders(context) {
 }
 
 /** Links to the first page and to the next; the browser's own button leads back. */
-export function pages(/** @type {any} */ context, /** @type {string | null} */ next) {
+export function pages(/** @type {Context} */ context, /** @type {string | null} */ next) {
   const { cursor } = context.state;
   if (!cursor && !next) return null;
   return el(
@@ -153,7 +153,7 @@ export function pages(/** @type {any} */ context, /** @type {string | null} */ n
   );
 }
 
-function userFigures(context, { usage }) {
+function userFigures(/** @type {Context} */ context, /** @type {Answers} */ { usage }) {
   const of = usageCards(context, usage);
   return [
     el("p.compared", {}, el("a", { href: context.href({ userId: null }), "data-link": "" }, "← All users")),
@@ -161,10 +161,16 @@ function userFigures(context, { usage }) {
   ];
 }
 
-function userCharts(context, { usage }) {
+function userCharts(/** @type {Context} */ context, /** @type {Answers} */ { usage }) {
   const { daily, byFeature, byModel } = usage;
-  const { userId } = context.state;
-  const behind = (changes) => context.href({ tab: "calls", userId, ...changes });
+  /**
+   * @template {Totals} T
+   * @param {string} id
+   * @param {string} title
+   * @param {T[]} rows
+   * @param {string & keyof T} key
+   * @param {(row: T) => string} href
+   */
   const bars = (id, title, rows, key, href) =>
     panel(context, {
       id,
@@ -172,11 +178,10 @@ function userCharts(context, { usage }) {
       span: 6,
       chart: barsOf({
         rows,
-        name: (row) => row[key],
+        name: (row) => String(row[key]),
         pick: (row) => row.requests,
         write: format.count,
         label: title,
-        lines: pairsOf,
       }),
       table: ranking(context, {
         id,
@@ -187,7 +192,13 @@ function userCharts(context, { usage }) {
         noun: key,
       }),
     });
-  const line = (id, title, pick, as, columns) =>
+  const line = (
+    /** @type {string} */ id,
+    /** @type {string} */ title,
+    /** @type {(day: UsageDay) => Amount} */ pick,
+    /** @type {"count" | "money"} */ as,
+    /** @type {FigureColumn[]} */ columns,
+  ) =>
     panel(context, {
       id,
       title,
@@ -200,13 +211,13 @@ function userCharts(context, { usage }) {
     {},
     line("requests", "Requests", (day) => day.requests, "count", [COLUMNS.requests, COLUMNS.successRate]),
     line("cost", "Cost", (day) => day.cost, "money", [COLUMNS.cost, COLUMNS.unpriced, COLUMNS.estimated]),
-    bars("features", "Features", byFeature, "feature", ({ feature }) => behind({ feature })),
-    bars("models", "Models", byModel, "model", ({ provider, model }) => behind({ provider, model })),
+    bars("features", "Features", byFeature, "feature", callsBehind(context).feature),
+    bars("models", "Models", byModel, "model", callsBehind(context).model),
   );
 }
 
-function recentCalls(context, { calls: report }) {
-  const all = callsBehind(context).user({ userId: context.state.userId });
+function recentCalls(/** @type {Context} */ context, /** @type {Answers} */ { calls: report }) {
+  const all = callsBehind(context).all();
   return el(
     "div.grid",
     {},
