@@ -59,13 +59,13 @@ async def test_period_filters_and_data_change_figures_and_address_and_the_back_b
     assert query(page) == {**custom, "feature": "chat", "data": "all"}
     # what is not kept by feature has no figure, and the reason
     await until_figure(page, "p95", "")
-    await expect(page.locator('.card[data-key="p95"]')).to_contain_text("not known under this filter")
+    await expect(page.locator('.card[data-key="p95"]')).to_contain_text("not available with this filter")
 
     await page.get_by_role("link", name="Real", exact=True).click()
     await until_figure(page, "requests", counted(server, **custom, feature="chat", synthetic="exclude"))
     await page.get_by_role("link", name="Demo", exact=True).click()
     await until_figure(page, "requests", counted(server, **custom, feature="chat", synthetic="only"))
-    await expect(page.get_by_role("note")).to_contain_text("invented calls")
+    await expect(page.get_by_role("note")).to_contain_text("generated calls")
 
     for _ in range(5):
         await page.go_back()
@@ -81,7 +81,7 @@ async def test_where_there_is_only_demo_data_a_page_opens_on_it_and_says_so(sign
 
     await signed_in.route(re.compile(r"/api/admin/stats\?.*synthetic=exclude"), empty)
     page = await opened(signed_in, "/admin/ai-monitoring")
-    await expect(page.get_by_role("note")).to_contain_text("every figure here is of invented calls")
+    await expect(page.get_by_role("note")).to_contain_text("every figure here is from generated calls")
     await until_figure(page, "requests", counted(server, days=30, synthetic="only"))
     await expect(page.get_by_role("link", name="Demo", exact=True)).to_have_attribute("aria-current", "true")
 
@@ -106,7 +106,7 @@ async def test_a_row_leads_to_its_calls_and_a_call_says_where_its_price_comes_fr
     await page.locator(f'tr[data-row="{newest["id"]}"] a').click()
     dialog = page.get_by_role("dialog")
     await expect(dialog).to_contain_text(newest["priceVersion"])
-    await expect(dialog).to_contain_text("Exact counts times a list price")
+    await expect(dialog).to_contain_text("Exact usage at list price")
     await expect(dialog.locator('[data-figure="call.cost"]')).to_have_attribute("data-value", str(CALL_COST))
     assert query(page)["call"] == newest["id"]
     await page.keyboard.press("Escape")
@@ -165,7 +165,7 @@ async def test_the_period_before_and_the_series_are_chosen_in_the_address(signed
     await expect(page.locator('.card[data-key="cost"] .trend')).to_have_class("trend")
 
     await page.get_by_role("button", name="Compare").click()
-    await expect(page.locator('[data-panel="requests"] .panel-note')).to_contain_text("Dashed: the period before")
+    await expect(page.locator('[data-panel="requests"] .panel-note')).to_contain_text("Dashed: previous period")
     await page.get_by_role("button", name="Model", exact=True).click()
     await expect(page.locator('[data-panel="cost"] .legend li').first).to_have_text(usage["series"][0]["name"])
     areas = page.locator('[data-panel="cost"] .chart .mark-area path')

@@ -63,7 +63,7 @@ function refused(/** @type {Response} */ response, /** @type {string} */ text) {
   const problem = described(text);
   const kind = KINDS.get(response.status) ?? "refused";
   const title = problem.title ?? `The server answered ${response.status}`;
-  const detail = problem.detail ?? "It gave no reason; its log has the particulars.";
+  const detail = problem.detail ?? "It gave no reason; see the server's log.";
   return new RequestError({ kind, title, detail, status: response.status });
 }
 
@@ -79,7 +79,7 @@ function described(/** @type {string} */ text) {
 function slow() {
   return new RequestError({
     kind: "slow",
-    title: "This takes too long",
+    title: "The request timed out",
     detail: `The server did not answer within ${PATIENCE_MS / 1000} seconds. A shorter period may help.`,
   });
 }

@@ -41,7 +41,7 @@ export const cards = (/** @type {Child[]} */ list) => el("dl.cards", {}, list);
 function changeOf(/** @type {Known<Trend>} */ trend, /** @type {Known<string>} */ compared) {
   if (!trend || !compared) return null;
   if (trend.percent === null || trend.percent === undefined)
-    return trend.unknown ? "no trend by the hour" : versus(compared).replace(/^vs /, "none in ");
+    return trend.unknown ? "no hourly trend" : versus(compared).replace(/^vs /, "none in ");
   const percent = Number(trend.percent);
   const arrow = percent > 0.05 ? "▲" : percent < -0.05 ? "▼" : "→";
   const direction = percent > 0.05 ? "up" : percent < -0.05 ? "down" : "unchanged";
@@ -72,7 +72,7 @@ function versus(/** @type {string} */ compared) {
   const [, before = ""] = compared.split(" against ");
   const [first, last = first] = before.match(/\d{4}-\d{2}-\d{2}/g) ?? [];
   const [, until] = before.match(/to (\d{2}:\d{2})/) ?? [];
-  if (!first || !last) return "vs the period before";
+  if (!first || !last) return "vs previous period";
   return `vs ${format.shortSpan(first, last)}${until ? `, to ${until}` : ""}`;
 }
 

@@ -113,7 +113,7 @@ class Drawing {
   fail(/** @type {unknown} */ error) {
     this.finalize();
     console.error("a chart could not be drawn", error);
-    this.node.replaceChildren(el("p.state", {}, "This chart could not be drawn. Its table has the figures."));
+    this.node.replaceChildren(el("p.state", {}, "This chart could not be drawn. The table has its figures."));
   }
 
   finalize() {

@@ -21,7 +21,7 @@ export function emptyState(/** @type {Context} */ context) {
     "section.panel.state",
     { "aria-labelledby": "empty-title", "data-empty": "" },
     el("h2", { id: "empty-title" }, "No calls in this view"),
-    el("p", {}, filtered ? "No call of this period meets the filters." : "No call was reported for this period."),
+    el("p", {}, filtered ? "No calls in this period match the filters." : "No calls were reported in this period."),
     el(
       "div.actions",
       {},
@@ -35,7 +35,7 @@ export function emptyState(/** @type {Context} */ context) {
 
 function howTo() {
   return [
-    el("p", {}, "An application reports each call to a model once. With a key that may report:"),
+    el("p", {}, "Applications report each model call once, with an API key that has the scope ingest:"),
     el("pre", { tabindex: "0" }, el("code", {}, EXAMPLE)),
   ];
 }

@@ -106,7 +106,7 @@ export function download(
   const href = context.address(`/api/admin/ai/download/${name}.csv`, { ...context.parameters(), ...more });
   return el(
     "a.button.small.quiet",
-    { href, download: "", title: "All rows of the filter, with exact decimals" },
+    { href, download: "", title: "All rows for these filters, with exact decimals" },
     "CSV",
     el("span.hidden", {}, ` of ${name}`),
   );
@@ -118,7 +118,7 @@ export function failure(/** @type {Partial<RequestError>} */ error, /** @type {(
     "div.panel.state.error",
     { role: "alert", "data-error": error.kind ?? "failed" },
     el("strong", {}, error.title ?? "This could not be shown"),
-    el("p", {}, error.detail ?? "An error in the page. Reloading it may help."),
+    el("p", {}, error.detail ?? "Something went wrong on this page. Reloading it may help."),
     el("button.button", { type: "button", onclick: retry }, "Try again"),
   );
 }

@@ -16,7 +16,7 @@ export function banner(/** @type {Context} */ context) {
   if (context.state.data === "real") return null;
   const said =
     context.state.data === "demo"
-      ? "Demo data: every figure here is of invented calls."
+      ? "Demo data: every figure here is from generated calls."
       : "Demo data is included in every figure.";
   return el(
     "div.banner",

@@ -155,7 +155,7 @@ function plain(/** @type {FigureColumn} */ column, /** @type {Row[]} */ rows) {
 
 const asText = (/** @type {unknown} */ value) => (value === null || value === undefined ? format.DASH : String(value));
 
-const unpriced = () => el("span.dash", { title: "No call in this row has a price" }, format.DASH);
+const unpriced = () => el("span.dash", { title: "No priced calls in this row" }, format.DASH);
 
 /** Amounts of one column have the same decimals: as many as the least needs, within what the greatest bears. */
 function moneyWriter(/** @type {FigureColumn} */ column, /** @type {Row[]} */ rows) {
@@ -180,7 +180,7 @@ function moneyWriter(/** @type {FigureColumn} */ column, /** @type {Row[]} */ ro
  */
 function foot({ rows, remainder, all, onAll, noun = "row" }, cut) {
   if (!remainder || !onAll || rows.length <= SHOWN + 1) return null;
-  const label = all ? "Show the first ten" : `Show all ${format.count(rows.length)}`;
+  const label = all ? "Show top 10" : `Show all ${format.count(rows.length)}`;
   return el(
     "div.table-foot",
     {},

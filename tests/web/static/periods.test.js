@@ -17,7 +17,7 @@ for (const [found, expected] of [
 
 test("a week that is not whole says so, and why", () => {
   assert.equal(soFar({ complete: true }, "2026-11-18", "2026-11-18"), "");
-  assert.equal(soFar({ complete: false }, "2026-11-18", "2026-11-18"), " (so far)");
+  assert.equal(soFar({ complete: false }, "2026-11-18", "2026-11-18"), " (partial)");
   assert.equal(soFar({ complete: false }, "2026-11-18", "2026-11-21"), " (to 18 Nov)");
 });
 
@@ -27,7 +27,7 @@ test("months and weeks are columns with their figure, paler where they are not o
   assert.deepEqual(months.rows, [{ name: "Nov 26", title: "November 2026", value: 0.0075, partial: true }]);
   assert.equal(months.label, "Cost by month");
   assert.deepEqual(months.lines(months.rows[0]), {
-    title: "November 2026, not over yet",
+    title: "November 2026 (partial)",
     pairs: [["Cost", "$0.0075"]],
   });
   const weeks = weeksOf([{ week: "2026-W47", first: "2026-11-16", complete: true, cost: 2 }], cost);

@@ -8,26 +8,26 @@ import { costOf, outcome } from "./call-rows.js";
 
 /** @type {Record<string, string>} */
 const SOURCES = {
-  priced: "Exact counts times a list price",
-  reported: "What the provider billed, as the caller said",
-  estimated: "A price times counts that had to be guessed",
-  cached: "Answered from the application's own cache: it costs nothing",
-  unpriced: "No price is known: the cost is in no sum",
+  priced: "Exact usage at list price",
+  reported: "Billed amount, as reported by the caller",
+  estimated: "Estimated usage at list price",
+  cached: "Served from the application's own cache at no cost",
+  unpriced: "No known price: not included in totals",
 };
 /** @type {[label: string, key: keyof Counts][]} */
 const TOKENS = [
   ["Input", "inputTokens"],
-  ["of these from the provider's cache", "cacheReadTokens"],
-  ["of these written to it", "cacheWriteTokens"],
-  ["of these for an hour", "cacheWrite1hTokens"],
-  ["of these audio", "inputAudioTokens"],
-  ["of these images", "inputImageTokens"],
-  ["of these video", "inputVideoTokens"],
+  ["of which provider cache reads", "cacheReadTokens"],
+  ["of which provider cache writes", "cacheWriteTokens"],
+  ["of which one-hour cache writes", "cacheWrite1hTokens"],
+  ["of which audio", "inputAudioTokens"],
+  ["of which images", "inputImageTokens"],
+  ["of which video", "inputVideoTokens"],
   ["Output", "outputTokens"],
-  ["of these reasoning", "reasoningTokens"],
-  ["of these audio", "outputAudioTokens"],
-  ["of these images", "outputImageTokens"],
-  ["Together", "tokensUsed"],
+  ["of which reasoning", "reasoningTokens"],
+  ["of which audio", "outputAudioTokens"],
+  ["of which images", "outputImageTokens"],
+  ["Total", "tokensUsed"],
   ["Web searches", "webSearches"],
   ["Images", "images"],
   ["Characters", "characters"],
@@ -114,23 +114,23 @@ function about(/** @type {Context} */ context, /** @type {CallDetail} */ call) {
   const link = (/** @type {string} */ text, /** @type {Changes} */ changes) =>
     el("a", { href: context.href({ call: null, cursor: null, ...changes }), "data-link": "" }, text);
   return [
-    ["Outcome", outcome(call)],
+    ["Status", outcome(call)],
     ["Error", call.errorMessage],
-    ["Happened", `${format.instant(call.createdAt, zone)} ${zone}`],
-    ["Reported", `${format.instant(call.recordedAt, zone)} ${zone}`],
+    ["Time", `${format.instant(call.createdAt, zone)} ${zone}`],
+    ["Recorded", `${format.instant(call.recordedAt, zone)} ${zone}`],
     ["User", link(call.userId, { userId: call.userId })],
     ["External id", call.clerkUserId],
     ["Client", call.clientId],
     ["Conversation", call.conversationId],
     ["Feature", link(call.feature, { feature: call.feature })],
-    ["Content type", call.unmapped ? `${call.contentType} (no feature is set for it)` : call.contentType],
+    ["Content type", call.unmapped ? `${call.contentType} (not mapped to a feature)` : call.contentType],
     ["Model", link(call.model, { provider: call.provider, model: call.model })],
     ["Provider", call.reportedProvider ? `${call.provider} (reported: ${call.reportedProvider})` : call.provider],
     ["Service", call.serviceType],
     ["Endpoint", call.endpoint],
     ["Duration", call.requestDuration === null ? null : format.duration(call.requestDuration)],
     ["First token", call.timeToFirstToken === null ? null : format.duration(call.timeToFirstToken)],
-    ["Data", call.synthetic ? "Demo: an invented call" : null],
+    ["Data", call.synthetic ? "Demo: a generated call" : null],
   ];
 }
 
@@ -139,14 +139,14 @@ function cost(/** @type {CallDetail} */ call) {
   const exact = (/** @type {Amount | null} */ value) => (value === null ? null : `$${value}`);
   return [
     ["Cost", [costOf(call), call.cost === null ? null : ` (${exact(call.cost)})`], "call.cost", call.cost],
-    ["Input", exact(call.inputCost)],
-    ["Output", exact(call.outputCost)],
-    ["Media and searches", Number(call.generationCost) ? exact(call.generationCost) : null],
-    ["Saved", Number(call.savedCost) ? exact(call.savedCost) : null],
-    ["Where it comes from", `${format.words(call.costSource)}: ${SOURCES[call.costSource] ?? ""}`],
+    ["Input cost", exact(call.inputCost)],
+    ["Output cost", exact(call.outputCost)],
+    ["Media and search cost", Number(call.generationCost) ? exact(call.generationCost) : null],
+    ["Cache savings", Number(call.savedCost) ? exact(call.savedCost) : null],
+    ["Cost source", `${format.words(call.costSource)}: ${SOURCES[call.costSource] ?? ""}`],
     ["Price version", call.priceVersion ? el("code", {}, call.priceVersion) : null],
     ["Tier", [call.serviceTier, call.batch ? "batch" : null, call.region].filter(Boolean).join(", ")],
-    ["Usage", call.unreadableUsage ? "The response said what was used, but not in a form that could be read" : null],
+    ["Usage", call.unreadableUsage ? "Reported in a format that could not be read" : null],
   ];
 }
 
@@ -169,7 +169,7 @@ function more(/** @type {CallDetail} */ call) {
   const metadata = Object.entries(call.metadata ?? {}).map(
     ([name, value]) => /** @type {Pair} */ ([name, String(value)]),
   );
-  return part("Further", [
+  return part("More", [
     ["Campaign", call.campaignId],
     ["Network", call.ipAddress],
     ["Browser", call.userAgent],

@@ -56,7 +56,7 @@ export function callTable(/** @type {Context} */ context, /** @type {Call[]} */ 
   /** @type {Column<Call>[]} */
   const columns = [
     ...callColumns(context),
-    { key: "status", label: "Outcome", content: outcome },
+    { key: "status", label: "Status", content: outcome },
     { key: "tokensUsed", label: "Tokens", as: "count" },
     { key: "requestDuration", label: "Duration", as: "duration" },
     COST,

@@ -36,7 +36,7 @@ export function dayAxis(/** @type {string[]} */ days, /** @type {string} */ time
 export const bandOf = (/** @type {number} */ bars) => (bars < 4 ? 0.2 : 0.72);
 
 const dayTitle = (/** @type {string} */ day, /** @type {boolean} */ partial) =>
-  `${format.day(day)}${partial ? ", not over yet" : ""}`;
+  `${format.day(day)}${partial ? " (partial)" : ""}`;
 
 /**
  * A line by day, with the period before under it where that is asked for.
@@ -165,7 +165,7 @@ export function costOfSeries(
 
 /** Which days a dashed line is about; null where there is none. */
 export const dashedNote = (/** @type {Known<{day: string}[]>} */ before) =>
-  before?.length ? `Dashed: the period before, ${format.span(before[0].day, before[before.length - 1].day)}` : null;
+  before?.length ? `Dashed: previous period, ${format.span(before[0].day, before[before.length - 1].day)}` : null;
 
 /**
  * Outcomes by day, as parts.

@@ -10,8 +10,8 @@ import { narrowed } from "../state.js";
 /** Why there is no latency of a window with calls. */
 export function whyUntimed(/** @type {Context} */ context) {
   return narrowed(context.state)
-    ? "Latency is kept by provider and service type; not known under this filter"
-    : "No call of this period reports a duration";
+    ? "Latency is tracked by provider and service type; not available with this filter"
+    : "No calls in this period report a duration";
 }
 
 export const NO_CALLS = "No calls in this period";
@@ -59,7 +59,7 @@ export function usageCards(/** @type {Context} */ context, /** @type {Usage} */ 
     savedCost: () =>
       card({
         name: "savedCost",
-        label: "Saved by cache",
+        label: "Cache savings",
         value: totals.savedCost,
         write: format.shortMoney,
         trend: trend("savedCost", "good"),
@@ -131,11 +131,11 @@ export function costPerCall(/** @type {Priced} */ { requests, unpriced, cost }) 
   const priced = requests - unpriced;
   return card({
     name: "averageCost",
-    label: "Cost a call",
+    label: "Cost per call",
     value: priced ? Number(cost) / priced : null,
     write: format.shortMoney,
     missing: "No priced calls in this period",
-    hint: "over the priced calls",
+    hint: "priced calls only",
   });
 }
 

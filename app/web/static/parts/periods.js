@@ -29,7 +29,7 @@ function upTo(/** @type {string} */ first, /** @type {string} */ last, /** @type
 /** What is said behind a week or a month that is not whole. */
 export function soFar(/** @type {{complete: boolean}} */ row, /** @type {string} */ end, /** @type {string} */ today) {
   if (row.complete) return "";
-  return end < today ? ` (to ${format.day(end, { year: false })})` : " (so far)";
+  return end < today ? ` (to ${format.day(end, { year: false })})` : " (partial)";
 }
 
 /** The columns that name a week and a month, of a period that ends on `end`. */
@@ -96,7 +96,7 @@ function columnsOf(rows, { pick, name, as = "count", nameTitle, nameOf, titleOf 
     label: `${name} by ${nameTitle.split(",")[0].toLowerCase()}`,
     values: { nameTitle, formatType, band: bandOf(rows.length) },
     lines: (/** @type {{title: string, value: number, partial: boolean}} */ { title, value, partial }) => ({
-      title: partial ? `${title}, not over yet` : title,
+      title: partial ? `${title} (partial)` : title,
       pairs: [[name, write(value)]],
     }),
   };

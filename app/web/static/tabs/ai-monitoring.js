@@ -149,15 +149,15 @@ function outcomes(/** @type {Context} */ context, /** @type {Usage} */ usage) {
   const drawn = outcomesOf(context, usage.daily, 274);
   const rows = Object.entries(usage.statuses).map(([status, count]) => ({ status, requests: count }));
   const byStatus = table({
-    caption: "Requests by outcome",
-    columns: [{ key: "status", label: "Outcome", content: (row) => format.words(row.status) }, COLUMNS.requests],
+    caption: "Requests by status",
+    columns: [{ key: "status", label: "Status", content: (row) => format.words(row.status) }, COLUMNS.requests],
     rows,
     href: callsBehind(context).status,
     rowKey: (row) => row.status,
   });
   return panel(context, {
     id: "outcomes",
-    title: "Success against errors",
+    title: "Success vs errors",
     span: 6,
     ...drawn,
     table: byStatus,
@@ -211,7 +211,7 @@ function users(/** @type {Context} */ context, /** @type {Usage} */ usage) {
       download(context, "users"),
     ],
     table: table({
-      caption: "Users with the most requests",
+      caption: "Top users by requests",
       noun: "user",
       columns: USER_COLUMNS,
       rows: flat(shown),

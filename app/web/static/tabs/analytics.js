@@ -73,7 +73,7 @@ function charts(
     panel(context, {
       id: "weeks",
       title: "Twelve weeks",
-      note: "Up to the end of the period; a week that is not over is paler",
+      note: "To the end of the period. Lighter bars: partial week",
       span: 6,
       tools: buttons,
       chart: weeksOf(weekly, { pick, name, as }),
@@ -88,7 +88,7 @@ function charts(
     panel(context, {
       id: "months",
       title: "Twelve months",
-      note: "A month that is not over is paler",
+      note: "To the end of the period. Lighter bars: partial month",
       span: 6,
       chart: monthsOf(monthly, { pick, name, as }),
       table: table({
@@ -111,10 +111,10 @@ function charts(
 
 function conversations(/** @type {Context} */ context, /** @type {Answers} */ { analytics: { byConversation } }) {
   const why = narrowed(context.state)
-    ? "Conversations are kept as a whole: not known under a filter by provider, model or feature."
+    ? "Conversations are tracked as a whole: not available with a provider, model or feature filter."
     : null;
   const rows = flat(byConversation ?? []);
-  const none = "No call of this period names a conversation. Report conversationId to see them here.";
+  const none = "No calls in this period have a conversation. Report conversationId to see them here.";
   /** @type {Column<Conversation>[]} */
   const columns = [
     { key: "conversationId", label: "Conversation" },
@@ -129,8 +129,8 @@ function conversations(/** @type {Context} */ context, /** @type {Answers} */ { 
     {},
     panel(context, {
       id: "conversations",
-      title: "Conversations with the most tokens",
-      note: rows.length > SHOWN ? `The first ${rows.length}; the file has all` : null,
+      title: "Top conversations by tokens",
+      note: rows.length > SHOWN ? `Top ${rows.length}; the CSV has all` : null,
       empty: why ?? (rows.length ? null : none),
       tools: why ? null : download(context, "conversations"),
       table: table({

@@ -60,8 +60,8 @@ function choices(/** @type {Context} */ context) {
   };
   return el(
     "div.filters.of-tab",
-    { role: "group", "aria-label": "Which calls" },
-    choice("status", "Outcome", STATUSES),
+    { role: "group", "aria-label": "Call filters" },
+    choice("status", "Status", STATUSES),
     choice("costSource", "Cost source", SOURCES),
     el(
       "form.inline-select",

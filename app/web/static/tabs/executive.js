@@ -40,7 +40,7 @@ function figures(/** @type {Context} */ context, /** @type {Answers} */ { usage 
 
 function health(/** @type {Context} */ context, /** @type {Answers} */ { overview }) {
   const why = narrowed(context.state)
-    ? "The score and the month are kept for a whole client: not known under a filter by provider, model or feature."
+    ? "Score and month figures cover a whole client: not available with a provider, model or feature filter."
     : null;
   return el("div.grid", {}, score(context, overview, why), month(context, overview, why));
 }
@@ -50,18 +50,18 @@ function score(
   /** @type {Overview} */ { health: of },
   /** @type {string | null} */ why,
 ) {
-  const none = why ?? (of.score === null ? "No calls this month: there is nothing to score." : null);
+  const none = why ?? (of.score === null ? "No calls this month to score." : null);
   /** @type {[label: string, value: number | null, about: string][]} */
   const meters = [
     ["Success", of.success, "0 at 90% or less, 100 at 100%"],
     ["Latency", of.latency, "100 at a p95 of 2 s or less, 0 at 20 s"],
-    ["Cost known", of.costCoverage, "share of calls whose cost is known and no estimate"],
+    ["Cost known", of.costCoverage, "share of calls with a known cost that is not an estimate"],
   ];
   return panel(context, {
     id: "health",
     title: "Health score",
     span: 6,
-    note: "This month so far, from 0 to 100",
+    note: "Month to date, 0 to 100",
     content: el(
       "div.score",
       {},
@@ -90,7 +90,7 @@ function meter(/** @type {[label: string, value: number | null, about: string]} 
       ),
     ),
     el("div.bar", { "aria-hidden": "true" }, el("i", { styles: { width: `${value ?? 0}%` } })),
-    el("p.panel-note", {}, value === null ? "no call reports a duration" : about),
+    el("p.panel-note", {}, value === null ? "no calls report a duration" : about),
   );
 }
 
@@ -139,7 +139,7 @@ function month(
         }),
       ]);
   const note = why ? null : `Compared: ${format.sentence(compared)}; today ${format.sentence(trends.today.compared)}`;
-  return panel(context, { id: "month", title: "Month and today so far", span: 6, note, content: list });
+  return panel(context, { id: "month", title: "Month and day to date", span: 6, note, content: list });
 }
 
 function charts(/** @type {Context} */ context, /** @type {Answers} */ { usage }) {

@@ -37,14 +37,14 @@ export default {
 
 function figures(/** @type {Context} */ context, /** @type {Answers} */ { usage, overview }) {
   const of = usageCards(context, usage);
-  const why = narrowed(context.state) ? "The month is kept for a whole client; not known under this filter" : null;
+  const why = narrowed(context.state) ? "Month figures cover a whole client; not available with this filter" : null;
   const { monthEnd, month, trends } = overview;
   return [
     cards([
       of.cost(),
       card({
         name: "month.cost",
-        label: "This month so far",
+        label: "Month to date",
         value: why ? null : month.cost,
         missing: why,
         write: format.shortMoney,
@@ -54,11 +54,11 @@ function figures(/** @type {Context} */ context, /** @type {Answers} */ { usage,
       }),
       card({
         name: "monthEnd.cost",
-        label: "Month's end at this pace",
+        label: "Projected month-end",
         value: why ? null : monthEnd.cost,
-        missing: why ?? "The month has no complete day yet",
+        missing: why ?? "No complete day this month yet",
         write: format.shortMoney,
-        hint: why ? null : `${monthEnd.completeDays} of ${monthEnd.daysInMonth} days are complete`,
+        hint: why ? null : `${monthEnd.completeDays} of ${monthEnd.daysInMonth} days complete`,
       }),
       of.savedCost(),
       costPerCall(usage.totals),
@@ -105,10 +105,15 @@ function days(/** @type {Context} */ context, /** @type {Answers} */ { usage }) 
     panel(context, { ...props, ...drawn }),
     panel(context, {
       id: "saved",
-      title: "Saved by cache",
+      title: "Cache savings",
       span: 5,
       chart: saved,
-      table: dailyTable(context, usage.daily, [COLUMNS.savedCost, COLUMNS.cached, COLUMNS.requests], "Saved by day"),
+      table: dailyTable(
+        context,
+        usage.daily,
+        [COLUMNS.savedCost, COLUMNS.cached, COLUMNS.requests],
+        "Cache savings by day",
+      ),
     }),
   );
 }
@@ -121,7 +126,7 @@ function months(/** @type {Context} */ context, /** @type {Answers} */ { analyti
     panel(context, {
       id: "months",
       title: "Cost by month",
-      note: "Twelve months up to the end of the period; a month that is not over is paler",
+      note: "Twelve months to the end of the period. Lighter bars: partial month",
       chart: monthsOf(monthly, { pick: (row) => row.cost, name: "Cost", as: "money" }),
       table: table({
         caption: "Cost by month",

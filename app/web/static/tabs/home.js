@@ -15,11 +15,11 @@ const PAGES = [
   ["executive", "Executive", "Health score and key figures"],
   ["operations", "Operations", "Providers, latency, service types"],
   ["models", "Models", "Cost, tokens and users of each model"],
-  ["users", "Users", "Who calls, how much, for what"],
+  ["users", "Users", "Most active users, and what they use"],
   ["finance", "Finance", "Cost by day, month and provider"],
   ["technical", "Technical", "Latency, errors, writer, spool"],
   ["analytics", "Analytics", "Twelve weeks, months, conversations"],
-  ["data-quality", "Data quality", "What the figures leave out"],
+  ["data-quality", "Data quality", "Unpriced, estimated and unmapped calls"],
   ["calls", "Calls", "The ledger, call by call"],
 ];
 
@@ -89,7 +89,7 @@ function activity(/** @type {Context} */ context, /** @type {Answers} */ { stats
     ...callColumns(context),
     {
       key: "success",
-      label: "Outcome",
+      label: "Status",
       content: (row) => outcome({ status: row.success ? "success" : "error", cached: row.cached }),
     },
     COST,
@@ -102,7 +102,7 @@ function activity(/** @type {Context} */ context, /** @type {Answers} */ { stats
       title: "Recent activity",
       empty: stats.recentActivity.length
         ? null
-        : "Nothing was reported yet. What your applications report shows here at once.",
+        : "No calls yet. Calls appear here as soon as your applications report them.",
       tools: el("a.button.small.quiet", { href: callsBehind(context).all(), "data-link": "" }, "All calls"),
       table: table({
         caption: "Recent activity",

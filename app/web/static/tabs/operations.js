@@ -87,7 +87,7 @@ function providers(/** @type {Context} */ context, /** @type {Answers} */ { prov
       id: "latency",
       title: "Latency by provider",
       span: 12,
-      note: "From the median to the 99th percentile of the duration; each within 1%",
+      note: "Request duration from p50 (median) to p99, each within 1%",
       empty: timed.length ? null : `${whyUntimed(context)}.`,
       chart: rangesOf(timed.slice(0, 12)),
       legend: legend([
@@ -141,13 +141,13 @@ function outcomes(/** @type {Context} */ context, /** @type {Answers} */ { usage
     {},
     panel(context, {
       id: "outcomes",
-      title: "Requests by outcome",
+      title: "Requests by status",
       ...outcomesOf(context, usage.daily),
       table: dailyTable(
         context,
         usage.daily,
         [COLUMNS.requests, COLUMNS.successRate, COLUMNS.errors, COLUMNS.averageDuration],
-        "Requests by outcome and day",
+        "Requests by status and day",
       ),
     }),
   );

@@ -33,16 +33,16 @@ function figures(/** @type {Context} */ context, /** @type {Answers} */ { latenc
     card({ name: key, label: key, value: latency[key], write: format.duration, missing, hint });
   const failed = errors.reduce((all, row) => all + row.count, 0);
   return cards([
-    of("p50", "half of the calls are faster"),
-    of("p95", "19 of 20 are faster"),
-    of("p99", "99 of 100 are faster"),
-    card({ name: "measured", label: "Calls timed", value: measured, write: format.short, missing }),
+    of("p50", "50% of calls are faster"),
+    of("p95", "95% of calls are faster"),
+    of("p99", "99% of calls are faster"),
+    card({ name: "measured", label: "Timed calls", value: measured, write: format.short, missing }),
     card({
       name: "errors",
       label: "Failed calls",
       value: failed,
       write: format.short,
-      hint: format.plural(new Set(errors.map((row) => row.status)).size, "kind"),
+      hint: format.plural(new Set(errors.map((row) => row.status)).size, "type"),
     }),
   ]);
 }
@@ -68,14 +68,14 @@ function distribution(/** @type {Context} */ context, /** @type {Answers} */ { l
       id: "distribution",
       title: "Latency distribution",
       span: 7,
-      note: "On a logarithmic scale; each percentile within 1%",
+      note: "Log scale; each percentile within 1%",
       empty,
       chart: {
         spec: "histogram",
         rows: [...drawn, ...marks],
         height: 390,
         values: { ticks: format.logTicks(drawn[0]?.from ?? 1, drawn.at(-1)?.to ?? 1) },
-        label: "How many requests took how long",
+        label: "Request duration distribution",
         lines: (/** @type {{from: number, to: number, count: number}} */ bucket) => ({
           title: format.durations(bucket.from, bucket.to - 1),
           pairs: [["Requests", format.count(bucket.count)]],
@@ -94,19 +94,19 @@ function distribution(/** @type {Context} */ context, /** @type {Answers} */ { l
     }),
     panel(context, {
       id: "errors",
-      title: "Errors by kind",
+      title: "Errors by type",
       span: 5,
-      empty: failures.length ? null : "No call of this period failed.",
+      empty: failures.length ? null : "No calls in this period failed.",
       table: ranking(context, {
         id: "errors",
-        caption: "Errors by kind and provider",
+        caption: "Errors by type and provider",
         columns: [
-          { key: "kind", label: "Kind", content: outcome },
+          { key: "kind", label: "Type", content: outcome },
           { key: "provider", label: "Provider" },
           { key: "requests", label: "Calls", as: "count", share: true },
         ],
         rows: failures,
-        noun: "kind",
+        noun: "type",
         rowKey: (row) => `${row.status} ${row.provider}`,
         href: callsBehind(context).status,
       }),
@@ -134,18 +134,18 @@ function standing(/** @type {Context} */ context, /** @type {Answers} */ { techn
       id: "writer",
       title: "Writer",
       span: 4,
-      note: "Of the process that answered",
+      note: "Of the process that answered this page",
       content: pairs([
         [
-          "Standing",
+          "Status",
           "status",
           el(`span.tag.${of.status === "ready" ? "success" : "timeout"}`, {}, format.words(of.status)),
           of.status,
         ],
-        ["Calls waiting", "queued", format.count(of.queued), of.queued],
-        ["Room for", "room", `${format.count(of.room)} more`, of.room],
+        ["Queued calls", "queued", format.count(of.queued), of.queued],
+        ["Queue space", "room", `${format.count(of.room)} calls`, of.room],
         [
-          "Breaker",
+          "Circuit breaker",
           "breaker",
           breaker.open ? `open for ${format.seconds(breaker.seconds)}` : "closed: calls go to MongoDB",
           String(breaker.open),
@@ -156,31 +156,31 @@ function standing(/** @type {Context} */ context, /** @type {Answers} */ { techn
           `${format.count(commits.transactions)} of ${format.count(commits.calls)} calls`,
           commits.transactions,
         ],
-        ["A commit takes", "commit.average", average === null ? format.DASH : format.duration(average), average],
+        ["Average commit", "commit.average", average === null ? format.DASH : format.duration(average), average],
       ]),
     }),
     panel(context, {
       id: "spool",
       title: "Spool",
       span: 4,
-      note: "What waits on this machine's disk for MongoDB",
+      note: "Calls on this machine's disk, waiting for MongoDB",
       content: pairs([
         ["Calls", "spool.calls", format.count(spool.calls), spool.calls],
         ["On disk", "spool.bytes", `${format.bytes(spool.bytes)} of ${format.bytes(spool.maxBytes)}`, spool.bytes],
         [
           "Refused",
           "spool.refused",
-          spool.refused ? `${format.count(spool.refused)}, set aside to be looked at` : "none",
+          spool.refused ? `${format.count(spool.refused)}, set aside for review` : "none",
           spool.refused,
         ],
-        ["Fault", "spool.error", spool.error ?? "none", spool.error ?? ""],
+        ["Error", "spool.error", spool.error ?? "none", spool.error ?? ""],
       ]),
     }),
     panel(context, {
       id: "freshness",
       title: "Freshness",
       span: 4,
-      note: "Reports are exact at once; only the merging lags",
+      note: "Reports are always exact; only merging lags",
       content: freshness
         ? pairs([
             ["Last commit", "lastCommit", format.instant(freshness.lastCommit, zone), freshness.lastCommit],
@@ -193,12 +193,12 @@ function standing(/** @type {Context} */ context, /** @type {Answers} */ { techn
             ["Commits to merge", "pendingDeltas", format.count(freshness.pendingDeltas), freshness.pendingDeltas],
             ["Database", "database", `${of.database}${of.transactions ? "" : ", without transactions"}`, of.database],
           ])
-        : el("p.state", {}, of.advice ?? "Not known while the database does not answer."),
+        : el("p.state", {}, of.advice ?? "Not available while the database does not answer."),
     }),
     panel(context, {
       id: "calls",
       title: "Calls since the process started",
-      empty: Object.values(of.calls).some(Boolean) ? null : "No call was reported to this process since it started.",
+      empty: Object.values(of.calls).some(Boolean) ? null : "No calls reported to this process since it started.",
       table: counters(of.calls),
     }),
   );
@@ -207,9 +207,9 @@ function standing(/** @type {Context} */ context, /** @type {Answers} */ { techn
 function counters(/** @type {Record<string, number>} */ calls) {
   const rows = Object.entries(calls).map(([name, count]) => ({ name: format.words(name), count }));
   return table({
-    caption: "Calls by what became of them",
+    caption: "Calls by status",
     columns: [
-      { key: "name", label: "Became" },
+      { key: "name", label: "Status" },
       { key: "count", label: "Calls", as: "count" },
     ],
     rows,

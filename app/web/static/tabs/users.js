@@ -79,19 +79,19 @@ function figures(/** @type {Context} */ context, /** @type {Answers} */ { usage 
     of.cost(),
     card({
       name: "requestsPerUser",
-      label: "Requests a user",
+      label: "Requests per user",
       value: calls,
       write: (value) => format.count(Math.round(Number(value))),
       missing: NO_CALLS,
-      hint: "on average",
+      hint: "average",
     }),
     card({
       name: "costPerUser",
-      label: "Cost a user",
+      label: "Cost per user",
       value: each,
       write: format.shortMoney,
       missing: NO_CALLS,
-      hint: "on average, of priced calls",
+      hint: "average, priced calls only",
     }),
   ]);
 }
@@ -149,7 +149,7 @@ export function pages(/** @type {Context} */ context, /** @type {string | null} 
       : el("span", {}, "First page"),
     next
       ? el("a.button.small", { href: context.href({ cursor: next }), "data-link": "", "data-next": "" }, "Next page")
-      : el("span", {}, "This is the last page"),
+      : el("span", {}, "Last page"),
   );
 }
 
