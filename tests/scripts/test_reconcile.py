@@ -413,23 +413,25 @@ async def test_random_damage_beside_writers_is_all_named_and_all_that_can_be_is_
 
 @asynccontextmanager
 async def writing_and_merging(house: House) -> AsyncIterator[None]:
-    """A writer and a server's compactor beside a block."""
+    """A writer and a server's compactor beside a block. After it nothing is on its way to the ledger any more."""
+    over = asyncio.Event()
 
     async def report_on() -> None:
-        while True:
+        while not over.is_set():
             await report(house.writers[1], (0, 8))
             await asyncio.sleep(0.02)  # so that the calls do not take all of the test's time
 
     async with house.database.committer_session() as session:
         merger = Compactor(house.database, session, clock=lambda: NOW)
-        beside = [asyncio.create_task(work) for work in (report_on(), merger.run())]
+        reporting, merging = (asyncio.create_task(work) for work in (report_on(), merger.run()))
         try:
             yield
-            assert not any(task.done() for task in beside)
+            assert not reporting.done()
+            assert not merging.done()
         finally:
-            for task in beside:
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
+            over.set()
+            merging.cancel()
+            await asyncio.gather(reporting, merging, return_exceptions=True)
 
 
 class Lost(NamedTuple):
