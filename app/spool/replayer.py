@@ -109,7 +109,7 @@ class Replayer:
             log.exception("replay.failed")
 
     async def _clear_the_way(self) -> None:
-        """End transactions that would block their ids for a minute: of a process of the folder that was killed, and our
+        """End transactions that would block their ids for a minute: of a process of the folder that is gone, and our
         writer's, in whose middle MongoDB froze. The writer has no other: the breaker is open.
         """
         with contextlib.suppress(PyMongoError, OSError), pymongo.timeout(END_SECONDS):

@@ -73,7 +73,7 @@ async def write_path(
 async def _sessions(
     stack: AsyncExitStack, files: SessionFiles, database: Database
 ) -> tuple[Session | None, Session | None, Session | None]:
-    """One for the writer, one for the replayer, one for the compactor. What killed processes left open is ended."""
+    """One for the writer, one for the replayer, one for the compactor. What earlier processes left open is ended."""
     if ended := await files.end_stale(database):
         log.info("sessions.ended", sessions=ended)
     committing, replaying, merging = [await stack.enter_async_context(database.committer_session()) for _ in range(3)]

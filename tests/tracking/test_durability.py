@@ -16,6 +16,8 @@ from pydantic import SecretStr
 
 from app.database import Database, connected
 from app.database.mongod import EmbeddedMongod
+from app.database.session_files import SessionFiles
+from app.ledger.twins import twin_id
 from app.observability.metrics import Counters
 from app.settings import Settings
 from app.tracking import Tracker, open_tracker
@@ -23,6 +25,8 @@ from tests.twins import assert_twins
 
 ROOT = Path(__file__).parents[2]
 KILLS = 10
+BEFORE_THE_SERVER_SECONDS = 50
+"""By itself the server gives up on a transaction after a minute or more. No machine is too slow for this."""
 CALL = {"user_id": "u", "content_type": "chat", "model": "gpt-4o", "input_tokens": 10}
 
 
@@ -90,11 +94,18 @@ async def test_the_transaction_of_a_killed_process_does_not_block_the_next_one(
     assert time.monotonic() - started < 2
 
 
+@pytest.fixture
+def short_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What MongoDB does not take goes to the spool long before the callers' deadline, also on a slow machine."""
+    for module in ("tracking.writer", "spool.replayer"):
+        monkeypatch.setattr(f"app.{module}.ATTEMPT_SECONDS", 2.0)
+
+
+@pytest.mark.usefixtures("short_attempts")
 async def test_the_transaction_of_a_killed_process_does_not_hold_up_those_beside_it(
     settings: Settings, database: Database
 ) -> None:
-    own = settings.model_copy(update={"track_deadline_ms": 250})
-    async with open_tracker(own, database, Counters()) as tracker:
+    async with open_tracker(settings, database, Counters()) as tracker:
         with load_process(settings, "stuck") as process:
             assert process.stdout is not None
             assert await asyncio.to_thread(process.stdout.readline) == "open\n"
@@ -105,8 +116,28 @@ async def test_the_transaction_of_a_killed_process_does_not_hold_up_those_beside
         receipt = await tracker.track(**CALL, request_id="stuck")
         assert receipt.status == "spooled"
         await delivered(tracker)
-        assert time.monotonic() - started < 20  # by itself the server gives up on it after a minute
+        assert time.monotonic() - started < BEFORE_THE_SERVER_SECONDS
         assert (await tracker.track(**CALL)).status == "committed"
+
+
+@pytest.mark.usefixtures("short_attempts")
+async def test_a_transaction_that_the_server_hears_of_when_its_process_is_gone_blocks_nobody_for_long(
+    settings: Settings, database: Database
+) -> None:
+    """Its start lay unread in a socket while the next process ended all that the one before had left open."""
+    async with database.committer_session() as session:
+        assert session is not None
+        with SessionFiles(settings.data_dir) as files:
+            files.record(session)
+        async with open_tracker(settings, database, Counters()) as tracker:
+            session.start_transaction()
+            await database.ledger.insert_one({"_id": twin_id("default", "stuck")}, session=session)
+
+            started = time.monotonic()
+            assert (await tracker.track(**CALL, request_id="stuck")).status == "spooled"
+            await delivered(tracker)
+            assert time.monotonic() - started < BEFORE_THE_SERVER_SECONDS
+    assert await assert_twins(database) == {str(twin_id("default", "stuck"))}
 
 
 async def delivered(tracker: Tracker) -> None:
@@ -163,11 +194,10 @@ async def test_a_caller_waits_no_longer_than_its_deadline_and_the_calls_are_comm
             assert (await tracker.track(**CALL)).status == "committed"
 
 
+@pytest.mark.usefixtures("short_attempts")
 async def test_a_transaction_in_whose_middle_mongodb_froze_does_not_block_its_own_replay(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, tmp_path: Path
 ) -> None:
-    for module in ("tracking.writer", "spool.replayer"):
-        monkeypatch.setattr(f"app.{module}.ATTEMPT_SECONDS", 1.0)
     with EmbeddedMongod(tmp_path / "own") as mongod:
         async with connected(mongod.uri, "own") as database, open_tracker(settings, database, Counters()) as tracker:
             await tracker.track(**CALL)
@@ -179,8 +209,28 @@ async def test_a_transaction_in_whose_middle_mongodb_froze_does_not_block_its_ow
             thawed = time.monotonic()
             await delivered(tracker)
 
-            assert time.monotonic() - thawed < 15  # by itself the server gives up on it after a minute
+            assert time.monotonic() - thawed < BEFORE_THE_SERVER_SECONDS
             assert len(await assert_twins(database)) == 2
+
+
+@pytest.mark.usefixtures("short_attempts")
+async def test_what_was_spooled_by_a_process_that_stopped_while_mongodb_was_frozen_is_delivered_by_the_next_one(
+    settings: Settings, tmp_path: Path
+) -> None:
+    with EmbeddedMongod(tmp_path / "own") as mongod:
+        async with connected(mongod.uri, "own") as database:
+            async with open_tracker(settings, database, Counters()) as tracker:
+                first = await tracker.track(**CALL)  # its connection is then there for the next one
+                freeze(mongod)
+                spooled = await tracker.track(**CALL)
+                assert spooled.status == "spooled"
+            kill(mongod.pid, signal.SIGCONT)
+            thawed = time.monotonic()
+            async with open_tracker(settings, database, Counters()) as tracker:
+                await delivered(tracker)
+
+            assert time.monotonic() - thawed < BEFORE_THE_SERVER_SECONDS
+            assert await assert_twins(database) == {first.id, spooled.id}
 
 
 async def test_what_a_killed_process_had_spooled_is_delivered_by_the_next_one(
