@@ -1,5 +1,6 @@
 """A real MongoDB for the whole run, and a database of its own for every test that writes."""
 
+import shutil
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -14,10 +15,31 @@ from app.observability.logs import configure_logging
 from app.observability.metrics import Counters
 from app.settings import Settings
 from app.tracking import Tracker, open_tracker
+from tests import folders
+from tests.patience import PATIENT_MS
 
 # the same examples every time: a suite that fails by chance is one that nobody believes
 hypothesis.settings.register_profile("suite", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("suite")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the folder of this run before pytest makes one, where nobody named one. Workers are told theirs."""
+    if not config.option.basetemp and not hasattr(config, "workerinput") and (folder := folders.in_memory()):
+        config.option.basetemp = folder / "tmp"
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A folder of the test's own; on a disk for who is marked so."""
+    if request.node.get_closest_marker("disk") is None:
+        yield tmp_path
+        return
+    folder = folders.on_disk()
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -47,7 +69,7 @@ def settings(mongodb_uri: str, tmp_path: Path, as_new: list[str]) -> Settings:
         database=as_new.pop() if as_new else f"test_{uuid.uuid4().hex[:12]}",
         data_dir=tmp_path,
         jwt_secret="0123456789abcdef0123456789abcdef",
-        track_deadline_ms=10_000,
+        track_deadline_ms=PATIENT_MS,
         port=0,
     )
 

@@ -5,6 +5,7 @@ import asyncio
 import pymongo
 import pytest
 from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.write_concern import WriteConcern
 
 from app.database import Database, Session
 from app.database.transactions import transact, transact_once, undisturbed
@@ -13,6 +14,18 @@ ERRORS = {
     "another was in the way": OperationFailure("conflict", 112, {"errorLabels": ["TransientTransactionError"]}),
     "it can never be": OperationFailure("refused", 121, {}),
 }
+
+
+async def test_what_is_committed_is_on_the_journals_of_a_majority(database: Database) -> None:
+    async def concern(session: Session | None) -> WriteConcern:
+        assert session is not None
+        found = session.delegate._transaction.opts.write_concern
+        assert isinstance(found, WriteConcern)
+        return found
+
+    concerns = [await transact(database, concern), database.writes.write_concern, database.ledger.write_concern]
+
+    assert concerns == [WriteConcern(w="majority", j=True)] * 3
 
 
 class DisturbedError(Exception):

@@ -83,6 +83,7 @@ def test_beyond_its_cap_it_takes_nothing(tmp_path: Path) -> None:
     assert [each.pair.entry["_id"] for each in spool.page(10)] == [pair("a").id]
 
 
+@pytest.mark.disk
 def test_a_full_disk_is_said_and_what_was_there_stays(spool: Spool) -> None:
     spool.append([pair("a")])
     spool._connection.execute("PRAGMA max_page_count = 12")
@@ -112,6 +113,12 @@ def test_a_damaged_file_is_kept_aside_and_a_new_one_is_begun(tmp_path: Path) -> 
     assert spool.append([pair("a")])[0].status == "spooled"
     (kept,) = tmp_path.glob("spool.sqlite3.damaged-*")
     assert kept.read_bytes().startswith(b"this is no database")
+
+
+def test_what_it_took_is_on_the_disk_before_anybody_is_told(spool: Spool) -> None:
+    asked = [spool._connection.execute(f"PRAGMA {name}").fetchone() for name in ("journal_mode", "synchronous")]
+
+    assert asked == [("wal",), (2,)]  # FULL: every transaction is synced
 
 
 def test_it_is_its_owner_s_alone(spool: Spool) -> None:

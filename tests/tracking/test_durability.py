@@ -233,6 +233,7 @@ async def test_what_was_spooled_by_a_process_that_stopped_while_mongodb_was_froz
             assert await assert_twins(database) == {first.id, spooled.id}
 
 
+@pytest.mark.disk
 async def test_what_a_killed_process_had_spooled_is_delivered_by_the_next_one(
     settings: Settings, tmp_path: Path
 ) -> None:
