@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -115,8 +115,8 @@ def names(folder: Path) -> list[str]:
 async def test_an_export_comes_back_as_it_was_in_every_field_and_every_report(
     settings: Settings, database: Database, tracker: Tracker, imported: Importer, mongodb_uri: str, tmp_path: Path
 ) -> None:
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    calls = await fill(tracker, start=today, rounds=1) + await fill(tracker, rounds=2)
+    this_day = datetime.now(UTC) - timedelta(hours=11)  # none of its ten hours of calls lies in the future
+    calls = await fill(tracker, start=this_day.replace(microsecond=0), rounds=1) + await fill(tracker, rounds=2)
     change = {"repriced": FORMER, "ipAddress": "203.0.113.0", "userAgent": "=a\ttelephone"}
     await database.ledger.update_one({"synthetic": False}, {"$set": change})
     stored, expected = (await entries(database), await events(database)), await answers(settings.database, settings)
