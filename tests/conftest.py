@@ -22,6 +22,8 @@ from tests.patience import PATIENT_MS
 hypothesis.settings.register_profile("suite", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("suite")
 
+SECRET = "0123456789abcdef0123456789abcdef"
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
@@ -60,18 +62,24 @@ def as_new() -> list[str]:
     return []
 
 
+def new_settings(mongodb_uri: str, folder: Path, **more: Any) -> Settings:
+    """Settings of a deployment with a database of its own."""
+    own = {
+        "mongodb_uri": mongodb_uri,
+        "database": f"test_{uuid.uuid4().hex[:12]}",
+        "data_dir": folder,
+        "jwt_secret": SECRET,
+        "track_deadline_ms": PATIENT_MS,
+        "port": 0,
+    }
+    return Settings(_env_file=None, **{**own, **more})
+
+
 @pytest.fixture
-def settings(mongodb_uri: str, tmp_path: Path, as_new: list[str]) -> Settings:
+def settings(mongodb_uri: str, tmp_path: Path, as_new: list[str], request: pytest.FixtureRequest) -> Settings:
     """Settings of a deployment with nothing in it."""
-    return Settings(
-        _env_file=None,
-        mongodb_uri=mongodb_uri,
-        database=as_new.pop() if as_new else f"test_{uuid.uuid4().hex[:12]}",
-        data_dir=tmp_path,
-        jwt_secret="0123456789abcdef0123456789abcdef",
-        track_deadline_ms=PATIENT_MS,
-        port=0,
-    )
+    made = {"database": as_new.pop()} if as_new and "database" in request.fixturenames else {}
+    return new_settings(mongodb_uri, tmp_path, **made)
 
 
 @pytest.fixture
@@ -91,9 +99,12 @@ async def database(settings: Settings, mongodb_uri: str, as_new: list[str]) -> A
 
 async def _structure(database: Database) -> dict[str, Any]:
     """Every collection with its options and indexes. Views have none; they are dropped."""
-    kind = {"type": "collection", "name": {"$ne": "system.views"}}
-    found = [one async for one in await database.writes.list_collections(filter=kind)]
-    return {one["name"]: (one["options"], await database.writes[one["name"]].index_information()) for one in found}
+    own = {"db": database.writes.name, "type": "collection", "name": {"$ne": "system.views"}}
+    # one question, where listing the indexes would be one for each collection
+    catalog = database.writes.client.admin.aggregate([{"$listCatalog": {}}, {"$match": own}])
+    return {
+        one["name"]: (one["md"]["options"], [index["spec"] for index in one["md"]["indexes"]]) async for one in catalog
+    }
 
 
 @pytest.fixture

@@ -79,8 +79,8 @@ async def test_one_call_is_told_with_all_that_is_known_of_it(client: Client, tok
 
 
 @pytest.mark.parametrize("name", ["0" * 24, "nobody", '{"$gt": ""}', "x" * 300])
-async def test_a_call_that_is_not_there_is_a_problem(client: Client, tokens: Tokens, name: str) -> None:
-    response = await client.get(f"/api/admin/ai/calls/{quote(name)}", headers=bearer(tokens, Role.ADMIN))
+async def test_a_call_that_is_not_there_is_a_problem(empty: Client, tokens: Tokens, name: str) -> None:
+    response = await empty.get(f"/api/admin/ai/calls/{quote(name)}", headers=bearer(tokens, Role.ADMIN))
 
     assert (response.status_code, response.headers["content-type"]) == (404, "application/problem+json")
     assert len(response.text) < 300
@@ -166,9 +166,9 @@ async def test_demo_data_is_left_out_unless_asked_for_and_then_said(client: Clie
     ],
 )
 async def test_a_bad_parameter_is_a_problem_that_names_it(
-    client: Client, tokens: Tokens, params: dict[str, str], field: str
+    empty: Client, tokens: Tokens, params: dict[str, str], field: str
 ) -> None:
-    response = await client.get("/api/admin/ai/usage", params=params, headers=bearer(tokens, Role.ADMIN))
+    response = await empty.get("/api/admin/ai/usage", params=params, headers=bearer(tokens, Role.ADMIN))
 
     assert response.status_code == 400
     assert response.headers["content-type"] == "application/problem+json"
@@ -207,7 +207,7 @@ PROTECTED = [
 
 @pytest.mark.parametrize(("method", "path"), PROTECTED)
 async def test_nobody_gets_in_without_a_valid_token(
-    client: Client, tokens: Tokens, settings: Settings, method: str, path: str
+    empty: Client, tokens: Tokens, settings: Settings, method: str, path: str
 ) -> None:
     elsewhere = Tokens("another secret of at least 32 bytes")
     refused = [
@@ -223,7 +223,7 @@ async def test_nobody_gets_in_without_a_valid_token(
     ]
 
     for headers in refused:
-        response = await client.request(method, path, headers=headers)
+        response = await empty.request(method, path, headers=headers)
         assert response.status_code == 401
         assert response.headers["www-authenticate"] == "Bearer"
         assert settings.signing_secret not in response.text
@@ -236,10 +236,10 @@ def unsigned(settings: Settings) -> str:
     return f"eyJhbGciOiJub25lIn0.{payload}."
 
 
-async def test_every_route_that_is_not_open_is_in_the_list_above(app: Litestar) -> None:
+async def test_every_route_that_is_not_open_is_in_the_list_above(empty: Client) -> None:
     served = {
         (method, route.path)
-        for route in app.routes
+        for route in empty.app.routes
         for method in getattr(route, "methods", ())
         if method != "OPTIONS" and not route.path.startswith("/schema") and route.path not in OPEN | PAGES
     }
@@ -257,27 +257,27 @@ async def test_every_route_that_is_not_open_is_in_the_list_above(app: Litestar) 
     ],
 )
 async def test_reports_are_for_administrators(
-    client: Client, tokens: Tokens, role: Role, path: str, status: int
+    empty: Client, tokens: Tokens, role: Role, path: str, status: int
 ) -> None:
-    assert (await client.get(path, headers=bearer(tokens, role))).status_code == status
+    assert (await empty.get(path, headers=bearer(tokens, role))).status_code == status
 
 
-async def test_health_ready_metrics_and_schema_need_no_token(client: Client) -> None:
-    assert (await client.get("/health")).json() == {"status": "ok"}
-    ready = await client.get("/ready")
+async def test_health_ready_metrics_and_schema_need_no_token(empty: Client) -> None:
+    assert (await empty.get("/health")).json() == {"status": "ok"}
+    ready = await empty.get("/ready")
     assert (ready.status_code, ready.json()["transactions"], ready.json()["advice"]) == (200, True, None)
-    schema = (await client.get("/schema")).json()
+    schema = (await empty.get("/schema")).json()
     assert set(schema["paths"]) == {*OPEN, *(path.replace(":str", "") for _, path in PROTECTED)}
 
 
-async def test_money_in_the_schema_is_a_number(client: Client) -> None:
-    schemas = (await client.get("/schema/openapi.json")).json()["components"]["schemas"]
+async def test_money_in_the_schema_is_a_number(empty: Client) -> None:
+    schemas = (await empty.get("/schema/openapi.json")).json()["components"]["schemas"]
 
     (totals,) = [schema for name, schema in schemas.items() if name.endswith("_Totals") or name == "Totals"]
     assert totals["properties"]["cost"]["type"] == "number"
 
 
-async def test_an_unknown_address_is_a_problem_too(client: Client) -> None:
-    response = await client.get("/api/nowhere")
+async def test_an_unknown_address_is_a_problem_too(empty: Client) -> None:
+    response = await empty.get("/api/nowhere")
 
     assert (response.status_code, response.headers["content-type"]) == (404, "application/problem+json")

@@ -198,9 +198,9 @@ async def test_weeks_are_iso_weeks_and_compared_with_the_week_before(client: Cli
     ],
 )
 async def test_a_bad_question_is_told_what_is_allowed(
-    client: Client, tokens: Tokens, path: str, params: dict[str, str], field: str, allowed: str
+    empty: Client, tokens: Tokens, path: str, params: dict[str, str], field: str, allowed: str
 ) -> None:
-    response = await client.get(path, params=params, headers=bearer(tokens, Role.ADMIN))
+    response = await empty.get(path, params=params, headers=bearer(tokens, Role.ADMIN))
 
     assert response.status_code == 400
     (error,) = response.json()["errors"]

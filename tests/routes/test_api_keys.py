@@ -110,9 +110,9 @@ async def test_an_expired_key_is_refused(client: Client, tokens: Tokens, monkeyp
     ],
 )
 async def test_a_key_that_cannot_be_is_refused_by_its_field(
-    client: Client, tokens: Tokens, facts: dict[str, Any], field: str
+    empty: Client, tokens: Tokens, facts: dict[str, Any], field: str
 ) -> None:
-    problem = await make(client, bearer(tokens, Role.ADMIN), status=400, **facts)
+    problem = await make(empty, bearer(tokens, Role.ADMIN), status=400, **facts)
 
     assert [error["field"].split(".")[0] for error in problem["errors"]] == [field]
 

@@ -75,9 +75,9 @@ async def test_a_thousand_rows_are_committed_in_the_order_in_which_they_came(
     assert [stored[id_] for id_ in ids] == [f"u{i}" for i in range(1_000)]
 
 
-async def test_an_empty_batch_is_answered(client: Client, tokens: Tokens) -> None:
-    assert (await send(client, tokens, b"[]")).json() == {"summary": {}, "receipts": []}
-    assert (await send(client, tokens, b"\n", **{"Content-Type": NDJSON})).json() == {"summary": {}, "receipts": []}
+async def test_an_empty_batch_is_answered(empty: Client, tokens: Tokens) -> None:
+    assert (await send(empty, tokens, b"[]")).json() == {"summary": {}, "receipts": []}
+    assert (await send(empty, tokens, b"\n", **{"Content-Type": NDJSON})).json() == {"summary": {}, "receipts": []}
 
 
 WHOLE = gzip.compress(json.dumps([CALL]).encode())
@@ -118,19 +118,19 @@ BOMB = gzip.compress(b"[" + b" " * 300_000_000 + b"]")
     ],
 )
 async def test_a_fault_of_the_body_is_a_clear_4xx_and_nothing_is_stored(
-    client: Client,
+    empty: Client,
+    empty_database: Database,
     tokens: Tokens,
-    database: Database,
     content: bytes,
     headers: dict[str, str],
     status: int,
     said: str,
 ) -> None:
-    response = await send(client, tokens, content, **headers)
+    response = await send(empty, tokens, content, **headers)
 
     assert (response.status_code, response.headers["content-type"]) == (status, "application/problem+json")
     assert said in response.json()["detail"]
-    assert await entries(database) == []
+    assert await entries(empty_database) == []
 
 
 async def test_a_deep_row_of_ndjson_is_that_row_s_fault_alone(client: Client, tokens: Tokens) -> None:

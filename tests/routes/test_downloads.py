@@ -137,8 +137,8 @@ async def test_a_long_table_is_cut_off_and_says_so(
         assert last.startswith('"truncated: ')
 
 
-async def test_a_file_is_named_after_table_and_window(client: Client, tokens: Tokens) -> None:
-    response = await download(client, tokens, "data-quality")
+async def test_a_file_is_named_after_table_and_window(empty: Client, tokens: Tokens) -> None:
+    response = await download(empty, tokens, "data-quality")
 
     assert response.headers["content-type"] == "text/csv; charset=utf-8"
     assert response.headers["content-disposition"] == (
@@ -179,10 +179,10 @@ REFUSED: list[tuple[str, dict[str, str], int, list[str]]] = [
 ]
 
 
-async def test_a_table_that_cannot_be_made_is_a_problem(client: Client, tokens: Tokens) -> None:
+async def test_a_table_that_cannot_be_made_is_a_problem(empty: Client, tokens: Tokens) -> None:
     for table, params, status, fields in REFUSED:
         address = f"/api/admin/ai/download/{table}.csv"
-        response = await client.get(address, params={**MAY, **params}, headers=bearer(tokens, Role.ADMIN))
+        response = await empty.get(address, params={**MAY, **params}, headers=bearer(tokens, Role.ADMIN))
 
         assert (response.status_code, response.headers["content-type"]) == (status, "application/problem+json")
         assert [error["field"] for error in response.json().get("errors", ())] == fields, (table, params)

@@ -121,9 +121,9 @@ async def test_bad_spans_are_a_partial_success(client: Client, tokens: Tokens, d
     ids=["garbage", "cut JSON", "deep JSON", "truncated gzip", "gzip bomb", "too many spans", "another type", "nobody"],
 )
 async def test_a_fault_of_the_body_is_a_google_rpc_status(
-    client: Client, tokens: Tokens, database: Database, content: bytes, headers: dict[str, str], status: int
+    empty: Client, empty_database: Database, tokens: Tokens, content: bytes, headers: dict[str, str], status: int
 ) -> None:
-    response = await send(client, tokens, content, **headers)
+    response = await send(empty, tokens, content, **headers)
 
     assert response.status_code == status
     if headers.get("Content-Type", PROTOBUF) == PROTOBUF:
@@ -132,23 +132,23 @@ async def test_a_fault_of_the_body_is_a_google_rpc_status(
         said = json_format.Parse(response.content, Status())
     assert said.code != 0
     assert len(said.message) > 10
-    assert await entries(database) == []
+    assert await entries(empty_database) == []
 
 
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("POST", "/v1/chat/completions", 404), ("GET", "/v1/traces", 405)]
 )
 async def test_beside_the_export_errors_below_v1_are_problems(
-    client: Client, tokens: Tokens, method: str, path: str, status: int
+    empty: Client, tokens: Tokens, method: str, path: str, status: int
 ) -> None:
-    response = await client.request(method, path, headers=bearer(tokens, Role.SERVICE))
+    response = await empty.request(method, path, headers=bearer(tokens, Role.SERVICE))
 
     assert (response.status_code, response.headers["content-type"]) == (status, PROBLEM_JSON)
     assert response.json()["status"] == status
 
 
-async def test_an_empty_export_is_answered(client: Client, tokens: Tokens) -> None:
-    assert answered(await send(client, tokens, b"")) == (0, "")
+async def test_an_empty_export_is_answered(empty: Client, tokens: Tokens) -> None:
+    assert answered(await send(empty, tokens, b"")) == (0, "")
 
 
 async def test_spans_are_spooled_while_mongodb_is_away(

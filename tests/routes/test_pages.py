@@ -29,15 +29,15 @@ def files_of(page: str) -> list[str]:
     return re.findall(r'(?:src|href)="(/admin/static/[^"]+)"', page)
 
 
-async def test_the_address_alone_leads_to_the_pages(client: Client) -> None:
-    response = await client.get("/", follow_redirects=False)
+async def test_the_address_alone_leads_to_the_pages(empty: Client) -> None:
+    response = await empty.get("/", follow_redirects=False)
 
     assert (response.status_code, response.headers["location"]) == (307, "/admin")
 
 
-async def test_anyone_gets_any_page_with_headers_that_let_nothing_foreign_in(client: Client) -> None:
+async def test_anyone_gets_any_page_with_headers_that_let_nothing_foreign_in(empty: Client) -> None:
     for address in [*ADDRESSES, "/admin/nowhere", "/admin/%3Cscript%3E", "/admin/index.html"]:
-        response = await client.get(address)
+        response = await empty.get(address)
 
         assert response.status_code == (200 if address in ADDRESSES else 404), address
         assert response.headers["content-type"] == "text/html; charset=utf-8"
@@ -47,9 +47,9 @@ async def test_anyone_gets_any_page_with_headers_that_let_nothing_foreign_in(cli
         assert re.findall(r"<script(?![^>]* src=)|<style|\sstyle=|\son[a-z]+=|javascript:", response.text) == []
 
 
-async def test_a_page_says_which_tab_it_is(client: Client) -> None:
-    operations = (await client.get("/admin/operations")).text
-    nowhere = (await client.get("/admin/nowhere")).text
+async def test_a_page_says_which_tab_it_is(empty: Client) -> None:
+    operations = (await empty.get("/admin/operations")).text
+    nowhere = (await empty.get("/admin/nowhere")).text
 
     assert re.findall(r'href="(/admin/[a-z-]+)"[^>]*aria-current="page"', operations) == ["/admin/operations"]
     assert ('data-tab="operations"' in operations, "<title>Operations" in operations) == (True, True)
@@ -57,20 +57,20 @@ async def test_a_page_says_which_tab_it_is(client: Client) -> None:
     assert 'aria-current="page"' not in nowhere
 
 
-async def test_every_file_is_kept_for_ever_under_an_address_of_its_version(client: Client, app: Litestar) -> None:
-    version = app.state.assets.version
+async def test_every_file_is_kept_for_ever_under_an_address_of_its_version(empty: Client) -> None:
+    version = empty.app.state.assets.version
     files = [STYLE, CHARTS, *(file.relative_to(FOLDER).as_posix() for file in FOLDER.rglob("*.js"))]
     assert {"app.js", "tabs/finance.js"} <= set(files)
     for name in files:
-        zipped = await client.get(f"/admin/static/{version}/{name}")
-        plain = await client.get(f"/admin/static/{version}/{name}", headers={"Accept-Encoding": "identity"})
+        zipped = await empty.get(f"/admin/static/{version}/{name}")
+        plain = await empty.get(f"/admin/static/{version}/{name}", headers={"Accept-Encoding": "identity"})
 
         assert zipped.headers["cache-control"] == "public, max-age=31536000, immutable"
         assert (zipped.headers["vary"], plain.headers["vary"]) == ("Accept-Encoding", "Accept-Encoding")
         assert (zipped.headers["content-encoding"], "content-encoding" in plain.headers) == ("gzip", False)
         assert zipped.headers["x-content-type-options"] == "nosniff"
         assert zipped.content == plain.content
-    types = {name: (await client.get(f"/admin/static/{version}/{name}")).headers["content-type"] for name in files}
+    types = {name: (await empty.get(f"/admin/static/{version}/{name}")).headers["content-type"] for name in files}
     assert (types["app.js"], types[STYLE]) == ("text/javascript; charset=utf-8", "text/css; charset=utf-8")
 
 
@@ -102,23 +102,23 @@ ASTRAY = [
 ]
 
 
-async def test_no_path_leads_to_another_file(client: Client, app: Litestar) -> None:
+async def test_no_path_leads_to_another_file(empty: Client) -> None:
     for path in ASTRAY:
-        response = await client.get(f"/admin/static/{app.state.assets.version}/{path}")
+        response = await empty.get(f"/admin/static/{empty.app.state.assets.version}/{path}")
 
         assert response.status_code == 404, (path, response.text)
         assert response.headers["cache-control"] == "no-store"
         assert "twinmeter" not in response.text or 'data-tab="not-found"' in response.text
 
 
-async def test_another_versions_file_is_not_answered_with_todays(client: Client) -> None:
-    response = await client.get("/admin/static/0123456789abcdef/app.js")
+async def test_another_versions_file_is_not_answered_with_todays(empty: Client) -> None:
+    response = await empty.get("/admin/static/0123456789abcdef/app.js")
 
     assert (response.status_code, response.headers["cache-control"]) == (404, "no-store")
     assert response.json()["detail"] == "there is no such file in this version; load the page again"
 
 
-async def test_pages_are_no_part_of_the_interface(client: Client) -> None:
-    paths = (await client.get("/schema/openapi.json")).json()["paths"]
+async def test_pages_are_no_part_of_the_interface(empty: Client) -> None:
+    paths = (await empty.get("/schema/openapi.json")).json()["paths"]
 
     assert [path for path in paths if path == "/" or path.startswith("/admin")] == []

@@ -69,17 +69,17 @@ async def test_an_ended_price_no_longer_holds(client: Client, tokens: Tokens) ->
     ],
 )
 async def test_a_price_that_cannot_be_is_refused_by_its_field(
-    client: Client, tokens: Tokens, change: dict[str, Any], field: str
+    empty: Client, tokens: Tokens, change: dict[str, Any], field: str
 ) -> None:
-    problem = await send(client, tokens, PRICES, {**NEW, **change}, status=400)
+    problem = await send(empty, tokens, PRICES, {**NEW, **change}, status=400)
 
     assert [error["field"] for error in problem["errors"]] == [field]
-    assert (await client.get(PRICES, headers=bearer(tokens, Role.ADMIN))).json() == []
+    assert (await empty.get(PRICES, headers=bearer(tokens, Role.ADMIN))).json() == []
 
 
-async def test_a_field_that_prices_do_not_have_and_a_body_too_large_are_said(client: Client, tokens: Tokens) -> None:
-    problem = await send(client, tokens, PRICES, {**NEW, "prices": {"inputPerMillion": 10}}, status=400)
-    large = await send(client, tokens, PRICES, {**NEW, "model": "m" * 11_000_000}, status=413)
+async def test_a_field_that_prices_do_not_have_and_a_body_too_large_are_said(empty: Client, tokens: Tokens) -> None:
+    problem = await send(empty, tokens, PRICES, {**NEW, "prices": {"inputPerMillion": 10}}, status=400)
+    large = await send(empty, tokens, PRICES, {**NEW, "model": "m" * 11_000_000}, status=413)
 
     assert problem["errors"] == [
         {"field": "prices.inputPerMillion", "message": "unknown field; /schema lists the known ones"}
@@ -96,8 +96,8 @@ async def test_overlapping_prices_are_a_conflict(client: Client, tokens: Tokens)
     await send(client, tokens, PRICES, {**NEW, "clientId": "acme"})
 
 
-async def test_ending_what_is_not_there_is_said(client: Client, tokens: Tokens) -> None:
-    problem = await send(client, tokens, f"{PRICES}/nothing/end", {}, status=404)
+async def test_ending_what_is_not_there_is_said(empty: Client, tokens: Tokens) -> None:
+    problem = await send(empty, tokens, f"{PRICES}/nothing/end", {}, status=404)
 
     assert problem["detail"] == "there is no override nothing"
 

@@ -52,7 +52,7 @@ def ended(response: Response) -> bool:
     )
 
 
-async def test_a_token_signs_in_and_its_session_reads_figures_and_signs_out(client: Client, tokens: Tokens) -> None:
+async def test_a_token_signs_in_and_its_session_reads_figures_and_signs_out(empty: Client, tokens: Tokens) -> None:
     token = tokens.issue("root", Role.ADMIN, timedelta(days=2))
     expected = {
         "subject": "root",
@@ -64,21 +64,21 @@ async def test_a_token_signs_in_and_its_session_reads_figures_and_signs_out(clie
         "features": {"live": True},
     }
 
-    signed_in = await sign_in(client, token)
+    signed_in = await sign_in(empty, token)
 
     assert (signed_in.status_code, signed_in.json()) == (200, expected)
     cookie = attributes(signed_in)
     assert (cookie["Max-Age"], cookie["SameSite"], cookie["Path"]) == ("43200", "strict", "/")
     assert ("HttpOnly" in cookie, "Secure" in cookie, "Domain" in cookie) == (True, False, False)
     assert token not in signed_in.text + str(signed_in.headers)
-    assert (await client.get("/admin/session")).json() == expected
-    assert (await client.get("/api/admin/ai/overview")).json()["today"]["requests"] == 0
+    assert (await empty.get("/admin/session")).json() == expected
+    assert (await empty.get("/api/admin/ai/overview")).json()["today"]["requests"] == 0
 
-    signed_out = await client.delete("/admin/session", headers=OWN)
+    signed_out = await empty.delete("/admin/session", headers=OWN)
 
     assert (signed_out.status_code, signed_out.content, attributes(signed_out)["Max-Age"]) == (204, b"", "0")
-    assert (await client.get("/admin/session")).status_code == 401
-    assert (await client.get("/api/admin/ai/overview")).status_code == 401
+    assert (await empty.get("/admin/session")).status_code == 401
+    assert (await empty.get("/api/admin/ai/overview")).status_code == 401
 
 
 async def test_an_api_key_signs_in_for_its_client_alone(client: Client, tokens: Tokens) -> None:
@@ -90,17 +90,17 @@ async def test_an_api_key_signs_in_for_its_client_alone(client: Client, tokens: 
     assert (await client.get("/api/admin/ai/overview", params={"clientId": "other"})).status_code == 403
 
 
-async def test_who_may_not_read_the_figures_signs_in_and_is_told_so(client: Client, tokens: Tokens) -> None:
-    who = await sign_in(client, tokens.issue("ann", Role.USER, HOUR, "acme"))
+async def test_who_may_not_read_the_figures_signs_in_and_is_told_so(empty: Client, tokens: Tokens) -> None:
+    who = await sign_in(empty, tokens.issue("ann", Role.USER, HOUR, "acme"))
 
     assert (who.status_code, who.json()["scopes"], who.json()["client"]) == (200, ["ingest", "read"], "acme")
-    refused = await client.get("/api/admin/ai/overview")
+    refused = await empty.get("/api/admin/ai/overview")
     assert (refused.status_code, "set-cookie" in refused.headers) == (403, False)
 
 
-async def test_who_one_is_can_be_asked_with_a_token_too(client: Client, tokens: Tokens) -> None:
-    assert (await client.get("/admin/session", headers=bearer(tokens, Role.SERVICE))).json()["client"] == "default"
-    nobody = await client.get("/admin/session")
+async def test_who_one_is_can_be_asked_with_a_token_too(empty: Client, tokens: Tokens) -> None:
+    assert (await empty.get("/admin/session", headers=bearer(tokens, Role.SERVICE))).json()["client"] == "default"
+    nobody = await empty.get("/admin/session")
     assert (nobody.status_code, "set-cookie" in nobody.headers) == (401, False)
 
 
@@ -143,10 +143,10 @@ WRONG = {
 }
 
 
-async def test_a_wrong_credential_begins_no_session_and_is_not_repeated(client: Client) -> None:
+async def test_a_wrong_credential_begins_no_session_and_is_not_repeated(empty: Client) -> None:
     for name, wrong in WRONG.items():
         with structlog.testing.capture_logs() as lines:
-            response = await sign_in(client, wrong)
+            response = await sign_in(empty, wrong)
 
         assert (response.status_code, response.json()["title"]) == (401, "Not authenticated"), name
         assert "set-cookie" not in response.headers
@@ -167,30 +167,30 @@ NO_SIGN_IN = [
 ]
 
 
-async def test_a_body_that_is_none_is_refused_without_what_it_holds(client: Client) -> None:
+async def test_a_body_that_is_none_is_refused_without_what_it_holds(empty: Client) -> None:
     for body in NO_SIGN_IN:
         with structlog.testing.capture_logs() as lines:
             headers = {**OWN, "Content-Type": "application/json"}
-            response = await client.post("/admin/session", content=body, headers=headers)
+            response = await empty.post("/admin/session", content=body, headers=headers)
 
         assert (response.status_code, response.json()["title"]) == (400, "Invalid request"), (body, response.text)
         assert "SECRET" not in response.text + repr(lines)
 
 
-async def test_only_json_signs_in(client: Client, tokens: Tokens) -> None:
+async def test_only_json_signs_in(empty: Client, tokens: Tokens) -> None:
     """A form of another site could send plain text without asking first."""
     body = f'{{"token": "{tokens.issue("root", Role.ADMIN, HOUR)}"}}'
-    response = await client.post("/admin/session", content=body, headers={**OWN, "Content-Type": "text/plain"})
+    response = await empty.post("/admin/session", content=body, headers={**OWN, "Content-Type": "text/plain"})
 
     assert (response.status_code, "set-cookie" in response.headers) == (415, False)
 
 
-async def test_a_token_that_fits_no_cookie_is_refused_with_the_way_out(client: Client, tokens: Tokens) -> None:
+async def test_a_token_that_fits_no_cookie_is_refused_with_the_way_out(empty: Client, tokens: Tokens) -> None:
     long = tokens.issue("root", Role.ADMIN, HOUR, "c" * 250)
-    assert (await sign_in(client, long)).status_code == 200
-    client.cookies.clear()
+    assert (await sign_in(empty, long)).status_code == 200
+    empty.cookies.clear()
 
-    response = await sign_in(client, _with_many_claims(tokens))
+    response = await sign_in(empty, _with_many_claims(tokens))
 
     assert (response.status_code, response.json()["errors"][0]["field"]) == (400, "token")
     assert "sign in with an API key" in response.json()["detail"]
@@ -236,14 +236,14 @@ async def test_a_token_that_expires_ends_its_session(
     assert response.json()["detail"] == "the session has ended; sign in again"
 
 
-async def test_the_setting_says_how_long_a_session_lasts(client: Client, tokens: Tokens, settings: Settings) -> None:
+async def test_the_setting_says_how_long_a_session_lasts(empty: Client, tokens: Tokens, settings: Settings) -> None:
     assert settings.session_hours == 12
     assert Settings(_env_file=None, session_hours=1).session_lifetime == HOUR
-    assert (await sign_in(client, tokens.issue("root", Role.ADMIN, 24 * HOUR))).status_code == 200
+    assert (await sign_in(empty, tokens.issue("root", Role.ADMIN, 24 * HOUR))).status_code == 200
 
 
 async def test_what_is_no_session_of_ours_is_a_plain_401_that_clears_it(
-    client: Client, tokens: Tokens, settings: Settings
+    empty: Client, tokens: Tokens, settings: Settings
 ) -> None:
     token = tokens.issue("root", Role.ADMIN, HOUR)
     good = Sessions(settings.signing_secret, HOUR).cookie(token, None, secure=False).value or ""
@@ -251,13 +251,13 @@ async def test_what_is_no_session_of_ours_is_a_plain_401_that_clears_it(
     foreign = Sessions("another secret of at least 32 bytes", HOUR).cookie(token, None, secure=False).value
     expired = tokens.issue("root", Role.ADMIN, -HOUR)
     dead = Sessions(settings.signing_secret, HOUR).cookie(expired, None, secure=False).value
-    assert (await client.get("/admin/session", headers={"Cookie": f"{COOKIE}={good}"})).status_code == 200
+    assert (await empty.get("/admin/session", headers={"Cookie": f"{COOKIE}={good}"})).status_code == 200
 
     bad = [f"{good[:-1]}{'B' if good[-1] == 'A' else 'A'}", good[:-8], good * 20, "x" * 30_000, old, foreign, dead, ""]
     for value in [*bad, token, "%00", '"', "a b", "é"]:
         cookie = f"{COOKIE}={value}".encode("latin-1")
         with structlog.testing.capture_logs() as lines:
-            response = await client.get("/api/admin/ai/overview", headers=[(b"cookie", cookie)])
+            response = await empty.get("/api/admin/ai/overview", headers=[(b"cookie", cookie)])
         assert ended(response), (value, response.text)
         assert not value or len(value) < 4 or value not in response.text + repr(lines)
 
@@ -297,19 +297,19 @@ async def test_a_page_of_ours_may_change_things_under_a_session(client: Client, 
 
 
 async def test_a_bearer_token_comes_before_a_session_and_a_proxys_password_does_not(
-    client: Client, tokens: Tokens
+    empty: Client, tokens: Tokens
 ) -> None:
-    await sign_in(client, tokens.issue("root", Role.ADMIN, HOUR))
+    await sign_in(empty, tokens.issue("root", Role.ADMIN, HOUR))
 
     async def subject(authorization: str) -> tuple[int, Any]:
-        response = await client.get("/admin/session", headers={"Authorization": authorization})
+        response = await empty.get("/admin/session", headers={"Authorization": authorization})
         return response.status_code, response.json().get("subject")
 
     assert await subject(bearer(tokens, Role.ADMIN)["Authorization"]) == (200, "someone")
     assert await subject("Basic cHJveHk6cGFzc3dvcmQ=") == (200, "root")
     assert await subject("Bearer nonsense") == (401, None)
     assert await subject("Bearer ") == (401, None)
-    assert COOKIE in client.cookies
+    assert COOKIE in empty.cookies
 
 
 async def test_a_session_never_sees_another_clients_calls(client: Client, tokens: Tokens) -> None:

@@ -5,7 +5,7 @@ route of the OpenAPI schema, also for what is not its own, and each answer is se
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -16,7 +16,8 @@ from litestar.testing import AsyncTestClient
 
 from app.auth.principals import Role
 from app.auth.tokens import Tokens
-from tests.routes.conftest import bearer
+from tests.conftest import SECRET
+from tests.routes.conftest import application, bearer
 
 Client = AsyncTestClient[Litestar]
 HOUR = timedelta(hours=1)
@@ -111,8 +112,20 @@ def call_of(user: str) -> dict[str, Any]:
     return {"userId": user, "inputTokens": 100, **{field: f"{user}-{kind}" for field, kind in names.items()}}
 
 
+@pytest.fixture(scope="module")
+async def house(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    """One for all tests that leave it as it is."""
+    async with application(mongodb_uri, tmp_path_factory.mktemp("house")) as (client, _):
+        yield await filled(client, Tokens(SECRET))
+
+
 @pytest.fixture
-async def house(client: Client, tokens: Tokens) -> House:
+async def own_house(client: Client, tokens: Tokens) -> House:
+    """One to change."""
+    return await filled(client, tokens)
+
+
+async def filled(client: Client, tokens: Tokens) -> House:
     root = bearer(tokens, Role.ADMIN)
 
     async def post(path: str, body: dict[str, Any]) -> Any:
@@ -146,8 +159,8 @@ async def house(client: Client, tokens: Tokens) -> House:
     return House(client, callers, calls)
 
 
-async def test_every_route_that_reads_is_in_the_list_above(client: Client) -> None:
-    paths = (await client.get("/schema/openapi.json")).json()["paths"]
+async def test_every_route_that_reads_is_in_the_list_above(empty: Client) -> None:
+    paths = (await empty.get("/schema/openapi.json")).json()["paths"]
 
     assert {path for path, operations in paths.items() if "get" in operations} == set(ROUTES) | ENDLESS
     asking = {
@@ -262,12 +275,14 @@ async def test_calls_are_never_reported_for_another_client(house: House) -> None
     assert theirs.json()["summary"]["requests"] == 2
 
 
-async def test_a_call_without_a_client_is_the_callers_own(house: House) -> None:
+async def test_a_call_without_a_client_is_the_callers_own(own_house: House) -> None:
     for name in ("ingest key", "key for all", "service", "user"):
-        response = await house.client.post("/api/ai/track", json=call_of(ANN), headers=house.callers[name].headers)
+        response = await own_house.client.post(
+            "/api/ai/track", json=call_of(ANN), headers=own_house.callers[name].headers
+        )
         assert response.status_code == 201, name
-    root = house.callers["root"].headers
-    mine = await house.client.get("/api/analytics", params={"clientId": ALPHA}, headers=root)
+    root = own_house.callers["root"].headers
+    mine = await own_house.client.get("/api/analytics", params={"clientId": ALPHA}, headers=root)
     assert mine.json()["summary"]["requests"] == 2 + 4
 
 
@@ -281,19 +296,19 @@ async def test_a_user_reports_for_nobody_else(house: House) -> None:
         assert [error["field"] for error in response.json()["errors"]] == ["userId"]
 
 
-async def test_prices_of_another_client_are_neither_seen_nor_set_nor_ended(house: House) -> None:
-    admin, root = house.callers["admin key"].headers, house.callers["root"].headers
+async def test_prices_of_another_client_are_neither_seen_nor_set_nor_ended(own_house: House) -> None:
+    admin, root = own_house.callers["admin key"].headers, own_house.callers["root"].headers
     prices = "/api/admin/prices"
-    known = {row["model"]: row["id"] for row in (await house.client.get(prices, headers=root)).json()}
-    seen = [row["model"] for row in (await house.client.get(prices, headers=admin)).json()]
+    known = {row["model"]: row["id"] for row in (await own_house.client.get(prices, headers=root)).json()}
+    seen = [row["model"] for row in (await own_house.client.get(prices, headers=admin)).json()]
     new = {"model": "new", "prices": {"inputMtok": 1}}
 
-    own = await house.client.post(prices, json=new, headers=admin)
-    other = await house.client.post(prices, json={**new, "clientId": BETA}, headers=admin)
+    own = await own_house.client.post(prices, json=new, headers=admin)
+    other = await own_house.client.post(prices, json={**new, "clientId": BETA}, headers=admin)
 
     assert sorted(seen) == [f"{ALPHA}-price", "everyones-price"]
     assert (own.status_code, own.json()["clientId"], other.status_code) == (201, ALPHA, 403)
     for model, status in {f"{ALPHA}-price": 200, f"{BETA}-price": 404, "everyones-price": 403}.items():
         end = {"effectiveTo": "2999-01-01T00:00:00Z"}
-        response = await house.client.post(f"{prices}/{known[model]}/end", json=end, headers=admin)
+        response = await own_house.client.post(f"{prices}/{known[model]}/end", json=end, headers=admin)
         assert response.status_code == status, model

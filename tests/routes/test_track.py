@@ -58,17 +58,19 @@ async def test_a_replay_answers_duplicate(client: Client, tokens: Tokens) -> Non
     assert (again.json()["status"], again.json()["id"]) == ("duplicate", first.json()["id"])
 
 
-async def test_bad_fields_are_a_problem_that_names_each(client: Client, tokens: Tokens, database: Database) -> None:
+async def test_bad_fields_are_a_problem_that_names_each(
+    empty: Client, empty_database: Database, tokens: Tokens
+) -> None:
     bad = {"userId": "", "contentType": "chat", "model": "m" * 10_000, "inputTokens": -1, "tracker": 1, "state": {}}
 
-    response = await client.post("/api/ai/track", json=bad, headers=bearer(tokens, Role.SERVICE))
+    response = await empty.post("/api/ai/track", json=bad, headers=bearer(tokens, Role.SERVICE))
 
     assert response.status_code == 400
     assert response.headers["content-type"] == "application/problem+json"
     problem = response.json()
     assert (problem["title"], problem["status"]) == ("Invalid request", 400)
     assert {error["field"] for error in problem["errors"]} == {"userId", "model", "inputTokens", "tracker", "state"}
-    assert await entries(database) == []
+    assert await entries(empty_database) == []
 
 
 @pytest.mark.parametrize(
@@ -99,20 +101,20 @@ async def test_bad_fields_are_a_problem_that_names_each(client: Client, tokens: 
     ],
 )
 async def test_a_body_that_is_no_call_is_a_clear_4xx(
-    client: Client, tokens: Tokens, database: Database, content: bytes, status: int
+    empty: Client, empty_database: Database, tokens: Tokens, content: bytes, status: int
 ) -> None:
     headers = {**bearer(tokens, Role.SERVICE), "Content-Type": "application/json"}
 
-    response = await client.post("/api/ai/track", content=content, headers=headers)
+    response = await empty.post("/api/ai/track", content=content, headers=headers)
 
     assert response.status_code == status
     assert response.headers["content-type"] == "application/problem+json"
-    assert await entries(database) == []
+    assert await entries(empty_database) == []
 
 
-async def test_a_body_that_does_not_call_itself_json_is_not_read(client: Client, tokens: Tokens) -> None:
+async def test_a_body_that_does_not_call_itself_json_is_not_read(empty: Client, tokens: Tokens) -> None:
     headers = {**bearer(tokens, Role.SERVICE), "Content-Type": "text/plain"}
 
-    response = await client.post("/api/ai/track", content=json.dumps(CALL), headers=headers)
+    response = await empty.post("/api/ai/track", content=json.dumps(CALL), headers=headers)
 
     assert (response.status_code, response.json()["detail"]) == (415, "send application/json, not text/plain")
