@@ -1,4 +1,4 @@
-"""Who was active on which day: a month of a user is one whole number, whose bit 0 is the first of the month."""
+"""User activity by day: a month of a user is one integer, whose bit 0 is the first of the month."""
 
 from collections.abc import Iterable
 from datetime import date, timedelta
@@ -10,7 +10,7 @@ from models.rollups import EVERYONE
 
 
 class ActiveDay(NamedTuple):
-    """A user's being active on a day, as `2026-11-21`."""
+    """One user active on one day, such as `2026-11-21`."""
 
     day: str
     client: str
@@ -47,7 +47,7 @@ def masks(first: date, last: date) -> dict[str, int]:
 
 
 def new_users(active: Iterable[ActiveDay], stored: StoredDays) -> NewUsers:
-    """How many of `active` are the first of their user in a day or a month, for every scope. Adds them to `stored`."""
+    """How many users in `active` are new in a day or a month, for every scope. Adds them to `stored`."""
     new: NewUsers = {}
     for each in active:
         by_client = stored.setdefault((each.month, each.synthetic, each.user), {})

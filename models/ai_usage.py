@@ -46,7 +46,7 @@ class CostSource(StrEnum):
 
 
 class FormerCost(BaseModel):
-    """What the cost of a call was before it was computed anew."""
+    """The cost of a call before it was repriced."""
 
     model_config = ConfigDict(alias_generator=camel, populate_by_name=True)
 
@@ -59,11 +59,11 @@ class FormerCost(BaseModel):
 
 
 _NEWEST = (("createdAt", DESCENDING), ("_id", DESCENDING))
-"""With the id, by which lists of calls are in one order: without it every page would sort the whole window."""
+"""Ends with the id, which gives lists of calls one order: without it every page would sort the whole window."""
 
 
 def _rare(field: str, condition: dict[str, Any]) -> IndexModel:
-    """An index of those entries alone whose `field` meets `condition`."""
+    """An index of only those entries whose `field` meets `condition`."""
     keys = [(field, ASCENDING), *_NEWEST]
     return IndexModel(keys, name=f"{field}_newest", partialFilterExpression={field: condition})
 
@@ -128,7 +128,7 @@ class AIUsage(StoredDocument):
     cost_source: CostSource
     price_version: str | None = None
     estimated_usage: str | None = None
-    """`tokens` where these are guessed, `image` where one is supposed; whatever cost came of it."""
+    """`tokens` where counts were estimated, `image` where one image was assumed; whatever the cost."""
     repriced: list[FormerCost] = Field(default_factory=list)
     """The latest ten, oldest first."""
 
@@ -151,9 +151,9 @@ class AIUsage(StoredDocument):
         indexes: ClassVar[list[IndexModel]] = [
             IndexModel([*_NEWEST], name="newest"),
             IndexModel([("userId", ASCENDING), *_NEWEST], name="user_newest"),
-            # one with few calls among many would otherwise have a list of them read nearly all
+            # without it, listing a client with few calls among many would read nearly all of them
             IndexModel([("clientId", ASCENDING), *_NEWEST], name="client_newest"),
-            # what is rare: each costs nothing but the entries that it holds
+            # rare values: each index costs only the entries that it holds
             _rare("conversationId", {"$exists": True}),
             _rare("status", {"$in": [status.value for status in CallStatus if status is not CallStatus.SUCCESS]}),
             _rare("costSource", {"$in": [CostSource.UNPRICED.value, CostSource.ESTIMATED.value]}),

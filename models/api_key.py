@@ -25,7 +25,7 @@ class ApiKey(StoredDocument):
     last_used_at: datetime | None = None
     """Within a minute."""
     revoked_at: datetime | None = None
-    """Set once and for ever."""
+    """Set once, never cleared."""
 
     class Settings:
         """Stored name, and the indexes by which keys are found and listed."""

@@ -33,7 +33,7 @@ class AICall(BaseModel):
     model: Name
     client_id: Name = "default"
     request_id: Name | None = None
-    """What makes the call itself: the same id, reported again for the same client, counts once."""
+    """Identifies the call: the same id, reported again for the same client, counts once."""
     clerk_user_id: Name | None = None
     conversation_id: Name | None = None
     campaign_id: Name | None = None
@@ -69,9 +69,9 @@ class AICall(BaseModel):
     size: Name | None = None
     """Of an image, such as 1024x1024, or of a video, such as 720p: prices depend on it."""
     quality: Name | None = None
-    """Of an image or a video, by the provider's word, such as hd."""
+    """Of an image or a video, in the provider's words, such as hd."""
     input_text: Text | None = None
-    """The prompt, for callers that know no counts: its length gives an estimate. It is not stored."""
+    """The prompt, for callers that do not know the counts: its length gives an estimate. It is not stored."""
     output_text: Text | None = None
     """The answer, likewise."""
     unreadable_usage: StrictBool = False
@@ -109,7 +109,7 @@ class AICall(BaseModel):
 
     @property
     def knows_tokens(self) -> bool:
-        """Whether input and output are told apart, not just their total."""
+        """Whether input and output are known separately, not just their total."""
         return self.input_tokens is not None or self.output_tokens is not None
 
     @property
@@ -128,11 +128,11 @@ class AICall(BaseModel):
 def _check_moment(moment: datetime) -> None:
     if moment > datetime.now(UTC) + CLOCK_TOLERANCE:
         minutes = int(CLOCK_TOLERANCE.total_seconds() // 60)
-        raise _fault("created_at", f"lies in the future by more than {minutes} minutes; check the caller's clock")
+        raise _fault("created_at", f"is more than {minutes} minutes in the future; check the caller's clock")
     if moment < OLDEST:
-        raise _fault("created_at", f"lies before {OLDEST.date()}")
+        raise _fault("created_at", f"is before {OLDEST.date()}")
 
 
 def _fault(field: str, reason: str) -> PydanticCustomError:
-    """A fault that only several fields together show, laid to one of them."""
+    """A fault that shows only across several fields, attributed to one of them."""
     return PydanticCustomError("contradiction", "{reason}", {"field": field, "reason": reason})

@@ -11,7 +11,7 @@ class Fault(NamedTuple):
     """One thing wrong with a report."""
 
     field: str
-    """Snake_case name; a metadata key stands behind a dot. One that is not known stays as it was sent."""
+    """Snake_case name; a metadata key follows a dot. An unknown name stays as it was sent."""
     message: str
 
 

@@ -27,7 +27,7 @@ _MICROSECOND = Decimal("0.000001")
 
 def _whole_milliseconds(value: object) -> object:
     """Durations are stored as whole ms, so that their sums are exact. Rounded half-even."""
-    # bounded first: 1e999999999 as a whole number would have a thousand million digits
+    # bounded first: 1e999999999 as an integer would have a billion digits
     if isinstance(value, float | Decimal) and math.isfinite(value) and -1 < value <= MAX_MILLISECONDS:
         return round(value)
     return value
@@ -42,17 +42,17 @@ def _stored_precision(value: datetime) -> datetime:
     try:
         value = value.astimezone(UTC)
     except OverflowError:
-        raise PydanticCustomError("moment", "lies beyond what a calendar holds") from None
+        raise PydanticCustomError("moment", "is outside the years 1 to 9999") from None
     return value.replace(microsecond=value.microsecond // 1000 * 1000)
 
 
 def _checked_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
     if len(metadata) > MAX_METADATA_KEYS:
-        raise PydanticCustomError("metadata_too_large", f"at most {MAX_METADATA_KEYS} keys are kept")
+        raise PydanticCustomError("metadata_too_large", f"at most {MAX_METADATA_KEYS} keys are allowed")
     checked = {key: _scalar(key, value) for key, value in metadata.items()}
     size = sum(len(key.encode()) + len(str(value).encode()) for key, value in checked.items())
     if size > MAX_METADATA_BYTES:
-        raise PydanticCustomError("metadata_too_large", f"at most {MAX_METADATA_BYTES} bytes are kept; this has {size}")
+        raise PydanticCustomError("metadata_too_large", f"at most {MAX_METADATA_BYTES} bytes are allowed, not {size}")
     return checked
 
 
@@ -62,14 +62,14 @@ def _scalar(key: str, value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
         raise PydanticCustomError("metadata_value", "{key} must be a finite number", {"key": key})
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise PydanticCustomError("metadata_value", "{key} must fit into 64 bits", {"key": key})
+        raise PydanticCustomError("metadata_value", "{key} must fit in 64 bits", {"key": key})
     if isinstance(value, str):
         try:
             value.encode()
         except UnicodeEncodeError:
             raise PydanticCustomError("metadata_value", "{key} must be valid Unicode", {"key": key}) from None
     elif value is not None and not isinstance(value, bool | int | float):
-        message = "{key} must be a text, a number, true, false or null: metadata is flat"
+        message = "{key} must be a string, a number, true, false or null: metadata is flat"
         raise PydanticCustomError("metadata_too_deep", message, {"key": key})
     return value
 
@@ -78,7 +78,7 @@ def _scalar(key: str, value: object) -> object:
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
 MetadataKey = Annotated[str, StringConstraints(pattern=r"^[^$.\x00-\x1f\x7f][^.\x00-\x1f\x7f]{0,63}$")]
 Count = Annotated[StrictInt, Field(ge=0, le=1_000_000_000)]
-"""A thousand million is far over any one call, and ten thousand million such calls still sum within 64 bits."""
+"""A billion is far over any one call, and nine billion such calls still sum within 64 bits."""
 Milliseconds = Annotated[int, BeforeValidator(_whole_milliseconds), Field(strict=True, ge=0, le=MAX_MILLISECONDS)]
 Seconds = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False), AfterValidator(_microseconds)]
 Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000_000, allow_inf_nan=False)]

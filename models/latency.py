@@ -2,7 +2,7 @@
 
 After DDSketch (Masson, Rim, Lee: "DDSketch: a fast and fully-mergeable quantile sketch with relative-error
 guarantees", VLDB 2019): bucket i holds the durations in (gamma^(i-1), gamma^i] with gamma = (1 + a) / (1 - a), so that
-its middle lies within the relative error a of all of them. Sketches merge by adding counts, so percentiles of any span
+its middle is within the relative error a of all of them. Sketches merge by adding counts, so percentiles of any period
 and group come from one addition.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 RELATIVE_ERROR = 0.005
-"""Rounding to whole ms doubles it at most: a percentile lies within 1 % of the exact one."""
+"""Rounding to whole ms at most doubles it: a percentile is within 1 % of the exact one."""
 GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
 ZERO_BUCKET = -1
 """For durations of 0 ms, which no logarithm reaches."""
@@ -43,7 +43,7 @@ def merged(sketches: Iterable[Buckets]) -> dict[int, int]:
 
 @dataclass(frozen=True)
 class Bar:
-    """How many durations lie from `first` to `last`, in whole ms, both included."""
+    """How many durations are from `first` to `last`, in whole ms, inclusive."""
 
     first: int
     last: int

@@ -1,4 +1,4 @@
-"""Prices that administrators set: they come before every price list."""
+"""Prices that administrators set: they take precedence over every price list."""
 
 from datetime import datetime
 from decimal import Decimal

@@ -35,7 +35,7 @@ STATE = "rollup_state"
 """One document, `rollups`: zone, completeness and version; and one, `compactor`: the lease."""
 
 ERASURES = "erasures"
-"""Of erasures that run: the user, the pseudonym, and the conversations that have been renamed. Empty otherwise."""
+"""Running erasures: the user, the pseudonym, and the conversations that have been renamed. Empty otherwise."""
 
 ROLLUPS = (
     DELTAS,
@@ -54,7 +54,7 @@ ROLLUPS = (
 """Every collection of the rollups."""
 
 MERGED = {"merged": True}
-"""Of a delta whose figures are in the cells, while its users and conversations are not yet."""
+"""Matches a delta whose figures are in the cells, but not yet its users and conversations."""
 NOT_MERGED = {"merged": {"$exists": False}}
 
 EVERYONE = "*"
@@ -64,7 +64,7 @@ OTHER = "other"
 SCHEMA_VERSION = 1
 
 PART = ("provider", "model", "serviceType", "feature")
-"""What calls are told apart by."""
+"""The dimensions of usage."""
 
 TOTALS = (
     "requests",
@@ -95,9 +95,9 @@ TOTALS = (
     COST,
     SAVED_COST,
 ) = range(len(TOTALS))
-"""Where each of them stands in a list of totals."""
+"""The position of each in a list of totals."""
 OPTIONAL_COUNTS = (*(camel(name) for name in PART_TOKENS), "images", "characters")
-"""What most calls do not have: the kinds of tokens that are parts of others, and media."""
+"""Counts that most calls do not have: the kinds of tokens that are parts of others, and media."""
 OPTIONAL_AMOUNTS = ("inputCost", "outputCost", "generationCost", "videoSeconds", "audioSeconds")
 AMOUNTS = frozenset({"cost", "savedCost", *OPTIONAL_AMOUNTS})
 """Figures that are Decimal128, all with 15 decimals; every other one is an integer."""
@@ -130,7 +130,7 @@ CAPS = {"provider": 100, "model": 1_000, "feature": 500, "name": 500}
 TRAILING_DAYS = (7, 30, 60, 90)
 """Windows up to today whose rankings of users are kept."""
 
-# what a field name in MongoDB must not hold, and what we separate with
+# characters that a field name in MongoDB must not contain, and our separator
 _ESCAPES = str.maketrans({"%": "%25", "|": "%7C", ".": "%2E", "$": "%24"})
 
 
@@ -141,7 +141,7 @@ def escaped(name: str) -> str:
 
 
 def joined(*names: str | bool) -> str:
-    """One text of several names, unambiguous whatever they hold, that may be the name of a field."""
+    """Several names as one string, unambiguous whatever they contain, and valid as a field name."""
     return "|".join([escaped(str(name)) for name in names])
 
 
@@ -157,7 +157,7 @@ INDEXES = {
     LATENCY: [_WINDOW],
     FINDINGS: [_WINDOW],
     USERS: [
-        # in the order of the ranking of a day, and with all that a ranking of more days needs
+        # in the order of one day's ranking, and covering what a ranking over more days needs
         _index("_id.day", "_id.synthetic", "-requests", "_id.client", "_id.user", name="ranking"),
         _index("_id.user", "_id.day", name="user"),
     ],

@@ -33,9 +33,9 @@ class TokenUsage(NamedTuple):
 
 
 TOKEN_FIELDS = TokenUsage._fields
-"""Names of every count, in order. Every other list of token kinds is made of this one."""
+"""Names of every count, in order. Every other list of token kinds is derived from this one."""
 PART_TOKENS = TOKEN_FIELDS[2:]
-"""All but both totals: what most calls do not have."""
+"""All but the two totals; most calls do not have them."""
 
 PARTS_OF: dict[str, tuple[str, ...]] = {
     "input_tokens": ("cache_read_tokens", "cache_write_tokens"),
@@ -59,7 +59,7 @@ PART_FIELDS = frozenset(part for rule in (PARTS_OF, MODALITIES_OF) for parts in 
 
 
 def contradictions(usage: TokenUsage) -> list[tuple[str, str]]:
-    """What in `usage` cannot be: pairs of (field at fault, reason). Empty when every part fits its total."""
+    """Contradictions in `usage`: pairs of (field at fault, reason). Empty when every part fits its total."""
     found = [(name, "must be zero or more") for name in TOKEN_FIELDS if getattr(usage, name) < 0]
     for rule in (PARTS_OF, MODALITIES_OF):
         for total, parts in rule.items():

@@ -71,7 +71,7 @@ def test_a_call_from_the_future_is_refused_beyond_a_small_tolerance() -> None:
 
     assert AICall(**GOOD, created_at=soon).created_at is not None
     assert faults(created_at=soon + timedelta(minutes=2)) == [
-        Fault("created_at", "lies in the future by more than 5 minutes; check the caller's clock")
+        Fault("created_at", "is more than 5 minutes in the future; check the caller's clock")
     ]
 
 

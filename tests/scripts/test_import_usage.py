@@ -482,7 +482,7 @@ FAULTS = [
     (f"{TRILLION}\n", "line 2", "input_tokens: '1e999999999' is no number"),
     (f"{ROW.replace('1500', '1600')}\n", "line 2", "tokens_used: is not input_tokens + output_tokens"),
     (f"{ROW.replace('7,', ',', 1)}\n", "line 2", "request_id: the row has no id"),
-    (f"{ROW.replace('2026', '2226')}\n", "line 2", "created_at: lies in the future"),
+    (f"{ROW.replace('2026', '2226')}\n", "line 2", "created_at: is more than 5 minutes in the future"),
     (f"{ROW.replace('200', 'dunno')}\n", "line 2", "status: Input should be 'success'"),
     (ROW.replace("anna", '"a"b') + "\n", "line 2", "cannot be taken apart"),
     (ROW.replace("anna", '"anna') + f"\n{ROW}\n".replace("7,", "8,", 1), "lines 2 to 3", "cannot be taken apart"),
