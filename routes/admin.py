@@ -1,4 +1,4 @@
-"""What administrators read."""
+"""Reports for administrators."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -22,10 +22,10 @@ from app.reports.usage import UsageReport
 from routes.dependencies import Cursor, chosen
 
 MAX_USERS = 100
-SORT = f"One of {', '.join(USER_ORDERS)}; a leading minus sorts downwards."
+SORT = f"One of {', '.join(USER_ORDERS)}; a leading minus sorts in descending order."
 
-SERIES = "Adds `series`, day by day: provider, model or feature."
-COMPARE = "`previous` adds the span of equal length directly before the window."
+SERIES = "Adds `series`, one row per day and name, by provider, model or feature."
+COMPARE = "`previous` adds the period of equal length directly before the window."
 
 
 class Compare(StrEnum):
@@ -35,13 +35,13 @@ class Compare(StrEnum):
 
 
 class AdminController(Controller):
-    """Reports over everyone's calls, or one client's. An administrator of one client sees that one."""
+    """Reports over all calls, or one client's. An administrator of one client sees only that client."""
 
     path = "/api/admin"
     tags = ("admin",)
     guards = (requires(Scope.ADMIN),)
 
-    @get("/ai/overview", summary="Today and the month so far")
+    @get("/ai/overview", summary="Today and month to date")
     async def overview(
         self,
         reports: NamedDependency[Reports],
@@ -50,7 +50,7 @@ class AdminController(Controller):
     ) -> OverviewReport:
         return await reports.overview(synthetic_mode, scoped_client)
 
-    @get("/ai/usage", summary="One window, by day, hour, feature, model, provider and user")
+    @get("/ai/usage", summary="Usage of one window, by day, hour, feature, model, provider and user")
     async def usage(
         self,
         reports: NamedDependency[Reports],
@@ -58,19 +58,19 @@ class AdminController(Controller):
         compare: Annotated[str | None, QueryParameter(max_length=32, description=COMPARE)] = None,
         wanted_series: Annotated[str | None, QueryParameter(name="series", max_length=32, description=SERIES)] = None,
     ) -> UsageReport:
-        """Latency is null under a filter by model or feature, as it is kept by provider and service type."""
+        """Latency is null when filtered by model or feature: it is kept by provider and service type."""
         return await reports.usage(
             report_query,
             compare=chosen("compare", compare, Compare) is not None,
             series_by=chosen("series", wanted_series, SeriesBy),
         )
 
-    @get("/ai/latency", summary="How long calls took, as a distribution, and how they failed")
+    @get("/ai/latency", summary="Request duration distribution, percentiles and errors")
     async def latency(
         self, reports: NamedDependency[Reports], report_query: NamedDependency[ReportQuery]
     ) -> LatencyReport:
-        """Errors are told under every filter. Under one by model or feature the distribution is null: latency is kept
-        by provider and service type.
+        """Errors are reported under every filter. When filtered by model or feature, the distribution is null: latency
+        is kept by provider and service type.
         """
         return await reports.latency(report_query)
 
@@ -86,7 +86,7 @@ class AdminController(Controller):
     ) -> ModelsReport:
         return await reports.models(report_query)
 
-    @get("/ai/users", summary="Users, page by page")
+    @get("/ai/users", summary="Users, paginated")
     async def users(
         self,
         reports: NamedDependency[Reports],
@@ -97,7 +97,7 @@ class AdminController(Controller):
     ) -> UsersReport:
         return await reports.users(report_query, sort, limit=limit, cursor=cursor)
 
-    @get("/ai/calls", summary="The ledger, newest first, page by page")
+    @get("/ai/calls", summary="Calls in the ledger, newest first, paginated")
     async def calls(
         self,
         reports: NamedDependency[Reports],
@@ -109,11 +109,11 @@ class AdminController(Controller):
     ) -> CallsReport:
         return await reports.calls(report_query, call_filters, limit=limit, cursor=cursor)
 
-    @get("/ai/calls/{call_id:str}", summary="One call of the ledger, with all that is known of it")
+    @get("/ai/calls/{call_id:str}", summary="One call of the ledger, in full detail")
     async def call(
         self, call_id: FromPath[str], reports: NamedDependency[Reports], scoped_client: NamedDependency[str | None]
     ) -> CallDetail:
-        """404 where there is none of the caller's."""
+        """404 for an unknown call, and for another client's."""
         return await reports.call(call_id, scoped_client)
 
     @get("/ai/data-quality", summary="Unpriced, estimated and unmapped calls, and impossible provider/model pairs")

@@ -1,4 +1,4 @@
-"""What a client, or one of its users, reads of its own calls."""
+"""What a client, or one of its users, can read of its own calls."""
 
 from typing import Annotated
 
@@ -15,13 +15,13 @@ from routes.dependencies import chosen
 
 
 class AnalyticsController(Controller):
-    """One client's figures, or one user's; the deployment's administrator may ask for any, or for all."""
+    """One client's figures, or one user's; the deployment's administrator may request any, or all."""
 
     path = "/api/analytics"
     tags = ("analytics",)
     guards = (requires(Scope.READ),)
 
-    @get("/", summary="By day, week, month and conversation")
+    @get("/", summary="Usage by day, week, month and conversation")
     async def analytics(
         self,
         reports: NamedDependency[Reports],

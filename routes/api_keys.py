@@ -20,17 +20,17 @@ class ApiKeyController(Controller):
     tags = ("keys",)
     guards = (requires(Scope.ADMIN),)
 
-    @get("/", summary="Every key, revoked ones too")
+    @get("/", summary="List keys, including revoked ones")
     async def list_keys(
         self, api_keys: NamedDependency[KeyRing], scoped_client: NamedDependency[str | None]
     ) -> list[ApiKeyBody]:
         return [ApiKeyBody.of(key) for key in await api_keys.all(scoped_client)]
 
-    @post("/", summary="Make a key")
+    @post("/", summary="Create a key")
     async def create_key(
         self, data: JSONBody[NewApiKey], api_keys: NamedDependency[KeyRing], request: Request[Principal, Any, Any]
     ) -> MadeApiKey:
-        """The answer has the key's text; it cannot be read again."""
+        """The response contains the key itself, which cannot be retrieved again."""
         key, text = await api_keys.create(
             client=own_client(request.user, data.client_id) or DEFAULT_CLIENT,
             scopes=data.scopes,
@@ -44,5 +44,5 @@ class ApiKeyController(Controller):
     async def revoke_key(
         self, key_id: FromPath[str], api_keys: NamedDependency[KeyRing], request: Request[Principal, Any, Any]
     ) -> ApiKeyBody:
-        """For ever, and in every process within five seconds."""
+        """Permanent; takes effect in every process within five seconds."""
         return ApiKeyBody.of(await api_keys.revoke(key_id, request.user.client))

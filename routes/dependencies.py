@@ -25,7 +25,7 @@ from models import CallStatus, CostSource, ServiceType
 
 NameFilter = Annotated[str | None, QueryParameter(min_length=1, max_length=256)]
 Cursor = Annotated[
-    str | None, QueryParameter(max_length=1_000, description="`nextCursor` of the page before; the first page without.")
+    str | None, QueryParameter(max_length=1_000, description="`nextCursor` of the previous page; omit for the first.")
 ]
 ClientFilter = Annotated[
     str | None,
@@ -33,24 +33,24 @@ ClientFilter = Annotated[
         name="clientId",
         min_length=1,
         max_length=256,
-        description="One client's calls; a caller of one sees no other.",
+        description="Only this client's calls; a caller bound to one client sees no other.",
     ),
 ]
 SyntheticFilter = Annotated[
     str | None,
     QueryParameter(
-        description="Whether demo data counts: exclude, include or only; the deployment's setting when left out.",
+        description="Whether demo data is included: exclude, include or only; the deployment's setting by default.",
         max_length=32,
     ),
 ]
-OF_CALLS = "Of calls alone."
+OF_CALLS = "Calls only."
 MAX_DURATION = 10**12
-"""In ms: above whatever a bar of a distribution ends with."""
+"""In ms: above the upper end of every bar of a distribution."""
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
 def chosen(field: str, value: str | None, choices: type[Choice]) -> Choice | None:
-    """The choice of this name. Raises InvalidRequestError that says what there is to choose from."""
+    """The choice of this name. Raises InvalidRequestError listing the choices."""
     if value is None:
         return None
     try:
@@ -60,7 +60,7 @@ def chosen(field: str, value: str | None, choices: type[Choice]) -> Choice | Non
 
 
 def narrowed(principal: Principal, filters: Filters) -> Filters:
-    """The filters within what the caller sees. Raises NotAllowedError where they ask for another's."""
+    """The filters, narrowed to what the caller may see. Raises NotAllowedError where they name another's."""
     return replace(
         filters,
         client_id=visible_client(principal, filters.client_id),
@@ -89,7 +89,7 @@ async def provide_api_keys(state: State) -> KeyRing:
 
 
 async def provide_synthetic(state: State, synthetic: SyntheticFilter = None) -> Synthetic:
-    """As asked, else as the deployment is set."""
+    """As requested, else the deployment's setting."""
     settings: Settings = state.settings
     if (wanted := chosen("synthetic", synthetic, Synthetic)) is not None:
         return wanted
@@ -97,7 +97,7 @@ async def provide_synthetic(state: State, synthetic: SyntheticFilter = None) -> 
 
 
 async def provide_client(request: Request[Principal, Any, Any], client_id: ClientFilter = None) -> str | None:
-    """The client that is asked about, None for all: never one that the caller does not see."""
+    """The requested client, None for all: never one that the caller may not see."""
     return own_client(request.user, client_id)
 
 
@@ -115,7 +115,7 @@ async def provide_ledger_query(
     user_id: Annotated[str | None, QueryParameter(name="userId", min_length=1, max_length=256)] = None,
     client_id: ClientFilter = None,
     timezone: Annotated[
-        str | None, QueryParameter(max_length=64, description="The reporting time zone, or none.")
+        str | None, QueryParameter(max_length=64, description="Must be the reporting time zone, if given.")
     ] = None,
 ) -> ReportQuery:
     """The window and the filters of a request, narrowed to what the caller sees."""
@@ -140,18 +140,21 @@ async def provide_call_filters(
     weekday: Annotated[
         int | None, QueryParameter(ge=1, le=7, description=f"{OF_CALLS} 1 for Monday to 7 for Sunday.")
     ] = None,
-    hour: Annotated[int | None, QueryParameter(ge=0, le=23, description=f"{OF_CALLS} By the reporting clock.")] = None,
+    hour: Annotated[
+        int | None, QueryParameter(ge=0, le=23, description=f"{OF_CALLS} In the reporting time zone.")
+    ] = None,
     min_duration: Annotated[
-        int | None, QueryParameter(name="minDuration", ge=0, le=MAX_DURATION, description=f"{OF_CALLS} In ms.")
+        int | None,
+        QueryParameter(name="minDuration", ge=0, le=MAX_DURATION, description=f"{OF_CALLS} In ms, inclusive."),
     ] = None,
     max_duration: Annotated[
         int | None,
-        QueryParameter(name="maxDuration", ge=0, le=MAX_DURATION, description=f"{OF_CALLS} In ms, included."),
+        QueryParameter(name="maxDuration", ge=0, le=MAX_DURATION, description=f"{OF_CALLS} In ms, inclusive."),
     ] = None,
 ) -> CallFilters:
-    """Which calls, beyond the filters of every report."""
+    """The filters of calls beyond those of every report."""
     if min_duration is not None and max_duration is not None and min_duration > max_duration:
-        raise invalid("minDuration", f"must not be above maxDuration ({max_duration})")
+        raise invalid("minDuration", f"must not exceed maxDuration ({max_duration})")
     return CallFilters(
         status=chosen("status", status, CallStatus),
         cost_source=chosen("costSource", cost_source, CostSource),

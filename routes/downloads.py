@@ -1,4 +1,4 @@
-"""Tables as files: CSV that a spreadsheet opens, and does not run."""
+"""Tables as files: CSV that a spreadsheet opens but does not run."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ from app.reports.query import ReportQuery
 from app.reports.reports import Reports
 
 CSV = "text/csv"
-TRUNCATED = f"truncated: these are the first {MAX_ROWS:,} rows; ask for a shorter window, or for less with filters"
+TRUNCATED = f"truncated: these are the first {MAX_ROWS:,} rows; request a shorter window or narrower filters"
 
 
 class DownloadController(Controller):
@@ -29,7 +29,7 @@ class DownloadController(Controller):
     tags = ("admin",)
     guards = (requires(Scope.ADMIN),)
 
-    @get("/{file:str}", summary="A table as CSV: all rows of the filter", media_type=CSV)
+    @get("/{file:str}", summary="Download a table as CSV, with all rows of the filter", media_type=CSV)
     async def download(
         self,
         file: FromPath[str],
@@ -41,10 +41,10 @@ class DownloadController(Controller):
         `conversations.csv` or `data-quality.csv`.
 
         Columns are the JSON names of the report. Money is USD with every decimal, durations are ms, rates percent; an
-        empty cell is what is not known. A text that a spreadsheet would run (one that begins with = + - @, a tab or a
-        line break) has an apostrophe before it. At most 100,000 rows: where there are more, the header `x-truncated`
-        is true and the last line says so. Conversations are kept as a whole: they take no provider, model or feature,
-        but for one user's own. What is said to be of calls alone no other table takes.
+        empty cell means unknown. A text that a spreadsheet would run (one that begins with = + - @, a tab or a line
+        break) is prefixed with an apostrophe. At most 100,000 rows: when there are more, the header `x-truncated` is
+        true and the last line says so. Conversations are kept as a whole: they can be filtered by provider, model or
+        feature only together with a user. Parameters marked "Calls only" apply to `calls.csv` alone.
         """
         table = _table(file)
         found = await reports.download(table, report_query, call_filters)
@@ -60,7 +60,7 @@ def _table(file: str) -> Table:
     for table in Table:
         if file == f"{table}.csv":
             return table
-    raise NotFoundError(f"there is no such table; there are {', '.join(f'{table}.csv' for table in Table)}")
+    raise NotFoundError(f"unknown table; available: {', '.join(f'{table}.csv' for table in Table)}")
 
 
 async def _lines(found: Download) -> AsyncIterator[str]:

@@ -16,34 +16,34 @@ from routes.schemas import HealthBody, ReadyBody, SpoolBody
 
 
 class HealthController(Controller):
-    """For load balancers and people."""
+    """For load balancers and operators."""
 
     path = "/"
     tags = ("health",)
     opt = PUBLIC
 
-    @get("/health", summary="The process answers")
+    @get("/health", summary="Liveness")
     async def health(self) -> HealthBody:
         return HealthBody(status="ok")
 
-    @get("/ready", summary="What it depends on, and how tracking stands")
+    @get("/ready", summary="Readiness: dependencies and tracking status")
     async def ready(
         self, state: State, tracker: NamedDependency[Tracker], reports: NamedDependency[Reports]
     ) -> ExactResponse[ReadyBody]:
-        """200 `degraded` while MongoDB is away and calls go to the spool; 503 where the spool takes none either.
+        """200 `degraded` while MongoDB is away and calls go to the spool; 503 when the spool accepts none either.
 
-        Where the rollups have to be built anew, calls are still taken.
+        Calls are still accepted while the rollups need rebuilding.
         """
         body = await standing(state.database, tracker, reports)
         return ExactResponse(body, status_code=503 if body.status == "unavailable" else 200)
 
-    @get("/metrics", summary="Figures of this process for Prometheus", media_type=METRICS)
+    @get("/metrics", summary="Prometheus metrics of this process", media_type=METRICS)
     async def metrics(self, tracker: NamedDependency[Tracker]) -> bytes:
         return tracker.counters.exposition()
 
 
 async def standing(database: Database, tracker: Tracker, reports: Reports) -> ReadyBody:
-    """How this process stands."""
+    """The status of this process."""
     alive, tracking = await database.answers(), await tracker.standing()
     spool = SpoolBody(**tracking.spool._asdict())
     fresh, advice = None, None if database.transactional else STANDALONE_ADVICE

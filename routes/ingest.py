@@ -1,4 +1,4 @@
-"""What the routes share through which calls come in: who reports them, for whom, and how a fault of one is told."""
+"""What the ingest routes share: who reports calls, for whom, and how their faults are reported."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,11 +15,11 @@ from models.faults import faults_of
 
 
 def call_of(row: Any, principal: Principal, header_user: str | None) -> AICall | list[Fault]:
-    """The call that a decoded row reports, or all that is wrong with it."""
+    """The call that a decoded row reports, or everything that is wrong with it."""
     if isinstance(row, BadRow):
         return [Fault("", row.message)]
     if not isinstance(row, dict):
-        return [Fault("", "a call is a JSON object")]
+        return [Fault("", "a call must be a JSON object")]
     try:
         return AICall.model_validate(owned(principal, row, header_user))
     except ValidationError as error:
@@ -29,13 +29,13 @@ def call_of(row: Any, principal: Principal, header_user: str | None) -> AICall |
 
 
 def check_room(tracker: Tracker, calls: int) -> None:
-    """Raises TooManyRequestsError, before anything is handled, where the queue would not take so many calls."""
+    """Raises TooManyRequestsError, before anything is handled, where the queue has no room for this many calls."""
     if tracker.room < calls:
-        raise TooManyRequestsError("this process has more calls in its queue than it can hold; send this again")
+        raise TooManyRequestsError("the queue of this process is full; send this again in a second")
 
 
 def refusal(faults: Sequence[Fault]) -> InvalidRequestError:
-    """That a report is no call, with every fault."""
+    """The error for a report that is not a valid call, with every fault."""
     errors = [{"field": camel(field), "message": message} for field, message in faults]
     detail = "; ".join(f"{error['field'] or 'the body'}: {error['message']}" for error in errors)
     return InvalidRequestError(detail, errors=errors)

@@ -1,4 +1,4 @@
-"""Events for open pages: that figures have changed, so that they ask for them again."""
+"""Events for open pages: figures have changed, so request them again."""
 
 from typing import Annotated, Any
 
@@ -15,20 +15,20 @@ from app.http.middleware import OPEN_ENDED
 from app.live import MEDIA_TYPE, EventStream
 
 EVENTS = """
-`hello` comes first, with `version` and whether the caller is `behind`: null unless it sent a Last-Event-ID. Whoever
-asks for figures after being told a version gets every commit up to it; versions are texts in the order of commits.
-`committed` says that figures have changed, at most once a second: `version`, `committedAt`, and whether those of
-`real` and of `synthetic` calls did. `down` says that nothing can be told for now, and the next `hello` that it can
-again. A comment comes at least every 15 seconds.
+`hello` comes first, with `version` and whether the caller is `behind`: null unless it sent a Last-Event-ID. Figures
+requested after receiving a version include every commit up to it; versions are strings that sort in commit order.
+`committed` says that figures have changed, at most once per second: `version`, `committedAt`, and whether those of
+`real` and of `synthetic` calls did. `down` says that commits cannot be observed for now, and the next `hello` that
+they can again. A comment is sent at least every 15 seconds.
 """
 LastEventId = Annotated[
     str | None,
-    HeaderParameter(name="Last-Event-ID", max_length=64, description="What a browser sends when it comes back."),
+    HeaderParameter(name="Last-Event-ID", max_length=64, description="Sent by a browser when it reconnects."),
 ]
 
 
 class LiveController(Controller):
-    """What is committed while a page is open. An administrator of one client hears of that one."""
+    """What is committed while a page is open. An administrator of one client is notified of that one only."""
 
     path = "/api/admin/ai/live"
     tags = ("admin",)
@@ -36,7 +36,7 @@ class LiveController(Controller):
     opt = OPEN_ENDED
 
     @get(
-        summary="Figures have changed, as server-sent events",
+        summary="Change notifications as server-sent events",
         description=EVENTS,
         media_type=MEDIA_TYPE,
         responses={200: ResponseSpec(str, description="Events", media_type=MEDIA_TYPE, generate_examples=False)},
@@ -52,7 +52,7 @@ class LiveController(Controller):
 
 
 async def _is_welcome(request: Request[Principal, Recheck, Any]) -> bool:
-    """Whether the caller is still who it was. While that cannot be told, it is: as for requests with a known key."""
+    """Whether the caller is still who it was. While that cannot be checked, it is: as for requests with a known key."""
     try:
         return await request.auth() == request.user
     except NotAuthenticatedError:

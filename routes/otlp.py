@@ -27,14 +27,14 @@ from routes.ingest import check_room
 MAX_BYTES = 8_000_000
 MAX_SPANS = 10_000
 MAX_TOLD = 5
-"""Faults that an answer describes; the others it counts."""
+"""Faults that a response describes; the others are only counted."""
 NOT_SAFE = {ReceiptStatus.UNKNOWN, ReceiptStatus.DROPPED}
 DOOR = "otlp"
 
 
 @dataclass
 class ExportsSpans(Operation):
-    """Says what the body of `traces` is."""
+    """Describes the body of `traces`."""
 
     def __post_init__(self) -> None:
         request = {"type": "object", "properties": {"resourceSpans": {"type": "array", "items": {"type": "object"}}}}
@@ -66,7 +66,7 @@ class OtlpController(Controller):
         request: Request[Principal, Any, Any],
         tracker: NamedDependency[Tracker],
     ) -> Response[bytes]:
-        """Spans that are no AI calls are taken and ignored. Sent again, a span counts once."""
+        """Spans that are not AI calls are accepted and ignored. A span that is sent twice counts once."""
         media_type, _ = request.content_type
         if media_type not in {PROTOBUF, JSON}:
             raise UnsupportedMediaTypeError(f"send {PROTOBUF} or {JSON}, not {media_type or 'a body without a type'}")
@@ -75,7 +75,7 @@ class OtlpController(Controller):
             # in a thread: a thousand spans take 7 ms as protobuf, and 270 ms as JSON
             spans, export = await asyncio.to_thread(_read, body, as_json=as_json)
             if spans > MAX_SPANS:
-                raise BodyTooLargeError(f"an export has at most {MAX_SPANS:,} spans, this one has {spans:,}")
+                raise BodyTooLargeError(f"an export has at most {MAX_SPANS:,} spans, not {spans:,}; send it in parts")
             check_room(tracker, len(export.calls))
             calls, faults = _validated(export, request.user)
             for fault in faults:

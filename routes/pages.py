@@ -1,4 +1,4 @@
-"""Pages and the files that they load. All of it is public, because none of it holds a figure."""
+"""Pages and the files that they load. All of them are public, because none contains a figure."""
 
 from litestar import Controller, Request, Response, get
 from litestar.datastructures import State

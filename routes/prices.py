@@ -1,4 +1,4 @@
-"""Administrators' own prices, which come before every price list."""
+"""Price overrides, which take precedence over every price list."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -17,13 +17,13 @@ from routes.schemas import EndOfOverride, NewOverride, OverrideBody
 
 
 class PriceController(Controller):
-    """Overrides hold for calls at or after their date, in every process within five seconds."""
+    """Overrides apply to calls at or after their date, in every process within five seconds."""
 
     path = "/api/admin/prices"
     tags = ("prices",)
     guards = (requires(Scope.ADMIN),)
 
-    @get("/", summary="Every override that holds for the caller's calls, ended ones too")
+    @get("/", summary="List the overrides that apply to the caller's calls, including ended ones")
     async def list_overrides(
         self, price_book: NamedDependency[PriceBook], request: Request[Principal, Any, Any]
     ) -> list[OverrideBody]:
@@ -33,7 +33,7 @@ class PriceController(Controller):
     async def add_override(
         self, data: JSONBody[NewOverride], price_book: NamedDependency[PriceBook], request: Request[Principal, Any, Any]
     ) -> OverrideBody:
-        """409 where another override for the same calls overlaps it. One client's administrator sets that one's."""
+        """409 when another override for the same calls overlaps it. One client's administrator sets that client's."""
         override = await price_book.add(
             model=data.model,
             prices=data.prices,
@@ -53,7 +53,7 @@ class PriceController(Controller):
         price_book: NamedDependency[PriceBook],
         request: Request[Principal, Any, Any],
     ) -> OverrideBody:
-        """Calls at or after the date are no longer priced by it. Ended at its own start, it never held."""
+        """Calls at or after the date are no longer priced by it. Ended at its own start, it never applied."""
         if request.user.client is not None:
             await _check_own(price_book, request.user, override_id)
         ended = await price_book.end(override_id, data.effective_to or datetime.now(UTC))
@@ -61,7 +61,7 @@ class PriceController(Controller):
 
 
 async def _seen(price_book: PriceBook, principal: Principal) -> list[PriceOverride]:
-    """The overrides that can hold for calls of the caller's client."""
+    """The overrides that can apply to calls of the caller's client."""
     return [
         override
         for override in await price_book.all()
@@ -73,6 +73,6 @@ async def _check_own(price_book: PriceBook, principal: Principal, override_id: s
     for override in await _seen(price_book, principal):
         if str(override.id) == override_id:
             if override.client_id is None:
-                raise NotAllowedError("this override is for every client; only the deployment's administrator ends it")
+                raise NotAllowedError("only the deployment's administrator can end an override for every client")
             return
     raise NotFoundError(f"there is no override {override_id}")

@@ -1,4 +1,4 @@
-"""What routes answer, where that is not a report."""
+"""Bodies of requests and responses that are not reports."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class FaultBody(Row):
 
 
 class ReceiptBody(Row):
-    """What became of a reported call. Costs are in USD; null where no price is known."""
+    """The outcome of a reported call. Costs are in USD; null where no price is known."""
 
     id: str | None
     status: ReceiptStatus
@@ -52,7 +52,7 @@ class ReceiptBody(Row):
 
 
 class BatchBody(Row):
-    """What became of a batch: how many calls by status, and a receipt for each row, in their order."""
+    """The outcome of a batch: how many calls by status, and a receipt for each row, in order."""
 
     summary: dict[str, int]
     receipts: list[ReceiptBody]
@@ -64,19 +64,19 @@ class BatchBody(Row):
 
 
 class SpoolBody(Row):
-    """What waits on this machine's disk for MongoDB."""
+    """Calls on this machine's disk that wait for MongoDB."""
 
     calls: int
     bytes: int
     max_bytes: int
     refused: int
-    """Calls that MongoDB will never take, set aside for a person to look at."""
+    """Calls that MongoDB will never accept, set aside for inspection."""
     error: str | None
-    """Why the spool cannot take calls, where it cannot."""
+    """Why the spool cannot accept calls; null while it can."""
 
 
 class NewOverride(BaseModel):
-    """Prices to set. Without `clientId` for every client, without `provider` for the model at any provider."""
+    """Prices to set. Without `clientId`, for every client; without `provider`, for the model at any provider."""
 
     model_config = ConfigDict(alias_generator=camel, populate_by_name=True, extra="forbid")
 
@@ -85,14 +85,14 @@ class NewOverride(BaseModel):
     provider: Name | None = None
     client_id: Name | None = None
     effective_from: Moment | None = None
-    """Now, when left out."""
+    """Defaults to now."""
     effective_to: Moment | None = None
-    """Open, when left out."""
+    """Open-ended by default."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.effective_to is not None and self.effective_to <= (self.effective_from or datetime.now(UTC)):
-            message = "must lie after effectiveFrom"
+            message = "must be after effectiveFrom"
             raise PydanticCustomError("order", "{reason}", {"field": "effectiveTo", "reason": message})
         return self
 
@@ -103,7 +103,7 @@ class EndOfOverride(BaseModel):
     model_config = ConfigDict(alias_generator=camel, populate_by_name=True, extra="forbid")
 
     effective_to: Moment | None = None
-    """Now, when left out."""
+    """Defaults to now."""
 
 
 class OverrideBody(Row):
@@ -135,7 +135,7 @@ class OverrideBody(Row):
 
 
 class NewApiKey(BaseModel):
-    """A key to make. Without `clientId` for the caller's own client."""
+    """A key to create. Without `clientId`, for the caller's own client."""
 
     model_config = ConfigDict(alias_generator=camel, populate_by_name=True, extra="forbid")
 
@@ -143,18 +143,18 @@ class NewApiKey(BaseModel):
     scopes: Annotated[frozenset[Scope], Field(min_length=1)]
     client_id: Name | None = None
     expires_at: Moment | None = None
-    """Never, when left out."""
+    """Never, by default."""
 
     @field_validator("expires_at")
     @classmethod
     def _to_come(cls, moment: datetime | None) -> datetime | None:
         if moment is not None and moment <= datetime.now(UTC):
-            raise PydanticCustomError("past", "must lie in the future")
+            raise PydanticCustomError("past", "must be in the future")
         return moment
 
 
 class ApiKeyBody(Row):
-    """One key. Nobody can tell its text."""
+    """One key, without its text, which nobody can retrieve."""
 
     id: str
     """The public part of its text."""
@@ -185,10 +185,10 @@ class ApiKeyBody(Row):
 
 
 class MadeApiKey(ApiKeyBody):
-    """A key that was just made."""
+    """A key that was just created."""
 
     key: str
-    """Its text, which is shown this once."""
+    """The key itself, which is shown only this once."""
 
 
 class HealthBody(Row):
@@ -198,7 +198,7 @@ class HealthBody(Row):
 
 
 class ReadyBody(Row):
-    """Whether the service can do its work, and what it did since it started."""
+    """Whether the service can do its work, and what it has done since it started."""
 
     status: str
     database: str
@@ -207,14 +207,14 @@ class ReadyBody(Row):
     """Calls that wait for a commit."""
     spool: SpoolBody
     calls: dict[str, int]
-    """Calls by what became of them."""
+    """Calls by outcome."""
     freshness: Freshness | None
     """Of the rollups; null while they cannot answer."""
     advice: str | None
 
 
 class BreakerBody(Row):
-    """Whether calls go straight to the spool, because MongoDB is taken to be away."""
+    """Whether calls go straight to the spool, because MongoDB is considered away."""
 
     open: bool
     seconds: Decimal | None
@@ -227,17 +227,17 @@ class CommitsBody(Row):
     transactions: int
     calls: int
     seconds: Decimal
-    """Time that they took, added up."""
+    """Their total duration."""
 
 
 class TechnicalBody(ReadyBody):
-    """How the process that answers stands: what `/ready` says, and of `/metrics` what tells a person more."""
+    """The status of the responding process: what `/ready` says, and those of its `/metrics` that help a person."""
 
     room: int
-    """How many more calls its queue takes."""
+    """How many more calls its queue accepts."""
     breaker: BreakerBody
     commits: CommitsBody
     doors: dict[str, dict[str, int]]
-    """Calls by the way they came in, and by what became of them."""
+    """Calls by ingest channel and outcome."""
     replayed: dict[str, int]
-    """Calls delivered from the spool, by what the ledger made of them."""
+    """Calls delivered from the spool, by outcome."""

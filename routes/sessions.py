@@ -17,7 +17,7 @@ from app.reports.rows import Row
 
 
 class SignIn(BaseModel):
-    """What a person pastes. It is shown in no error."""
+    """What a person pastes. No error ever shows it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -29,19 +29,19 @@ class Features(Row):
     """What this deployment can do."""
 
     live: bool
-    """Whether pages can be told of commits: a standalone server has no change streams."""
+    """Whether pages can be notified of commits: a standalone server has no change streams."""
 
 
 class Who(Row):
-    """Who signed in, and what its pages have to know before they ask for figures."""
+    """Who signed in, and what the pages have to know before they request figures."""
 
     subject: str
     client: str | None
-    """The only client that it sees; null for all."""
+    """The only client that they see; null for all."""
     scopes: list[Scope]
     timezone: str
     show_synthetic: bool
-    """Whether reports of this deployment include demo data when not asked."""
+    """Whether reports of this deployment include demo data by default."""
     version: str
     features: Features
 
@@ -68,7 +68,7 @@ class SessionController(Controller):
     async def sign_in(
         self, data: JSONBody[SignIn], state: State, request: Request[None, Any, State]
     ) -> ExactResponse[Who]:
-        """Whoever has a credential that holds, also one without the scope that the pages' figures need."""
+        """For any valid credential, even one without the scope that the pages' figures need."""
         credential = data.token.get_secret_value().strip()
         principal = await principal_of(credential, state)
         sessions: Sessions = state.sessions
@@ -82,5 +82,5 @@ class SessionController(Controller):
 
     @delete("/", opt=PUBLIC, guards=(own_page_only,))
     async def sign_out(self) -> Response[None]:
-        """Also for whom the session has ended already."""
+        """Also when the session has ended already."""
         return Response(None, status_code=204, cookies=[CLEARED])

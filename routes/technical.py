@@ -1,4 +1,4 @@
-"""How the process that answers stands, for administrators."""
+"""The status of the responding process, for administrators."""
 
 from decimal import Decimal
 
@@ -15,17 +15,17 @@ from routes.schemas import BreakerBody, CommitsBody, TechnicalBody
 
 
 class TechnicalController(Controller):
-    """Figures of one process: behind several, each answers for itself."""
+    """Figures of one process: with several behind a proxy, each answers for itself."""
 
     path = "/api/admin/ai/technical"
     tags = ("admin",)
     guards = (requires(Scope.ADMIN),)
 
-    @get("/", summary="Writer, spool, breaker and freshness, of this process")
+    @get("/", summary="Writer, spool, breaker and freshness of this process")
     async def technical(
         self, state: State, tracker: NamedDependency[Tracker], reports: NamedDependency[Reports]
     ) -> TechnicalBody:
-        """Answered while MongoDB is away, too: `freshness` is null then, and `advice` says why."""
+        """Available while MongoDB is away, too: `freshness` is null then, and `advice` says why."""
         ready = await standing(state.database, tracker, reports)
         tracking = await tracker.standing()
         transactions, calls, seconds = tracker.counters.commits()

@@ -43,7 +43,7 @@ IdempotencyKey = Annotated[
 
 @dataclass
 class ReportsACall(Operation):
-    """Says what the body of `track` is, which the handler reads by itself."""
+    """Describes the body of `track`, which the handler reads by itself."""
 
     def __post_init__(self) -> None:
         self.request_body = body_described({"application/json": schema_of(AICall)})
@@ -51,7 +51,7 @@ class ReportsACall(Operation):
 
 @dataclass
 class ReportsCalls(Operation):
-    """Says what the body of `track_batch` is."""
+    """Describes the body of `track_batch`."""
 
     def __post_init__(self) -> None:
         call = schema_of(AICall)
@@ -59,7 +59,7 @@ class ReportsCalls(Operation):
 
 
 class TrackController(Controller):
-    """Reporting calls. A body may be gzip."""
+    """Reporting calls. Bodies may be gzip-compressed."""
 
     path = "/api/ai"
     tags = ("tracking",)
@@ -78,7 +78,7 @@ class TrackController(Controller):
         user_header: UserHeader = None,
         idempotency_key: IdempotencyKey = None,
     ) -> ExactResponse[ReceiptBody]:
-        """201 is committed, 200 a duplicate whose first report stands, 202 spooled, or not known yet: send it again."""
+        """201: committed. 200: a duplicate; the first report stands. 202: spooled, or unknown yet: send it again."""
         media_type, _ = request.content_type
         if not JSON.fullmatch(media_type):
             raise UnsupportedMediaTypeError(f"send application/json, not {media_type or 'a body without a type'}")
@@ -106,7 +106,7 @@ class TrackController(Controller):
         user_header: UserHeader = None,
         idempotency_key: IdempotencyKey = None,
     ) -> BatchBody:
-        """A JSON array, or NDJSON; one receipt for each row, in their order. A bad row never sinks the others."""
+        """A JSON array, or NDJSON; one receipt per row, in order. A bad row never affects the others."""
         if idempotency_key is not None:
             raise invalid("Idempotency-Key", "is for one call; give each row of a batch a requestId")
         media_type, _ = request.content_type
@@ -117,7 +117,7 @@ class TrackController(Controller):
 
 
 def _with_key(row: Any, key: str | None) -> Any:
-    """The row with the Idempotency-Key as its request id. RFC drafts have it as a quoted string; both are taken."""
+    """The row with the Idempotency-Key as its request id. RFC drafts have it as a quoted string; both are accepted."""
     if key is None or not isinstance(row, dict):
         return row
     key = key.removeprefix('"').removesuffix('"')

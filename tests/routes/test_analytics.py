@@ -190,7 +190,7 @@ async def test_weeks_are_iso_weeks_and_compared_with_the_week_before(client: Cli
             "/api/admin/ai/calls",
             {"minDuration": "9", "maxDuration": "8"},
             "minDuration",
-            "not be above maxDuration (8)",
+            "not exceed maxDuration (8)",
         ),
         ("/api/admin/ai/calls", {"conversationId": ""}, "conversationId", ">= 1"),
         ("/api/admin/ai/usage", {"synthetic": "some"}, "synthetic", "exclude, include, only"),

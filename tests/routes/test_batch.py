@@ -50,7 +50,7 @@ async def test_each_row_is_answered_in_order_and_a_bad_one_sinks_no_other(
     ]
     assert receipts[0]["cost"] == Decimal("0.0075")
     assert {error["field"] for error in receipts[1]["errors"]} == {"inputTokens", "odd"}
-    assert receipts[3]["errors"] == [{"field": "", "message": "a call is a JSON object"}]
+    assert receipts[3]["errors"] == [{"field": "", "message": "a call must be a JSON object"}]
     assert await assert_twins(database) == {receipts[0]["id"], receipts[4]["id"]}
 
 
