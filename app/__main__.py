@@ -1,8 +1,8 @@
-"""Serve: calls come in over HTTP, and the dashboard is at /admin.
+"""Run the server: calls are reported over HTTP, and the dashboard is at /admin.
 
-Without TWINMETER_MONGODB_URI a MongoDB of its own is started in the data folder. Settings are environment variables, or
-lines of a file .env beside it; .env.example names and explains them all. Ctrl-C, or SIGTERM, ends it: what was taken is
-committed first.
+Without TWINMETER_MONGODB_URI an embedded MongoDB is started in the data folder. Settings are environment variables, or
+lines of an .env file in the working directory; .env.example lists and explains them all. Ctrl-C or SIGTERM stops it;
+calls that were accepted are committed first.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What can go wrong on purpose: every error of ours says what happened and the way out, and carries its HTTP answer."""
+"""Expected errors: each says what happened and the way out, and carries its HTTP status and headers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -12,7 +12,7 @@ class AppError(Exception):
     status = 500
     title = "Internal error"
     default_headers: ClassVar[Mapping[str, str]] = {}
-    """Of every answer that tells of such an error."""
+    """Headers of every response that reports such an error."""
 
     def __init__(self, detail: str, *, errors: Sequence[Any] = (), headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)
@@ -20,7 +20,7 @@ class AppError(Exception):
         self.errors = list(errors)
         """Faults, each `{"field": ..., "message": ...}`."""
         self.headers = {**self.default_headers, **(headers or {})}
-        """Headers of the answer that tells of this one."""
+        """Headers of the response that reports this one."""
 
 
 class ConfigurationError(AppError):
@@ -37,12 +37,12 @@ class InvalidRequestError(AppError):
 
 
 def invalid(field: str, message: str) -> InvalidRequestError:
-    """That one parameter cannot be used, and what can."""
+    """The error for one parameter that cannot be used; `message` says what can."""
     return InvalidRequestError(f"{field} {message}", errors=[{"field": field, "message": message}])
 
 
 class NotAuthenticatedError(AppError):
-    """No credentials, or none that hold."""
+    """No credentials, or none that are valid."""
 
     status = 401
     title = "Not authenticated"
@@ -50,7 +50,7 @@ class NotAuthenticatedError(AppError):
 
 
 class SessionEndedError(NotAuthenticatedError):
-    """A session that does not hold, or no more. The answer ends it in the browser too."""
+    """A session that is not valid, or no longer. The response ends it in the browser too."""
 
 
 class NotAllowedError(AppError):
@@ -75,7 +75,7 @@ class RequestTimeoutError(AppError):
 
 
 class ConflictError(AppError):
-    """What was asked contradicts what is there."""
+    """What was requested contradicts what is there."""
 
     status = 409
     title = "Conflict"
@@ -96,7 +96,7 @@ class UnsupportedMediaTypeError(AppError):
 
 
 class TooManyRequestsError(AppError):
-    """More than this process takes at the moment. Nothing of the request was handled."""
+    """More than this process accepts at the moment. Nothing of the request was handled."""
 
     status = 429
     default_headers = AGAIN_IN_A_SECOND
@@ -120,7 +120,7 @@ class DatabaseUnavailableError(AppError):
 
 
 class NoLiveEventsError(AppError):
-    """The server cannot tell of commits: it has no change streams."""
+    """The server cannot report commits: it has no change streams."""
 
     status = 503
     default_headers = AGAIN_IN_A_SECOND
@@ -128,7 +128,7 @@ class NoLiveEventsError(AppError):
 
 
 class KeyServerUnavailableError(AppError):
-    """The identity provider's keys cannot be read: whether a token is valid cannot be told now."""
+    """The identity provider's keys cannot be read: whether a token is valid cannot be checked now."""
 
     status = 503
     default_headers = AGAIN_IN_A_SECOND
@@ -136,7 +136,7 @@ class KeyServerUnavailableError(AppError):
 
 
 class RollupsNotReadyError(AppError):
-    """The rollups would answer wrongly. Nothing is answered until they have been built."""
+    """Reports from the rollups would be wrong. None is answered until they have been built."""
 
     status = 503
     default_headers = AGAIN_IN_A_SECOND

@@ -1,4 +1,4 @@
-"""The application: its routes, and the life of what they use."""
+"""The application: its routes, and the lifespan of what they use."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -52,7 +52,7 @@ def create_app(
 ) -> Litestar:
     """The ASGI application of one deployment. It connects to MongoDB when it starts.
 
-    `on_failure` hears why a start failed, which an ASGI server can only log.
+    `on_failure` is called with the reason when the start fails, which an ASGI server can only log.
     """
 
     @asynccontextmanager
@@ -123,6 +123,6 @@ def create_app(
 
 
 def end_streams(app: ASGIApp) -> None:
-    """Have open event streams end, for which a server that stops would wait in vain."""
+    """End open event streams, which a stopping server would otherwise wait for."""
     if isinstance(app, Litestar) and (live := app.state.get("live")) is not None:
         live.close()

@@ -1,4 +1,4 @@
-"""How a process of ours runs: what it does in the background, and how Python collects its garbage."""
+"""How a process runs: background tasks, and the garbage collector."""
 
 import asyncio
 import gc
@@ -28,7 +28,7 @@ async def background(work: Coroutine[Any, Any, None], name: str) -> AsyncIterato
 
 
 def tune_garbage_collector() -> None:
-    """Spare the garbage collector what lives for ever, and what a busy tracker holds for a moment.
+    """Tune the garbage collector: exclude what lives for ever, and raise the threshold for a busy tracker.
 
     The price tables are 300,000 objects. Call it once, when everything has been loaded. A host application that embeds
     the tracker may do the same.

@@ -1,4 +1,4 @@
-"""Serves the application in this process until it is told to stop, and stops cleanly."""
+"""Serves the application in this process until it receives a stop signal, and stops cleanly."""
 
 import asyncio
 import contextlib
@@ -21,11 +21,11 @@ Failure = Callable[[AppError], None]
 CreateApp = Callable[[Settings, str, Failure], ASGIApp]
 
 Companion = Callable[[str], Awaitable[None]]
-"""What runs beside the server once it answers; it is given the address, such as `http://127.0.0.1:8000`."""
+"""What runs beside the server once it is up; it is given the address, such as `http://127.0.0.1:8000`."""
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, with the signals left to `serve` and a word when it answers."""
+    """uvicorn, with the signals left to `serve`, and a notification when it is up."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)

@@ -41,17 +41,17 @@ class Settings(BaseSettings):
     jwt_user_claim: ClaimName = "sub"
     jwt_client_claim: ClaimName = "client"
     session_hours: int = Field(12, ge=1, le=168)
-    """How long who signed in to the pages stays signed in, at most: a session never outlives its token or key."""
+    """How long a session of the pages lasts, at most: it never outlives its token or key."""
     timezone: str = "UTC"
     """IANA name of the zone in which days are counted."""
     features_file: Path | None = None
     estimates_file: Path | None = None
     track_deadline_ms: int = Field(250, ge=1, le=60_000)
-    """The longest that reporting a call may hold its caller."""
+    """How long reporting a call may block its caller, at most."""
     spool_max_mb: int = Field(1_024, ge=1, le=1_000_000)
-    """How much of the disk calls may take that wait for MongoDB; about a thousand bytes each."""
+    """How much disk space calls that wait for MongoDB may take; about a thousand bytes each."""
     rate_limit: int = Field(0, ge=0, le=1_000_000)
-    """Requests a second that each caller may send to one process; 0 for no limit."""
+    """Requests per second that each caller may send to one process; 0 for no limit."""
     store_ip_address: bool = False
     """Whether the network of a caller's IP address is kept: IPv4 to /24, IPv6 to /48."""
     store_user_agent: bool = False
@@ -74,11 +74,11 @@ class Settings(BaseSettings):
         parts = urlsplit(url)
         if parts.username is not None or parts.password is not None:
             raise ValueError("must not hold a user or a password: public keys are public")
-        # whoever can change the keys on their way can be anyone
+        # whoever can change the keys in transit can impersonate anyone
         if not parts.hostname or not (
             parts.scheme == "https" or (parts.scheme == "http" and _loopback(parts.hostname))
         ):
-            raise ValueError("must be an https:// address; http:// is for this machine alone")
+            raise ValueError("must be an https:// address; http:// is only for this machine")
         return url
 
     @field_validator("timezone")
@@ -87,7 +87,7 @@ class Settings(BaseSettings):
         try:
             ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError(f"{name!r} is no IANA time zone, such as Europe/Berlin or UTC") from error
+            raise ValueError(f"{name!r} is not a valid IANA time zone, such as Europe/Berlin or UTC") from error
         return name
 
     @cached_property

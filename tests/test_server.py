@@ -144,7 +144,7 @@ def test_two_servers_on_one_data_folder_are_told_apart(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"TWINMETER_TIMEZONE": "Mars/Olympus"}, "'Mars/Olympus' is no IANA time zone"),
+        ({"TWINMETER_TIMEZONE": "Mars/Olympus"}, "'Mars/Olympus' is not a valid IANA time zone"),
         ({"TWINMETER_JWT_SECRET": "short"}, "must have at least 32 bytes"),
         ({"TWINMETER_FEATURES_FILE": "nowhere.toml"}, "nowhere.toml cannot be used"),
         ({"TWINMETER_MONGODB_URI": "postgres://localhost"}, "TWINMETER_MONGODB_URI cannot be used"),

@@ -1,1 +1,1 @@
-"""Who is asking, and what they may do and name."""
+"""Authentication and authorization: who the caller is, what it may do, and which clients and users it may name."""

@@ -14,14 +14,14 @@ _TEXT = re.compile(r"tm_([A-Za-z0-9]{12})_[A-Za-z0-9_-]{43}")
 
 
 class NewKey(NamedTuple):
-    """A key that nobody has yet."""
+    """A new key."""
 
     key_id: str
     text: str
 
 
 def new_key() -> NewKey:
-    """A key that nobody can guess."""
+    """A random key."""
     key_id = "".join(secrets.choice(ALPHABET) for _ in range(ID_LENGTH))
     return NewKey(key_id, f"tm_{key_id}_{secrets.token_urlsafe(SECRET_BYTES)}")
 

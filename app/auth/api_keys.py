@@ -1,4 +1,4 @@
-"""API keys: made once, known in every process, revoked everywhere within five seconds."""
+"""API keys: created once, known in every process, revoked everywhere within five seconds."""
 
 import contextlib
 import hmac
@@ -32,7 +32,7 @@ CHANGE_SECONDS = 5.0
 UNKNOWN_SECONDS = 1.0
 """How long a key that does not exist is not looked up again."""
 USE_EVERY = timedelta(minutes=1)
-"""How exactly the last use is known, and so how often it is written."""
+"""The precision of the last use, and so how often it is written."""
 MOST_KNOWN = 2_000
 MOST_UNKNOWN = 10_000
 
@@ -42,20 +42,20 @@ log = Log(__name__)
 class KeyRing:
     """The stored keys, and those that this process has seen.
 
-    A key that was seen is answered from memory, also while MongoDB is away. The one used least recently makes room.
+    A key that was seen is answered from memory, even while MongoDB is away. The least recently used one is evicted.
     """
 
     def __init__(self, database: Database, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._keys = database.writes[ApiKey.Settings.name]
         self._clock = clock
-        # no cache of a library: there a look counts as a use, and `refresh` looks at every key
+        # not a library's cache: there a look-up counts as a use, and `refresh` looks every key up
         self._known: OrderedDict[str, ApiKey] = OrderedDict()
         self._unknown: TTLCache[str, bool] = TTLCache(MOST_UNKNOWN, UNKNOWN_SECONDS)
         self._uses: dict[str, datetime] = {}
 
     async def principal(self, text: str) -> Principal:
-        """Who bears the key of this text. Raises NotAuthenticatedError, and DatabaseUnavailableError where a key that
-        was not seen yet cannot be looked up.
+        """The bearer of the key with this text. Raises NotAuthenticatedError, and DatabaseUnavailableError where a key
+        that was not seen yet cannot be looked up.
         """
         key_id = id_of(text)
         key = None if key_id is None else await self._found(key_id)
@@ -75,7 +75,7 @@ class KeyRing:
     async def create(
         self, *, client: str, scopes: Collection[Scope], name: str, expires_at: datetime | None, created_by: str
     ) -> tuple[ApiKey, str]:
-        """A new key, and its text, which nobody can tell again."""
+        """A new key, and its text, which cannot be retrieved again."""
         key_id, text = new_key()
         key = ApiKey(
             id=PydanticObjectId(),
@@ -95,13 +95,13 @@ class KeyRing:
         return key, text
 
     async def all(self, client: str | None) -> list[ApiKey]:
-        """The keys of a client, or of every one, revoked ones too, in the order in which they were made."""
+        """The keys of a client, or of all, including revoked ones, in order of creation."""
         with _within_limit():
             cursor = self._keys.find(_of(client)).sort([("clientId", 1), ("createdAt", 1)])
             return [key async for stored in cursor if (key := _read(stored)) is not None]
 
     async def revoke(self, key_id: str, client: str | None) -> ApiKey:
-        """End a key of a client, or of any, for ever. Once more changes nothing. Raises NotFoundError."""
+        """Revoke a key of a client, or of any, permanently. Repeating it changes nothing. Raises NotFoundError."""
         chosen = {"keyId": {"$eq": key_id}, **_of(client)}
         with _within_limit():
             await self._keys.update_one({**chosen, "revokedAt": None}, {"$set": {"revokedAt": self._clock()}})
@@ -115,7 +115,7 @@ class KeyRing:
         return key
 
     async def refresh(self) -> None:
-        """Write down which keys were used, and read anew those that this process has seen. Raises PyMongoError."""
+        """Record which keys were used, and reread those that this process has seen. Raises PyMongoError."""
         with pymongo.timeout(QUERY_SECONDS):
             await self._write_uses()
             seen = list(self._known)
@@ -125,11 +125,11 @@ class KeyRing:
             self._renew(key_id, found.get(key_id))
 
     async def keep_fresh(self) -> None:
-        """Follow changes for ever. While MongoDB is away the keys that were seen hold as they were last known."""
+        """Follow changes until cancelled. While MongoDB is away, known keys stay valid as they were last read."""
         await follow(self.refresh, what="api_keys", every=REFRESH_SECONDS)
 
     async def close(self) -> None:
-        """Write down the last uses, if that can be done."""
+        """Record the last uses, if possible."""
         with contextlib.suppress(PyMongoError), pymongo.timeout(QUERY_SECONDS):
             await self._write_uses()
 
@@ -143,7 +143,7 @@ class KeyRing:
             with pymongo.timeout(QUERY_SECONDS):
                 stored = await self._keys.find_one({"keyId": key_id})
         except PyMongoError as error:
-            message = "the API key cannot be checked now: MongoDB does not answer; ask again shortly"
+            message = "the API key cannot be checked now: MongoDB does not answer; try again shortly"
             raise DatabaseUnavailableError(message) from error
         key = None if stored is None else _read(stored)
         if key is None:
@@ -184,7 +184,7 @@ class KeyRing:
 
 
 def _read(stored: dict[str, Any]) -> ApiKey | None:
-    """A stored key. One that was edited by hand into something else is none: it opens nothing, and stops no other."""
+    """A stored key. One that was broken by manual edits is ignored: it grants nothing, and does not affect others."""
     try:
         key: ApiKey = ApiKey.model_validate(stored)
     except ValidationError:

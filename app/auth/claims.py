@@ -15,12 +15,12 @@ _name: TypeAdapter[str] = TypeAdapter(Name)
 
 @dataclass(frozen=True, slots=True)
 class TokenRules:
-    """What is asked of every token, and where it says what."""
+    """What every token must satisfy, and which claims hold what."""
 
     issuer: str | None = None
     """`iss` must be this one, where it is set."""
     audience: str | None = None
-    """`aud` must hold this one, where it is set. Otherwise a token that is for some audience is not for us."""
+    """`aud` must contain this one, where it is set. Otherwise a token with any audience is not for us."""
     role_claim: str = "role"
     user_claim: str = "sub"
     client_claim: str = "client"
@@ -47,7 +47,7 @@ class Bearer(NamedTuple):
 
 
 def bearer_of(claims: Mapping[str, Any], rules: TokenRules) -> Bearer:
-    """Who the claims of a verified token are about. Raises ValueError where no name can be one."""
+    """The principal that verified claims describe. Raises ValueError where a name is not valid."""
     role, client = claim(claims, rules.role_claim), claim(claims, rules.client_claim)
     return Bearer(
         subject=checked_name(claim(claims, rules.user_claim)),
@@ -57,7 +57,7 @@ def bearer_of(claims: Mapping[str, Any], rules: TokenRules) -> Bearer:
 
 
 def claim(claims: Mapping[str, Any], name: str) -> Any:
-    """The claim of exactly this name, else what lies at this dotted path; None where there is neither.
+    """The claim of exactly this name, else the one at this dotted path; None where there is neither.
 
     The exact name comes first, because names in the form of an address (Auth0's) have dots of their own.
     """
@@ -82,5 +82,5 @@ def checked_name(value: object) -> str:
 def checked_client(value: object) -> str:
     """`value`, where it can be the name of one client. Raises ValueError."""
     if (name := checked_name(value)) == EVERYONE:
-        raise ValueError(f"{EVERYONE} stands for all clients and is the name of none")
+        raise ValueError(f"{EVERYONE} stands for all clients and cannot be a client's name")
     return name

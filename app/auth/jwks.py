@@ -16,22 +16,22 @@ from app.observability.logs import Log
 from app.process import background
 
 REFRESH_SECONDS = 600.0
-"""How long a key that the provider has withdrawn goes on holding, at most, while its server answers."""
+"""How long a key that the provider has withdrawn stays valid, at most, while its server answers."""
 RETRY_SECONDS = 10.0
-"""The least time between two requests for keys that we do not know: anyone can name one."""
+"""The minimum time between two fetches for unknown keys: anyone can name one."""
 FETCH_SECONDS = 3.0
 MAX_BYTES = 262_144
 LEAST_RSA_BITS = 2_048
 """RFC 7518, 3.3."""
 
 ALGORITHMS = {("RSA", None): "RS256", ("EC", "P-256"): "ES256"}
-"""The one algorithm for which a key may be used, by its type and curve: it never depends on what a token says."""
+"""The only algorithm that a key may be used with, by its type and curve: it never depends on what a token says."""
 
 log = Log(__name__)
 
 
 class KeySet:
-    """The keys by their id. Known keys hold while the server is away."""
+    """The keys by id. Known keys stay valid while the server is away."""
 
     def __init__(self, url: str, client: httpx.AsyncClient, clock: Callable[[], float] = time.monotonic) -> None:
         self._url = url
@@ -43,26 +43,26 @@ class KeySet:
         self._answered = True
 
     async def key(self, key_id: str) -> PyJWK:
-        """The key of this id. Raises NotAuthenticatedError for one that the provider does not have, and
-        KeyServerUnavailableError where it cannot be asked.
+        """The key with this id. Raises NotAuthenticatedError for one that the provider does not have, and
+        KeyServerUnavailableError where the provider cannot be reached.
         """
         if key_id not in self._keys:
             await self._refresh_unless_just_done()
         if (key := self._keys.get(key_id)) is not None:
             return key
         if not self._answered:
-            raise KeyServerUnavailableError("the identity provider's keys cannot be read now; ask again shortly")
+            raise KeyServerUnavailableError("the identity provider's keys cannot be read now; try again shortly")
         raise NotAuthenticatedError("the token is signed with a key that the identity provider does not have")
 
     async def keep_fresh(self) -> None:
-        """Fetch the keys now and then, for ever."""
+        """Fetch the keys at intervals, until cancelled."""
         while True:
             async with self._one_at_a_time:
                 await self.refresh()
             await asyncio.sleep(REFRESH_SECONDS)
 
     async def refresh(self) -> None:
-        """Fetch the keys anew. Where that fails, those that are known stay."""
+        """Refetch the keys. Where that fails, those that are known stay."""
         try:
             keys = usable_keys(await self._fetched())
         except (httpx.HTTPError, TimeoutError, ValueError, RecursionError) as error:
@@ -77,7 +77,7 @@ class KeySet:
 
     async def _refresh_unless_just_done(self) -> None:
         async with self._one_at_a_time:
-            # those who waited here find what the one before them brought
+            # those who waited here find what the first one fetched
             if self._asked is None or self._clock() - self._asked >= RETRY_SECONDS:
                 await self.refresh()
 
@@ -91,14 +91,14 @@ class KeySet:
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > MAX_BYTES:
-                    raise ValueError("more than a set of keys")
+                    raise ValueError("too large for a set of keys")
         return json.loads(body)
 
 
 def usable_keys(document: Any) -> dict[str, PyJWK]:
-    """The public signing keys of a set that we take, by id. Raises ValueError where it is no set of keys."""
+    """The public signing keys of a set that we accept, by id. Raises ValueError where it is not a set of keys."""
     if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
-        raise ValueError("no set of keys")  # noqa: TRY004 - what a server sends is no argument of ours
+        raise ValueError("not a set of keys")  # noqa: TRY004 - what a server sends is not an argument
     found = [key for each in document["keys"] if isinstance(each, dict) and (key := _usable(each)) is not None]
     return {str(key.key_id): key for key in found}
 
@@ -106,7 +106,7 @@ def usable_keys(document: Any) -> dict[str, PyJWK]:
 def _usable(jwk: dict[str, Any]) -> PyJWK | None:
     curve = jwk.get("crv") if jwk.get("kty") == "EC" else None
     algorithm = next((name for kind, name in ALGORITHMS.items() if kind == (jwk.get("kty"), curve)), None)
-    # a key that has its private part in the open proves nothing
+    # a key whose private part is published proves nothing
     if algorithm is None or "d" in jwk or not isinstance(jwk.get("kid"), str):
         return None
     if jwk.get("alg", algorithm) != algorithm or jwk.get("use", "sig") != "sig":

@@ -1,4 +1,4 @@
-"""Who is asking: a token, an API key or a session becomes a principal, and guards say what its scopes let it do."""
+"""Authentication: a token, an API key or a session becomes a principal, and guards check its scopes."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -20,14 +20,14 @@ PUBLIC = {"exclude_from_auth": True}
 
 
 async def principal_of(credential: str, state: State) -> Principal:
-    """Who bears a token or an API key. Raises NotAuthenticatedError, and 503s where that cannot be told now."""
+    """The bearer of a token or an API key. Raises NotAuthenticatedError, and 503s where it cannot be checked now."""
     checker = state.api_keys if credential.startswith(API_KEY_PREFIX) else state.tokens
     principal: Principal = await checker.principal(credential)
     return principal
 
 
 class AuthenticationMiddleware(AbstractAuthenticationMiddleware):
-    """Refuses every request without a valid token, API key or session, but for routes that say they are public."""
+    """Refuses every request without a valid token, API key or session, except on routes marked public."""
 
     async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
         scheme, _, text = connection.headers.get("authorization", "").partition(" ")
@@ -39,13 +39,13 @@ class AuthenticationMiddleware(AbstractAuthenticationMiddleware):
             asked = partial(_of_session, cookie, connection)
         else:
             raise NotAuthenticatedError("send a token or an API key: Authorization: Bearer TOKEN")
-        # the text itself goes no further: nothing behind this needs it, and nothing can write it down; an answer that
-        # goes on for hours only asks again
+        # the text itself goes no further: nothing behind this needs it, and nothing can log it; a response that lasts
+        # for hours only checks again
         return AuthenticationResult(user=await asked(), auth=asked)
 
 
 async def _of_session(cookie: str, connection: ASGIConnection[Any, Any, Any, Any]) -> Principal:
-    """Who signed in, checked like any bearer: a key that was revoked ends its sessions as soon as it is refused."""
+    """Who signed in, checked like any bearer: revoking a key ends its sessions as soon as the key is refused."""
     check_own_page(connection)
     state = connection.app.state
     try:

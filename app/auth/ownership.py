@@ -1,4 +1,4 @@
-"""What a caller may name: reads are narrowed to what is its own, and calls are reported for whom it may speak."""
+"""What a caller may name: reads are narrowed to its own data, and calls are reported only for its own users."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from models.rollups import EVERYONE
 
 USER_HEADER = "x-user-id"
 _STORED_NAMES = {"client_id": "clientId", "user_id": "userId"}
-"""What a call's fields are named in Python, and over HTTP."""
+"""Fields of a call: their names in Python, and over HTTP."""
 
 
 def visible_client(principal: Principal, asked: str | None) -> str | None:
@@ -28,7 +28,7 @@ def visible_user(principal: Principal, asked: str | None) -> str | None:
 def own_client(principal: Principal, asked: str | None) -> str | None:
     """The client that the caller acts for; None for every client. Raises NotAllowedError, also for a user."""
     if principal.user is not None:
-        raise NotAllowedError("this is about a whole client; the caller is one of its users")
+        raise NotAllowedError("this covers a whole client; the caller is one of its users")
     return visible_client(principal, asked)
 
 
@@ -36,18 +36,18 @@ def _own(field: str, own: str | None, asked: str | None) -> str | None:
     if own is None:
         return asked
     if asked is not None and asked != own:
-        raise NotAllowedError(f"this caller is for {own} alone; leave {field} out")
+        raise NotAllowedError(f"this caller is limited to {own}; leave {field} out")
     return own
 
 
 def owned(principal: Principal, fields: Mapping[str, Any], header_user: str | None) -> dict[str, Any]:
     """A reported call's JSON fields with `clientId` and `userId` settled. `header_user` is what `x-user-id` says.
 
-    Raises InvalidRequestError where they name whom the caller does not speak for, or two users.
+    Raises InvalidRequestError where they name a client or user that is not the caller's, or two users.
     """
     for name, stored in _STORED_NAMES.items():
         if name in fields:
-            message = f"is no field of an AI call; write {stored}"
+            message = f"is an unknown field; use {stored}"
             raise invalid(name, message)
     user = fields.get("userId")
     if header_user is not None and user is not None and user != header_user:

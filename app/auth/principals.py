@@ -8,9 +8,9 @@ from typing import Self
 from app.auth.claims import Bearer
 
 Recheck = Callable[[], Awaitable["Principal"]]
-"""Who the caller of a request is by now. Raises NotAuthenticatedError, and others where that cannot be told."""
+"""The current principal of a request. Raises NotAuthenticatedError, and others where it cannot be checked."""
 DEFAULT_CLIENT = "default"
-"""The client of calls and tokens that name none."""
+"""The client of calls and tokens without one."""
 
 
 class Scope(StrEnum):
@@ -25,14 +25,14 @@ class Scope(StrEnum):
 
 
 class Role(StrEnum):
-    """What a token says that its bearer is."""
+    """The role of a token's bearer."""
 
     ADMIN = "admin"
     """Runs the deployment: everything, of every client."""
     SERVICE = "service"
     """An application: reports and reads the calls of one client, for any of its users."""
     USER = "user"
-    """A person: reports its own calls and sees itself. Also whoever has no role that we know."""
+    """A person: reports their own calls and sees only themselves. Also anyone without a known role."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,11 @@ class Principal:
     user: str | None
     """The only user that it reports for and sees; None for every user of the client."""
     expires: float | None = field(default=None, compare=False)
-    """When its credential ends (Unix seconds), as far as that is known now; None for never."""
+    """When its credential expires (Unix seconds), as far as known now; None for never."""
 
     @classmethod
     def bearing(cls, bearer: Bearer) -> Self:
-        """Who bears a token. Without a known role it is a user: the least that there is."""
+        """The bearer of a token. Without a known role it is a user, which has the fewest rights."""
         client = bearer.client or DEFAULT_CLIENT
         if bearer.role == Role.ADMIN:
             return cls(bearer.subject, frozenset(Scope), None, None)

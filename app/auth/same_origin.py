@@ -1,4 +1,4 @@
-"""Whether a request comes from a page of ours: what a browser sends along by itself is no proof of anyone's wish."""
+"""Whether a request comes from our own page: a cookie that a browser sends by itself does not prove intent."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,10 +13,10 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def from_own_page(headers: Mapping[str, str]) -> bool:
-    """What the browser says of the page that asks: neither header can be set by a page.
+    """What the browser says about the requesting page: a page can set neither header.
 
     `Sec-Fetch-Site` decides where it is sent (on https, and on this machine); otherwise `Origin`, which every browser
-    sends with unsafe methods, must name the host that was asked. The scheme is left out: a proxy may have ended TLS.
+    sends with unsafe methods, must name the requested host. The scheme is ignored: a proxy may have terminated TLS.
     """
     if (site := headers.get("sec-fetch-site")) is not None:
         return site == "same-origin"
@@ -25,7 +25,7 @@ def from_own_page(headers: Mapping[str, str]) -> bool:
 
 
 def came_by_https(scheme: str, headers: Mapping[str, str]) -> bool:
-    """Whether the browser reached this deployment by https, as we see it or as its page's origin says.
+    """Whether the browser reached this deployment by https, as seen here or as its page's origin says.
 
     Of use where `from_own_page` holds: that origin is ours, so this is right behind any proxy.
     """
@@ -33,12 +33,12 @@ def came_by_https(scheme: str, headers: Mapping[str, str]) -> bool:
 
 
 def check_own_page(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
-    """Raises NotAllowedError for an unsafe method that no page of ours asks for."""
-    method = connection.scope.get("method")  # a WebSocket has none, and is no safe method
+    """Raises NotAllowedError for an unsafe method that was not requested by our own page."""
+    method = connection.scope.get("method")  # a WebSocket has none, and is not safe
     if method not in SAFE_METHODS and not from_own_page(connection.headers):
         raise NotAllowedError(
-            "a session is for this deployment's own pages, and the browser did not say that one of them asks; "
-            "programs send Authorization: Bearer TOKEN, and a proxy must hand on the Host header"
+            "a session is for this deployment's own pages, and the browser did not say that one of them sent this; "
+            "programs send Authorization: Bearer TOKEN, and a proxy must pass the Host header on"
         )
 
 

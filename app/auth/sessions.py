@@ -16,18 +16,18 @@ from app.errors import NotAuthenticatedError, invalid
 
 COOKIE = "twinmeter_session"
 MAX_COOKIE_BYTES = 3_800
-"""Name and value. Browsers drop a cookie over 4,096 bytes, attributes included, without a word."""
+"""Name and value. Browsers silently drop a cookie over 4,096 bytes, attributes included."""
 PURPOSE = b"twinmeter: session cookie, version 1"
 """Binds key and text to what they are for: nothing else that is encrypted under the same secret opens a session."""
 KEY_BYTES = 32
 NONCE_BYTES = 12
 TIME_BYTES = 8
 CLEARED = Cookie(COOKIE, value="", max_age=0, httponly=True, samesite="strict")
-"""What ends a session in the browser that has it."""
+"""The cookie that ends a session in the browser that has it."""
 
 
 class Sessions:
-    """Seals a credential into a cookie, and opens it again for as long as it holds (AES-256-GCM)."""
+    """Seals a credential into a cookie, and opens it again for as long as it is valid (AES-256-GCM)."""
 
     def __init__(self, secret: str, lifetime: timedelta, clock: Callable[[], float] = time.time) -> None:
         derived = HKDF(SHA256(), KEY_BYTES, salt=None, info=PURPOSE).derive(secret.encode())
@@ -38,7 +38,7 @@ class Sessions:
     def cookie(self, credential: str, expires: float | None, *, secure: bool) -> Cookie:
         """A session that ends after its lifetime, or with the credential at `expires` (Unix seconds; None: never).
 
-        Raises NotAuthenticatedError where that is over, and InvalidRequestError where no browser would keep it.
+        Raises NotAuthenticatedError where that has passed, and InvalidRequestError where no browser would keep it.
         """
         now = int(self._clock())
         until = int(now + self._lifetime if expires is None else min(now + self._lifetime, expires))
@@ -48,13 +48,13 @@ class Sessions:
         if (size := len(COOKIE) + 1 + len(value)) > MAX_COOKIE_BYTES:
             message = (
                 f"is too long for a session: its cookie would have {size:,} bytes, and browsers keep "
-                f"{MAX_COOKIE_BYTES:,}; sign in with an API key, or with a token of fewer claims"
+                f"{MAX_COOKIE_BYTES:,}; sign in with an API key, or with a token with fewer claims"
             )
             raise invalid("token", message)
         return Cookie(COOKIE, value=value, max_age=until - now, httponly=True, samesite="strict", secure=secure)
 
     def opened(self, value: str) -> str:
-        """The credential in a cookie. Raises NotAuthenticatedError for whatever is no session of ours that holds."""
+        """The credential in a cookie. Raises NotAuthenticatedError for anything but a valid session of ours."""
         try:
             text = self._unsealed(value)
         except (ValueError, InvalidTag):
@@ -71,7 +71,7 @@ class Sessions:
         if len(value) > MAX_COOKIE_BYTES:
             raise ValueError("longer than any of ours")
         sealed = base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
-        # the last character has bits that say nothing: one session, one text
+        # the last character has unused bits: one session, one text
         if _encoded(sealed) != value:
             raise ValueError("not as we write it")
         return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], PURPOSE)

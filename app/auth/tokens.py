@@ -19,9 +19,9 @@ from app.settings import Settings
 SHARED_SECRET = "HS256"  # noqa: S105 - the name of an algorithm
 PUBLIC_KEY = ("RS256", "ES256")
 LEEWAY_SECONDS = 10
-"""How far the clocks of those who sign tokens may differ from ours."""
+"""How far the clocks of token issuers may differ from ours."""
 VERIFIED_SECONDS = 5
-"""How long a token that was verified is not verified again: it takes longer than all else that a small request does."""
+"""How long a verified token is not verified again: that takes longer than the rest of a small request."""
 MOST_VERIFIED = 10_000
 
 
@@ -33,7 +33,7 @@ class PublicKeys(Protocol):
 
 
 class Tokens:
-    """Makes JSON Web Tokens (RFC 7519), and checks ours and those of an identity provider."""
+    """Issues JSON Web Tokens (RFC 7519), and checks ours and those of an identity provider."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Tokens:
         return cls(settings.signing_secret, TokenRules.of(settings), keys)
 
     def issue(self, subject: str, role: Role, lifetime: timedelta, client: str = DEFAULT_CLIENT) -> str:
-        """A token for `subject`, of one client, signed with our secret. `lifetime` is how long it holds."""
+        """A token for `subject`, of one client, signed with our secret and valid for `lifetime`."""
         now = datetime.now(UTC)
         rules = self._rules
         claims = {"sub": subject, "iat": now, "exp": now + lifetime}
@@ -73,15 +73,15 @@ class Tokens:
         except jwt.ExpiredSignatureError:
             raise NotAuthenticatedError("the token has expired; ask for a new one") from None
         except (jwt.InvalidIssuerError, jwt.InvalidAudienceError):
-            raise NotAuthenticatedError("the token is of another issuer, or for another audience") from None
-        # whatever else a token may be; no cause is kept, since it may quote the token
+            raise NotAuthenticatedError("the token is from another issuer, or for another audience") from None
+        # whatever else is wrong; the cause is dropped, since it may quote the token
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
             raise NotAuthenticatedError("the token is not valid here") from None
         self._verified[digest] = principal
         return principal
 
     async def _claims(self, token: str) -> dict[str, Any]:
-        """The claims of a token that holds. Its `alg` chooses who checks it; each checker takes one algorithm alone."""
+        """The claims of a valid token. Its `alg` chooses who checks it; each checker accepts only one algorithm."""
         header = jwt.get_unverified_header(token)
         algorithm = header.get("alg")
         if algorithm == SHARED_SECRET:
@@ -115,7 +115,7 @@ async def open_tokens(settings: Settings) -> AsyncIterator[Tokens]:
     if settings.jwks_url is None:
         yield Tokens.of(settings)
         return
-    # only here: its HTTP client is a tenth of a second of every start, and few deployments need it
+    # imported here: its HTTP client adds a tenth of a second to every start, and few deployments need it
     from app.auth.jwks import open_key_set  # noqa: PLC0415
 
     async with open_key_set(settings.jwks_url) as keys:

@@ -1,4 +1,4 @@
-"""MongoDB: the connection, transactions, and the server of its own that a deployment may have."""
+"""MongoDB: the connection, transactions, and the embedded server."""
 
 from app.database.connection import DURABLE, Collection, Database, Session, connected
 

@@ -35,8 +35,8 @@ DOCUMENTS = [AIUsage, Analytics, PriceOverride, ApiKey]
 STARTUP_SECONDS = 10
 PING_SECONDS = 1
 STREAMING: dict[str, Any] = {
-    "timeoutMS": None,  # whatever the address says: it would end every stream after that time
-    # listeners are to know soon that nothing is heard; a server that has nothing to tell answers every second
+    "timeoutMS": None,  # overrides the address: a time-out would end every stream
+    # listeners must learn soon that the stream is down; an idle server still answers every second
     "serverSelectionTimeoutMS": 2_000,
     "connectTimeoutMS": 5_000,
     "socketTimeoutMS": 5_000,
@@ -51,12 +51,12 @@ STANDALONE_ADVICE = (
 
 @dataclass(frozen=True)
 class Database:
-    """One deployment's database, through a client for each use, so that slow reads never hold up the ledger."""
+    """One deployment's database, with a client for each use, so that slow reads never delay the ledger."""
 
     writes: AsyncIOMotorDatabase[dict[str, Any]]
     reads: AsyncIOMotorDatabase[dict[str, Any]]
     streams: AsyncIOMotorDatabase[dict[str, Any]]
-    """For change streams, which wait for most of their life."""
+    """For change streams, which mostly wait."""
     transactional: bool
     """Whether the server has transactions. A standalone server does not; it is for development."""
 
@@ -89,12 +89,12 @@ class Database:
                 message = f"the user of TWINMETER_MONGODB_URI must be allowed to read and write {name}: {why}"
                 raise ConfigurationError(message) from error
             if code in INDEX_CONFLICTS:
-                raise ConfigurationError(f"an index of {name} is in the way of ours; drop it: {why}") from error
+                raise ConfigurationError(f"an index of {name} conflicts with ours; drop it: {why}") from error
             raise DatabaseUnavailableError(f"MongoDB does not answer: {error}") from error
         return database
 
     async def drop_retired_indexes(self) -> None:
-        """Remove what earlier versions made and nothing uses any more. Indexes of others stay."""
+        """Drop unused indexes of earlier versions. Indexes of others stay."""
         for document in (AIUsage, Analytics):
             collection = self.writes[document.Settings.name]
             made = await collection.index_information()
@@ -104,7 +104,7 @@ class Database:
                     await collection.drop_index(name)
 
     async def prepare_rollups(self) -> None:
-        """Make the collections of the rollups, which a transaction cannot do, and their indexes."""
+        """Create the collections of the rollups, which a transaction cannot do, and their indexes."""
         existing = set(await self.writes.list_collection_names())
         for name in ROLLUPS:
             if name not in existing:
@@ -140,7 +140,7 @@ class Database:
 
     @asynccontextmanager
     async def snapshot(self, client: Client | None = None) -> AsyncIterator[Session | None]:
-        """A session in which all that is read is of one moment; None where the server has no such thing.
+        """A snapshot session, in which all reads are as of one moment; None where the server has none.
 
         It is for collections of `writes`, or of the `client` that is given.
         """
@@ -177,7 +177,7 @@ def _client(uri: str, what: str = "TWINMETER_MONGODB_URI", **options: Any) -> Cl
 
 @asynccontextmanager
 async def foreign_collection(uri: str, name: str) -> AsyncIterator[Collection]:
-    """A collection of somebody else's database, which `uri` names, to read from for the length of a block."""
+    """A collection of a foreign database, which `uri` names, to read from for the length of a block."""
     client = _client(uri, "the source's address")
     try:
         yield client.get_default_database()[name]
@@ -199,7 +199,7 @@ async def connected(uri: str, name: str) -> AsyncIterator[Database]:
 
 @asynccontextmanager
 async def looking(uri: str, name: str) -> AsyncIterator[Database]:
-    """A database for the length of a block, for who only reads: nothing is made.
+    """A database for the length of a block, for reading only: nothing is created.
 
     Raises ConfigurationError for an address that cannot be used, and PyMongoError when no server answers.
     """

@@ -1,4 +1,4 @@
-"""Following what others change in the database: it is read again every moment, as long as MongoDB answers."""
+"""Following changes that others make in the database, by polling as long as MongoDB answers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,9 +11,9 @@ log = Log(__name__)
 
 
 async def follow(refresh: Callable[[], Awaitable[None]], *, what: str, every: float) -> None:
-    """Refresh `every` so many seconds, for ever. While MongoDB is away, what was read last holds.
+    """Refresh `every` so many seconds, until cancelled. While MongoDB is away, what was read last stays valid.
 
-    The log says so once, under the name `what`, and says when it is over.
+    An outage is logged once, under the name `what`, and so is its end.
     """
     lost, found = f"{what}.not_refreshed", f"{what}.refreshed"
     reachable = True

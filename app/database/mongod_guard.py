@@ -1,4 +1,4 @@
-"""Keeps mongod alive for exactly as long as the process that asked for it: mongod_guard.py MONGOD ARGUMENT...
+"""Keeps mongod alive for exactly as long as the process that started it: mongod_guard.py MONGOD ARGUMENT...
 
 Standard input is a pipe of which only that process holds the other end, so it ends when the process closes it or dies,
 by kill -9 too. Nothing but the standard library: run with python -I -S.
@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 
-GRACE_S = 5.0  # a clean stop takes one second; the journal makes up for one that is cut short
+GRACE_S = 5.0  # a clean stop takes one second; the journal covers one that is cut short
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 

@@ -1,4 +1,4 @@
-"""Work that is one transaction, done again where another one was in its way."""
+"""Work in one transaction, retried on conflicts."""
 
 import asyncio
 import random
@@ -18,7 +18,7 @@ SNAPSHOT = ReadConcern("snapshot")
 FIRST_PAUSE_SECONDS = 0.002
 LONGEST_PAUSE_SECONDS = 0.1
 DISTURBED_SECONDS = 120.0
-"""How long work is begun again: that of a killed process is in the way until MongoDB misses it, after a minute."""
+"""How long work is retried: a killed process's transaction blocks others until MongoDB ends it, after a minute."""
 
 
 async def transact(database: Database, work: Callable[[Session | None], Awaitable[Result]]) -> Result:
@@ -39,9 +39,9 @@ async def undisturbed(
     seconds: float = DISTURBED_SECONDS,
     disturbances: tuple[type[Exception], ...] = (),
 ) -> Result:
-    """Do `work` again, for so many seconds, after another transaction was in its way, or one of `disturbances`.
+    """Retry `work`, for so many seconds, after a conflict with another transaction, or one of `disturbances`.
 
-    Raises PyMongoError, and what disturbed it last when the time is up.
+    Raises PyMongoError, and the last disturbance when the time is up.
     """
     until = time.monotonic() + seconds
     for pause in pauses():
@@ -67,22 +67,22 @@ async def transact_once(session: Session, work: Callable[[Session], Awaitable[Re
 
 
 def was_undone(error: Exception) -> bool:
-    """Whether the server undid a transaction that may be tried again: another one was in its way, or a new primary
-    took over. Where the time for it is over, nothing may.
+    """Whether the server undid a transaction that may be retried: it conflicted with another one, or a new primary
+    took over. When its time is up, it may not.
     """
     return isinstance(error, PyMongoError) and error.has_error_label("TransientTransactionError") and not error.timeout
 
 
 def pauses() -> Iterator[float]:
-    """Seconds, doubling, with full jitter, for ever: a time limit of their user ends them."""
+    """Seconds, doubling, with full jitter, without end: their user sets a time limit."""
     longest = FIRST_PAUSE_SECONDS
     while True:
-        yield random.uniform(0, longest)  # noqa: S311 - jitter, no secret
+        yield random.uniform(0, longest)  # noqa: S311 - jitter, not a secret
         longest = min(2 * longest, LONGEST_PAUSE_SECONDS)
 
 
 async def _commit(session: Session) -> None:
-    """A commit whose answer got lost may be sent again: the server tells a repeated one."""
+    """A commit whose response was lost may be sent again: the server recognizes a repeated one."""
     for pause in pauses():
         try:
             await session.commit_transaction()

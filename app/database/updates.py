@@ -1,4 +1,4 @@
-"""Many small updates in one go, through the plain command: the driver's bulk writes take several times as long."""
+"""Many small updates at once, through the plain command: the driver's bulk writes take several times as long."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,13 +8,13 @@ from pymongo.errors import OperationFailure
 from app.database import DURABLE, Database, Session
 
 CHUNK = 500
-"""Updates a command, so that other work gets its turn in between."""
+"""Updates per command, so that other work gets its turn in between."""
 
 
 async def upsert(
     database: Database, collection: str, updates: Sequence[Mapping[str, Any]], session: Session | None
 ) -> None:
-    """Run `updates`, each `{q, u, upsert}` as the `update` command takes them. Raises PyMongoError."""
+    """Run `updates`, each `{q, u, upsert}` as the `update` command accepts them. Raises PyMongoError."""
     for first in range(0, len(updates), CHUNK):
         command = {"update": collection, "updates": updates[first : first + CHUNK], "ordered": False}
         if session is None:

@@ -1,4 +1,4 @@
-"""The rows of a batch: a JSON array or NDJSON. A fault of the whole is raised; a fault of a row is that row's alone."""
+"""The rows of a batch: a JSON array or NDJSON. A fault of the whole is raised; that of a row affects only that row."""
 
 from typing import Any, NamedTuple
 
@@ -10,13 +10,13 @@ MAX_ROWS = 1_000
 
 
 class BadRow(NamedTuple):
-    """A row that is no JSON."""
+    """A row that is not JSON."""
 
     message: str
 
 
 def rows_of(body: bytes, media_type: str) -> list[Any]:
-    """The rows, decoded; a `BadRow` for one that cannot be. Blank lines of NDJSON are no rows.
+    """The rows, decoded; a `BadRow` for one that cannot be. Blank lines of NDJSON are skipped.
 
     Raises UnsupportedMediaTypeError, InvalidRequestError and BodyTooLargeError.
     """

@@ -16,12 +16,12 @@ from app.errors import (
 )
 
 MAX_IN_HAND = 64_000_000
-"""Bytes of bodies that one process handles at a time; as Python's objects they take some ten times as much."""
+"""Bytes of bodies that one process handles at a time; as Python objects they take about ten times as much."""
 GZIP = 16 + zlib.MAX_WBITS
 
 
 class BodyBudget:
-    """How many bytes of bodies this process has in hand. More are refused until some are done."""
+    """How many bytes of bodies this process is handling. More are refused until some are done."""
 
     def __init__(self) -> None:
         self._in_hand = 0
@@ -44,13 +44,13 @@ class BodyBudget:
 
 
 def body_budget_of(request: Request[Any, Any, Any]) -> BodyBudget:
-    """The one of the process. No dependency of the handlers: Litestar opens a task group where there are two."""
+    """That of the process. Not a dependency of the handlers: Litestar opens a task group where there are two."""
     budget: BodyBudget = request.app.state.body_budget
     return budget
 
 
 def _size(headers: Mapping[str, str], limit: int) -> int:
-    """What a body may take at most; the limit where that cannot be told beforehand."""
+    """The most that a body may take; the limit where that is not known beforehand."""
     length = headers.get("content-length", "")
     if encoding(headers) or not length.isdigit():
         return limit
@@ -101,5 +101,5 @@ def inflated(body: bytes, limit: int) -> bytes:
 
 
 def too_large(limit: int) -> BodyTooLargeError:
-    """That a body has more than `limit` bytes."""
+    """The error for a body of more than `limit` bytes."""
     return BodyTooLargeError(f"the body may have at most {limit // 1_000_000} MB, inflated; send it in parts")

@@ -1,4 +1,4 @@
-"""What every request passes: an id that its log lines share, limits of time and rate, and headers for browsers."""
+"""What every request passes through: an id that its log lines share, time and rate limits, and security headers."""
 
 import asyncio
 import math
@@ -24,9 +24,9 @@ BODY_SECONDS = 30.0
 REQUEST_SECONDS = 90.0
 """How long a request may take in all. Reports have shorter limits of their own."""
 SLOW_SECONDS = 2.0
-"""From which on a request is worth a line in the log of a deployment that does not debug."""
+"""A request that takes longer is logged even where debugging is off."""
 OPEN_ENDED = {"open_ended": True}
-"""`opt` of a route whose answers go on as long as the caller listens: their time is not limited, and never slow."""
+"""`opt` of a route whose responses last as long as the caller listens: they have no time limit, and are never slow."""
 SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -34,7 +34,7 @@ SECURITY_HEADERS = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "cache-control": "no-store",
 }
-"""Of every response that does not say otherwise: figures are for who asked, and no page of ours is framed."""
+"""Of every response that does not say otherwise: figures are for the caller only, and our pages are never framed."""
 
 _REQUEST_ID = REQUEST_ID.encode()
 _SECURITY_HEADERS = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
@@ -61,7 +61,7 @@ class RequestLimits(ASGIMiddleware):
             async with asyncio.timeout(None if open_ended else REQUEST_SECONDS):
                 await next_app(scope, receive if open_ended else _in_time(receive), send)
         except TimeoutError as error:
-            raise TookTooLongError(f"this took longer than {REQUEST_SECONDS:.0f} seconds; ask for less") from error
+            raise TookTooLongError(f"this took longer than {REQUEST_SECONDS:.0f} seconds; request less data") from error
         finally:
             self._tell(scope, time.perf_counter() - started, slow_from=math.inf if open_ended else SLOW_SECONDS)
             structlog.contextvars.unbind_contextvars("request_id")
@@ -86,7 +86,7 @@ def _in_time(receive: Receive) -> Receive:
             async with asyncio.timeout_at(until):
                 return await receive()
         except TimeoutError as error:
-            raise RequestTimeoutError(f"the body did not come within {BODY_SECONDS:.0f} seconds") from error
+            raise RequestTimeoutError(f"the body did not arrive within {BODY_SECONDS:.0f} seconds") from error
 
     return receive_in_time
 
@@ -96,7 +96,7 @@ def request_id(scope: Scope) -> str:
     state: dict[str, Any] = scope["state"]
     if _STATE_KEY not in state:
         said = next((value.decode("latin-1") for key, value in scope["headers"] if key == _REQUEST_ID), "")
-        # of the process's own generator: asking the system for each request costs a call into it
+        # from the process's own generator: asking the system each time would cost a system call per request
         state[_STATE_KEY] = said if _USABLE_ID.fullmatch(said) else f"{random.getrandbits(64):016x}"
     return str(state[_STATE_KEY])
 
@@ -114,7 +114,7 @@ async def add_headers(message: Message, scope: Scope) -> None:
 
 
 async def within_rate(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-    """A guard: refuses callers that send more than their share. Raises TooManyRequestsError."""
+    """A guard: refuses callers over their rate limit. Raises TooManyRequestsError."""
     # async though it awaits nothing: Litestar calls a plain function in a thread
     if (caller := connection.scope.get("user")) is not None:
         limit: RateLimit = connection.app.state.rate_limit

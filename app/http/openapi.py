@@ -1,4 +1,4 @@
-"""The description of the interface: OpenAPI 3.1, served at `/schema`."""
+"""The OpenAPI 3.1 description of the API, served at `/schema`."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal

@@ -24,7 +24,7 @@ log = Log(__name__)
 
 
 DISCONNECTED = "client disconnected prematurely"
-"""How Litestar says that a client went away while it sent its request."""
+"""How Litestar reports that a client disconnected while it sent its request."""
 
 
 def problem(
@@ -52,11 +52,11 @@ def _of_litestar(request: AnyRequest, error: HTTPException) -> Problem:
     if error.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
         if error.detail == DISCONNECTED:
             log.info("request.abandoned", method=request.method, path=request.url.path)
-            return problem(error.status_code, "Abandoned", error.detail)  # nobody is there to read it
+            return problem(error.status_code, "Abandoned", error.detail)  # nobody is left to read it
         return _unexpected(request, error)
     detail, errors = _described(error)
     if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        detail = "the body is larger than this route takes"
+        detail = "the body is larger than this route accepts"
     title = InvalidRequestError.title if errors else HTTPStatus(error.status_code).phrase
     return problem(error.status_code, title, detail, errors=errors, headers=error.headers)
 
@@ -78,7 +78,7 @@ def _described(error: HTTPException) -> tuple[str, list[Any]]:
 
 def _unexpected(request: AnyRequest, error: Exception) -> Problem:
     log.error("request.failed", method=request.method, path=request.url.path, exc_info=error)
-    detail = "An unexpected error; the server's log has the particulars."
+    detail = "An unexpected error; the server's log has the details."
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error", detail)
 
 
@@ -96,4 +96,4 @@ def _json_name(field: str) -> str:
 
 
 HANDLERS: ExceptionHandlersMap = {AppError: _of_ours, HTTPException: _of_litestar, Exception: _unexpected}
-"""By kind of error, how every route answers that does not say otherwise."""
+"""By kind of error, the default response of every route."""

@@ -73,7 +73,7 @@ class ExactRequest(Request[Any, Any, Any]):
     """The request class of the whole application."""
 
     async def json(self) -> Any:
-        """The body as `decode` reads it. Raises UnsupportedMediaTypeError where it does not call itself JSON."""
+        """The body as `decode` reads it. Raises UnsupportedMediaTypeError where it is not declared as JSON."""
         media_type, _ = self.content_type
         if not JSON.fullmatch(media_type):
             raise UnsupportedMediaTypeError(f"send application/json, not {media_type or 'a body without a type'}")

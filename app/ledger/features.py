@@ -1,4 +1,4 @@
-"""Content type -> the feature that it is part of, and the kind of model that it calls."""
+"""Maps a content type to its feature and to the kind of model that it calls."""
 
 import tomllib
 from pathlib import Path
@@ -16,7 +16,7 @@ class Feature(NamedTuple):
     name: str
     service_type: ServiceType
     mapped: bool = True
-    """Whether the content type is known; one that is not keeps its own name."""
+    """Whether the content type is known; an unknown one keeps its own name."""
 
 
 _CONTENT = ServiceType.CONTENT

@@ -1,4 +1,4 @@
-"""What must hold of one call: its entry in itself, and its event beside it."""
+"""Invariants of one call: its entry in itself, and its event beside it."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -35,7 +35,7 @@ _NEEDED: dict[str, tuple[type, ...]] = {
     "synthetic": (bool,),
     "createdAt": (datetime,),
 }
-"""What every entry has, and what its figures are counted from."""
+"""Fields of every entry, from which its figures are counted."""
 _MAY_HAVE: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(OPTIONAL_COUNTS, (int, type(None))),
     **dict.fromkeys(OPTIONAL_AMOUNTS, (Decimal128, type(None))),
@@ -43,20 +43,20 @@ _MAY_HAVE: dict[str, tuple[type, ...]] = {
     "conversationId": (str, type(None)),
     "reportedProvider": (str,),
 }
-"""What is counted too where it is there."""
+"""Optional fields that are counted too."""
 _WHOLE_DIGITS = 19
-"""Before the point, as many as a stored amount has room for."""
+"""Before the point: the maximum of a stored amount."""
 
 
 def missing_in(entry: Document) -> list[str]:
-    """What an entry lacks, or has as something else, so that it cannot be counted."""
+    """What an entry lacks, or has with another type, so that it cannot be counted."""
     wrong = [name for name, types in _NEEDED.items() if name not in entry or not _is(entry[name], types)]
     wrong += [name for name in entry.keys() & _MAY_HAVE.keys() if not _is(entry[name], _MAY_HAVE[name])]
     return [f"{name} is {_shown(entry.get(name, 'missing'))}" for name in sorted(wrong)]
 
 
 def entry_faults(entry: Document) -> list[str]:
-    """What contradicts itself in an entry that can be counted: its costs."""
+    """Contradictions in an entry that can be counted: its costs."""
     faults = [f"{name} {_shown(entry[name])} is not quantised" for name in _unquantised(entry)]
     if (entry["cost"] is None) != (entry["costSource"] == CostSource.UNPRICED):
         faults.append(f"cost is {_shown(entry['cost'])}, and its source {entry['costSource']}")
@@ -72,7 +72,7 @@ def quantised(entry: Document) -> Document:
 
 
 def event_faults(entry: Document, event: Document) -> list[str]:
-    """Where an event differs from what follows from its entry."""
+    """Where an event differs from the one that follows from its entry."""
     return [
         f"{name} is {_shown(found.get(name, 'missing'))}, not {_shown(value)}"
         for wanted, found in _levels(event_of(entry), event)

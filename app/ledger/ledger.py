@@ -1,4 +1,4 @@
-"""The ledger: one transaction a batch writes both collections and what they add to the rollups, or nothing."""
+"""The ledger: one transaction per batch writes both collections and what they add to the rollups, or nothing."""
 
 import asyncio
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from models.rollups import DELTAS
 
 DUPLICATE_KEY = 11_000
 
-# what the driver raises, before anything is sent, for a document that BSON cannot hold
+# what the driver raises, before anything is sent, for a document that BSON cannot encode
 _UNSTORABLE = (BSONError, OverflowError, UnicodeError)
 
 
@@ -49,12 +49,12 @@ class Ledger:
         self._deltas = database.writes[DELTAS]
         self._caps = NameCaps(database)
         self.local_time = local_time
-        """Tells the day of an entry in the zone of the rollups."""
+        """Gives the day of an entry in the zone of the rollups."""
         self._session = session
         """None where the server has no transactions."""
 
     async def commit(self, pairs: Sequence[Pair], *, seconds: float, again: bool = False) -> list[Outcome]:
-        """Store `pairs`, durably and each once, and say what became of each, in their order.
+        """Store `pairs`, durably and each once, and return their outcomes, in order.
 
         `seconds` bounds the attempt. `again` says that an earlier attempt at the same pairs ended without a known
         result, so that what is found stored may be its work. Raises LedgerUnavailableError.
@@ -70,7 +70,7 @@ class Ledger:
         return [_outcome_of_each(pair, first[pair.id], outcomes[pair.id]) for pair in pairs]
 
     async def _commit_distinct(self, pairs: list[Pair], *, again: bool) -> dict[ObjectId, Outcome]:
-        """A document that can never be stored is found by halving, and never sinks the others."""
+        """A document that can never be stored is found by bisection, and never affects the others."""
         try:
             if self._session is None:
                 return await self._insert_loose(pairs, again=again)
@@ -87,7 +87,7 @@ class Ledger:
     async def _transact_until_settled(
         self, session: Session, pairs: list[Pair], *, again: bool
     ) -> dict[ObjectId, Outcome]:
-        """Inserts are optimistic: stored ids are looked up only where one is likely, or was met."""
+        """Inserts are optimistic: stored ids are looked up only where one is likely, or was found."""
         look_up = again
         for pause in pauses():
             try:
@@ -165,7 +165,7 @@ def _outcome(pair: Pair, stored: Document | None, *, again: bool) -> Outcome:
 
 
 def _outcome_of_each(pair: Pair, first: Pair, outcome: Outcome) -> Outcome:
-    """Of a pair in a batch, from the outcome of the first one with its id. What was refused stands for nobody."""
+    """The outcome of a pair in a batch, from that of the first one with its id, unless that one was refused."""
     if pair is first or outcome.status is ReceiptStatus.REJECTED:
         return outcome
     return _repeated(pair, first.entry)

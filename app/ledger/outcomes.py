@@ -1,4 +1,4 @@
-"""What becomes of a pair of documents, and of the report that it came from."""
+"""Outcomes of a pair of documents, and of the report that it came from."""
 
 from enum import StrEnum
 from typing import NamedTuple, Self
@@ -8,14 +8,14 @@ from models.documents import Document
 
 
 class ReceiptStatus(StrEnum):
-    """What became of a reported call."""
+    """The outcome of a reported call."""
 
     COMMITTED = "committed"
     """Both documents are on the journals of a majority."""
     SPOOLED = "spooled"
     """MongoDB was away: the call is on this machine's disk, fsynced, and is delivered when MongoDB is back."""
     QUEUED = "queued"
-    """Reported with `wait=False`: what becomes of it is counted, not told."""
+    """Reported with `wait=False`: the outcome is counted, not reported."""
     DUPLICATE = "duplicate"
     """This request id was reported before; the first report stands."""
     REJECTED = "rejected"
@@ -27,7 +27,7 @@ class ReceiptStatus(StrEnum):
 
 
 class Outcome(NamedTuple):
-    """What became of one pair of documents."""
+    """The outcome of one pair of documents."""
 
     status: ReceiptStatus
     conflicting: bool = False
@@ -37,5 +37,5 @@ class Outcome(NamedTuple):
 
     @classmethod
     def duplicate(cls, pair: Pair, first: Document) -> Self:
-        """That `pair` was reported before, as the entry `first` says."""
+        """The outcome where `pair` was reported before, as the entry `first`."""
         return cls(ReceiptStatus.DUPLICATE, pair.conflicts_with(first), stands=first)

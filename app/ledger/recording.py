@@ -1,4 +1,4 @@
-"""A reported call becomes its two documents: mapped, priced, stripped of what is personal, and built."""
+"""A reported call becomes its two documents: mapped, priced, stripped of personal data, and built."""
 
 from datetime import datetime
 from typing import NamedTuple, Self
@@ -31,7 +31,7 @@ class Recorder:
 
     @classmethod
     def of(cls, settings: Settings, overrides: Overrides) -> Self:
-        """That of a deployment. Raises ConfigurationError for a file of the settings that cannot be used."""
+        """That of a deployment. Raises ConfigurationError for a configured file that cannot be used."""
         features = Features.from_file(settings.features_file)
         pricing = Pricing.of(overrides, settings.estimates_file)
         return cls(features, pricing, Privacy(settings.store_ip_address, settings.store_user_agent))
@@ -45,7 +45,7 @@ class Recorder:
     ) -> Recorded:
         """Both documents of `call`, which is reported `now` (UTC), with the prices of the time when it happened.
 
-        `entry_id` and `feature` are for whom these are decided already.
+        `entry_id` and `feature` are for callers that have decided them already.
         """
         feature = feature or self.features.of(call.content_type)
         priced = self.pricing.price(call, service_type_of(call, feature), call.created_at or now)
@@ -54,5 +54,5 @@ class Recorder:
     def restore(
         self, call: AICall, feature: Feature, priced: PricedCall, recorded_at: datetime, entry_id: ObjectId
     ) -> Pair:
-        """Both documents of a call whose feature and price stand already."""
+        """Both documents of a call whose feature and price are already decided."""
         return build_pair(self._privacy.stripped(call), feature, priced, recorded_at, entry_id)

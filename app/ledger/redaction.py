@@ -1,6 +1,6 @@
 """Error messages without secrets: providers quote keys, headers, addresses and URLs in what they answer.
 
-Every pattern takes time that is linear in the text, also on a hostile one: a match can only start where a name, a
+Every pattern takes time linear in the text, even on hostile input: a match can only start where a name, a
 prefix or a run of characters does, and runs are taken whole (`++`), never tried again in parts.
 """
 
@@ -16,7 +16,7 @@ _NAMES = r"""
     api[ _-]?key | access[ _-]?key(?:[ _-]?id)? | secret(?:[ _-]?(?:access[ _-]?)?key)? | private[ _-]?key
   | (?<!max_)(?<!max-)token | password | passwd | passphrase | pwd | authorization | credentials? | signature | sig
 """
-# in camel case a name may stand behind another word
+# in camel case a name may follow another word
 _CAMEL_NAMES = r"(?<!max)Token | ApiKey | AccessKey | SecretKey | Secret | Password"
 _SEPARATOR = r"""(?:\\?["'])? \s*+ (?: => | := | [:=] | %3[AD] ) \s*+ \\?"""
 _SCHEME = r"(?i: (?:bearer|basic|token|apikey) \s++ )"
@@ -37,7 +37,7 @@ _COOKIES = re.compile(r"""(?i)(?P<name>(?<![a-z0-9])(?:set-)?cookie["']?\s*+:\s*
 # everything before the last @ of the authority; or a password that was not encoded and holds a slash
 _URL_USERS = re.compile(r"(?<=://)(?:[^\s/?#…]*@|[^\s:/?#@…]{1,100}+:(?!\d+(?:/|$))[^\s@…]{1,200}+@)")
 
-# words such as "Bearer authentication" stay: a credential has a digit, a sign, or a capital behind a small letter
+# words such as "Bearer authentication" stay: a credential has a digit, a sign, or a capital after a small letter
 _SCHEMES = re.compile(r"(?P<name>\b(?i:bearer|basic)\s++)(?=[A-Za-z.-]*?(?:[a-z][A-Z]|[0-9+/=~_*]))[\w.~+/*=-]{6,}+")
 
 _JSON_TOKENS = re.compile(r"(?<![\w-])eyJ[\w*-]{10,}+(?:\.[\w*-]++){0,4}")

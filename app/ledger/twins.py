@@ -1,4 +1,4 @@
-"""From a priced call to the two documents that stand for it."""
+"""From a priced call to its two documents."""
 
 import itertools
 import os
@@ -51,7 +51,7 @@ _DECIDED_BY_PRICES = frozenset({"inputCost", "outputCost", "generationCost", "co
 
 @dataclass(slots=True)
 class Pair:
-    """The twins of one call, and what may follow from its being reported again."""
+    """The twins of one call, and what decides how a repeated report is treated."""
 
     id: ObjectId
     entry: Document
@@ -60,11 +60,11 @@ class Pair:
     """Whether the time of the call is ours, because the caller gave none."""
 
     def conflicts_with(self, stored: Document) -> bool:
-        """Whether `stored`, an entry with the same id, says something else than this one about the call."""
+        """Whether `stored`, an entry with the same id, differs from this one in what it says about the call."""
         return self.said_by(self.entry) != self.said_by(stored)
 
     def said_by(self, entry: Document) -> Document:
-        """What `entry` says of the call itself, as far as the caller of this one decides that."""
+        """What `entry` says about the call itself, as far as this pair's caller determines it."""
         ignored = set(_DECIDED_HERE)
         if self.stamped:
             ignored.add("createdAt")
@@ -95,14 +95,14 @@ class IdMint:
 def twin_id(client_id: str, request_id: str) -> ObjectId:
     """The `_id` of both twins of a named request: always the same one, so that a replay is the same document.
 
-    96 bits of BLAKE2b: two of ten thousand million requests share an id with a probability below one in a thousand
-    million. A client's name is part of it, so no client can hit another one's ids but by a second preimage.
+    96 bits of BLAKE2b: two of ten billion requests share an id with a probability below one in a billion. A client's
+    name is part of it, so a client can only hit another one's ids by a second preimage.
     """
     return ObjectId(blake2b(f"{client_id}\0{request_id}".encode(), digest_size=12).digest())
 
 
 def service_type_of(call: AICall, feature: Feature) -> ServiceType:
-    """As the caller says, else as the content type suggests."""
+    """As the caller says, else as the content type implies."""
     return call.service_type or feature.service_type
 
 

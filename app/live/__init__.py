@@ -1,4 +1,4 @@
-"""Telling open pages that figures have changed."""
+"""Notifying open pages that figures have changed."""
 
 from app.live.hub import Hub, open_hub
 from app.live.response import MEDIA_TYPE, EventStream

@@ -1,7 +1,7 @@
-"""What changes figures, as a change stream tells it: calls that were committed, and cells that were made anew.
+"""Changes of figures, as a change stream reports them: calls that were committed, and cells that were rebuilt.
 
-Every batch, correction and recount inserts a delta. What changes cells otherwise (the end of an erasure, a recount that
-finds nothing, another time zone) counts up the `epoch` of the rollups' state. Merges change no figure.
+Every batch, correction and recount inserts a delta. Other changes of cells (the end of an erasure, a recount that
+finds nothing, another time zone) increment the `epoch` of the rollups' state. Merges do not change any figure.
 """
 
 import re
@@ -22,7 +22,7 @@ _MADE_ANEW = {
 _PART = {"client": "$$this.client", "synthetic": "$$this.synthetic"}
 PIPELINE: list[dict[str, Any]] = [
     {"$match": {"$or": [_COMMITTED, _MADE_ANEW]}},
-    # a delta has a row for each user: only whose calls they are goes over the wire
+    # a delta has a row for each user: only the clients are sent over the wire
     {
         "$project": {
             "clusterTime": 1,
@@ -37,7 +37,7 @@ _VERSION = re.compile(r"[0-9a-f]{16}")
 
 
 class News(NamedTuple):
-    """What a page is told: that everything up to `version` stands in the figures that it asks for now."""
+    """A notification: figures requested from now on include everything up to `version`."""
 
     version: str
     at: datetime
@@ -69,7 +69,7 @@ class Change(NamedTuple):
 
     @classmethod
     def of_everything(cls, moment: Timestamp) -> "Change":
-        """That anything may have changed up to a moment."""
+        """The change where anything may have changed up to a moment."""
         return cls(version_of(moment), moment.as_datetime(), None)
 
     def clients(self) -> Iterable[str]:
@@ -77,7 +77,7 @@ class Change(NamedTuple):
         return {client for client, _ in self.parts or ()}
 
     def about(self, client: str | None) -> News | None:
-        """What a page about this client is told, or one about all."""
+        """The notification for a page about this client, or about all."""
         if self.parts is None:
             return News(self.version, self.at, real=True, synthetic=True)
         kinds = {synthetic for name, synthetic in self.parts if client in {None, name}}
@@ -85,7 +85,7 @@ class Change(NamedTuple):
 
 
 def version_of(moment: Timestamp) -> str:
-    """A moment of the cluster's clock as text of one length, so that later ones are greater texts."""
+    """A moment of the cluster's clock as a string of fixed length, so that later ones sort after earlier ones."""
     return f"{moment.time:08x}{moment.inc:08x}"
 
 

@@ -1,7 +1,7 @@
 """What is written to one page: server-sent events (the HTML standard, 9.2), and comments as heartbeats.
 
 `hello` comes first, and again after an interruption; `down` when one begins; `committed` when figures have changed. The
-id of an event is the version up to which the page has been told.
+id of an event is the version up to which the page has been notified.
 """
 
 import asyncio
@@ -14,18 +14,18 @@ from app.live.hub import Hub
 from app.live.listener import Listener
 
 HEARTBEAT_SECONDS = 14.0
-"""With the second below, a comment comes at least every 15 seconds."""
+"""With the second below, a comment is sent at least every 15 seconds."""
 CHECK_SECONDS = 1.0
-"""How often the caller's credentials are looked at again. A revoked key is known within four seconds."""
+"""How often the caller's credentials are rechecked. A revoked key is known within four seconds."""
 HEARTBEAT = b": still here\n\n"
 RETRY = b"retry: 2000\n"
-"""After how many milliseconds a browser comes back."""
+"""After how many milliseconds a browser reconnects."""
 
 
 async def frames(
     hub: Hub, listener: Listener, said: str | None, is_welcome: Callable[[], Awaitable[bool]]
 ) -> AsyncGenerator[bytes, None]:
-    """Until the server stops or the caller is not welcome any more. `said` is the Last-Event-ID that came with it."""
+    """Until the server stops or the caller is no longer authorized. `said` is the Last-Event-ID that it sent."""
     loop, up, told = asyncio.get_running_loop(), True, hub.version(listener.client)
     yield RETRY + _hello(told, said)
     spoke = loop.time()
@@ -48,7 +48,7 @@ async def frames(
 
 
 def _hello(version: str, said: str | None) -> bytes:
-    """`behind` is null for a page that has not been told anything yet: only it knows when it asked for its figures."""
+    """`behind` is null for a page without notifications yet: only it knows when it requested its figures."""
     behind = None if said is None else not is_version(said) or said < version
     return _frame("hello", version, {"version": version, "behind": behind})
 

@@ -1,4 +1,4 @@
-"""Who listens in this process, and what they are told: many pages, one change stream."""
+"""Listeners of this process and their notifications: many pages, one change stream."""
 
 import asyncio
 import contextvars
@@ -19,9 +19,9 @@ from app.observability.metrics import Counters
 MAX_LISTENERS = 1_000
 """Of one process. A page has one, and the tabs of a browser share it."""
 OPEN_SECONDS = 3.0
-"""How long a page waits for the change stream, before it is told to come back."""
+"""How long a page waits for the change stream before it has to reconnect."""
 MOST_CLIENTS = 10_000
-"""Clients of whom the newest commit is known one by one."""
+"""How many clients' newest commits are known individually."""
 STOP_SECONDS = 1.0
 
 
@@ -37,15 +37,15 @@ class Hub:
         self._task: asyncio.Task[None] | None = None
         self._closing = False
         self._since = ""
-        """What is known of nobody in particular: no commit that is later was missed."""
+        """For all other clients: no later commit was missed."""
         self._newest: OrderedDict[str | None, str] = OrderedDict()
-        """The newest commit by client, and of all; the one that is longest ago is first."""
+        """The newest commit by client, and of all; the oldest is first."""
         counters.watch("twinmeter_live_listeners", "Open event streams", lambda: len(self._listeners))
         counters.watch("twinmeter_live_down", "1 while pages wait for the change stream", lambda: self._is_down)
 
     @property
     def up(self) -> bool:
-        """Whether commits are heard now. Where it is not, they will be told when it is again."""
+        """Whether commits are observed now. If not, they are reported once they are again."""
         return self._stream.up.is_set()
 
     @property
@@ -53,7 +53,7 @@ class Hub:
         return self._task is not None and not self.up
 
     def version(self, client: str | None) -> str:
-        """Up to which moment the commits of a client are told, or of all: its newest one, where that is known."""
+        """Up to which moment the commits of a client, or of all, are reported: its newest one, where that is known."""
         return max(self._newest.get(client, ""), self._since)
 
     @asynccontextmanager
@@ -63,7 +63,7 @@ class Hub:
         """
         await self._ready()
         if len(self._listeners) >= MAX_LISTENERS:
-            raise TooManyRequestsError(f"this process has {MAX_LISTENERS} open event streams, and takes no more")
+            raise TooManyRequestsError(f"this process has {MAX_LISTENERS} open event streams, and accepts no more")
         listener = Listener(client)
         self._listeners.add(listener)
         try:
@@ -76,7 +76,7 @@ class Hub:
         self._counters.live_events.inc()
 
     def close(self) -> None:
-        """Have all listeners end, and take no new ones: the server is about to stop."""
+        """End all listeners, and accept no new ones: the server is about to stop."""
         self._closing = True
         for listener in self._listeners:
             listener.end()
@@ -100,7 +100,7 @@ class Hub:
             async with asyncio.timeout(OPEN_SECONDS):
                 await self._stream.up.wait()
         except TimeoutError as error:
-            raise DatabaseUnavailableError("commits cannot be heard now: MongoDB does not answer") from error
+            raise DatabaseUnavailableError("commits cannot be observed now: MongoDB does not answer") from error
         if self._closing:
             raise DatabaseUnavailableError("the server is stopping")
 

@@ -1,4 +1,4 @@
-"""One open page, and what it has not been told yet: one slot, however fast commits come and however slowly it reads."""
+"""One open page, and its pending notification: one slot, however fast commits come and however slowly it reads."""
 
 import asyncio
 import contextlib
@@ -6,11 +6,11 @@ import contextlib
 from app.live.changes import News
 
 EVERY_SECONDS = 1.0
-"""How often a page is told something at most. What comes in between is told together, at the end of it."""
+"""The minimum interval between notifications. What comes in between is sent together, at its end."""
 
 
 class Listener:
-    """Takes news at any time and gives it out at most once a second. `client` is whom it is about; None for all."""
+    """Accepts news at any time and emits it at most once per second. `client` is whom it is about; None for all."""
 
     def __init__(self, client: str | None) -> None:
         self.client = client
@@ -22,13 +22,13 @@ class Listener:
         self._not_before = 0.0
 
     def tell(self, news: News) -> None:
-        """Leave word, beside what waits already."""
+        """Add news to what waits already."""
         self._news = news if self._news is None else self._news.followed_by(news)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_at(self._not_before, self._wake.set)
 
     async def next(self, seconds: float) -> News | None:
-        """What is new; None where nothing was for so long, or where it is to end."""
+        """What is new; None after that long without news, or when it is to end."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
@@ -41,6 +41,6 @@ class Listener:
         return news
 
     def end(self) -> None:
-        """Have it end now, whatever it waits for."""
+        """End it now, whatever it waits for."""
         self.ended = True
         self._wake.set()

@@ -1,4 +1,4 @@
-"""The answer that does not end: events, as long as the caller listens."""
+"""The streaming response: events, as long as the caller listens."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -21,11 +21,11 @@ HEADERS = {
     "x-accel-buffering": "no",
 }
 SEND_SECONDS = 30.0
-"""How long a caller may not read, once all buffers on its way are full. Then it has to come back."""
+"""How long a caller may stall, once all buffers on the way are full. Then it has to reconnect."""
 
 
 class EventStream(ASGIResponse):
-    """What a hub has to tell about a client, or about all (None)."""
+    """The events of a hub about a client, or about all (None)."""
 
     _should_set_content_length = False
 
@@ -59,7 +59,7 @@ class EventStream(ASGIResponse):
         except TimeoutError:
             log.info("live.stalled", client=self._client)
         except Exception:
-            log.exception("live.failed")  # the status is sent: nobody else can tell
+            log.exception("live.failed")  # the status is sent: the error cannot be reported any other way
 
 
 async def _send(send: Send, body: bytes, *, more: bool) -> None:

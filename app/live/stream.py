@@ -15,7 +15,7 @@ from app.observability.logs import Log
 from models.rollups import STATE
 
 AWAIT_MS = 1_000
-"""How long the server holds a request for more when there is nothing. What comes meanwhile is answered at once."""
+"""How long the server holds a request for more when there is nothing. What comes meanwhile is returned at once."""
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
 
@@ -23,10 +23,10 @@ log = Log(__name__)
 
 
 class ChangeStream:
-    """Tells `heard` of every change, and `began` from which moment on it does.
+    """Calls `heard` with every change, and `began` with the moment from which it does.
 
-    It goes on where it was after a failure. Where the server cannot do that (its log has moved on, the database was
-    dropped), it begins anew, and says so by another `began`.
+    It resumes after a failure. Where the server cannot resume (its log has moved on, the database was dropped), it
+    starts over, and calls `began` again.
     """
 
     def __init__(
@@ -39,18 +39,18 @@ class ChangeStream:
         self._pause = FIRST_PAUSE_SECONDS
         self._opens = opens
         self.up = asyncio.Event()
-        """Set while changes are heard."""
+        """Set while changes are received."""
 
     async def run(self) -> None:
-        """Listen for ever."""
+        """Listen until cancelled."""
         while True:
             try:
                 await self._follow()
-            except Exception as error:  # noqa: BLE001 - a fault of our own must not leave every page deaf
+            except Exception as error:  # noqa: BLE001 - a bug of ours must not cut off every page
                 self._went_down(error)
             else:
                 self._position = {}
-            await asyncio.sleep(random.uniform(0.5, 1) * self._pause)  # noqa: S311 - jitter, no secret
+            await asyncio.sleep(random.uniform(0.5, 1) * self._pause)  # noqa: S311 - jitter, not a secret
             self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
 
     async def _follow(self) -> None:
@@ -85,4 +85,4 @@ class ChangeStream:
             log.warning("live.interrupted", error=str(error)[:200])
         self.up.clear()
         if not isinstance(error, ConnectionFailure):
-            self._position = {}  # the server answered, and will not go on from there
+            self._position = {}  # the server answered, and will not resume from there

@@ -1,1 +1,1 @@
-"""What operators do to stored calls. Nothing of it runs in a request."""
+"""Operations on stored calls by operators. None of them runs in a request."""

@@ -1,7 +1,7 @@
 """Removes all synthetic calls: entries, events and everything that the rollups have of them.
 
-Pages take twins away together with their figures, by a correction, so that sums agree at every moment. What no
-correction takes back, who was active when, goes in the last transaction with all that is left, together with the calls
+Pages delete twins together with their figures, by a correction, so that sums agree at every moment. User activity,
+which corrections cannot take back, is deleted in the last transaction with all that is left, together with the calls
 that came meanwhile; until then counts of distinct synthetic users stay as they were.
 """
 
@@ -29,7 +29,7 @@ CELLS = tuple(name for name in ROLLUPS if name not in {DELTAS, NAMES, STATE})
 _OF_SYNTHETIC = {"_id.synthetic": True}
 _CALLS = (USERS, CONVERSATIONS)
 _MANY = (*_CALLS, USER_MONTHS, TRAILING)
-"""Collections with a document a user or conversation."""
+"""Collections with a document per user or conversation."""
 _INDEX = "purge_synthetic"
 
 
@@ -42,7 +42,7 @@ class Purge:
         self._caps = NameCaps(database)
 
     async def prepare(self) -> None:
-        """Make indexes, for as long as this runs: the last transaction must find what is left without a scan."""
+        """Create indexes, for the duration of the run: the last transaction must find what is left without a scan."""
         await self._database.ledger.create_index("synthetic", name=_INDEX, partialFilterExpression=SYNTHETIC)
         for name in _MANY:
             cells = self._database.writes[name]
@@ -59,8 +59,8 @@ class Purge:
     async def events(self, ids: Sequence[ObjectId]) -> tuple[int, int]:
         """Remove these events. Returns how many entries and events. Raises PyMongoError.
 
-        A call that came after entries were looked for has both: they go together. What an entry says is not synthetic
-        stays, whatever its event says.
+        A call that came after entries were listed has both: they are deleted together. If an entry says that it is not
+        synthetic, both stay, whatever the event says.
         """
         these = {"_id": {"$in": list(ids)}}
 
@@ -78,7 +78,7 @@ class Purge:
         return sum([await self._database.writes[name].count_documents(_OF_SYNTHETIC) for name in CELLS])
 
     async def close(self) -> tuple[int, int]:
-        """Remove what came meanwhile, and all cells. Returns how many entries and cells. Raises PyMongoError."""
+        """Delete what came meanwhile, and all cells. Returns how many entries and cells. Raises PyMongoError."""
         came = 0
         async with merging(self._database) as compactor:
             await compactor.merge_all()
@@ -89,7 +89,7 @@ class Purge:
         return came + closed[0], cells + closed[1]
 
     async def _delete_empty(self) -> int:
-        """Corrections have brought most cells to nothing; a single transaction could be too small for all of them."""
+        """Corrections have emptied most cells; a single transaction could be too small for all of them."""
         empty = {**_OF_SYNTHETIC, "requests": 0}
         return sum([(await self._database.writes[name].delete_many(empty)).deleted_count for name in _CALLS])
 
@@ -114,7 +114,7 @@ class Purge:
     async def _remove(self, condition: dict[str, Any], session: Session | None) -> int:
         if entries := await self._find(condition, session):
             await self._delete(entries, session)
-            # an entry that nobody can count is in no cell by what it says now
+            # an entry that cannot be counted is not in any cell by what it says now
             countable = [entry for entry in entries if not missing_in(entry)]
             delta = await correction(countable, [], self._local_time, self._caps)
             await self._database.writes[DELTAS].insert_one(delta, session=session)

@@ -1,7 +1,7 @@
-"""Retention: raw calls and events go after some time, while all that the rollups say of them stays.
+"""Retention: raw calls and events are deleted after some time, while the rollups keep their figures.
 
-From which day on the ledger is whole is noted before the first call goes, and for ever: who would count cells of
-earlier days from the ledger refuses, also a recount that has begun by then.
+The day from which the ledger is complete is recorded permanently before the first call is deleted: cells of earlier
+days are never recounted from the ledger, not even by a recount that has already started.
 """
 
 from collections.abc import Sequence
@@ -28,9 +28,9 @@ class Retention:
         self._database = database
 
     async def begin(self, zone: ZoneInfo, whole_from: date) -> None:
-        """Note that the ledger is going to be whole from this day on alone. Raises PyMongoError."""
+        """Record that the ledger will be complete only from this day on. Raises PyMongoError."""
         await self.check(zone, execute=True)
-        # a recount that has read the ledger before meets the higher number, and begins again
+        # a recount that has read the ledger before sees the higher number, and starts over
         change = {"$max": {"wholeFrom": whole_from.isoformat()}, "$inc": {"merges": 1}}
         await self._database.writes[STATE].update_one(STATE_KEY, change)
 
@@ -45,8 +45,8 @@ class Retention:
     async def calls(self, ids: Sequence[ObjectId]) -> tuple[int, int]:
         """Delete these entries, these events, and the twins of both. Returns how many of each. Raises PyMongoError.
 
-        Events too take their entries with them: a call that came late may have been written after its entry was looked
-        for, and before its event was.
+        Events, too, take their entries with them: a late call may have been written after entries were listed, and
+        before events were.
         """
         both = {"_id": {"$in": list(ids)}}
 

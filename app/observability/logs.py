@@ -1,4 +1,4 @@
-"""The log of this process. A line that cannot be written is counted, and holds up nobody."""
+"""The log of this process. A line that cannot be written is counted, and delays nobody."""
 
 import logging
 import sys
@@ -15,7 +15,7 @@ UNWRITTEN = Counter(
 
 
 def configure_logging(level: str) -> None:
-    """One event a line: JSON for machines, colours on a terminal."""
+    """One event per line: JSON for machines, colours on a terminal."""
     renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
     if sys.stderr.isatty():
         renderer = structlog.dev.ConsoleRenderer()
@@ -34,13 +34,13 @@ def configure_logging(level: str) -> None:
 
 
 class Log:
-    """Structured events, through structlog as the process has set it up. Never raises into who logs.
+    """Structured events, through structlog as the process has configured it. Never raises into its caller.
 
     A log is written between a call and its receipt, so that a closed stderr would otherwise end the commits.
     """
 
     def __init__(self, name: str, *, bound: bool = False) -> None:
-        """`bound`: for good, as logging is set up now. An event at a level that is off then costs next to nothing."""
+        """`bound`: permanently, as logging is configured now. A disabled level then costs next to nothing."""
         logger = structlog.get_logger(name)
         self._log = logger.bind() if bound else logger
 

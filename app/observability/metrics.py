@@ -15,21 +15,21 @@ BATCH_CALLS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000)
 
 
 class Counters:
-    """What this process did with the calls reported to it, since it started. Served at `/metrics`."""
+    """What this process has done with the calls reported to it. Served at `/metrics`."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.registry.register(UNWRITTEN)
         self.calls = Counter(
             "twinmeter_calls",
-            "AI calls by the way they came in and by what their callers were told",
+            "AI calls by ingest channel and receipt status",
             ["door", "status"],
             registry=self.registry,
         )
         self.unpriced = Counter("twinmeter_unpriced_calls", "AI calls without a known price", registry=self.registry)
         self._replayed = Counter(
             "twinmeter_replayed_calls",
-            "Calls delivered from the spool, by what the ledger made of them",
+            "Calls delivered from the spool, by outcome",
             ["status"],
             registry=self.registry,
         )
@@ -39,9 +39,7 @@ class Counters:
             buckets=COMMIT_SECONDS,
             registry=self.registry,
         )
-        self.live_events = Counter(
-            "twinmeter_live_events", "Commits told to open pages, by page", registry=self.registry
-        )
+        self.live_events = Counter("twinmeter_live_events", "Commit events sent to open pages", registry=self.registry)
         self.live_opens = Counter(
             "twinmeter_live_opens",
             "Openings of the change stream: one, and one after each failure",
@@ -55,7 +53,7 @@ class Counters:
         self.calls.labels(door, status).inc(calls)
 
     def count_told(self, told: "Tally[tuple[str, str]]") -> None:
-        """Count what callers were told, by door and status."""
+        """Count receipts, by door and status."""
         for (door, status), calls in told.items():
             self.count(door, status, calls)
 
@@ -70,29 +68,29 @@ class Counters:
             self._replayed.labels(status).inc(calls)
 
     def watch(self, name: str, description: str, value: Callable[[], float]) -> None:
-        """Show a figure that is read when it is asked for."""
+        """Expose a figure that is read when metrics are scraped."""
         Gauge(name, description, registry=self.registry).set_function(value)
 
     def snapshot(self) -> dict[str, int]:
-        """Calls by what their callers were told."""
+        """Calls by receipt status."""
         found: Tally[str] = Tally()
         for labels, value in _totals(self.calls):
             found[labels["status"]] += int(value)
         return dict(found)
 
     def doors(self) -> dict[str, dict[str, int]]:
-        """Calls by the way they came in, and by what their callers were told."""
+        """Calls by ingest channel and receipt status."""
         found: dict[str, dict[str, int]] = {}
         for labels, value in _totals(self.calls):
             found.setdefault(labels["door"], {})[labels["status"]] = int(value)
         return found
 
     def delivered(self) -> dict[str, int]:
-        """Calls from the spool, by what the ledger made of them."""
+        """Calls from the spool, by outcome."""
         return {labels["status"]: int(value) for labels, value in _totals(self._replayed)}
 
     def commits(self) -> tuple[int, int, float]:
-        """Transactions, the calls in them, and the seconds that they took together."""
+        """Transactions, the calls in them, and the seconds that they took in total."""
         return (
             int(_sample(self._commits, "_count")),
             int(_sample(self._batches, "_sum")),

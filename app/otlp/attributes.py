@@ -1,7 +1,7 @@
-"""The attributes that are read, by name, and their values as Python. An attribute that is not named here is never read.
+"""The attributes that are read, by name, and their values as Python. An attribute not listed here is never read.
 
 Names are those of OpenTelemetry's GenAI conventions, newest first, then of openllmetry, OpenInference, Langfuse and the
-Vercel AI SDK. Where a table has several names for one thing, the first that a span has stands.
+Vercel AI SDK. Where a table has several names for one thing, the first that a span has is used.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from models.fields import Name
 
 Value = str | bool | int | float | None
-"""None is a value that is there, in a form that nothing here reads: a list, a map, bytes."""
+"""None is a value that exists in a form that is not read here: a list, a map, bytes."""
 Attributes = Mapping[str, Value]
 Names = tuple[str, ...]
 
@@ -34,7 +34,7 @@ REQUEST_MODEL: Names = (
 )
 RESPONSE_ID: Names = ("gen_ai.response.id",)
 PARAMETERS: Names = ("llm.invocation_parameters", "embedding.invocation_parameters")
-"""JSON texts of the request without its messages: a model or a user may stand nowhere else."""
+"""The request as JSON without its messages: a model or a user may be named nowhere else."""
 
 TOKENS: dict[str, Names] = {
     "input_tokens": (
@@ -133,7 +133,7 @@ class UnusableSpanError(Exception):
 
 
 def read(pairs: Iterable[KeyValue]) -> dict[str, Value]:
-    """The known ones of a span's or a resource's attributes. One without a value is not there."""
+    """The known attributes of a span or a resource. One without a value counts as absent."""
     found: dict[str, Value] = {}
     for pair in pairs:
         if pair.key in KNOWN and (kind := pair.value.WhichOneof("value")) is not None:
@@ -142,7 +142,7 @@ def read(pairs: Iterable[KeyValue]) -> dict[str, Value]:
 
 
 def first(attributes: Attributes, names: Names) -> Found | None:
-    """The first of `names` that is there. An empty text says nothing, and counts as not there."""
+    """The first of `names` that is there. An empty string counts as absent."""
     for name in names:
         if attributes.get(name, "") != "":
             return Found(name, attributes[name])
@@ -150,25 +150,25 @@ def first(attributes: Attributes, names: Names) -> Found | None:
 
 
 def text(found: Found | None) -> str | None:
-    """What was found, where it is a text or a whole number, as ids sometimes are."""
+    """What was found, where it is a string or an integer, as ids sometimes are."""
     if found is None or isinstance(found.value, bool) or not isinstance(found.value, str | int):
         return None
     return str(found.value)
 
 
 def name(found: Found | None) -> str | None:
-    """What was found, as a name that `AICall` takes. Raises UnusableSpanError where it is none."""
+    """What was found, as a name that `AICall` accepts. Raises UnusableSpanError where it is not one."""
     if found is None:
         return None
     try:
         return _name.validate_python(text(found))
     except ValidationError:
-        reason = "must be a text of 1 to 256 characters without control characters"
+        reason = "must be a string of 1 to 256 characters without control characters"
         raise UnusableSpanError(f"{found.attribute} {reason}") from None
 
 
 def short_text(found: Found | None) -> str | None:
-    """What was found, where it is a name; what a call can do without is left out where it is none."""
+    """What was found, where it is a name; else None, for what a call can do without."""
     try:
         return name(found)
     except UnusableSpanError:

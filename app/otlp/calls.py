@@ -25,7 +25,7 @@ from app.otlp.spans import SpanNode, innermost_first, nodes_of
 from app.otlp.tokens import usage_of
 
 ANONYMOUS = "anonymous"
-"""The user of a call that names none."""
+"""The user of a call without one."""
 
 
 class SpanCall(NamedTuple):
@@ -34,7 +34,7 @@ class SpanCall(NamedTuple):
     span: str
     """Trace id and span id, in hexadecimal, with a dash between."""
     fields: dict[str, Any]
-    """Of `AICall`, by name, but for the client: that is the caller's to say, and to validate."""
+    """Fields of `AICall`, by name, except the client: the caller supplies and validates that."""
 
 
 class SpanFault(NamedTuple):
@@ -46,16 +46,16 @@ class SpanFault(NamedTuple):
 
 @dataclass
 class Export:
-    """What an export has of AI calls, in its order."""
+    """The AI calls of an export, in its order."""
 
     calls: list[SpanCall] = field(default_factory=list)
     faults: list[SpanFault] = field(default_factory=list)
 
 
 def calls_of(request: ExportTraceServiceRequest) -> Export:
-    """The AI calls of `request`. Spans that are none are passed over, as is a span around another for the same answer.
+    """The AI calls of `request`. Other spans are skipped, as is a span around another one for the same response.
 
-    Takes time in proportion to the spans, however they are nested.
+    Takes time proportional to the number of spans, however they are nested.
     """
     nodes = nodes_of(request)
     ordered = innermost_first(nodes)

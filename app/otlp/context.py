@@ -14,7 +14,7 @@ _SWITCH = {True: True, False: False, "true": True, "false": False}
 
 
 def contexts_of(innermost_first: list[SpanNode]) -> dict[SpanNode, Context]:
-    """The context of every span: what it says itself, else what the nearest span around it says."""
+    """The context of every span: its own attributes, else those of the nearest span around it."""
     contexts: dict[SpanNode, Context] = {}
     for node in reversed(innermost_first):
         around = contexts[node.parent] if node.parent else {}
@@ -24,7 +24,7 @@ def contexts_of(innermost_first: list[SpanNode]) -> dict[SpanNode, Context]:
 
 
 def context_fields(context: Context, resource: Attributes) -> dict[str, Any]:
-    """The context as fields of `AICall`; last of all the resource is asked. Raises UnusableSpanError."""
+    """The context as fields of `AICall`, with the resource as the last source. Raises UnusableSpanError."""
     fields: dict[str, Any] = {}
     for field, names in CONTEXT.items():
         found = context.get(field) or first(resource, names)
@@ -46,7 +46,7 @@ def parameters_of(attributes: Attributes) -> dict[str, Any]:
 
 
 def parameter(attributes: Attributes, key: str) -> Found | None:
-    """One text of those parameters."""
+    """One string of those parameters."""
     value = parameters_of(attributes).get(key)
     return Found(f"{key} in the invocation parameters", value) if isinstance(value, str) and value else None
 
@@ -58,7 +58,7 @@ def _own(attributes: Attributes) -> Context:
 
 
 def _switch(found: Found) -> bool:
-    """A text as well: attributes from the environment are always texts."""
+    """A string as well: attributes from the environment are always strings."""
     value = found.value.lower() if isinstance(found.value, str) else found.value
     if isinstance(value, bool | str) and value in _SWITCH:
         return _SWITCH[value]

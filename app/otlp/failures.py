@@ -1,4 +1,4 @@
-"""What OTLP/HTTP answers to an export that was refused: a google.rpc.Status, in the encoding of the request."""
+"""The OTLP/HTTP response to an export that was refused: a google.rpc.Status, in the encoding of the request."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""OTLP/HTTP's messages as bytes: the export that comes in, in protobuf or JSON, and the answers to it."""
+"""OTLP/HTTP's messages as bytes: the export, in protobuf or JSON, and the responses to it."""
 
 import base64
 from collections.abc import Iterator
@@ -34,14 +34,14 @@ JSON = "application/json"
 
 _ID_FIELDS = ("traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id")
 
-# not app.http.serialization's: that reads 1e999999999 as a Decimal, which takes for ever to become an int
+# not app.http.serialization's: that reads 1e999999999 as a Decimal, whose conversion to int never ends
 _json = msgspec.json.Decoder()
 
 
 def parse(body: bytes, *, as_json: bool) -> ExportTraceServiceRequest:
     """The export in `body`. An empty protobuf is one without spans. Raises InvalidRequestError.
 
-    The messages of protobuf's own errors may quote the body, prompts and all: they are not passed on.
+    The messages of protobuf's own errors may quote the body, prompts included: they are not passed on.
     """
     if as_json:
         return _from_json(body)
@@ -53,7 +53,7 @@ def parse(body: bytes, *, as_json: bool) -> ExportTraceServiceRequest:
 
 
 def success(rejected: int, message: str, *, as_json: bool) -> bytes:
-    """The answer to an export that was taken, but for `rejected` of its spans."""
+    """The response to an export that was accepted, except for `rejected` of its spans."""
     response = ExportTraceServiceResponse()
     if rejected or message:
         response.partial_success.rejected_spans = rejected
@@ -62,7 +62,7 @@ def success(rejected: int, message: str, *, as_json: bool) -> bytes:
 
 
 def failure(status: int, message: str, *, as_json: bool) -> bytes:
-    """The answer to an export that was refused with the HTTP status `status`."""
+    """The response to an export that was refused with the HTTP status `status`."""
     other = code_pb2.INTERNAL if status >= _SERVER_ERRORS else code_pb2.INVALID_ARGUMENT
     return _encoded(status_pb2.Status(code=_CODES.get(status, other), message=message), as_json=as_json)
 
@@ -95,7 +95,7 @@ def _from_json(body: bytes) -> ExportTraceServiceRequest:
 
 
 def _holders_of_ids(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every span and every link of the export. What has another shape is left for the parser to refuse."""
+    """Every span and every link of the export. Anything of another shape is left for the parser to refuse."""
     for resource_spans in _objects(content, "resourceSpans", "resource_spans"):
         for scope_spans in _objects(resource_spans, "scopeSpans", "scope_spans"):
             for span in _objects(scope_spans, "spans"):

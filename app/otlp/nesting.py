@@ -1,4 +1,4 @@
-"""One answer of a model, reported by two instrumentations at once: a framework's span around the client's own."""
+"""One model response reported by two instrumentations: a framework's span around the client's own."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from app.otlp.spans import SpanNode
 _ANY = "*"
 
 Mark = tuple[str, str | None]
-"""("id", response id), or ("model" or "model without id", model), of which None is no model and `*` any or none."""
+"""("id", response id), or ("model" or "model without id", model), where None means no model, `*` any or none."""
 
 
 class _Answer(NamedTuple):
@@ -24,7 +24,7 @@ class _Answer(NamedTuple):
         return marks | ({("id", self.response_id)} if self.response_id else {("model without id", m) for m in models})
 
     def looks_for(self) -> Iterable[Mark]:
-        """Any of these within this span is the same answer: its id, or where one of both has none, its model."""
+        """Any of these within this span is the same response: its id or, where one of them has none, its model."""
         if self.response_id:
             yield ("id", self.response_id)
         kind = "model without id" if self.response_id else "model"
@@ -34,7 +34,7 @@ class _Answer(NamedTuple):
 
 
 def repeated(innermost_first: list[SpanNode], calls: set[SpanNode], candidates: set[SpanNode]) -> set[SpanNode]:
-    """Those of `candidates` that enclose one of `calls` for the same answer. The innermost stands.
+    """Those of `candidates` that enclose one of `calls` for the same response. The innermost counts.
 
     The marks of all enclosed calls travel outwards. Of several enclosed spans the largest set is added to, so that each
     mark moves a few times at most, however deep and wide the tree.
@@ -62,7 +62,7 @@ def _merged(one: set[Mark] | None, other: set[Mark]) -> set[Mark]:
 
 
 def _answer_of(attributes: Attributes) -> _Answer:
-    """Of a model only its own name counts: gateways put the vendor before it."""
+    """Only the model's own name counts: gateways put the vendor before it."""
     said = [first(attributes, RESPONSE_MODEL), first(attributes, REQUEST_MODEL)]
     models = [text(found) for found in said] if any(said) else [text(parameter(attributes, "model"))]
     response_id = text(first(attributes, RESPONSE_ID))

@@ -24,7 +24,7 @@ class Operation(NamedTuple):
 
     content_type: str
     service_type: ServiceType | None = None
-    """Of everything but text, which the content type tells apart better."""
+    """For everything but text, which the content type distinguishes better."""
 
 
 _TEXT = Operation("chat")
@@ -57,7 +57,7 @@ _TABLES: tuple[tuple[Names, dict[str, Operation]], ...] = (
     (REQUEST_TYPE, _REQUEST_TYPES),
 )
 
-# what only surrounds calls, or brings back the answer of an earlier one: its token counts are those of others
+# what only surrounds calls, or retrieves an earlier response: its token counts belong to others
 _SURROUNDING: tuple[tuple[Names, frozenset[str]], ...] = (
     (
         OPERATION,
@@ -99,15 +99,15 @@ _PROVIDERS = {
     "together_ai": "together",
     "fireworks_ai": "fireworks",
 }
-# frameworks that name themselves, and names for nobody: the model tells more
+# frameworks that name themselves, and placeholder names: the model says more
 _NO_PROVIDERS = frozenset({"_other", "unknown", "langchain", "crewai"})
 
 
 def operation_of(attributes: Attributes) -> Operation | None:
-    """What the span counts as; None where it is no AI call, or surrounds some.
+    """What the span counts as; None where it is not an AI call, or surrounds some.
 
-    A span with a provider and a model, and without a word on what it is, is a chat: the Vercel AI SDK's calls and older
-    versions of openllmetry send such.
+    A span with a provider and a model, but without a kind, is a chat: the Vercel AI SDK and older versions of
+    openllmetry send such spans.
     """
     if any(_word(attributes, names) in words for names, words in _SURROUNDING):
         return None
@@ -120,7 +120,7 @@ def operation_of(attributes: Attributes) -> Operation | None:
 
 
 def provider_of(attributes: Attributes) -> str | None:
-    """The provider under the name that the price tables have. Raises UnusableSpanError."""
+    """The provider under its name in the price tables. Raises UnusableSpanError."""
     said = name(first(attributes, PROVIDER))
     if said is None or said.lower() in _NO_PROVIDERS:
         return None

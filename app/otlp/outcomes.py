@@ -22,7 +22,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NS_PER_MS = 1_000_000
 _MAX_MS = 1_000_000_000
 _FIRST_TOKEN: tuple[tuple[Names, int], ...] = ((FIRST_TOKEN_SECONDS, 1_000), (FIRST_TOKEN_MS, 1))
-"""Names, and how many ms one of their units has."""
+"""Attribute names, and the ms per unit of each."""
 
 # "RateLimitError", "openai.RateLimitError", "<class 'openai.RateLimitError'>", "rate_limit_exceeded", "429"
 _ERROR_NAME = re.compile(r"(?:<class ')?(?:\w{1,64}\.){0,8}(\w{1,64})(?:'>)?", re.ASCII)
@@ -35,7 +35,7 @@ _STATUSES: tuple[tuple[re.Pattern[str], CallStatus], ...] = (
 def outcome_of(span: Span, attributes: Attributes) -> dict[str, Any]:
     """`status`, and as `error_message` the name of the error's class or its code.
 
-    Nothing else is taken: a status message and an exception event are the provider's words, which may quote the prompt.
+    Nothing else is read: a status message and an exception event are the provider's words, which may quote the prompt.
     """
     error = first(attributes, ERROR_TYPE)
     if error is None:

@@ -13,7 +13,7 @@ TRACE_ID_BYTES, SPAN_ID_BYTES = 16, 8
 
 @dataclass(slots=True, eq=False)
 class SpanNode:
-    """A span with what is known of it. `parent` is None where it has none, or none in this export."""
+    """A span and what is known about it. `parent` is None where it has none, or none in this export."""
 
     span: Span
     attributes: Attributes
@@ -26,13 +26,13 @@ class SpanNode:
 
     @property
     def has_valid_ids(self) -> bool:
-        """Both of their full length, and neither all zero, which stands for none."""
+        """Both of full length, and neither all zero, which means none."""
         trace_id, span_id = self.span.trace_id, self.span.span_id
         return len(trace_id) == TRACE_ID_BYTES and len(span_id) == SPAN_ID_BYTES and any(trace_id) and any(span_id)
 
 
 def nodes_of(request: ExportTraceServiceRequest) -> list[SpanNode]:
-    """Every span in the order of the export, linked to the one around it. Takes time in proportion to the spans."""
+    """Every span in the order of the export, linked to the one around it. Takes time proportional to the spans."""
     nodes = [
         SpanNode(span, read(span.attributes), resource)
         for resource_spans in request.resource_spans
@@ -52,7 +52,7 @@ def nodes_of(request: ExportTraceServiceRequest) -> list[SpanNode]:
 def innermost_first(nodes: list[SpanNode]) -> list[SpanNode]:
     """Every node after all that it encloses.
 
-    Nodes that enclose each other in a circle, which only a broken exporter sends, lose their parents and come last.
+    Nodes that enclose each other in a cycle, which only a broken exporter sends, lose their parents and come last.
     """
     waiting = Counter(node.parent for node in nodes if node.parent)
     ordered = [node for node in nodes if not waiting[node]]

@@ -5,7 +5,7 @@ from models import TokenUsage
 from models.token_usage import contradictions
 
 MAX_COUNT = 1_000_000_000
-"""What `AICall` takes: more is no count of one call."""
+"""The limit of `AICall`: more cannot be the count of one call."""
 MAX_DIGITS = 10
 
 _UNREADABLE = {"unreadable_usage": True}
@@ -14,8 +14,8 @@ _UNREADABLE = {"unreadable_usage": True}
 def usage_of(attributes: Attributes) -> dict[str, int]:
     """The counts as fields of `AICall`; none where the span has none: the tracker then estimates.
 
-    A count that is no count, or counts that contradict each other, make the usage unreadable: the call is recorded,
-    unpriced. Telling which of the counts is wrong would be a guess.
+    A count that is not a count, or counts that contradict each other, make the usage unreadable: the call is recorded,
+    unpriced. Which of the counts is wrong would be a guess.
     """
     try:
         counts = {field: _count(attributes, names) for field, names in TOKENS.items()}
@@ -33,7 +33,7 @@ def usage_of(attributes: Attributes) -> dict[str, int]:
 
 
 def _other_side(known: dict[str, int], total: int | None) -> dict[str, int]:
-    """Input or output, where the span has only the other one and the total. A total that is too small stays one."""
+    """Input or output, where the span has only the other one and the total. A total that is too small is kept."""
     if total is None:
         return {}
     for side, other in (("input_tokens", "output_tokens"), ("output_tokens", "input_tokens")):
@@ -43,7 +43,7 @@ def _other_side(known: dict[str, int], total: int | None) -> dict[str, int]:
 
 
 def _count(attributes: Attributes, names: Names) -> int | None:
-    """Raises ValueError where what is there is no count."""
+    """Raises ValueError where the value is not a count."""
     found = first(attributes, names)
     return None if found is None else _whole(found.value)
 

@@ -1,1 +1,1 @@
-"""What a call costs: its usage, its model and the moment, and the sources that know a price."""
+"""What a call costs: from its usage, its model and its time, by the sources of prices."""

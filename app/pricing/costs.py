@@ -1,7 +1,7 @@
 """What a call costs, where that figure comes from, and what a cache saved.
 
-The sources are asked in this order: the caller, an administrator's override, genai-prices, the media table. A call that
-does not say what it used is estimated first; one that no source has a price for is unpriced, never free.
+The sources in order: the caller, an administrator's override, genai-prices, the media table. A call that does not say
+what it used is estimated first; one that no source has a price for is unpriced, never free.
 """
 
 from collections.abc import Hashable, Iterator, Mapping
@@ -21,17 +21,17 @@ from models.call import AICall
 from models.money import ZERO, quantize_usd
 
 NOT_BILLED = frozenset({CallStatus.ERROR, CallStatus.RATE_LIMITED})
-"""How a call ends that the provider does not bill, when it reports no usage. A time-out may have cost something."""
+"""Statuses that the provider does not bill when no usage is reported. A time-out may have cost something."""
 GUESSED_TOKENS, GUESSED_IMAGE = "tokens", "image"
 REPORTED_VERSION = "reported"
-"""In the place of a price version: no table was asked. Of a cached answer nothing else tells what was reported."""
+"""In place of a price version: no table was used. For a cached answer, only this says that a cost was reported."""
 
 
 class Cost(NamedTuple):
     """What a call costs in USD. Each part is quantised once to the 15 decimals that are stored; their sum is `cost`."""
 
     parts: tuple[Decimal, Decimal, Decimal] | None
-    """Input, output, and generation: what is neither, as images, seconds, searches, or a cost reported whole."""
+    """Input, output, and generation, which is neither: images, seconds, searches, or a cost reported as a whole."""
     cost: Decimal | None
     saved_cost: Decimal
     source: CostSource
@@ -39,23 +39,23 @@ class Cost(NamedTuple):
 
 
 class PricedCall(NamedTuple):
-    """A call with what pricing found out about it."""
+    """A call with the result of pricing."""
 
     seller: Seller
     usage: TokenUsage
     cost: Cost
     estimated: str | None = None
-    """What is guessed: `tokens`, or that it was one image."""
+    """What is estimated: `tokens`, or that it was one image."""
 
 
 class Overrides(Protocol):
-    """Where the administrators' prices of the moment are found: a price book."""
+    """Provides the current overrides: a price book."""
 
     table: OverrideTable
 
 
 class _Used(NamedTuple):
-    """What a call used, as far as that is known or can be estimated."""
+    """What a call used, as far as known or estimated."""
 
     usage: TokenUsage
     media: MediaUse
@@ -83,7 +83,7 @@ class Pricing:
 
     @classmethod
     def of(cls, book: Overrides, estimates_file: Path | None = None) -> Self:
-        """By the price lists that are installed. Raises ConfigurationError where the file cannot be used."""
+        """From the installed price lists. Raises ConfigurationError where the file cannot be used."""
         return cls(Sellers(TokenPrices(), MediaPrices()), book, Estimates(estimates_file))
 
     def price(self, call: AICall, service_type: ServiceType, at: datetime) -> PricedCall:
@@ -105,7 +105,7 @@ class Pricing:
         return override, tokens, None if seller.media is None else seller.media.period(at)
 
     def _used(self, call: AICall, service_type: ServiceType) -> _Used | None:
-        """None where nothing is known, and nothing may be supposed."""
+        """None where nothing is known, and nothing may be assumed."""
         media = _media(call)
         if call.knows_tokens or media is not _NO_MEDIA:
             return _Used(call.usage, media, estimated=False)
@@ -133,14 +133,14 @@ class Pricing:
             return _FREE if call.outcome in NOT_BILLED and not call.unreadable_usage else _UNPRICED
         try:
             price, version = self._price(call, seller, used, at)
-        except ValueError:  # counts that no price list can tell apart: their price is not known
+        except ValueError:  # counts that no price list distinguishes: their price is not known
             return _UNPRICED
         if price is None:
             return _UNPRICED
         return _quantized(price, CostSource.ESTIMATED if used.estimated else CostSource.PRICED, version)
 
     def _price(self, call: AICall, seller: Seller, used: _Used, at: datetime) -> tuple[TokenPrice | None, str]:
-        """The price of the first source that has one for all that was used, and the source's version."""
+        """The price from the first source that covers everything that was used, and the source's version."""
         override = self._book.table.find(client_id=call.client_id, provider=seller.provider, model=call.model, at=at)
         if override is not None and (price := override.price(used.usage, used.media)):
             return price, override.version
@@ -151,7 +151,7 @@ class Pricing:
 
 
 def _list_price(prices: PricedModel, used: _Used, call: AICall, at: datetime) -> TokenPrice | None:
-    """Tokens come first: where they are sold, images and seconds only say what they were used for."""
+    """Tokens come first: where they are billed, images and seconds only say what they were used for."""
     context = _context(call)
     if used.usage != NO_TOKENS or used.media is _NO_MEDIA:
         price = prices.price(used.usage, at, context)
@@ -196,9 +196,9 @@ def _quantities(media: MediaUse) -> Iterator[dict[str, int | Decimal]]:
 
 
 def _context(call: AICall) -> Mapping[str, str] | None:
-    """What a price may depend on beside model and time, by genai-prices' names.
+    """What a price may depend on besides model and time, by genai-prices' names.
 
-    What Anthropic calls a speed arrives as a service tier, and a batch may be told either way.
+    What Anthropic calls a speed arrives as a service tier, and a batch may be reported either way.
     """
     tier, region = call.service_tier, call.region
     if tier is None and region is None and not call.batch:

@@ -1,4 +1,4 @@
-"""What a call is taken to have used when its caller does not say."""
+"""What a call is assumed to have used when its caller does not say."""
 
 import tomllib
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -14,7 +14,7 @@ from models import TokenUsage
 
 BUILT_IN = Path(__file__).with_name("estimates.toml")
 CHARACTERS_PER_TOKEN = 4
-"""A usual figure for English text and current tokenizers; code and other languages have fewer characters a token."""
+"""A usual figure for English text and current tokenizers; code and other languages have fewer characters per token."""
 REMEMBERED_MODELS = 1_000
 
 
@@ -33,7 +33,7 @@ class Habit(BaseModel):
         return TokenUsage(input_tokens=share, output_tokens=tokens - share)
 
     def of_texts(self, input_text: str | None, output_text: str | None) -> TokenUsage:
-        """About how many tokens the texts have; the average for one that is not known."""
+        """The approximate number of tokens of the texts; the average for an unknown one."""
         return TokenUsage(
             input_tokens=self.input_tokens if input_text is None else _tokens_of(input_text),
             output_tokens=self.output_tokens if output_text is None else _tokens_of(output_text),
@@ -54,7 +54,7 @@ class _File(BaseModel):
 
 
 class Estimates:
-    """The habits of one deployment's models."""
+    """The typical usage of one deployment's models."""
 
     def __init__(self, path: Path | None = None) -> None:
         """Read the built-in file and, before it, `path`. Raises ConfigurationError naming the file."""

@@ -1,7 +1,7 @@
-"""Prices per image, second of video, second of audio and character: the table of what genai-prices lacks.
+"""Prices per image, second of video, second of audio and character: what genai-prices lacks.
 
-`media_prices.toml` says of each price where it comes from and when it was so. A call that the table does not cover is
-unpriced, never priced by the nearest row.
+`media_prices.toml` gives the source and the date of each price. A call that the table does not cover is unpriced,
+never priced by the nearest row.
 """
 
 import re
@@ -38,7 +38,7 @@ class Offer:
     def cost(self, quantity: Decimal | int, size: str | None, quality: str | None, at: datetime) -> Decimal | None:
         """The cost in USD of `quantity` images, seconds or characters, or None where no row is for it."""
         periods = self._flat or self._periods.get((size, quality))
-        if periods is None:  # the call does not say it in the table's words, or leaves something open
+        if periods is None:  # the call does not use the table's words, or leaves something open
             periods = self._periods.get(self._conditions(size, quality), [])
         for start, end, price, per in periods:
             if start <= at < end:
@@ -47,7 +47,7 @@ class Offer:
         return None
 
     def _conditions(self, size: str | None, quality: str | None) -> Conditions:
-        """What the rows are told apart by: what the call says, else what the default row says."""
+        """What distinguishes the rows: what the call says, else what the default row says."""
         size, quality = plain_size(size), plain(quality)
         if size is None and quality and _RESOLUTION.fullmatch(quality):
             size, quality = quality, None  # a resolution is a size, wherever the call says it

@@ -1,4 +1,4 @@
-"""Administrators' prices, compiled: which one holds for a call, and what the call costs by it."""
+"""Price overrides, compiled: which one applies to a call, and what the call costs by it."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -17,7 +17,7 @@ _MEDIA_UNITS = ("image", "video_second", "audio_second", "character")
 
 
 class MediaUse(NamedTuple):
-    """What a call used that is not tokens."""
+    """Non-token usage of a call."""
 
     images: int = 0
     video_seconds: Decimal = ZERO
@@ -40,13 +40,13 @@ class OverridePrices:
         self._rates = Rates(ModelPrice(**given)) if given else None
 
     def holds(self, provider: str, at: datetime) -> bool:
-        """Whether it is for calls to `provider` at this moment."""
+        """Whether it applies to calls to `provider` at this moment."""
         if self._provider is not None and self._provider != provider:
             return False
         return self._first <= at and (self._last is None or at < self._last)
 
     def price(self, usage: TokenUsage, media: MediaUse) -> TokenPrice | None:
-        """What a call costs; None where it used something that has no price here."""
+        """What a call costs; None where it used something without a price here."""
         tokens = self._token_price(usage)
         generation = self._media_price(media)
         if tokens is None or generation is None:
@@ -70,7 +70,7 @@ class OverridePrices:
 
 
 class OverrideTable:
-    """All overrides at one moment. Made anew when one changes, so that a call sees one state of them."""
+    """All overrides at one moment. Rebuilt when one changes, so that a call sees one state of them."""
 
     def __init__(self, overrides: Iterable[PriceOverride]) -> None:
         self._by_model: dict[tuple[str | None, str], list[OverridePrices]] = {}
@@ -80,7 +80,7 @@ class OverrideTable:
             self._by_model.setdefault(key, []).append(OverridePrices(override))
 
     def find(self, *, client_id: str, provider: str, model: str, at: datetime) -> OverridePrices | None:
-        """The override that holds for a call: the client's own, else one for every client."""
+        """The override that applies to a call: the client's own, else one for every client."""
         if not self._by_model:
             return None
         name = model.lower()

@@ -19,7 +19,7 @@ from models import PriceOverride, UnitPrices
 from models.base import camel
 
 REFRESH_SECONDS = 2.0
-"""How often a process looks for a change, so that one holds everywhere within five seconds, a missed look included."""
+"""How often a process polls, so that a change applies everywhere within five seconds, one missed poll included."""
 QUERY_SECONDS = 5.0
 
 
@@ -34,7 +34,7 @@ class PriceBook:
         self.table = OverrideTable([])
 
     async def refresh(self) -> None:
-        """Read the overrides anew, if they changed. Raises PyMongoError."""
+        """Reread the overrides, if they changed. Raises PyMongoError."""
         with pymongo.timeout(QUERY_SECONDS):
             found = await self._versions.find_one({"_id": "prices"})
             version = found["version"] if found else 0
@@ -43,11 +43,11 @@ class PriceBook:
                 self._seen = version
 
     async def keep_fresh(self) -> None:
-        """Follow changes for ever. While MongoDB is away the last known prices hold."""
+        """Follow changes until cancelled. While MongoDB is away the last known prices apply."""
         await follow(self.refresh, what="prices", every=REFRESH_SECONDS)
 
     async def all(self) -> list[PriceOverride]:
-        """Every override, ended ones too, by model and date."""
+        """Every override, including ended ones, by model and date."""
         cursor = self._prices.find().sort([("model", 1), ("effectiveFrom", 1)])
         return [PriceOverride.model_validate(stored) async for stored in cursor]
 
@@ -78,7 +78,7 @@ class PriceBook:
         async def insert(session: Session | None) -> None:
             if other := await self._prices.find_one(_overlapping(override), session=session):
                 raise ConflictError(
-                    f"effectiveFrom: override {other['_id']} holds for the same calls in that time; end it first",
+                    f"effectiveFrom: override {other['_id']} applies to the same calls in that period; end it first",
                     errors=[{"field": "effectiveFrom", "message": f"overlaps override {other['_id']}"}],
                 )
             await self._prices.insert_one(_stored(override), session=session)
@@ -87,7 +87,7 @@ class PriceBook:
         return override
 
     async def end(self, override_id: str, effective_to: datetime) -> PriceOverride:
-        """Let an override hold no longer than up to `effective_to`. Raises NotFoundError and ConflictError."""
+        """End an override at `effective_to`. Raises NotFoundError and ConflictError."""
         key = {"_id": ObjectId(override_id) if ObjectId.is_valid(override_id) else override_id}
         ended: list[PriceOverride] = []
 
@@ -98,7 +98,7 @@ class PriceBook:
             if stored["effectiveTo"] is not None and stored["effectiveTo"] <= effective_to:
                 raise ConflictError(f"override {override_id} has ended already, at {stored['effectiveTo']:%Y-%m-%d}")
             if effective_to < stored["effectiveFrom"]:
-                raise ConflictError(f"effectiveTo must not lie before effectiveFrom ({stored['effectiveFrom']})")
+                raise ConflictError(f"effectiveTo must not be before effectiveFrom ({stored['effectiveFrom']})")
             await self._prices.update_one(key, {"$set": {"effectiveTo": effective_to}}, session=session)
             ended[:] = [PriceOverride.model_validate({**stored, "effectiveTo": effective_to})]
 
@@ -106,7 +106,7 @@ class PriceBook:
         return ended[0]
 
     async def _change(self, work: Callable[[Session | None], Awaitable[None]]) -> None:
-        """Do `work` and count the version up, in one transaction: of two changes at once, one sees the other."""
+        """Do `work` and increment the version, in one transaction: of two concurrent changes, one sees the other."""
 
         async def versioned(session: Session | None) -> None:
             await self._versions.update_one({"_id": "prices"}, {"$inc": {"version": 1}}, session=session)
@@ -114,7 +114,7 @@ class PriceBook:
 
         try:
             with pymongo.timeout(QUERY_SECONDS):
-                # there before any transaction counts it up: two that both insert it would not conflict, but fail
+                # there before any transaction increments it: two that both insert it would not conflict, but fail
                 with contextlib.suppress(DuplicateKeyError):
                     await self._versions.update_one({"_id": "prices"}, {"$setOnInsert": {"version": 0}}, upsert=True)
                 await transact(self._database, versioned)

@@ -1,4 +1,4 @@
-"""Who sold a call: the provider as recorded, and its price lists for the model."""
+"""The seller of a call: the provider as recorded, and its price lists for the model."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -11,17 +11,17 @@ UNKNOWN_PROVIDER = "unknown"
 
 
 class Seller(NamedTuple):
-    """A provider with what it takes for one model."""
+    """A provider and its prices for one model."""
 
     provider: str
     tokens: PricedModel | None
     media: PricedMedia | None
     reported_provider: str | None = None
-    """What the caller said, where that provider cannot have answered: it does not sell the model, another one does."""
+    """What the caller said, where that provider cannot be right: it does not sell the model, another one does."""
 
 
 class Sellers:
-    """Tells providers and models apart."""
+    """Resolves providers and models."""
 
     def __init__(self, token_prices: TokenPrices, media_prices: MediaPrices) -> None:
         self._tokens = token_prices
@@ -32,9 +32,9 @@ class Sellers:
     def _of(self, model: str, provider: str | None) -> Seller:
         """The seller of `model`, given what the caller said of the provider.
 
-        A provider that does not sell the model gives way to the one that does, if both are known. Nothing is concluded
-        from a name that no price list has: a new model, or a gateway of the caller's own, stays with the provider that
-        was reported, and is unpriced.
+        A provider that does not sell the model is replaced by the one that does, if both are known. Nothing is
+        concluded from a name that no price list has: a new model, or a gateway of the caller's own, stays with the
+        provider that was reported, and is unpriced.
         """
         at_reported = self._at(model, provider) if provider else None
         own = at_reported or self._at(model, None)

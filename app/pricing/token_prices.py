@@ -1,7 +1,7 @@
 """Token prices of genai-prices, found by model and provider and compiled for the hot path.
 
-A price equals `genai_prices.calc_price` to the last digit wherever that has prices for what was used; where it would
-answer 0 for want of a price, the answer here is None: unpriced.
+A price equals `genai_prices.calc_price` to the last digit wherever that has prices for what was used; where that would
+return 0 for lack of a price, the result here is None: unpriced.
 """
 
 from collections.abc import Callable, Mapping
@@ -127,7 +127,7 @@ _Found = tuple[Provider, ModelInfo]
 
 
 class _Sellers:
-    """Who sells a model under a name in lower case. Most names are plain words: an index spares 2,000 comparisons."""
+    """The sellers of a model by its lower-case name. Most names are plain words: an index saves 2,000 comparisons."""
 
     def __init__(self, providers: list[Provider]) -> None:
         self._listing: dict[str, dict[str, Provider]] = {}
@@ -186,7 +186,7 @@ class PricedModel:
         self.provider, self.model = provider.id, info.id
         self._provider, self._info = provider, info
         lists = [] if isinstance(info.prices, ModelPrice) else info.prices
-        # the last that is active holds; the first where none is
+        # the last active one applies; the first where none is
         self._lists = [(i, _active(lists[i].constraint)) for i in reversed(range(len(lists)))]
         # genai-prices ignores the context of a model that another provider lends
         own = any(info is model for model in provider.models)
@@ -220,7 +220,7 @@ class PricedModel:
         return self._by_genai_prices(rates, usage, at, context, quantities or {}) if price is None else price
 
     def period(self, at: datetime) -> int:
-        """The price list that holds at `at` for calls without a context, by its number."""
+        """The price list that applies at `at` to calls without a context, by its number."""
         if self._undated is not None:
             return 0
         return self._list_at(at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC))
@@ -233,7 +233,7 @@ class PricedModel:
         context: Mapping[str, str] | None,
         quantities: Mapping[str, Count],
     ) -> TokenPrice | None:
-        """The rare price that is not for `rates` to say; most often there is none."""
+        """The rare price that `rates` cannot give; most often there is none."""
         if not quantities.keys() <= QUANTITY_KEYS:
             raise ValueError(f"not a quantity beside the token counts: {', '.join(quantities.keys() - QUANTITY_KEYS)}")
         counts = {**dict(zip(TOKEN_KEYS, token_counts(usage), strict=True)), **quantities}
@@ -285,7 +285,7 @@ def _confirmed_free(provider: str, model: str) -> dict[str, Decimal]:
 
 
 def _active(constraint: StartDateConstraint | TimeOfDateConstraint | None) -> Callable[[datetime], bool]:
-    """Whether a constraint holds at a moment in UTC: the constraint's own `active`, without its conversions."""
+    """Whether a constraint is met at a moment in UTC: the constraint's own `active`, without its conversions."""
     if constraint is None:
         return lambda _: True
     if isinstance(constraint, StartDateConstraint):

@@ -40,7 +40,7 @@ CACHE_KEYS = frozenset(key for key, unit in _UNITS.items() if "cache" in unit.di
 
 _DIGITS = 28
 MONEY = Context(_DIGITS, ROUND_HALF_EVEN)
-"""What genai-prices computes in: decimal's default, whatever the host application makes of the ambient context."""
+"""The context of genai-prices: decimal's default, whatever the host application sets the ambient context to."""
 
 _WIDE = Context(99)  # exact for differences of counts, and for rates by the token, which have two dozen digits
 _INPUT, _OUTPUT, _REST, _CACHE = range(4)  # where a cost goes; what cache tokens do to the input cost is kept apart
@@ -84,7 +84,7 @@ class Rates:
         self._compile_conditions()
 
     def _compile_conditions(self) -> None:
-        """Which counts must be zero to have a price at all, and which to leave only the common ones to price."""
+        """Which counts must be zero for any price at all, and which for the common ones to be the only ones."""
         fields = dict(zip(TOKEN_KEYS, TOKEN_FIELDS, strict=True))
         unpriced = [key for key in TOKEN_KEYS if key not in self._covered]
         unusual = [key for key in TOKEN_KEYS if key in unpriced or (key in self._keys and key not in _COMMON)]
@@ -98,10 +98,10 @@ class Rates:
         return bool(self._covered) and self._covered.issuperset(keys)
 
     def price(self, usage: TokenUsage, quantities: Mapping[str, Count] | None) -> TokenPrice | None:
-        """The price of a call; None where genai-prices has to say, and to raise what it raises.
+        """The price of a call; None where genai-prices has to decide, and to raise what it raises.
 
-        That is where something used has no price, counts contradict each other or are too large, a cache meets
-        quantities, and where the host application has set decimal to fewer digits.
+        That is where something used has no price, counts contradict each other or are too large, cache tokens are
+        combined with quantities, and where the host application has set decimal to fewer digits.
         """
         tier = self._tiers[bisect_left(self._starts, usage.input_tokens)] if self._starts else self._tiers[0]
         if getcontext().prec < _DIGITS:
@@ -218,7 +218,7 @@ class _Tier:
         return TokenPrice(input_cost, output_cost, rest, total, ZERO)
 
     def _left(self, counts: Sequence[Count], less: Callable[[Count, Count], Count]) -> list[Count]:
-        """What is left of each unit when its parts, of those that have a price, are billed by themselves."""
+        """What is left of each unit when those of its parts that have a price are billed separately."""
         left = list(counts)
         for i, parts in self._wholes:
             for part in parts:

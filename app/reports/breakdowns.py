@@ -38,7 +38,7 @@ class ProviderPerformance(ProviderTotals):
     """One provider, over all and by service type."""
 
     latency: Percentiles
-    """Null under a filter by model or feature: latency is kept by provider and service type."""
+    """Null when filtered by model or feature: latency is kept by provider and service type."""
     services: list[ServiceTotals]
 
 
@@ -58,7 +58,7 @@ class ModelCosts(ModelTotals):
     output_cost: Decimal
     generation_cost: Decimal
     average_cost: Decimal | None
-    """USD a priced call, to 15 decimals."""
+    """USD per priced call, to 15 decimals."""
     images: int
     video_seconds: Decimal
     audio_seconds: Decimal
@@ -81,10 +81,10 @@ class UsersReport(Row):
     window: Window
     synthetic: Synthetic
     active_users: int | None
-    """How many there are; null under a filter by provider, model or feature."""
+    """How many there are; null when filtered by provider, model or feature."""
     users: list[ListedUser]
     next_cursor: str | None
-    """Ask with `cursor=` for the next page; null on the last one."""
+    """Pass it as `cursor=` for the next page; null on the last one."""
     generated_at: datetime
 
 

@@ -1,4 +1,4 @@
-"""Cursors: where the next page of a list starts, as one opaque text."""
+"""Cursors: where the next page of a list starts, as one opaque string."""
 
 import base64
 import json
@@ -8,12 +8,12 @@ from app.errors import InvalidRequestError, invalid
 
 
 def encoded(position: dict[str, Any]) -> str:
-    """A text for a position of plain JSON values."""
+    """The cursor for a position of plain JSON values."""
     return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
 
 
 def decoded(cursor: str) -> dict[str, Any]:
-    """The position of a cursor. Raises InvalidRequestError for what is none."""
+    """The position of a cursor. Raises InvalidRequestError for anything else."""
     try:
         position = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (ValueError, RecursionError) as error:
@@ -24,5 +24,5 @@ def decoded(cursor: str) -> dict[str, Any]:
 
 
 def _invalid() -> InvalidRequestError:
-    message = "is none of ours; take `nextCursor` of the page before, or leave it out"
+    message = "is not a cursor of this API; use `nextCursor` of the previous page, or leave it out"
     return invalid("cursor", message)

@@ -1,4 +1,4 @@
-"""Tables to download: all rows of a filter, up to a cap."""
+"""Downloadable tables: all rows of a filter, up to a cap."""
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
@@ -49,7 +49,7 @@ LONG = frozenset({Table.CALLS, Table.USERS, Table.CONVERSATIONS})
 
 
 class Download(NamedTuple):
-    """One table. `batches` has to be read to its end, or closed: it may hold a session."""
+    """One table. `batches` must be read to the end, or closed: it may hold a session."""
 
     columns: list[str]
     batches: AsyncGenerator[list[Cells], None]
@@ -81,7 +81,7 @@ class Source:
 
 
 def source(table: Table, query: ReportQuery, wanted: CallFilters) -> Source:
-    """Where a long table comes from; of calls those `wanted`. Raises InvalidRequestError."""
+    """The source of a long table; of calls, those `wanted`. Raises InvalidRequestError."""
     if table is Table.CALLS:
         return Source(
             CallDetail,
@@ -102,7 +102,7 @@ def _conversations(query: ReportQuery) -> Callable[[int], Query]:
         return lambda limit: (AIUsage.Settings.name, ledger.conversations(query, limit))
     for field in ("provider", "model", "feature"):
         if getattr(query.filters, field) is not None:
-            message = "is no filter of all conversations, which are kept as a whole; ask for one user's with it"
+            message = "filters conversations only together with userId: those of all users are kept as a whole"
             raise invalid(field, message)
     return lambda limit: rollups.conversations(query, limit)
 
@@ -110,7 +110,7 @@ def _conversations(query: ReportQuery) -> Callable[[int], Query]:
 async def from_source(source: Source, read: Reader) -> Download:
     """A table that is read while it is sent, after which the reader is closed.
 
-    Whether it is cut off has to be known before it is sent: so it is counted first.
+    Whether it is truncated must be known before it is sent: so rows are counted first.
     """
     collection, pipeline = source.query(MAX_ROWS + 1)
     counted = first(await read.cells((collection, [*pipeline, {"$count": "count"}]))).get("count", 0)

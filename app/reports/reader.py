@@ -1,4 +1,4 @@
-"""Reading: one session in which everything belongs to one moment."""
+"""Reading: one session in which everything is as of one moment."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -61,7 +61,7 @@ class Reader:
         await self._opened.aclose()
 
     async def _next(self, cursor: Any, size: int) -> Documents:
-        # the limit does not span a yield: what is done between two batches is not the server's time
+        # the limit does not span a yield: time between two batches is not the server's
         with in_time():
             rows: Documents = await cursor.to_list(size)
         return rows
@@ -84,17 +84,17 @@ async def reading(database: Database) -> AsyncIterator[Reader]:
 
 @contextmanager
 def in_time() -> Iterator[None]:
-    """Bounds the time of what is asked within. Raises DatabaseUnavailableError."""
+    """Bounds the time of the queries within. Raises DatabaseUnavailableError."""
     try:
         with pymongo.timeout(QUERY_SECONDS):
             yield
     except PyMongoError as error:
-        way_out = f" within {QUERY_SECONDS} s; ask for a shorter window, or again later" if error.timeout else ""
+        way_out = f" within {QUERY_SECONDS} s; request a shorter window, or try again later" if error.timeout else ""
         raise DatabaseUnavailableError(f"MongoDB did not answer{way_out}: {error}") from error
 
 
 async def opened(database: Database) -> Reader:
-    """A reader that whoever asks for it closes: for what is read as fast as a client takes it."""
+    """A reader that its caller must close: for what is read as fast as a client receives it."""
     stack = AsyncExitStack()
     session = await stack.enter_async_context(database.snapshot(database.reads.client))
     return Reader(database, session, stack)

@@ -15,7 +15,7 @@ REBUILD = "python -m scripts.rebuild_rollups"
 
 
 class Freshness(Row):
-    """How far what is read lies behind what was written. Reports are exact at once; only the views lag."""
+    """How far reads lag behind writes. Reports are exact at once; only the views lag."""
 
     last_commit: datetime | None
     views_lag_seconds: Decimal
@@ -31,20 +31,20 @@ class Rollups(NamedTuple):
 
 
 async def checked(read: Reader, zone: ZoneInfo) -> Rollups:
-    """The state of the rollups. Raises RollupsNotReadyError where they would answer wrongly."""
+    """The state of the rollups. Raises RollupsNotReadyError where reports from them would be wrong."""
     state = first(await read.find(STATE, {"_id": "rollups"}))
     if not state:
         raise RollupsNotReadyError("there are no rollups yet: start the service once, or open tracking")
     if state["timezone"] != zone.key:
         raise RollupsNotReadyError(
             f"the rollups count days in {state['timezone']}, but TWINMETER_TIMEZONE is {zone.key}: "
-            f"set it back, or build them anew with `{REBUILD}`"
+            f"set it back, or rebuild them with `{REBUILD}`"
         )
     if not state["complete"]:
         raise RollupsNotReadyError(f"the ledger is older than its rollups: build them with `{REBUILD}`")
     waiting = first(await read.cells(rollups.waiting(zone.key)))
     if waiting.get("foreign"):
-        raise RollupsNotReadyError("calls counted in another time zone are being sorted into days; ask again shortly")
+        raise RollupsNotReadyError("calls counted in another time zone are being sorted into days; try again shortly")
     return Rollups(state, _freshness(state, waiting))
 
 

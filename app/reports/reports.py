@@ -1,4 +1,4 @@
-"""Every report of one deployment. Nothing else reads for an administrator."""
+"""Every report of one deployment. Nothing else reads for administrators."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -33,7 +33,7 @@ MAX_LEDGER_DAYS = 92
 class Reports:
     """Reports in the deployment's time zone, from rollups. Equal requests at the same time share one computation.
 
-    Each method raises DatabaseUnavailableError, RollupsNotReadyError, and InvalidRequestError for what cannot be asked.
+    Each method raises DatabaseUnavailableError, RollupsNotReadyError, and InvalidRequestError for invalid queries.
     """
 
     def __init__(self, database: Database, zone: ZoneInfo, clock: Callable[[], datetime] | None = None) -> None:
@@ -44,11 +44,11 @@ class Reports:
         self._known_users = KnownUsers()
 
     def now(self) -> datetime:
-        """The moment for which a report is made, UTC."""
+        """The current moment of reports, UTC."""
         return self._clock()
 
     async def overview(self, synthetic: Synthetic, client_id: str | None = None) -> OverviewReport:
-        """Today and the month so far, with trends and quality, of one client or of all."""
+        """Today and month to date, with trends and quality, of one client or of all."""
 
         async def compute() -> OverviewReport:
             async with self._rollups() as (read, rollups):
@@ -63,7 +63,7 @@ class Reports:
     ) -> UsageReport:
         """One window by day, hour, feature, model, provider and user. About one user: from the ledger.
 
-        Where it is to `compare`, the span directly before comes with it.
+        With `compare`, the period directly before comes with it.
         """
 
         async def compute() -> UsageReport:
@@ -82,7 +82,7 @@ class Reports:
         return await self._shared.share(("usage", query, compare, series_by), compute)
 
     async def latency(self, query: ReportQuery) -> LatencyReport:
-        """How long calls took, and how they failed. About one user: from the ledger."""
+        """Request durations and errors. About one user: from the ledger."""
 
         async def compute() -> LatencyReport:
             if query.filters.user_id is not None:
@@ -96,7 +96,7 @@ class Reports:
         return await self._shared.share(("latency", query), compute)
 
     async def data_quality(self, query: ReportQuery) -> DataQualityReport:
-        """What the figures of a window leave out, or rest on guesses. About one user or feature: from the ledger."""
+        """What the figures of a window leave out or estimate. About one user or feature: from the ledger."""
 
         async def compute() -> DataQualityReport:
             return quality.quality_report(query, await self._quality(query), self.now())
@@ -167,9 +167,9 @@ class Reports:
             return await calls.call(read, entry_id, client_id)
 
     async def download(self, table: Table, query: ReportQuery, wanted: CallFilters) -> Download:
-        """All rows of a filter up to a cap, as of one moment. What may be long is read while it is sent."""
+        """All rows of a filter up to a cap, as of one moment. Long tables are read while they are sent."""
         if table is not Table.CALLS and (asked := wanted.asked()):
-            message = "is a filter of calls alone"
+            message = "filters calls only"
             raise invalid(asked[0], message)
         if table in downloads.LONG:
             return await self._long_table(downloads.source(table, query, wanted), table, query)
@@ -225,7 +225,7 @@ class Reports:
         return await self._shared.share(("stats", synthetic, client_id), compute)
 
     async def freshness(self) -> Freshness:
-        """How far the views lie behind what was written."""
+        """How far the views lag behind what was written."""
 
         async def compute() -> Freshness:
             async with self._rollups() as (_, rollups):
@@ -248,11 +248,11 @@ class Reports:
 def _check_ledger_days(query: ReportQuery) -> None:
     if len(query.window.days) > MAX_LEDGER_DAYS:
         field = "from" if query.filters.user_id is None else "userId"
-        message = f"can be asked of at most {MAX_LEDGER_DAYS} days with these filters; ask for a shorter window"
+        message = f"covers at most {MAX_LEDGER_DAYS} days with these filters; request a shorter window"
         raise invalid(field, message)
 
 
 def _refuse_user(query: ReportQuery) -> None:
     if query.filters.user_id is not None:
-        message = "is no filter of this report; ask for usage, calls or analytics of one user"
+        message = "is not a filter of this report; usage, calls and analytics accept it"
         raise invalid("userId", message)

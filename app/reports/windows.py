@@ -1,4 +1,4 @@
-"""Spans of days in the reporting time zone. Python's zone data is the only one asked: MongoDB gets UTC and offsets."""
+"""Windows of days in the reporting time zone. Only Python's zone data is used: MongoDB gets UTC and offsets."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -27,7 +27,7 @@ class TimeWindow:
 
     @property
     def end(self) -> datetime:
-        """The instant behind the last one, UTC."""
+        """The instant after the last one, UTC."""
         return midnight(self.last + DAY, self.zone)
 
     @property
@@ -46,7 +46,7 @@ class TimeWindow:
     def spans(self, *, weekday: int | None, hour: int | None) -> list[tuple[datetime, datetime]]:
         """The instants of one weekday (1 for Monday to 7), of one hour of each day, or of both: from, until before.
 
-        Where the clock is set back an hour is there twice; where it is set forward one is missing.
+        Where clocks are set back, an hour occurs twice; where they are set forward, one is missing.
         """
         start, length = time() if hour is None else time(hour), DAY if hour is None else timedelta(hours=1)
         offsets = self.offsets()
@@ -105,7 +105,7 @@ def requested_window(
     if first > last:
         raise invalid("from", f"must not be after to ({last})")
     if (last - first).days >= MAX_DAYS:
-        raise invalid("from", f"lies more than {MAX_DAYS} days before to; ask for a shorter window")
+        raise invalid("from", f"is more than {MAX_DAYS} days before to; request a shorter window")
     if not date(2000, 1, 1) <= first <= last <= date(9000, 1, 1):
-        raise invalid("from", "must lie between 2000-01-01 and 9000-01-01, as to must")
+        raise invalid("from", "must be between 2000-01-01 and 9000-01-01, and so must to")
     return TimeWindow(first, last, zone)

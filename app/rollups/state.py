@@ -1,4 +1,4 @@
-"""What the rollups are of: the zone in which their days are counted, and whether they hold the whole ledger."""
+"""The state of the rollups: the zone in which their days are counted, and whether they hold the whole ledger."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -27,7 +27,7 @@ class RollupState:
     complete: bool
     """Whether everything in the ledger is in the cells and deltas."""
     whole_from: date | None = None
-    """Of earlier days retention has deleted calls: their cells know more than the ledger, and are not recounted."""
+    """Retention has deleted calls of earlier days: their cells hold more than the ledger, and are not recounted."""
 
     @classmethod
     async def open(cls, database: Database, zone: ZoneInfo) -> Self:
@@ -56,7 +56,7 @@ class RollupState:
 
     @classmethod
     async def look(cls, database: Database, zone: ZoneInfo) -> Self:
-        """What `open` would return, for who must not write: also where there is no state yet."""
+        """What `open` would return, for readers that must not write: also where there is no state yet."""
         stored = await database.writes[STATE].find_one(STATE_KEY)
         return cls(zone, await _is_unused(database)) if stored is None else cls.of(stored)
 
@@ -70,7 +70,7 @@ class RollupState:
         if state.zone.key != zone.key:
             raise ConfigurationError(
                 f"the rollups count days in {state.zone.key}, but TWINMETER_TIMEZONE is {zone.key}: "
-                f"set it back, or build them anew with `{REBUILD}`"
+                f"set it back, or rebuild them with `{REBUILD}`"
             )
         return state
 
@@ -92,6 +92,6 @@ async def stored_state(database: Database) -> Document:
 
 
 async def touch(database: Database, session: Session | None) -> None:
-    """Have merges and recounts that run meanwhile start again, and compactors forget what they know."""
+    """Make concurrent merges and recounts start again, and compactors forget what they know."""
     change = {"$inc": {"merges": 1, "epoch": 1, "late": 1}}
     await database.writes[STATE].update_one(STATE_KEY, change, session=session)

@@ -1,1 +1,1 @@
-"""Pages for administrators: a shell without data, the files that it loads, and sessions of those who signed in."""
+"""Pages for administrators: a shell without data, and the files that it loads."""

@@ -1,4 +1,4 @@
-"""The files that pages load, under addresses that change with their content: a browser keeps each for ever."""
+"""The files that pages load, under addresses that change with their content: a browser caches each for ever."""
 
 import gzip
 import hashlib
@@ -67,7 +67,7 @@ class Assets:
         Another version's address is not answered with today's content: browsers would keep that under it.
         """
         if version != self.version or (name != BUNDLE and name not in self._files):
-            raise NotFoundError("there is no such file in this version; load the page again")
+            raise NotFoundError("this version has no such file; reload the page")
         if name not in self._asked:
             self._asked[name] = await self._compressed(name)
         return self._asked[name]

@@ -22,7 +22,7 @@ log = Log(__name__)
 
 
 async def built() -> bytes:
-    """The bundle, made anew. Raises BundleUnavailableError.
+    """Build the bundle. Raises BundleUnavailableError.
 
     In a process of its own: it takes a second or more in which no other thread runs, and leaves 130 MB in use.
     """
@@ -41,12 +41,12 @@ async def built() -> bytes:
             child.kill()
     if child.returncode != 0:
         log.error("bundle.failed", status=child.returncode, said=said.decode(errors="replace")[-500:])
-        raise BundleUnavailableError("the charts' JavaScript cannot be made; the server's log has the particulars")
+        raise BundleUnavailableError("the charts' JavaScript cannot be made; the server's log has the details")
     return script
 
 
 class VegaBundle:
-    """Made when it is first asked for, once for a data folder and a version of the package."""
+    """Built when it is first requested, once per data folder and package version."""
 
     def __init__(self, folder: Path, build: Callable[[], Awaitable[bytes]] = built) -> None:
         self.version = version(PACKAGE)
@@ -65,7 +65,7 @@ class VegaBundle:
     def _kept(self) -> bytes | None:
         with contextlib.suppress(OSError, EOFError, zlib.error):
             content = self._path.read_bytes()
-            gzip.decompress(content)  # a file that was cut off is made anew
+            gzip.decompress(content)  # a truncated file is rebuilt
             return content
         return None
 

@@ -1,4 +1,4 @@
-"""The shell of every page: markup without data, that anyone may have. Figures come when who signed in asks for them."""
+"""The shell of every page: markup without data, public. Figures are requested by whoever has signed in."""
 
 from pathlib import Path
 

@@ -42,7 +42,7 @@ def test_reads_are_narrowed_to_the_callers_own(principal: Principal, asked: Filt
     ],
 )
 def test_asking_for_another_is_refused(principal: Principal, asked: Filters) -> None:
-    with pytest.raises(NotAllowedError, match=r"is for (a|u1) alone"):
+    with pytest.raises(NotAllowedError, match=r"is limited to (a|u1)"):
         narrowed(principal, asked)
 
 

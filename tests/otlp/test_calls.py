@@ -71,7 +71,7 @@ def test_a_call_without_a_model_is_a_fault() -> None:
 
 
 def test_a_model_that_is_no_name_is_a_fault_that_does_not_quote_it() -> None:
-    reason = "gen_ai.response.model must be a text of 1 to 256 characters without control characters"
+    reason = "gen_ai.response.model must be a string of 1 to 256 characters without control characters"
     assert fault_of(CHAT | {"gen_ai.response.model": "SECRET\x00"}) == reason
     assert fault_of(CHAT | {"gen_ai.response.model": ["SECRET"]}) == reason
 

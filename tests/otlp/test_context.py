@@ -84,10 +84,10 @@ def test_a_load_test_says_so_on_any_span_or_resource(value: Any, synthetic: bool
 @pytest.mark.parametrize(
     ("attribute", "value", "message"),
     [
-        ("user.id", "a\nb", "user.id must be a text of 1 to 256 characters without control characters"),
-        ("user.id", "SECRET" * 50, "user.id must be a text of 1 to 256 characters without control characters"),
-        ("session.id", [1], "session.id must be a text of 1 to 256 characters without control characters"),
-        ("enduser.id", True, "enduser.id must be a text of 1 to 256 characters without control characters"),
+        ("user.id", "a\nb", "user.id must be a string of 1 to 256 characters without control characters"),
+        ("user.id", "SECRET" * 50, "user.id must be a string of 1 to 256 characters without control characters"),
+        ("session.id", [1], "session.id must be a string of 1 to 256 characters without control characters"),
+        ("enduser.id", True, "enduser.id must be a string of 1 to 256 characters without control characters"),
         ("twinmeter.synthetic", "perhaps", "twinmeter.synthetic must be true or false"),
         ("twinmeter.synthetic", 1, "twinmeter.synthetic must be true or false"),
     ],

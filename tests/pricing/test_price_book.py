@@ -104,7 +104,7 @@ async def test_two_prices_never_hold_at_once(
     if free:
         await add(book, effective_from=first, effective_to=last)
     else:
-        with pytest.raises(ConflictError, match="holds for the same calls"):
+        with pytest.raises(ConflictError, match="applies to the same calls"):
             await add(book, effective_from=first, effective_to=last)
     assert len(await book.all()) == (2 if free else 1)
 
@@ -131,7 +131,7 @@ async def test_a_price_can_be_ended_once_and_not_before_its_start(database: Data
     book = PriceBook(database)
     override = await add(book, effective_from=JUNE)
 
-    with pytest.raises(ConflictError, match="must not lie before"):
+    with pytest.raises(ConflictError, match="must not be before"):
         await book.end(str(override.id), MAY)
     assert (await book.end(str(override.id), JULY)).effective_to == JULY
     with pytest.raises(ConflictError, match="has ended already"):

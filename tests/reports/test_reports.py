@@ -372,7 +372,7 @@ async def test_a_database_that_is_away_is_said(database: Database, monkeypatch: 
     monkeypatch.setattr("app.reports.reader.QUERY_SECONDS", 0.000001)
 
     with pytest.raises(
-        DatabaseUnavailableError, match=r"MongoDB did not answer within 1e-06 s; ask for a shorter window"
+        DatabaseUnavailableError, match=r"MongoDB did not answer within 1e-06 s; request a shorter window"
     ):
         await reports(database).stats(Synthetic.EXCLUDE)
 

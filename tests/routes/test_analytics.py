@@ -131,7 +131,7 @@ async def test_analytics_are_those_of_the_callers_client(client: Client, tokens:
     assert [(row["conversationId"], row["tokens"]) for row in own["byConversation"]] == [("c2", 9_500), ("c1", 1_500)]
     assert (refused.status_code, refused.json()["detail"]) == (
         403,
-        "this caller is for mine alone; leave clientId out",
+        "this caller is limited to mine; leave clientId out",
     )
     assert (everyone["clientId"], everyone["summary"]["requests"], len(everyone["byConversation"])) == (None, 3, 3)
     filtered = await ask(client, tokens, "/api/analytics", model="gpt-4o")
@@ -169,7 +169,7 @@ async def test_weeks_are_iso_weeks_and_compared_with_the_week_before(client: Cli
         ("/api/analytics", {"clientId": "*"}, "clientId", "leave it out for all clients"),
         ("/api/analytics", {"userId": "u1", "days": "93"}, "userId", "92 days"),
         ("/api/admin/ai/overview", {"clientId": "*"}, "clientId", "leave it out for all clients"),
-        ("/api/admin/ai/models", {"userId": "u1"}, "userId", "usage, calls or analytics"),
+        ("/api/admin/ai/models", {"userId": "u1"}, "userId", "usage, calls and analytics"),
         ("/api/admin/ai/users", {"sort": "name"}, "sort", "requests, cost, tokens, lastActive"),
         ("/api/admin/ai/users", {"cursor": "nonsense!"}, "cursor", "nextCursor"),
         (

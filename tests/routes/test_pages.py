@@ -115,7 +115,7 @@ async def test_another_versions_file_is_not_answered_with_todays(empty: Client) 
     response = await empty.get("/admin/static/0123456789abcdef/app.js")
 
     assert (response.status_code, response.headers["cache-control"]) == (404, "no-store")
-    assert response.json()["detail"] == "there is no such file in this version; load the page again"
+    assert response.json()["detail"] == "this version has no such file; reload the page"
 
 
 async def test_pages_are_no_part_of_the_interface(empty: Client) -> None:

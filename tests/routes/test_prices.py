@@ -84,7 +84,7 @@ async def test_a_field_that_prices_do_not_have_and_a_body_too_large_are_said(emp
     assert problem["errors"] == [
         {"field": "prices.inputPerMillion", "message": "unknown field; /schema lists the known ones"}
     ]
-    assert large["detail"] == "the body is larger than this route takes"
+    assert large["detail"] == "the body is larger than this route accepts"
 
 
 async def test_overlapping_prices_are_a_conflict(client: Client, tokens: Tokens) -> None:

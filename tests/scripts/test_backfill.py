@@ -172,8 +172,8 @@ async def test_what_cannot_be_an_entry_is_counted_and_named_and_stops_nothing(
         "refused for properties": 1,
         "refused for cost": 1,
     }
-    assert "7: _id is no ObjectId but of type int" in summary.notes
-    assert f"{broken[4]['_id']}: createdAt is a text that is no date" in summary.notes
+    assert "7: _id is not an ObjectId but of type int" in summary.notes
+    assert f"{broken[4]['_id']}: createdAt is a string that is not a date" in summary.notes
     # they are as they were
     for event in broken:
         assert await database.events.find_one({"_id": event["_id"]}) == event

@@ -241,7 +241,7 @@ async def test_an_entry_that_contradicts_itself_is_named_and_left(house: House, 
         "cannot be counted, nor can its day: cost is 0.5": {"$set": {"cost": 0.5}},
         "cannot be counted, nor can its day: provider is missing": {"$unset": {"provider": 1}},
         "cannot be counted, nor can its day: savedCost is NaN": {"$set": {"savedCost": Decimal128("NaN")}},
-        "createdAt is '2024-03-12': the call is of no day": {"$set": {"createdAt": "2024-03-12"}},
+        "createdAt is '2024-03-12': the call belongs to no day": {"$set": {"createdAt": "2024-03-12"}},
     }
     stored = await entries(house.database)
     for entry, change in zip(stored, changes.values(), strict=False):

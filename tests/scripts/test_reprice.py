@@ -395,7 +395,7 @@ async def test_as_an_operator_runs_it(house: House, command: Command) -> None:
 async def test_a_price_version_that_is_not_here_is_refused_with_those_that_are(
     house: House, settings: Settings
 ) -> None:
-    with pytest.raises(ConfigurationError, match=r"no price version 'genai-prices 0.0.1' here. These can be had: gen"):
+    with pytest.raises(ConfigurationError, match=r"unknown price version 'genai-prices 0.0.1'; available: gen"):
         await reprice(house, settings, "--price-version", "genai-prices 0.0.1")
 
 

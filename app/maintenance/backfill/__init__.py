@@ -1,1 +1,1 @@
-"""Documents that stand alone, from older systems too, get their twins."""
+"""Documents without a twin, including those of older systems, get theirs."""

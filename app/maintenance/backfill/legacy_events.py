@@ -1,4 +1,4 @@
-"""From an event that has no ledger entry to the entry that it would have, and to what the event itself lacks.
+"""From an event without a ledger entry to that entry, and to the fields that the event itself lacks.
 
 Events say little, and mostly the same: an entry is validated, priced and built as a live call is, once for each model,
 content type and period of its prices, and then copied. Events that say what they used, or what it cost, are each
@@ -26,12 +26,12 @@ from models.token_usage import TOKEN_FIELDS
 
 UNKNOWN_CONTENT = "unknown"
 MEMORY = 10_000
-"""Kinds of events that are remembered; when there are more, all are forgotten."""
+"""Kinds of events that are cached; when there are more, the cache is cleared."""
 SHAPES = 10
-"""How many ways to lack something are remembered of each kind: most have one or two."""
+"""How many combinations of missing fields are cached per kind: most have one or two."""
 
 FIELDS = ("_id", "userId", "clerkUserId", "clientId", "synthetic", "schemaVersion", "createdAt", "properties")
-"""What is read of an event."""
+"""The fields that are read of an event."""
 
 _MORE = ("images", "characters", "video_seconds", "audio_seconds", "size", "quality", "conversation_id")
 _TIMES = ("request_duration", "time_to_first_token")
@@ -42,7 +42,7 @@ FACTS: Mapping[str, str] = {
     "promptTokens": "input_tokens",
     "completionTokens": "output_tokens",
 }
-"""Properties that say something of the call beyond its names, and the field of `AICall` that each is.
+"""Properties that describe the call beyond its names, and the field of `AICall` that each is.
 
 Where several are the same field, the first one counts.
 """
@@ -64,12 +64,12 @@ class Kind(NamedTuple):
 
 
 class LegacyTwin(NamedTuple):
-    """What becomes of an event."""
+    """The result for an event."""
 
     kind: Kind
     entry: Document
     lacks: bytes
-    """The `$set`, encoded, after which the event says what a live one would."""
+    """The encoded `$set` after which the event says what a live one would."""
 
 
 class LegacyEvents:
@@ -84,7 +84,7 @@ class LegacyEvents:
         """The entry of `event`, recorded `now`. Raises UnusableError."""
         event_id = event["_id"]
         if not isinstance(event_id, ObjectId):
-            raise UnusableError("_id", f"is no ObjectId but of type {type(event_id).__name__}")
+            raise UnusableError("_id", f"is not an ObjectId but of type {type(event_id).__name__}")
         moment = moment_of(event.get("createdAt"), now)
         client = self._client_of(event)
         own = {
@@ -96,7 +96,7 @@ class LegacyEvents:
         said = event.get("properties")
         properties = {} if said is None else said
         if not isinstance(properties, dict):
-            raise UnusableError("properties", "is no document")
+            raise UnusableError("properties", "is not a document")
         if not _FACTS.isdisjoint(properties) and (facts := _facts(properties)):
             kind = self._built(properties, facts, client, moment, now)
         else:
@@ -138,7 +138,7 @@ class LegacyEvents:
         content_type = _name(properties, "contentType") or UNKNOWN_CONTENT
         cached = flag_of(properties.get("cached"), "properties.cached", default=False)
         if cached and not facts.get("cost"):
-            facts.pop("cost", None)  # it cost nothing: what it would have cost is what is to be found
+            facts.pop("cost", None)  # it cost nothing: what is needed is what it would have cost
         call = _call(
             user_id="-",
             client_id=client,
@@ -156,7 +156,7 @@ class LegacyEvents:
         return Kind(pair.entry, live, _lacking(properties, live), {})
 
     def _feature(self, content_type: str, said: str | None) -> Feature:
-        """What the event says stands: its writer knew more of it than a mapping does."""
+        """What the event says takes precedence: its writer knew more than a mapping does."""
         mapped = self._recorder.features.of(content_type)
         return mapped if said is None else Feature(said, mapped.service_type)
 
@@ -169,7 +169,7 @@ def _name(properties: Document, name: str) -> str | None:
 
 
 def _exact(value: object) -> object:
-    """`value` as part of a key: 1 is not True there, because the event is then to be corrected."""
+    """`value` as part of a key: 1 differs from True there, because that event has to be corrected."""
     return value if value is None or isinstance(value, bool) else (type(value), value)
 
 
@@ -185,7 +185,7 @@ def _facts(properties: Document) -> dict[str, Any]:
             if value is not None:
                 found.setdefault(part, value)
     if "input_tokens" in found or "output_tokens" in found:
-        found.pop("tokens_used", None)  # the parts say more, and totals of old writers leave things out
+        found.pop("tokens_used", None)  # the parts say more, and totals of old writers are incomplete
     return found
 
 
@@ -204,7 +204,7 @@ def _call(**fields: Any) -> AICall:
 
 
 def _lacking(properties: Document, live: Document) -> Document:
-    """What properties lack, or have in a form that no report reads. The provider stays as it was reported."""
+    """What properties lack, or have in a form that reports cannot read. The provider stays as reported."""
     return {name: value for name, value in live.items() if not _stands(properties, name, value)}
 
 

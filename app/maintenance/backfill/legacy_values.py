@@ -1,6 +1,6 @@
 """Values of events that were written before there was a ledger, read with care.
 
-Old writers had no schema: ids are texts, numbers or ObjectIds, dates may be texts, whole numbers doubles. What has one
+Old writers had no schema: ids are strings, numbers or ObjectIds, dates may be strings, integers doubles. What has one
 meaning is read; what has none, or several, is refused with its field and a reason.
 """
 
@@ -17,7 +17,7 @@ from models.fields import CLOCK_TOLERANCE, OLDEST
 LONGEST_NAME = 256
 EXACT = 2.0**53
 """Below this each whole number is a double of its own."""
-# as AICall has it, and no half of a character that is two, which is how the driver hands over broken text
+# as in AICall, and without lone surrogates, which is how the driver passes broken text on
 _is_name = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]+").fullmatch
 
 
@@ -34,7 +34,7 @@ def name_of(value: object, field: str) -> str | None:
     """A name; None where there is none. Raises UnusableError."""
     if value is None or value == "":
         return None
-    if type(value) is not str:  # code is a kind of str, and no name
+    if type(value) is not str:  # Code is a subclass of str, and not a name
         return _number_name(value, field)
     if len(value) > LONGEST_NAME:
         raise UnusableError(field, f"has more than {LONGEST_NAME} characters")
@@ -48,7 +48,7 @@ def _number_name(value: object, field: str) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < EXACT:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, ObjectId | int):
-        raise UnusableError(field, f"is no text but {_kind(value)}")
+        raise UnusableError(field, f"is not a string but {_kind(value)}")
     return str(value)
 
 
@@ -62,15 +62,15 @@ def flag_of(value: object, field: str, *, default: bool) -> bool:
 
 
 def moment_of(value: object, now: datetime) -> datetime:
-    """When it happened: a date, or a text as in ISO 8601 that says its zone. Raises UnusableError."""
+    """When it happened: a date, or an ISO 8601 string with a zone. Raises UnusableError."""
     if isinstance(value, str):
         value = _parsed(value)
     if not isinstance(value, datetime):
-        raise UnusableError("createdAt", "is missing" if value is None else f"is no date but {_kind(value)}")
+        raise UnusableError("createdAt", "is missing" if value is None else f"is not a date but {_kind(value)}")
     if value < OLDEST:
-        raise UnusableError("createdAt", f"lies before {OLDEST.date()}")
+        raise UnusableError("createdAt", f"is before {OLDEST.date()}")
     if value > now + CLOCK_TOLERANCE:
-        raise UnusableError("createdAt", "lies in the future")
+        raise UnusableError("createdAt", "is in the future")
     return value
 
 
@@ -79,14 +79,14 @@ def _parsed(text: str) -> datetime:
         moment = datetime.fromisoformat(text.strip())
         at = None if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise UnusableError("createdAt", "is a text that is no date") from error
+        raise UnusableError("createdAt", "is a string that is not a date") from error
     if at is None:
-        raise UnusableError("createdAt", "is a text without a time zone")
+        raise UnusableError("createdAt", "is a string without a time zone")
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
 def number_of(value: object) -> Any:
-    """A stored number as AICall takes it: whole ones as int. Everything else as it is, for AICall to judge."""
+    """A stored number as AICall accepts it: integral ones as int. Everything else as it is, for AICall to judge."""
     if isinstance(value, Decimal128):
         value = value.to_decimal()
         if not value.is_finite():
@@ -101,5 +101,5 @@ def number_of(value: object) -> Any:
 
 
 def _kind(value: object) -> str:
-    kinds: tuple[tuple[type, str], ...] = ((bool, "true or false"), (dict, "a document"), (list, "a list"))
+    kinds: tuple[tuple[type, str], ...] = ((bool, "a boolean"), (dict, "a document"), (list, "a list"))
     return next((name for kind, name in kinds if isinstance(value, kind)), f"of type {type(value).__name__}")

@@ -1,4 +1,4 @@
-"""The two ways to make the twins whole: entries for events that have none, and events for entries."""
+"""The two backfills: entries for events that have none, and events for entries that have none."""
 
 import asyncio
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class Span(NamedTuple):
         return self.start <= moment < self.end
 
     def condition(self) -> Document:
-        """Documents of this span, and those whose date is no date: they are told apart when they are read."""
+        """Documents of this span, and those whose date is not a date: they are distinguished when they are read."""
         inside = {"createdAt": {"$gte": self.start, "$lt": self.end}}
         return {"$or": [inside, {"createdAt": {"$not": {"$type": "date"}}}]}
 
@@ -68,7 +68,7 @@ class MissingEntries(Twinning):
         return True
 
     def _count(self, page: Prepared, kind: Kind, entry: Document) -> None:
-        """By what the rollups tell apart: there are far fewer of those than entries, but for the users."""
+        """Grouped as the rollups distinguish them: there are far fewer groups than entries, apart from users."""
         key = (id(kind), entry["clientId"], entry["synthetic"], *self._local_time(entry["createdAt"]))
         alike = page.alike.get(key)
         if alike is None:
@@ -77,7 +77,7 @@ class MissingEntries(Twinning):
         alike.users[user] = alike.users.get(user, 0) + 1
 
     async def insert(self, page: Prepared, session: Session) -> None:
-        """With one delta, which is made while the server stores the entries."""
+        """With one delta, which is built while the server stores the entries."""
         counting = asyncio.create_task(self._delta(page))
         try:
             await self._target.insert_many(page.twins, session=session)
@@ -116,7 +116,7 @@ class MissingEvents(Twinning):
 
     def add(self, page: Prepared, document: Document, now: datetime) -> bool:
         if not isinstance(document.get("_id"), ObjectId):
-            raise UnusableError("_id", "is no ObjectId")
+            raise UnusableError("_id", "is not an ObjectId")
         for name in self.fields:
             if name not in document:
                 raise UnusableError(name, "is missing")

@@ -1,4 +1,4 @@
-"""Documents as the server sends them: bytes that can be compared, and decoded without fail."""
+"""Documents as the server sends them: bytes that can be compared, and decoded without errors."""
 
 import struct
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from bson.errors import BSONError
 
 from models.documents import Document
 
-# what Python cannot hold, dates behind the year 9999 and broken texts, comes as something that can be refused
+# what Python cannot represent, dates after the year 9999 and broken strings, is decoded so that it can be refused
 _OPTIONS: CodecOptions[Document] = CodecOptions(
     tz_aware=True,
     datetime_conversion=DatetimeConversion.DATETIME_AUTO,

@@ -1,9 +1,9 @@
 """Makes the missing twins of the documents of one collection, page by page.
 
-A page is prepared outside any transaction, while the page before it is being committed. Its transaction then reads the
-same documents again: where a byte differs, or a twin has come meanwhile, the page is prepared anew. It also writes to
-every document whose twin it makes, so that an erasure at the same moment is either seen or undone. So writers, erasures
-and other runs may go on, and a call that is being written is never doubled.
+A page is prepared outside any transaction, while the previous page is being committed. Its transaction then rereads the
+same documents: where a byte differs, or a twin has appeared meanwhile, the page is prepared again. It also writes to
+every document whose twin it creates, so that a concurrent erasure is either seen or undone. So writers, erasures and
+other runs may continue, and a call that is being written is never duplicated.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from app.maintenance.backfill.raw_documents import decoded
 from models.documents import Document
 
 SLICE = 100
-"""Documents that are worked on in one go, about 2 ms: the page that is being committed has its turn in between."""
+"""Documents that are processed in one go, about 2 ms: the page that is being committed gets its turn in between."""
 NOTHING = bson.encode({})
 _TOUCHED = "touched"
 
@@ -42,10 +42,10 @@ class Refused(NamedTuple):
 
 
 class Alike(NamedTuple):
-    """Entries that the rollups tell apart by their users alone, and how many each user has."""
+    """Entries that differ for the rollups only in their users, and how many each user has."""
 
     kind: Kind
-    """Kept, so that no other one takes its place in memory."""
+    """Kept, so that no other object gets its address in memory."""
     entry: Document
     users: dict[str, int]
 
@@ -67,11 +67,11 @@ class Prepared:
     size: int = 0
     """How many documents there were."""
     last: ObjectId | None = None
-    """The last id: where to go on."""
+    """The last id: where to resume."""
 
 
 class TwinningResult(NamedTuple):
-    """What became of documents."""
+    """The outcomes of documents."""
 
     made: int
     known: int
@@ -101,7 +101,7 @@ class Twinning(ABC):
 
     @abstractmethod
     def add(self, page: Prepared, document: Document, now: datetime) -> bool:
-        """Add the twin of `document`, unless it is not asked for. Returns whether. Raises UnusableError."""
+        """Add the twin of `document`, unless it is not wanted. Returns whether it did. Raises UnusableError."""
 
     @abstractmethod
     async def insert(self, page: Prepared, session: Session) -> None:
@@ -126,7 +126,7 @@ class Twinning(ABC):
         return page
 
     async def commit(self, page: Prepared) -> TwinningResult:
-        """Write what was prepared, or what has become of it since. Raises PyMongoError."""
+        """Write what was prepared, or prepare it again where documents have changed. Raises PyMongoError."""
         if not page.twins:
             return TwinningResult(0, page.known, page.refused)
         try:
@@ -138,7 +138,7 @@ class Twinning(ABC):
             return await self._commit_parts(page, reason)
 
     async def _commit_parts(self, page: Prepared, reason: str) -> TwinningResult:
-        """A twin has come meanwhile, or there is one that the server will not take: it is found by halving."""
+        """A twin has appeared meanwhile, or the server refuses one: it is found by bisection."""
         now = await self.prepare(b"".join(page.sources))
         if len(now.twins) < len(page.twins):
             return TwinningResult.sum(TwinningResult(0, page.known, page.refused), await self.commit(now))
@@ -169,7 +169,7 @@ class Twinning(ABC):
     async def _complete(self, lacks: dict[bytes, list[ObjectId]], session: Session) -> None:
         """Write to each document: what it lacks, else a field that comes and goes.
 
-        An update that changes nothing is none, and so would not stand in anybody's way.
+        An update that changes nothing is a no-op, and so would not conflict with anything.
         """
         changes = [(ids, {"$set": RawBSONDocument(change)}) for change, ids in lacks.items() if change != NOTHING]
         await self._update(changes, session)
@@ -183,8 +183,8 @@ class Twinning(ABC):
 
 
 def _refusal(error: OperationFailure) -> str | None:
-    """What the server has against a document; None where the fault lies elsewhere."""
+    """Why the server refuses a document; None where the fault is elsewhere."""
     if error.has_error_label("TransientTransactionError"):
-        return None  # somebody was in the way for longer than the driver tries
+        return None  # a conflict lasted for longer than the driver retries
     write_errors = (error.details or {}).get("writeErrors")
     return str(write_errors[0]["errmsg"]) if write_errors else None

@@ -1,1 +1,1 @@
-"""A user is forgotten, and every figure stays."""
+"""Pseudonymizes a user, and keeps every figure."""

@@ -18,9 +18,9 @@ from models.documents import Document
 from models.rollups import DELTAS, ERASURES
 
 PAGE = 1_000
-"""Calls of one transaction, and events of one round."""
+"""Calls per transaction, and events per round."""
 CONVERSATIONS_AT_ONCE = 10_000
-"""How many are looked for in one scan of the ledger."""
+"""How many are searched for in one scan of the ledger."""
 
 
 class ErasedCalls:
@@ -32,7 +32,7 @@ class ErasedCalls:
         self._local_time = LocalTime(zone)
         self._caps = NameCaps(database)
         self._newest: datetime | None = None
-        """Of what is still to come: the pages go back in time."""
+        """The upper bound of what is left: the pages go back in time."""
 
     async def entries(self, advance: Callable[[int], None]) -> int:
         """Rename the entries and their twins, page by page. Returns how many. Raises PyMongoError."""
@@ -44,7 +44,7 @@ class ErasedCalls:
         return renamed
 
     async def events(self) -> int:
-        """Rename the events that are left, which are no twins. No index is by user: this reads all events once."""
+        """Rename the remaining events, which are not twins. There is no index by user: this reads all events once."""
         renamed, found = 0, self._database.events.find(events_of(self._names), {"_id": 1}).batch_size(PAGE)
         while page := await found.to_list(PAGE):
             ids = [event["_id"] for event in page]
@@ -52,7 +52,7 @@ class ErasedCalls:
         return renamed
 
     async def rest(self, session: Session | None) -> int | None:
-        """Rename what was reported since the last page, together with the cells. Returns None where it is too much.
+        """Rename what was reported since the last page, together with the cells. Returns None where that is too much.
 
         Users' figures are not corrected: the caller moves all that the same transaction sees of them.
         """
@@ -99,7 +99,7 @@ class ErasedCalls:
         await upsert(self._database, collection, statements, session)
 
     async def _note_conversations(self, entries: list[Document], session: Session | None) -> None:
-        """For a run that goes on after a kill: the ledger then no longer says what conversations there were."""
+        """For a run that resumes after a kill: the ledger then no longer says which conversations there were."""
         named = {(entry["clientId"], entry["conversationId"]) for entry in entries if "conversationId" in entry}
         if renamed := sorted(named - self._names.shared):
             of = {"user": self._names.user, "client": self._names.client}

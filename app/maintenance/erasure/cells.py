@@ -1,7 +1,7 @@
-"""Erasure in the cells that are kept by user: what stands under the id is added to what stands under the pseudonym.
+"""Erasure in the cells that are kept by user: the figures of the id are added to those of the pseudonym.
 
-That holds for calls whose entries retention has deleted too, and for deltas that wait. All of it belongs into one
-transaction. It writes the state of the rollups, so that merges and recounts see either all of it or nothing.
+That includes calls whose entries retention has deleted, and waiting deltas. All of it belongs in one transaction. It
+writes the state of the rollups, so that merges and recounts see either all of it or nothing.
 """
 
 from collections import Counter
@@ -29,7 +29,7 @@ class ErasedCells:
         self._of_user = {"_id.user": rename.user, **({} if rename.client is None else {"_id.client": rename.client})}
 
     async def move(self, session: Session | None) -> int:
-        """Move everything that there is. Returns how many cells. Raises PyMongoError."""
+        """Move all cells. Returns how many. Raises PyMongoError."""
         await touch(self._database, session)
         await self._rename_in_deltas(session)
         moved = 0
@@ -70,7 +70,7 @@ class ErasedCells:
         return moved + len(mine)
 
     async def _move_trailing(self, session: Session | None) -> int:
-        """Of one client alone, what it has is taken from the totals of everyone as well."""
+        """For a single client, its figures are moved in the totals of everyone as well."""
         user, client = {"_id.user": self._rename.user}, self._rename.client
         if client is None:
             return await self._move_cells(TRAILING, user, session)
@@ -101,7 +101,7 @@ class ErasedCells:
         return key["user"] == self._rename.user and self._rename.client in {None, key["client"]}
 
     def _change_of_counts(self, stored: list[Document]) -> NewUsers:
-        """One less where both names were active; of one client alone, one more where the user was in another too."""
+        """One less where both names were active; for a single client, one more where the user was in another too."""
         before = _present((cell["_id"]["user"], cell) for cell in stored)
         after = _present(
             (self._rename.pseudonym if self._is_mine(cell) else cell["_id"]["user"], cell) for cell in stored
@@ -110,7 +110,7 @@ class ErasedCells:
 
 
 def _addition(cell: Document) -> Document:
-    # of the trailing totals alone: the window's last day
+    # only trailing totals have it: the window's last day
     last = {"$setOnInsert": {"last": cell["last"]}} if "last" in cell else {}
     return {"$inc": figures_of(cell), **last}
 

@@ -1,7 +1,7 @@
-"""Erasure in the cells of conversations, which do not say whose they are.
+"""Erasure in the cells of conversations, which do not name their users.
 
-The corrections of the ledger's pages have moved what the ledger still holds. What is left under an old id is a cell
-without any figure, or what was counted before retention deleted the entries.
+The corrections of the ledger's pages have moved what the ledger still holds. What is left under an old id is an empty
+cell, or what was counted before retention deleted the entries.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ _NO_FIGURES = {name: {"$in": [0, None]} for name in CONVERSATION_TOTALS}
 
 
 class ErasedConversations:
-    """The conversations of one user that have been renamed in the ledger, by this run or by one that was killed."""
+    """The conversations of one user that have been renamed in the ledger, by this run or an interrupted one."""
 
     def __init__(self, database: Database, zone: ZoneInfo, rename: Rename) -> None:
         self._database = database
@@ -49,7 +49,7 @@ class ErasedConversations:
         return moved
 
     async def _move_cell(self, key: Document, session: Session | None) -> int:
-        """A cell of calls that the ledger does not hold any more. Where it does, they are somebody else's, or new."""
+        """A cell of calls that the ledger no longer holds. Where it does, they are somebody else's, or new."""
         await touch(self._database, session)
         cell = await self._cells.find_one({"_id": key}, session=session)
         if cell is None or await self._database.ledger.find_one(self._entries_of(key), {"_id": 1}, session=session):
@@ -72,7 +72,7 @@ class ErasedConversations:
 
 
 def conditions_of(names: set[Conversation]) -> Iterator[Document]:
-    """Conditions that find the cells of these conversations, and maybe of the same ones of other clients."""
+    """Conditions for the cells of these conversations, and maybe of those with the same ids of other clients."""
     ids = sorted({name for _, name in names})
     for first in range(0, len(ids), AT_ONCE):
         yield {"_id.conversation": {"$in": ids[first : first + AT_ONCE]}}

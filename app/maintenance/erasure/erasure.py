@@ -2,8 +2,8 @@
 
 It runs beside writers, the compactor and reports, in transactions of a thousand calls. Each moves what it renames from
 the user to the pseudonym in ledger, events and rollups alike, so that their sums agree at every moment. The last one
-moves all that is kept by user; until then, counts of distinct users take the user for two. A run that was killed goes
-on with the same pseudonym.
+moves all that is kept by user; until then, the user counts twice among distinct users. An interrupted run resumes with
+the same pseudonym.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ log = Log(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ErasureCounts:
-    """How many documents there were of the user."""
+    """How many documents of the user there were."""
 
     entries: int = 0
     events: int = 0
@@ -89,10 +89,10 @@ class Erasure:
         return await self._erasures.find_one({"_id.user": self._user}) is not None
 
     async def run(self, advance: Callable[[int], None]) -> tuple[str, ErasureCounts]:
-        """Erase the user, telling `advance` of entries. Returns the pseudonym, and what there was. Raises PyMongoError.
+        """Erase the user, reporting entries to `advance`. Returns the pseudonym and the counts. Raises PyMongoError.
 
-        What is reported of the user while it runs is found; what comes after its last transaction is not. A run of
-        another scope that was interrupted is finished first, with its own pseudonym: it has renamed some of the calls.
+        Calls of the user that are reported while it runs are found; those after its last transaction are not. An
+        interrupted run of another scope is finished first, with its own pseudonym: it has renamed some of the calls.
         """
         total, others = ErasureCounts(), {"_id.user": self._user, "_id": {"$ne": self._key}}
         for notes in await self._erasures.find(others).to_list(None):
@@ -104,7 +104,7 @@ class Erasure:
         return notes["pseudonym"], total + await self.carry_out(notes, advance)
 
     async def _begin(self) -> Document:
-        """The notes of this run; those of one that was killed."""
+        """The notes of this run, or of an interrupted one."""
         fresh = {
             "pseudonym": self._fresh.pseudonym,
             "secret": Binary(self._fresh.secret),
@@ -132,12 +132,12 @@ class Erasure:
                 entries += await calls.entries(advance)
             await compactor.merge_all()
             conversations = await ErasedConversations(self._database, zone, rename).move()
-        # only the notes know who the pseudonym is
+        # only the notes know whom the pseudonym stands for
         await self._erasures.delete_many({"$or": [{"_id": self._key}, {"of": self._key}]})
         return closed + ErasureCounts(entries, entries + events, conversations, spooled)
 
     async def _close(self, calls: ErasedCalls, rename: Rename, session: Session | None) -> ErasureCounts | None:
-        """At once, the calls that came since the last page, and all cells: here ledger and cells meet again."""
+        """In one transaction, the calls since the last page and all cells: here ledger and cells agree again."""
         rest = await calls.rest(session)
         return (
             None if rest is None else ErasureCounts(rest, rest, await ErasedCells(self._database, rename).move(session))

@@ -1,4 +1,4 @@
-"""One user under another name: the documents of a call, and other events, without the person in them."""
+"""Pseudonymization of documents: the twins of a call, and other events, without personal data."""
 
 import hmac
 import secrets
@@ -14,7 +14,7 @@ CHARACTERS = 16
 SECRET_BYTES = 32
 
 IDENTIFYING = ("ipAddress", "userAgent", "metadata", "errorMessage")
-"""What an entry may say of a person beside the names: none of it counts in any figure."""
+"""What an entry may say about a person beside the names: none of it affects any figure."""
 
 Conversation = tuple[str, str]
 """A client and the id of one of its conversations."""
@@ -22,14 +22,14 @@ Conversation = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Rename:
-    """From a user's ids to pseudonyms. Both were drawn at random, so that nobody can find the way back."""
+    """From a user's ids to pseudonyms, which are random, so that nobody can trace them back."""
 
     user: str
     client: str | None
     """None for every client."""
     pseudonym: str
     secret: bytes = field(repr=False)
-    """Keeps the calls of a conversation together; forgotten when all is renamed."""
+    """Keeps the calls of a conversation together; dropped when all are renamed."""
     shared: frozenset[Conversation] = frozenset()
     """Conversations that others take part in too, which keep their ids."""
 
@@ -56,7 +56,7 @@ class Rename:
 
 
 def erased_pair(entry: Document, event: Document, rename: Rename) -> tuple[Document, Document]:
-    """Both twins of a call under their pseudonym; the very same documents where they are of somebody else."""
+    """Both twins of a call under their pseudonym; unchanged where they belong to somebody else."""
     return erased_entry(entry, rename), erased_event(event, rename)
 
 
@@ -71,10 +71,10 @@ def erased_entry(entry: Document, rename: Rename) -> Document:
 
 
 def erased_event(event: Document, rename: Rename) -> Document:
-    """Without the external id. Of events that are no twin the properties go too, which may hold anything.
+    """Without the external id. Events that are not twins lose their properties too, which may contain anything.
 
-    An event of another user id that names this user by its external id loses that id alone: it has a twin, maybe, and
-    is erased with its own user id.
+    An event of another user id that names this user by its external id loses only that id: it may have a twin, and is
+    erased with its own user id.
     """
     if not rename.concerns(event):
         if not rename.knows(event):

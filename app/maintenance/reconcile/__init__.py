@@ -1,1 +1,1 @@
-"""Ledger, events and rollups are compared, and what differs is repaired."""
+"""Compares ledger, events and rollups, and repairs differences."""

@@ -1,4 +1,4 @@
-"""Compares ledger, events and rollups of one day, as one snapshot sees them: what writers do is in all or in none.
+"""Compares ledger, events and rollups of one day in one snapshot: concurrent writes are in all of them or in none.
 
 Cells and waiting deltas are compared with a recount of the ledger, figure by figure. The counts of a month's active
 users are compared with the bits that they count.
@@ -35,7 +35,7 @@ CELL = "cell"
 
 
 class DisturbedZoneError(AppError):
-    """Calls of two time zones are mixed for the moment, and no day can be told."""
+    """Calls of two time zones are mixed for the moment, so days cannot be determined."""
 
 
 class Difference(NamedTuple):
@@ -49,17 +49,17 @@ class Difference(NamedTuple):
 
 
 class DayFindings(NamedTuple):
-    """What there is of one day."""
+    """What was found on one day."""
 
     differences: list[Difference]
     entries: int
     cells: int
     counted: int
-    """Calls that the cells and deltas say there were."""
+    """Calls according to the cells and deltas."""
 
 
 def said_of_lone(event: Document) -> str:
-    """What there is to say of an event without an entry."""
+    """The description of an event without an entry."""
     found = event.get("properties")
     of = found if isinstance(found, dict) else {}
     return (
@@ -76,7 +76,7 @@ class DayCheck:
         self._zone = zone
 
     async def day(self, day: date, *, first: bool) -> DayFindings:
-        """Everything that is not as it should be on a day; on the `first` of its month, in its month too.
+        """All differences of a day; on the `first` of its month, those of its month too.
 
         Raises PyMongoError, and DisturbedZoneError.
         """
@@ -104,7 +104,7 @@ class _Snapshot:
         await self._check_events()
         state = await self._database.writes[STATE].find_one(STATE_KEY, session=self._session) or {}
         counted = cells = 0
-        # of days that retention has been at, only the cells know
+        # of days whose calls retention has deleted, only the cells know
         whole_from = state.get("wholeFrom", "")
         if self._countable and self._day >= whole_from:
             counted, cells = await self._check_cells(with_month=first or self._day == whole_from)
@@ -136,7 +136,7 @@ class _Snapshot:
             self._differs(OTHER_EVENT, entry["_id"], "; ".join(faults))
 
     async def _check_events(self) -> None:
-        """Twins the other way round."""
+        """The twins in the other direction."""
         async for events in self._batches(self._database.events, {"event": AI_GENERATION, **self._moments}):
             ids = [event["_id"] for event in events]
             found = self._database.ledger.find({"_id": {"$in": ids}}, {"_id": 1}, session=self._session)
@@ -224,7 +224,7 @@ class _Snapshot:
     async def _active_counts(
         self, months: dict[Cell, list[str]], rows: Document, waiting: list[Document], *, with_month: bool
     ) -> tuple[Figures, Figures]:
-        """How many users were active: on the day, as stored and as the ledger says; in its month, as the bits say."""
+        """How many users were active: on the day, as stored and by the ledger; in its month, by the bits."""
         stored, wanted = Figures(), Figures()
         marked = {cell for cell, bits in months.items() if "days" in bits}
         coming = {cell for delta in waiting for cell, _ in active_in(delta, self._day)}

@@ -1,4 +1,4 @@
-"""The figures of cells in one form, whether they are stored, wait in deltas, or follow from a recount."""
+"""The figures of cells in one form, whether stored, waiting in deltas, or from a recount."""
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -16,7 +16,7 @@ Number = int | Decimal
 
 
 class Figures:
-    """Figures of cells by path. What is zero is as good as absent."""
+    """Figures of cells by path. Zero is equivalent to absent."""
 
     def __init__(self) -> None:
         self.cells: dict[Cell, dict[str, Number]] = {}
@@ -53,7 +53,7 @@ class Figures:
                     self.add(CONVERSATIONS, {**where, "conversation": each["conversation"]}, figures)
 
     def differences(self, other: "Figures") -> Iterator[tuple[Cell, dict[str, tuple[Number, Number]]]]:
-        """By cell: the figures that are not the same, as they are here and there."""
+        """By cell: the figures that differ, as they are here and there."""
         for cell in {**self.cells, **other.cells}:
             mine, theirs = self.cells.get(cell, {}), other.cells.get(cell, {})
             paths = [path for path in {**mine, **theirs} if mine.get(path, 0) != theirs.get(path, 0)]

@@ -1,7 +1,7 @@
 """Repairs what the ledger can prove: events that follow from their entries, costs that lack their last digits, cells.
 
-An entry that is gone cannot be made from its event, which does not say what was used. Cells are not counted anew on a
-day of which the ledger holds nothing at all: it is more likely that its calls were deleted than that there were none.
+A missing entry cannot be recreated from its event, which does not say what was used. Cells are not recounted on a day
+of which the ledger holds nothing at all: it is more likely that its calls were deleted than that there were none.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class Repairs:
         self._caps = NameCaps(database)
 
     async def repair(self, day: date, found: DayFindings) -> None:
-        """Repair of the differences of a day what can be repaired. Raises PyMongoError."""
+        """Repair those differences of a day that can be repaired. Raises PyMongoError."""
         kinds = {difference.kind for difference in found.differences}
         for difference in found.differences:
             if difference.kind == ENTRY:
@@ -74,8 +74,8 @@ class Repairs:
     async def _held(self, ids: Sequence[ObjectId], session: Session | None) -> list[Document]:
         """Entries that nobody changes or deletes before the transaction is over.
 
-        To read them is not enough: who deletes an entry whose event is missing writes no event, and so would not meet
-        us, and the event that we write would outlive its entry, or name a user who has been erased.
+        Reading them is not enough: deleting an entry whose event is missing writes no event, and so would not conflict
+        with us, and the event that we write would outlive its entry, or name a user who has been erased.
         """
         which, ledger = {"_id": {"$in": list(ids)}}, self._database.ledger
         if session is not None:
@@ -84,7 +84,7 @@ class Repairs:
         return await ledger.find(which, session=session).to_list(None)
 
     async def _recount(self, day: date) -> None:
-        # where retention has begun on the day meanwhile, only its cells know
+        # where retention has started on the day meanwhile, only its cells know
         with suppress(LedgerNotWholeError):
             async with merging(self._database) as compactor:
                 await Recount(self._database, self._zone).days(day, day)

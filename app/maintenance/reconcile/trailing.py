@@ -1,4 +1,4 @@
-"""Compares the trailing totals with the days that they sum up, as one snapshot sees both."""
+"""Compares the trailing totals with the days that they sum, in one snapshot."""
 
 from functools import partial
 from typing import Any
@@ -15,18 +15,18 @@ TRAILING_TOTAL = "trailing total"
 
 
 class TrailingCheck:
-    """The check of all windows that reports read, and their repair: the compactor makes them anew."""
+    """The check of all windows that reports read, and their repair: the compactor rebuilds them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def differences(self) -> list[Difference]:
-        """Everything that is not as it should be. Raises PyMongoError."""
+        """All differences. Raises PyMongoError."""
         async with self._database.snapshot() as session:
             return await self._differences(session)
 
     async def repair(self) -> None:
-        """Forget the windows with differences. Until they are made anew, rankings are added up from the days."""
+        """Drop the windows with differences. Until they are rebuilt, rankings are summed from the days."""
         for window in await self._windows(None):
             if await self._differences(None, window):
                 await transact(self._database, partial(self._forget, window))
@@ -58,7 +58,7 @@ class TrailingCheck:
     async def _rows(
         self, window: Document, client: str | None, scope: Document, session: Session | None
     ) -> list[Document]:
-        """`requests` as the days say, and as `stored`, where these differ."""
+        """`requests` according to the days, and as `stored`, where these differ."""
         in_window, summed, *_ = totals_of(window, client)
         stored = [
             {"$match": {"_id.build": window["build"], "_id.scope": scope}},

@@ -1,4 +1,4 @@
-"""Finds calls whose time is no time: they are of no day, so that no check of a day comes across them."""
+"""Finds calls without a valid time: they belong to no day, so that the checks of days miss them."""
 
 from collections.abc import AsyncIterator
 
@@ -25,7 +25,7 @@ class UndatedCheck:
     async def differences(self) -> list[Difference]:
         """Entries without a time, and events without one whose entry is gone. Raises PyMongoError."""
         entries = [entry async for batch in _batches(self._database.ledger, {}) for entry in batch]
-        said = "createdAt is {!r}: the call is of no day, and counted nowhere"
+        said = "createdAt is {!r}: the call belongs to no day, and is not counted anywhere"
         found = [Difference(ENTRY, "", entry["_id"], said.format(entry.get("createdAt"))) for entry in entries]
         async for events in _batches(self._database.events, {"event": AI_GENERATION}):
             ids = {"_id": {"$in": [event["_id"] for event in events]}}

@@ -1,1 +1,1 @@
-"""Stored calls are priced anew."""
+"""Reprices stored calls."""

@@ -1,4 +1,4 @@
-"""The prices that a stored call can be priced by anew: those of today, or one version of them alone."""
+"""The prices that a stored call can be repriced with: today's, or a single version of them."""
 
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
@@ -18,7 +18,7 @@ from models import PriceOverride
 from models.documents import Document
 
 Prices = Callable[[Document], Cost | None]
-"""What the call of an entry costs; None where that stays as it is."""
+"""The cost of an entry's call; None where it stays as it is."""
 
 NO_TOKEN_PRICES = DataSnapshot(providers=[], from_auto_update=False)
 
@@ -40,11 +40,11 @@ class PriceVersions:
         self._tokens = TokenPrices()
 
     def names(self) -> list[str]:
-        """The versions that can be had, as entries name them."""
+        """The available versions, as entries name them."""
         return [self._tokens.version, self._media.version, *self._overrides]
 
     def fingerprint(self) -> str:
-        """Another text wherever anything is different that a cost may follow from."""
+        """A different string whenever anything that costs depend on differs."""
         overrides = sorted(override.model_dump_json() for override in self._overrides.values())
         files = [file.read_text(encoding="utf-8") for file in (BUILT_IN, self._estimates_file) if file is not None]
         said = "\0".join([*sorted(self.names()), *overrides, *files])
@@ -55,15 +55,15 @@ class PriceVersions:
         return self._prices(self._tokens, list(self._overrides.values()))
 
     def only(self, version: str) -> Prices:
-        """One of them. What it has no price for stays as it is. Raises ConfigurationError naming those that there are.
+        """One of them. What it has no price for stays as it is. Raises ConfigurationError naming the available ones.
 
         Of an earlier package or table nothing is kept: install it in an environment of its own to price by it.
         """
         if version not in self.names():
             known = ", ".join(self.names())
             raise ConfigurationError(
-                f"there is no price version {version!r} here. These can be had: {known}. "
-                "Earlier ones are not kept: run this with the twinmeter that had them installed"
+                f"unknown price version {version!r}; available: {known}. "
+                "Earlier ones are not kept: run this with the twinmeter installation that had them"
             )
         tokens = TokenPrices(NO_TOKEN_PRICES) if version == self._media.version else self._tokens
         prices = self._prices(tokens, [self._overrides[version]] if version in self._overrides else [])

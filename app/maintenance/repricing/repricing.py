@@ -1,8 +1,8 @@
-"""Repricing: the costs of stored calls computed anew, in ledger, events and rollups at once.
+"""Repricing: the costs of stored calls are recomputed in ledger, events and rollups at once.
 
 One transaction changes the entries of a page and their events, and inserts a correction, so that all three agree at
-every moment. What a cost was stays on the entry. A cost is never replaced by none: a call that today's prices do not
-know keeps what it has.
+every moment. The former cost stays on the entry. A cost is never replaced by none: a call that today's prices do not
+cover keeps its cost.
 """
 
 from collections import Counter
@@ -37,14 +37,14 @@ _FORMER = ("cost", "savedCost", "costSource", "priceVersion")
 
 
 class Change(NamedTuple):
-    """One entry whose cost becomes another one."""
+    """One entry whose cost changes."""
 
     before: Document
     after: Document
 
 
 class Looked(NamedTuple):
-    """What there is to say of some entries."""
+    """The findings about some entries."""
 
     changes: list[Change]
     kept: Counter[str]
@@ -53,7 +53,7 @@ class Looked(NamedTuple):
 
 
 class Repricing:
-    """Prices entries anew."""
+    """Reprices entries."""
 
     def __init__(self, database: Database, zone: ZoneInfo, prices: Prices) -> None:
         self._database = database
@@ -62,17 +62,17 @@ class Repricing:
         self._caps = NameCaps(database)
 
     def look(self, entries: Sequence[Document]) -> Looked:
-        """What would become of these entries."""
+        """What repricing these entries would change."""
         now = datetime.now(UTC)
         looked = [self._look(entry, now) for entry in entries]
         kept = Counter(each for each in looked if isinstance(each, str))
         return Looked([each for each in looked if isinstance(each, Change)], kept)
 
     async def reprice(self, ids: Sequence[ObjectId]) -> Looked:
-        """Change those of these entries whose cost becomes another one. Raises PyMongoError."""
+        """Change those of these entries whose cost differs. Raises PyMongoError."""
 
         async def work(session: Session | None) -> Looked:
-            # as they stand now: another command may have changed or removed some since they were listed
+            # as they are now: another command may have changed or removed some since they were listed
             found = self._database.ledger.find({"_id": {"$in": list(ids)}}, session=session)
             looked = self.look(await found.sort([("createdAt", 1), ("_id", 1)]).to_list(None))
             if looked.changes:
@@ -82,7 +82,7 @@ class Repricing:
         return await transact(self._database, work)
 
     def day_of(self, entry: Document) -> str:
-        """The day of a call by the clock of the rollups."""
+        """The day of a call in the zone of the rollups."""
         return self._local_time(entry["createdAt"])[0]
 
     def _look(self, entry: Document, now: datetime) -> Change | str:
@@ -92,7 +92,7 @@ class Repricing:
         if cost is None:
             return "reported" if is_reported(entry) else "unpriced" if entry["cost"] is None else "unknown"
         after = _repriced(entry, cost, now)
-        # where the same figures follow from a newer table, the version that they were computed by stays true
+        # where a newer table gives the same figures, the version that they were computed with stays
         same = all(after.get(name) == entry.get(name) for name in _FIGURES)
         return "unchanged" if same else Change(entry, after)
 
@@ -114,7 +114,7 @@ def _kept(former: list[Document]) -> list[Document]:
 
 
 def _repriced(entry: Document, cost: Cost, now: datetime) -> Document:
-    """The entry with another cost, and with the one that it had."""
+    """The entry with its new cost, and with the former one."""
     former: dict[str, Any] = {name: entry[name] for name in _FORMER if name in entry}
     kept = {name: value for name, value in entry.items() if name not in {*_PARTS, "priceVersion"}}
     after = kept | {

@@ -21,20 +21,20 @@ _NOT_KNOWN = {"input_tokens": None, "output_tokens": None}
 _MEDIA = ("images", "characters", "video_seconds", "audio_seconds")
 _TERMS = ("size", "quality", "service_tier", "batch", "region")
 _LITELLM = "litellm"
-"""The one provider that may be reported, and is never recorded: it stands for whom the model's name says."""
+"""The only provider that may be reported but is never recorded: it stands for the one that the model's name implies."""
 
 
 class StoredCall(NamedTuple):
-    """What `Pricing.price` needs of a call."""
+    """What `Pricing.price` needs to know about a call."""
 
     call: AICall
     service_type: ServiceType
     estimated: bool
-    """Whether its counts were guessed."""
+    """Whether its counts were estimated."""
 
 
 def is_reported(entry: Document) -> bool:
-    """Whether the caller said what the call cost, or what a cached answer saved: that is for no table to say."""
+    """Whether the caller reported the cost, or what a cached answer saved: no table may override that."""
     if entry["costSource"] == CostSource.REPORTED or entry.get("priceVersion") == REPORTED_VERSION:
         return True
     # entries from before that was a version of its own
@@ -59,7 +59,7 @@ def stored_call(entry: Document, sellers: Sellers) -> StoredCall:
 
 
 def cost_of(entry: Document, sellers: Sellers, pricing: Pricing) -> Cost | None:
-    """What the call of `entry` costs by these prices; None where they have none for it, or its cost was reported."""
+    """The cost of `entry` at these prices; None where they have none for it, or its cost was reported."""
     if is_reported(entry):
         return None
     call, service_type, estimated = stored_call(entry, sellers)
@@ -89,7 +89,7 @@ def _tokens(entry: Document, guess: str | None) -> dict[str, Any]:
 
 
 def _counted_nothing(entry: Document) -> bool:
-    """Whether zero tokens are what was reported, and not just what is stored where nothing is known."""
+    """Whether zero tokens were reported, rather than being what is stored where nothing is known."""
     if "priceVersion" in entry:
         return True
     nothing_known = entry["status"] in NOT_BILLED or entry["serviceType"] in {ServiceType.VIDEO, ServiceType.AUDIO}
@@ -97,7 +97,7 @@ def _counted_nothing(entry: Document) -> bool:
 
 
 def _provider(entry: Document, sellers: Sellers) -> str | None:
-    """A provider that leads to the recorded seller once more; none where nobody was known to sell the model."""
+    """A provider that resolves to the recorded seller again; none where no seller of the model was known."""
     recorded = entry["provider"], entry.get("reportedProvider")
     said = entry.get("reportedProvider") or (None if entry["provider"] == UNKNOWN_PROVIDER else entry["provider"])
     for provider in (said, None, _LITELLM):
