@@ -1,13 +1,13 @@
-"""Give every ledger entry that has no event its event.
+"""Create the missing event of every ledger entry that has none.
 
 Use it where events were deleted or never written: the main dashboard reads them. Each event is the one that the tracker
-would have written with the entry, but for the user's external id, which entries do not have.
+would have written with the entry, except for the user's external id, which entries do not have.
 
-Without --execute it only says how much there is. It runs beside the server; interrupted, it goes on where it was; run
-twice, it changes nothing. Entries that cannot have an event are left alone, counted and named. Exit status: 0, or 3
-where there are such entries, or 1 where it failed.
+Without --execute it only reports how much there is to do. It runs beside the server; interrupted, it resumes; run
+twice, it changes nothing. Entries that cannot have an event are skipped, counted and listed. Exit status: 0; 3 if there
+are such entries; 1 if it failed.
 
-    python -m scripts.backfill_analytics                                  what there is
+    python -m scripts.backfill_analytics                                  dry run
     python -m scripts.backfill_analytics --execute
     python -m scripts.backfill_analytics --from 2026-11-01 --to 2026-11-07 --execute
 """

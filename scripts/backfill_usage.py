@@ -1,15 +1,15 @@
-"""Give every AI event that has no ledger entry its entry.
+"""Create the missing ledger entry of every AI event that has none.
 
-Use it once where a system wrote nothing but events: reports and costs come from the ledger. Each entry has the id and
-the time of its event; provider and feature are found as for a live call. Where the event says tokens or a cost, those
-count; else the cost is estimated and marked so. What the event lacks that live ones have is added to it, and nothing
-that it says is changed, unless reports cannot read it (a cost as a floating-point number, a date as a text).
+Use it once where a system wrote only events: reports and costs come from the ledger. Each entry has the id and the time
+of its event; provider and feature are resolved as for a live call. Tokens and cost are taken from the event where it
+has them; else the cost is estimated, and marked as such. Fields that live events have and this one lacks are added to
+it. None of its own is changed, unless reports cannot read it (a cost as a floating-point number, a date as a string).
 
-Without --execute it only says how much there is. It runs beside the server; interrupted, it goes on where it was; run
-twice, it changes nothing. Events that cannot become an entry are left alone, counted and named. Exit status: 0, or 3
-where there are such events, or 1 where it failed.
+Without --execute it only reports how much there is to do. It runs beside the server; interrupted, it resumes; run
+twice, it changes nothing. Events that cannot become an entry are skipped, counted and listed. Exit status: 0; 3 if
+there are such events; 1 if it failed.
 
-    python -m scripts.backfill_usage                                      what there is
+    python -m scripts.backfill_usage                                      dry run
     python -m scripts.backfill_usage --execute
     python -m scripts.backfill_usage --from 2026-11-01 --to 2026-11-07 --client acme --execute
 """
@@ -66,7 +66,9 @@ def _client(text: str) -> str:
 def main() -> int:
     parser = command.parser("backfill_usage", __doc__)
     days.add_arguments(parser)
-    parser.add_argument("--client", metavar="ID", type=_client, default="default", help="of events that name none")
+    parser.add_argument(
+        "--client", metavar="ID", type=_client, default="default", help="client of events that name none"
+    )
     job.add_arguments(parser)
     arguments = days.checked(parser, parser.parse_args())
     return job.run(arguments, lambda database, settings: BackfillUsage(database, settings, arguments))

@@ -1,6 +1,6 @@
-"""Make an API key for an application.
+"""Create an API key for an application.
 
-Its text goes to standard output, alone and this once: twinmeter keeps only a hash. It works beside a running server.
+Only the key goes to standard output, and only this once: twinmeter keeps a hash. It works beside a running server.
 
     python -m scripts.create_api_key --name "web shop" --scopes ingest,read > key
     curl -H "Authorization: Bearer $(cat key)" ...
@@ -25,12 +25,14 @@ MOST_DAYS = 36_500
 
 def main() -> int:
     parser = command.parser("create_api_key", __doc__)
-    parser.add_argument("--name", required=True, help="what it is for, as it will be listed")
-    parser.add_argument("--scopes", default=Scope.INGEST.value, help="of ingest,read,admin (default: %(default)s)")
+    parser.add_argument("--name", required=True, help="what it is for, as listed later")
+    parser.add_argument(
+        "--scopes", default=Scope.INGEST.value, help="comma-separated, from ingest,read,admin (default: %(default)s)"
+    )
     parser.add_argument(
         "--client", default=DEFAULT_CLIENT, help="whose calls it reports and reads (default: %(default)s)"
     )
-    parser.add_argument("--days", type=int, help="how long it holds (default: until it is revoked)")
+    parser.add_argument("--days", type=int, help="how long it is valid (default: until it is revoked)")
     arguments = parser.parse_args()
     try:
         arguments.scopes = {Scope(name.strip()) for name in arguments.scopes.split(",")}

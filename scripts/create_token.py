@@ -1,7 +1,7 @@
 """Print a token for a person or an application.
 
-It is signed with TWINMETER_JWT_SECRET, or with the secret kept in the data folder when none is set, so run it where
-the server runs. The token alone goes to standard output:
+It is signed with TWINMETER_JWT_SECRET, or with the secret in the data folder when that is not set, so run it where
+the server runs. Only the token goes to standard output:
 
     curl -H "Authorization: Bearer $(python -m scripts.create_token --role admin --user me)" ...
 """
@@ -21,7 +21,7 @@ def main() -> int:
     parser.add_argument("--role", required=True, choices=[role.value for role in Role])
     parser.add_argument("--user", required=True, metavar="ID", help="who the token stands for")
     parser.add_argument("--client", default=DEFAULT_CLIENT, help="whose calls it reads (default: %(default)s)")
-    parser.add_argument("--days", type=int, default=30, help="how long it holds (default: 30)")
+    parser.add_argument("--days", type=int, default=30, help="how long it is valid (default: 30)")
     arguments = parser.parse_args()
     if arguments.days < 1:
         parser.error("--days must be 1 or more")

@@ -1,4 +1,4 @@
-"""Show twinmeter with 30 days of invented calls, and keep a trickle of new ones going.
+"""Run twinmeter with 30 days of generated calls, and a trickle of new ones.
 
 The history is that of `seed_demo`, and new calls go through the tracker like any other. All are marked synthetic, and
 live in a database of their own (`twinmeter_demo` unless TWINMETER_DATABASE says otherwise).

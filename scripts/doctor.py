@@ -1,21 +1,21 @@
-"""Look at a deployment, and say on one page how it stands and what to do.
+"""Check a deployment, and report on one page its status and what to do.
 
-Use it after an installation, before an upgrade, every night, and whenever something seems wrong. It looks at MongoDB
-(version, topology, majority, journal, disk, clock), at collections and indexes, at the rollups (zone, freshness, every
-invariant on the last days and on random older ones), at the calls of the last 30 days (unpriced, estimated, impossible
-pairs of provider and model, unmapped content types, dates in the future, demo data), at this machine (spool, disk), at
-settings that are risky in production, and at API keys and commands that somebody should see to.
+Use it after an installation, before an upgrade, every night, and whenever something seems wrong. It checks MongoDB
+(version, topology, majority, journal, disk, clock), collections and indexes, the rollups (zone, freshness, every
+invariant on the last days and on random older ones), the calls of the last 30 days (unpriced, estimated, impossible
+pairs of provider and model, unmapped content types, dates in the future, demo data), this machine (spool, disk),
+settings that are risky in production, and API keys and commands that need attention.
 
-It writes nothing anywhere, so that a user who may only read is enough; what that one may not look at is said. With the
-role clusterMonitor besides, it can look at everything. While MongoDB is away it looks at this machine and the settings.
-It starts no MongoDB. Run it where a server runs, with its settings. Each check may take --seconds; scripts.reconcile
-checks every day instead of a sample.
+It writes nothing anywhere, so a read-only user is enough; what that user may not read is listed as not checked. With
+the role clusterMonitor as well, it can check everything. While MongoDB is away it checks this machine and the settings.
+It does not start a MongoDB. Run it where a server runs, with its settings. Each check may take --seconds;
+scripts.reconcile checks every day instead of a sample.
 
     python -m scripts.doctor
     python -m scripts.doctor --json --seconds 60
 
-Exit status: 0 where all is well, 3 where there is a problem or a notice, 1 where it could not be run. What could not
-be checked changes nothing about that.
+Exit status: 0 if all is well, 3 if there is a problem or a notice, 1 if it could not run. Checks that could not be
+made do not affect it.
 """
 
 import argparse
@@ -47,7 +47,7 @@ LONGEST = 3_600.0
 def main() -> int:
     parser = command.parser("doctor", __doc__)
     parser.add_argument(
-        "--seconds", type=_seconds, default=SECONDS, metavar="S", help="time for each check; 10 if left out"
+        "--seconds", type=_seconds, default=SECONDS, metavar="S", help="time limit per check (default: 10)"
     )
     parser.add_argument("--json", action="store_true", help="print all findings as JSON")
     arguments = parser.parse_args()
@@ -73,7 +73,7 @@ def status(rows: list[Row]) -> int:
 def _seconds(text: str) -> float:
     seconds = float(text)
     if not 0 < seconds <= LONGEST:
-        raise argparse.ArgumentTypeError(f"must be above 0, and {LONGEST:,.0f} at most")
+        raise argparse.ArgumentTypeError(f"must be above 0 and at most {LONGEST:,.0f}")
     return seconds
 
 

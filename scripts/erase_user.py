@@ -1,14 +1,14 @@
-"""Put a pseudonym in the place of one user, everywhere, and keep every total.
+"""Pseudonymize one user everywhere, and keep every total.
 
-Use it when a person asks to be forgotten. Entries, events and cells of USER go to `erased-` and 16 random digits,
-which nobody can trace back; conversations that are the user's alone get such names too. IP address, user agent,
+Use it when a person asks to be forgotten. Entries, events and cells of USER are moved to `erased-` and 16 random
+digits, which nobody can trace back; conversations without other users are renamed likewise. IP address, user agent,
 metadata and error messages are removed, as are external ids and, of events other than AI calls, the properties. Calls
 in the spool of this data folder are renamed too: where several machines report, run it on each.
 
-Without --execute it only says how much there is. It runs beside the server; interrupted, it goes on with the same
-pseudonym. Calls that are reported of USER later are a new matter: stop reporting them first.
+Without --execute it only reports how much there is to do. It runs beside the server; interrupted, it resumes with the
+same pseudonym. Calls of USER that are reported later are not erased: stop reporting them first.
 
-    python -m scripts.erase_user u_42                        what there is
+    python -m scripts.erase_user u_42                        dry run
     python -m scripts.erase_user u_42 --execute
     python -m scripts.erase_user u_42 --client acme --execute
 """
@@ -32,9 +32,9 @@ from scripts.toolkit import command
 
 def main() -> int:
     parser = command.parser("erase_user", __doc__)
-    parser.add_argument("user", metavar="USER", help="the user id as it is reported")
-    parser.add_argument("--client", metavar="ID", help="of this client alone; of every client if left out")
-    parser.add_argument("--execute", action="store_true", help="do it; without, nothing is written")
+    parser.add_argument("user", metavar="USER", help="the user id as reported")
+    parser.add_argument("--client", metavar="ID", help="only for this client (default: every client)")
+    parser.add_argument("--execute", action="store_true", help="make the changes (default: dry run)")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     arguments = parser.parse_args()
     return command.run(lambda settings: _erase(arguments, settings))
@@ -71,8 +71,8 @@ def _print(summary: dict[str, Any]) -> None:
         console.print(f"pseudonym: {summary['pseudonym']}" if summary["pseudonym"] else "nothing was found")
         return
     if summary["unfinished"]:
-        console.print("an earlier run was interrupted: the next one goes on where it was")
-    console.print("nothing was written: --execute does it")
+        console.print("an earlier run was interrupted: the next one resumes it")
+    console.print("dry run, nothing was written: add --execute")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Export the ledger as CSV, JSONL or Parquet, one row a call, for spreadsheets, warehouses and other databases.
+"""Export the ledger as CSV, JSONL or Parquet, one row per call, for spreadsheets, warehouses and other databases.
 
-All formats have the same columns, and every decimal exactly as it is stored; `import_usage` reads the rows back to
-identical figures. A file appears under its name only when it is whole, compressed where the name ends in .gz. Texts
-that a spreadsheet would run as a formula have an apostrophe before them in CSV. Nothing is written to the database;
-calls that are reported during the export may or may not be in it. Demo data is left out unless asked for.
+All formats have the same columns, and every decimal exactly as stored; `import_usage` reads the rows back to identical
+figures. A file appears under its name only when it is complete, and is compressed if the name ends in .gz. In CSV,
+text that a spreadsheet would run as a formula is prefixed with an apostrophe. Nothing is written to the database; calls
+that are reported during the export may or may not be in it. Demo data is left out unless requested.
 
     python -m scripts.export_usage --output usage.csv.gz
     python -m scripts.export_usage --format jsonl --from 2026-11-01 --to 2026-11-30 --client acme > november.jsonl
@@ -41,11 +41,11 @@ _AMOUNTS = [name for name, kind in COLUMNS.items() if kind is Kind.AMOUNT]
 
 def main() -> int:
     parser = command.parser("export_usage", __doc__)
-    parser.add_argument("--output", type=Path, metavar="FILE", help="standard output if left out")
-    parser.add_argument("--format", choices=FORMATS, help="by the ending of FILE if left out, else csv")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
+    parser.add_argument("--format", choices=FORMATS, help="default: by the extension of FILE, else csv")
     days.add_arguments(parser)
     for name in FILTERS:
-        parser.add_argument(f"--{name}", metavar="NAME", help=f"calls of this {name} alone")
+        parser.add_argument(f"--{name}", metavar="NAME", help=f"only calls of this {name}")
     parser.add_argument("--synthetic", choices=SYNTHETIC, default="exclude", help="demo data (default: exclude)")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     arguments = days.checked(parser, parser.parse_args())
@@ -79,7 +79,7 @@ async def _export(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def condition_of(arguments: argparse.Namespace, zone: ZoneInfo) -> dict[str, Any]:
-    """What was asked for, as a filter of the ledger. Days are those of `zone`."""
+    """The arguments as a filter of the ledger. Days are those of `zone`."""
     condition: dict[str, Any] = dict(SYNTHETIC[arguments.synthetic])
     condition |= {stored: given for name, stored in FILTERS.items() if (given := getattr(arguments, name)) is not None}
     span = days.moments(arguments.first, arguments.last, zone)
@@ -131,7 +131,7 @@ def _row(entry: dict[str, Any], external_id: str | None) -> Row:
 
 
 def _plain(value: Any) -> Any:
-    """What a former cost holds, as JSON: an amount is a text, so that no reader makes a float of it."""
+    """A former cost as JSON: an amount is a string, so that no reader makes a float of it."""
     if isinstance(value, Decimal128):
         return plain(usd_of_units(stored_units(value)))
     return rfc3339(value) if isinstance(value, datetime) else value

@@ -1,16 +1,16 @@
 """Import past calls: from our own export, from another MongoDB, or from tables of older systems.
 
-A source is a CSV, JSONL or Parquet file (gzip too), or a MongoDB address with --collection. --mapping says which column
-holds what: a preset, or a small TOML file. Presets: export, mongoose-aiusages, mongoose-analytics, api_usage and
-usage_logs. The ids of calls follow from those of rows, so that a row counts once, however often and from however many
-overlapping files it is imported. Our own export comes back as it was, prices and all; rows of others are priced as of
-their date, unless they say what they cost.
+A source is a CSV, JSONL or Parquet file (gzip too), or a MongoDB address with --collection. --mapping names a preset or
+a small TOML file that says which column is which field. Presets: export, mongoose-aiusages, mongoose-analytics,
+api_usage and usage_logs. The ids of calls are derived from those of rows, so a row counts once, however often and from
+however many overlapping files it is imported. Our own export is restored as it was, prices included; other rows are
+priced as of their date, unless they have a cost.
 
-A row that cannot be imported is written to the rejects file, with its line, the reason and what it says, and the exit
+A row that cannot be imported is written to the rejects file, with its line, the reason and its content, and the exit
 status is 3; the others are imported. Without --execute every row is checked, and nothing is written (rejects only with
---rejects). It runs beside the server; interrupted, it goes on where it was.
+--rejects). It runs beside the server; interrupted, it resumes.
 
-    python -m scripts.import_usage usage.csv.gz                                       what there is
+    python -m scripts.import_usage usage.csv.gz                                       dry run
     python -m scripts.import_usage usage.csv.gz --execute
     python -m scripts.import_usage 2024.csv 2025.csv --mapping api_usage --timezone Europe/Berlin --execute
     python -m scripts.import_usage mongodb://localhost/shop --collection aiusages --mapping mongoose-aiusages --execute
@@ -38,9 +38,11 @@ def main() -> int:
     parser = command.parser("import_usage", __doc__)
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="files, or mongodb://HOST/DATABASE")
     parser.add_argument("--mapping", default="export", metavar="NAME", help="a preset or a TOML file (default: export)")
-    parser.add_argument("--collection", metavar="NAME", help="of a MongoDB source")
-    parser.add_argument("--timezone", metavar="ZONE", help="of dates that name none, such as Europe/Berlin")
-    parser.add_argument("--rejects", type=Path, metavar="FILE", help="where rejected rows go (beside the first source)")
+    parser.add_argument("--collection", metavar="NAME", help="collection of a MongoDB source")
+    parser.add_argument("--timezone", metavar="ZONE", help="time zone of dates without one, such as Europe/Berlin")
+    parser.add_argument(
+        "--rejects", type=Path, metavar="FILE", help="where rejected rows go (default: beside the first source)"
+    )
     job.add_arguments(parser)
     arguments = parser.parse_args()
     return command.run(lambda settings: _import(arguments, settings))
@@ -52,7 +54,7 @@ async def _import(arguments: argparse.Namespace, settings: Settings) -> int:
     rejects = Rejects(_rejects(arguments))
     rejects.check(arguments.sources)
     async with contextlib.AsyncExitStack() as stack:
-        # all are looked at before anything is written
+        # all are checked before anything is written
         sources = [await open_source(name, mapping, arguments.collection, stack) for name in arguments.sources]
         uri = stack.enter_context(mongodb(settings, shared=True))
         database = await stack.enter_async_context(connected(uri, settings.database))

@@ -1,12 +1,12 @@
-"""Remove all synthetic calls: what `make demo` and load tests reported.
+"""Delete all synthetic calls: what `make demo` and load tests reported.
 
-Use it before a deployment that was tried out goes into service. Entries, events and rollups of calls that are marked
-`synthetic: true` go, and not one document of any other. Calls that wait in a spool come later: let it run empty first.
+Use it before a trial deployment goes into production. Entries, events and rollups of calls that are marked
+`synthetic: true` are deleted, and no other document. Calls that wait in a spool arrive later: let it drain first.
 
-Without --execute it only says how much there is. It runs beside the server; interrupted, it goes on where it was; run
-twice, it changes nothing. Synthetic calls that are reported while it runs go too; later ones are a new matter.
+Without --execute it only reports how much there is to do. It runs beside the server; interrupted, it resumes; run
+twice, it changes nothing. Synthetic calls that are reported while it runs are deleted too; later ones are not.
 
-    python -m scripts.purge_synthetic              how much there is
+    python -m scripts.purge_synthetic              dry run
     python -m scripts.purge_synthetic --execute
 """
 

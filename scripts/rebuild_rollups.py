@@ -1,8 +1,8 @@
-"""Build the rollups anew from the ledger.
+"""Rebuild the rollups from the ledger.
 
-Use it where the start-up or a report says so: the ledger is older than its rollups, the time zone was changed, or cells
-were damaged. It runs beside living writers, and reports stay exact meanwhile; only after a change of the time zone do
-they wait until all days are built. Interrupted, it goes on where it was. Run twice, it changes nothing.
+Use it when the start-up or a report says so: the ledger is older than its rollups, the time zone was changed, or cells
+were damaged. It runs beside live writers, and reports stay exact meanwhile; only after a change of the time zone are
+they unavailable until all days are rebuilt. Interrupted, it resumes. Run twice, it changes nothing.
 
     python -m scripts.rebuild_rollups                                   the whole ledger
     python -m scripts.rebuild_rollups --from 2026-11-01 --to 2026-11-07

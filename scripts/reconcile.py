@@ -1,19 +1,19 @@
 """Check that ledger, events and rollups agree to the digit, and repair what the ledger can prove.
 
-Use it after damage, after a restore, or every night. Of every day it checks that each entry has its event and each
-event its entry, that an event says what its entry says, that the parts of a cost sum to it and are stored with all
-digits, and that cells and waiting deltas are what a recount of the ledger gives: every collection, every figure. Each
-difference is reported with its id and its figures. A day is read in one snapshot, so that writers disturb nothing.
+Use it after damage, after a restore, or every night. For every day it checks that each entry has its event and each
+event its entry, that an event matches its entry, that the parts of a cost sum to it and are stored with all digits, and
+that cells and waiting deltas equal a recount of the ledger: every collection, every figure. Each difference is reported
+with its id and its figures. A day is read in one snapshot, so concurrent writers do not matter.
 
-With --execute, missing or wrong events are written anew from their entries (an external user id is only there), costs
-are brought to their stored digits, and days whose cells differ are recounted. It cannot make:
-- an entry from its event, which does not say what was used: report the call again, with scripts.backfill_usage;
-- a cost that contradicts its parts or its source: scripts.reprice;
-- the cells of a day of which the ledger holds nothing at all: if its calls were deleted on purpose, that is for
-  scripts.retention; if the cells are wrong, for scripts.rebuild_rollups.
-Of days that retention has been at, cells are left alone.
+With --execute, missing or wrong events are rewritten from their entries (an external user id cannot be restored), costs
+are rounded to their stored digits, and days whose cells differ are recounted. It cannot repair:
+- a missing entry, because its event does not say what was used: recreate it with scripts.backfill_usage;
+- a cost that contradicts its parts or its source: use scripts.reprice;
+- the cells of a day of which the ledger holds nothing at all: if its calls were deleted on purpose, use
+  scripts.retention; if the cells are wrong, scripts.rebuild_rollups.
+On days whose calls retention has deleted, cells are left alone.
 
-Interrupted, it goes on where it was; run twice, it finds only what it could not repair. Exit status 3: such there is.
+Interrupted, it resumes; run twice, it finds only what it could not repair. Exit status 3: there are such differences.
 
     python -m scripts.reconcile
     python -m scripts.reconcile --from 2026-11-01 --to 2026-11-30 --execute
@@ -42,7 +42,7 @@ from scripts.toolkit.job import Job, Page, Summary
 
 TRAILING = "trailing totals"
 UNDATED = "undated"
-"""The last pages, which are no days; in order, and behind every day."""
+"""The last pages, which are not days; in order, and after every day."""
 
 Document = dict[str, Any]
 
@@ -119,7 +119,7 @@ class Reconcile(Job[str]):
     async def finish(self, summary: Summary) -> None:
         summary.tables["found"] = self._rows
         if summary.resumed:
-            summary.notes.append("the table is of what was found since the run went on; the counts are of all of it")
+            summary.notes.append("the table covers what was found since the run resumed; the counts cover all of it")
 
     def _counted(self, found: list[Difference], left: list[Difference]) -> Counter[str]:
         """`left` may hold others than `found`: what was damaged meanwhile."""

@@ -29,8 +29,8 @@ def main() -> int:
     parser.add_argument("file", type=Path)
     parser.add_argument("--model", required=True)
     parser.add_argument("--content-type", required=True)
-    parser.add_argument("--provider", help="inferred from the model when left out")
-    parser.add_argument("--user", default="trace", help="the trace names no user (default: trace)")
+    parser.add_argument("--provider", help="default: inferred from the model")
+    parser.add_argument("--user", default="trace", help="user of all calls (default: trace)")
     parser.add_argument("--client", default="default")
     parser.add_argument("--synthetic", action="store_true", help="mark the calls as demo data")
     arguments = parser.parse_args()
@@ -62,7 +62,7 @@ def _calls(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
             if missing := COLUMNS - set(reader.fieldnames or ()):
-                raise InvalidRequestError(f"{path}: there is no column {', '.join(sorted(missing))}")
+                raise InvalidRequestError(f"{path}: missing column {', '.join(sorted(missing))}")
             for row in reader:
                 yield same | _facts(path, reader.line_num, row)
     except (OSError, UnicodeDecodeError) as error:

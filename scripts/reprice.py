@@ -1,12 +1,12 @@
-"""Compute the costs of stored calls anew.
+"""Recompute the costs of stored calls.
 
-Use it after a price was set late or corrected, after an update of the price tables, or to give calls a price that had
-none when they came. Entries, their events and all rollups change together; what each cost was stays on its entry. Costs
-that callers reported stay, and no cost is ever replaced by none.
+Use it after a price was set late or corrected, after an update of the price tables, or to price calls that had no price
+when they were recorded. Entries, their events and all rollups change together; the former cost stays on each entry.
+Costs that callers reported stay, and no cost is ever replaced by none.
 
 Without --execute it shows the change by model and day and writes nothing; with it, that table comes first. It runs
-beside the server; interrupted, it goes on where it was, and from the start where prices were changed meanwhile; run
-twice, it changes nothing.
+beside the server; interrupted, it resumes, or restarts where prices were changed meanwhile; run twice, it changes
+nothing.
 
 A run covers the current month, unless --from or --to say otherwise: closed months keep their figures to the digit.
 
@@ -15,8 +15,8 @@ A run covers the current month, unless --from or --to say otherwise: closed mont
     python -m scripts.reprice --from 2026-10-01 --to 2026-10-31 --client acme --model gpt-4o --execute
     python -m scripts.reprice --price-version "genai-prices 0.2.3"         by one price list, and no other
 
-Price versions that can be had are those of this installation: its genai-prices snapshot, its media table, and each
-stored override. By one of them alone, calls that it has no price for stay as they are. Earlier ones are not kept.
+Available price versions are those of this installation: its genai-prices snapshot, its media table, and each stored
+override. With --price-version, calls that it has no price for stay as they are. Earlier versions are not kept.
 Exit status 3: calls are left without a cost, or are damaged: scripts.reconcile says how.
 """
 
@@ -60,10 +60,12 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """The arguments `given`, or those of the process."""
     parser = command.parser("reprice", __doc__)
     days.add_arguments(parser, first="the first day of this month", last="without end")
-    parser.add_argument("--client", metavar="ID", help="calls of this client alone")
-    parser.add_argument("--model", metavar="NAME", help="calls of this model alone, as it was reported")
-    parser.add_argument("--only", type=_sources, metavar="SOURCES", help=f"of {', '.join(REPRICEABLE)}, with commas")
-    parser.add_argument("--price-version", metavar="NAME", help="by this version alone; by today's prices if left out")
+    parser.add_argument("--client", metavar="ID", help="only calls of this client")
+    parser.add_argument("--model", metavar="NAME", help="only calls of this model, as reported")
+    parser.add_argument(
+        "--only", type=_sources, metavar="SOURCES", help=f"comma-separated, from {', '.join(REPRICEABLE)}"
+    )
+    parser.add_argument("--price-version", metavar="NAME", help="only this version (default: today's prices)")
     job.add_arguments(parser)
     return days.checked(parser, parser.parse_args(given))
 
@@ -140,7 +142,7 @@ class Reprice(Job[Document]):
     async def finish(self, summary: Summary) -> None:
         summary.tables["changes"] = _shown(self._rows)
         if summary.resumed:
-            summary.notes.append("changes are those since the run went on; the counts are of all of it")
+            summary.notes.append("changes are those since the run resumed; the counts cover all of it")
 
     async def _prices(self) -> Prices:
         versions = PriceVersions(await PriceBook(self._database).all(), self._estimates_file)
@@ -184,7 +186,7 @@ def _month_of(day: date | None, zone: ZoneInfo) -> date:
 def _sources(text: str) -> list[str]:
     sources = sorted({source.strip() for source in text.split(",")})
     if unknown := [source for source in sources if source not in REPRICEABLE]:
-        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(REPRICEABLE)}")
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not one of {', '.join(REPRICEABLE)}")
     return sources
 
 

@@ -1,13 +1,13 @@
-"""Delete raw calls and events that are older than some days, and keep every total.
+"""Delete raw calls and events older than a number of days, and keep every total.
 
-Use it to keep the ledger small, or for no longer than is allowed: once a day, from cron. Entries and their events go
-together; reports by day, model, user and conversation stay as they are, because the rollups are kept. What only the
-ledger knows of those days is gone: single calls, and figures by other filters. Their cells are counted again by nobody:
-rebuild_rollups leaves them alone from then on, and refuses where it is asked for them.
+Use it to keep the ledger small, or to honour a retention limit: once a day, from cron. Entries and their events are
+deleted together; reports by day, model, user and conversation stay as they are, because the rollups are kept. What only
+the ledger knows of those days is gone: single calls, and figures by other filters. Their cells can no longer be
+recounted: rebuild_rollups leaves them alone from then on, and refuses when it is told to rebuild them.
 
-N days are N whole days in the zone of the reports, beside today. Other product events stay, unless --all-events says
-otherwise. Without --execute it only says how much there is. It runs beside the server; interrupted or run twice, it
-deletes what is left.
+N days are N whole days in the reporting time zone, in addition to today. Other product events stay, unless --all-events
+is given. Without --execute it only reports how much there is to do. It runs beside the server; interrupted or run
+twice, it deletes what is left.
 
     python -m scripts.retention --days 90
     python -m scripts.retention --days 90 --execute
@@ -44,7 +44,9 @@ def main() -> int:
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """The arguments `given`, or those of the process."""
     parser = command.parser("retention", __doc__)
-    parser.add_argument("--days", type=_days, required=True, metavar="N", help="whole days to keep, beside today")
+    parser.add_argument(
+        "--days", type=_days, required=True, metavar="N", help="whole days to keep, in addition to today"
+    )
     parser.add_argument("--all-events", action="store_true", help="delete other product events too")
     job.add_arguments(parser)
     return parser.parse_args(given)
@@ -111,7 +113,7 @@ class Retain(Job[Any]):
 
 def _days(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MAX_DAYS:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of days from 1 to {MAX_DAYS:,}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days from 1 to {MAX_DAYS:,}")
     return int(text)
 
 

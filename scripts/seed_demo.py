@@ -1,12 +1,11 @@
-"""Invent a past: calls as a busy application makes them, for trying out reports, screenshots and training.
+"""Generate demo data: a history of calls like a busy application's, for trying out reports, screenshots and training.
 
-Weekdays are busier than weekends and noon than night; few users make most calls; every provider has its own models
-only, each with durations of its own; some calls fail, some come from caches. They are marked synthetic, for ever and
-without an option, and stay out of every report that does not ask for them (`synthetic=only`).
+Weekdays are busier than weekends and noon than night; few users make most calls; every provider has only its own
+models, each with its own durations; some calls fail, some come from caches. They are always marked synthetic, and stay
+out of every report that does not request them (`synthetic=only`).
 
-The same seed gives the same calls: run again, nothing is added but what has become past meanwhile, and with more
---calls or --days the rest. Without --execute they are only counted. It runs beside the server; interrupted, it goes on
-where it was.
+The same seed gives the same calls: run again, it adds only those that have become past meanwhile, and with more
+--calls or --days the rest. Without --execute they are only counted. It runs beside the server; interrupted, it resumes.
 
     python -m scripts.seed_demo --days 90 --calls 100000
     python -m scripts.seed_demo --days 90 --calls 100000 --seed 7 --execute
@@ -91,8 +90,8 @@ def _counted(status: ReceiptStatus) -> str:
 def main() -> int:
     parser = command.parser("seed_demo", __doc__)
     parser.add_argument("--days", type=_count(3_650), default=DAYS, help=f"up to today (default: {DAYS})")
-    parser.add_argument("--calls", type=_count(100_000_000), default=CALLS, help=f"in all (default: {CALLS:,})")
-    parser.add_argument("--seed", type=int, default=1, help="another one gives other calls (default: 1)")
+    parser.add_argument("--calls", type=_count(100_000_000), default=CALLS, help=f"in total (default: {CALLS:,})")
+    parser.add_argument("--seed", type=int, default=1, help="a different seed gives different calls (default: 1)")
     job.add_arguments(parser)
     arguments = parser.parse_args()
     return command.run(lambda settings: _seed(arguments, settings))

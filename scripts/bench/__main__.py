@@ -1,4 +1,4 @@
-"""Measure this deployment's machine. Figures compare versions within one run; only their ratios carry over.
+"""Benchmark this deployment's machine. Compare figures within one run only: ratios carry over, absolute values do not.
 
 python -m scripts.bench write --calls 100000 --json
 python -m scripts.bench reads --events 10000000 --json
@@ -24,18 +24,22 @@ def main() -> int:
     parser = command.parser("bench", __doc__)
     benchmarks = parser.add_subparsers(dest="benchmark", required=True)
     writes = benchmarks.add_parser("write", help="reporting calls, against plain inserts and the bare driver")
-    writes.add_argument("--calls", type=int, default=40_000, help="calls a round (default: 40,000)")
+    writes.add_argument("--calls", type=int, default=40_000, help="calls per round (default: 40,000)")
     prices = benchmarks.add_parser("pricing", help="pricing a call, against genai_prices.calc_price")
-    reading = benchmarks.add_parser("reads", help="administrators' pages beside a live writer, against raw aggregation")
+    reading = benchmarks.add_parser(
+        "reads", help="administrators' reports beside a live writer, against raw aggregation"
+    )
     reading.add_argument("--events", type=int, default=100_000, help="calls in the ledger (default: 100,000)")
     reading.add_argument("--uniform", action="store_true", help="users and conversations uniform instead of Zipf")
-    reading.add_argument("--keep", metavar="DATABASE", help="fill this database once and use it again")
-    entering = benchmarks.add_parser("doors", help="calls over HTTP and without any wait, against a handler of nothing")
-    entering.add_argument("--calls", type=int, default=20_000, help="calls a round and door (default: 20,000)")
+    reading.add_argument("--keep", metavar="DATABASE", help="fill this database once and reuse it")
+    entering = benchmarks.add_parser("doors", help="calls over HTTP and with wait=False, against a no-op handler")
+    entering.add_argument(
+        "--calls", type=int, default=20_000, help="calls per round and ingest channel (default: 20,000)"
+    )
     growing = benchmarks.add_parser("memory", help="the resident memory of a process that reports")
-    growing.add_argument("--no-merges", action="store_true", help="leave merging to nobody: what tracking alone holds")
-    growing.add_argument("--calls", type=int, default=1_000_000, help="calls in all (default: 1,000,000)")
-    filling = benchmarks.add_parser("backfill", help="making the ledger entries of events that have none")
+    growing.add_argument("--no-merges", action="store_true", help="run no compactor: the memory of tracking alone")
+    growing.add_argument("--calls", type=int, default=1_000_000, help="calls in total (default: 1,000,000)")
+    filling = benchmarks.add_parser("backfill", help="creating the ledger entries of events that have none")
     filling.add_argument("--events", type=int, default=100_000, help="events without an entry (default: 100,000)")
     for benchmark in (writes, prices, reading, entering, growing, filling):
         benchmark.add_argument("--json", action="store_true", help="print the figures as JSON")

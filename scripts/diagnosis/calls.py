@@ -1,4 +1,4 @@
-"""The calls of the last days: what has no price, what rests on guesses, and what cannot be."""
+"""The calls of the last days: unpriced, estimated, and impossible ones."""
 
 from datetime import timedelta
 from typing import Any
@@ -28,14 +28,14 @@ async def unpriced(deployment: Deployment) -> Finding:
     report = await _quality(deployment)
     total, found = report.totals.requests, report.totals.unpriced
     if not total:
-        return ok(f"there is no call of the last {DAYS} days")
+        return ok(f"no calls in the last {DAYS} days")
     if not found:
         return ok(f"each of {words.counted(total, 'call')} in {DAYS} days has a cost")
     models = words.some(f"{row.model} at {row.provider} ({row.requests:,})" for row in report.unpriced_models)
     said = (
         f"{found:,} of {words.counted(total, 'call')} in {DAYS} days ({report.unpriced_share} %) have no cost: {models}"
     )
-    advice = f"set a price (POST /api/admin/prices) or report cost with the calls; then for those stored: {REPRICE}"
+    advice = f"set a price (POST /api/admin/prices) or report cost with the calls; then reprice those stored: {REPRICE}"
     return (problem if 100 * found >= MUCH_UNPRICED * total else notice)(said, advice)
 
 
@@ -43,10 +43,10 @@ async def estimated(deployment: Deployment) -> Finding:
     report = await _quality(deployment)
     total, found = report.totals.requests, report.totals.estimated
     if not found:
-        return ok(f"no cost of {DAYS} days rests on guessed tokens")
+        return ok(f"no cost of {DAYS} days is based on estimated tokens")
     models = words.some(f"{row.model} ({row.requests:,})" for row in report.estimated_models)
     share = f"{found:,} of {words.counted(total, 'call')} in {DAYS} days ({report.estimated_share} %)"
-    said = f"{share} rest on guessed tokens: {models}"
+    said = f"{share} are based on estimated tokens: {models}"
     if 100 * found < MUCH_ESTIMATED * total:
         return ok(said)
     return notice(said, "report input_tokens and output_tokens, or the response's usage, with the calls")
@@ -57,9 +57,8 @@ async def impossible(deployment: Deployment) -> Finding:
     if not found:
         return ok(f"every model of {DAYS} days was reported with a provider that sells it")
     pairs = words.some(f"{row.model} at {row.reported_provider} ({row.requests:,})" for row in found)
-    said = (
-        f"{words.counted(len(found), 'pair')} of provider and model that cannot be: {pairs}; counted for who sells it"
-    )
+    count = words.counted(len(found), "impossible pair")
+    said = f"{count} of provider and model: {pairs}; counted under the provider that sells the model"
     return notice(said, "correct the provider where the calls are reported, or leave it out")
 
 
@@ -68,8 +67,8 @@ async def unmapped(deployment: Deployment) -> Finding:
     if not found:
         return ok(f"every content type of {DAYS} days belongs to a feature")
     types = words.some(f"{row.content_type} ({row.requests:,})" for row in found)
-    said = f"{words.counted(len(found), 'content type')} of no feature, each counted as its own: {types}"
-    return notice(said, "give each its feature in the file that TWINMETER_FEATURES_FILE names")
+    said = f"{words.counted(len(found), 'content type')} without a feature, each counted as its own: {types}"
+    return notice(said, "map each to a feature in the file that TWINMETER_FEATURES_FILE names")
 
 
 async def unreadable(deployment: Deployment) -> Finding:
@@ -91,7 +90,7 @@ async def folded(deployment: Deployment) -> Finding:
 
 
 async def future(deployment: Deployment) -> Finding:
-    """Calls that lie further ahead than a door lets in."""
+    """Calls dated further ahead than any ingest channel accepts."""
     ahead = {"createdAt": {"$gt": deployment.clock() + CLOCK_TOLERANCE}}
     ledger = deployment.database.ledger
     if not (count := await ledger.count_documents(ahead)):
@@ -99,20 +98,20 @@ async def future(deployment: Deployment) -> Finding:
     last: dict[str, Any] = await ledger.find_one(ahead, {"createdAt": 1}, sort=[("createdAt", -1)]) or {}
     moment = last["createdAt"].isoformat(timespec="seconds")
     said = f"{words.counted(count, 'call')} dated in the future, the last {moment} ({last['_id']})"
-    return notice(said, "mend the clock of who reports or the zone of an import; no report counts them until then")
+    return notice(said, "fix the clock of the reporter or the time zone of an import; no report counts them until then")
 
 
 async def synthetic(deployment: Deployment) -> Finding:
-    """All there ever were, from cells and deltas."""
+    """All of them ever, from cells and deltas."""
     today = deployment.clock().date()
     ever = TimeWindow(today - timedelta(days=FOR_EVER), today + timedelta(days=FOR_EVER), deployment.settings.zone)
     async with reading(deployment.database) as read:
         rows = await read.cells(rollups.by_day(ReportQuery(ever, synthetic=Synthetic.ONLY)))
     if not (found := summed(rows)["requests"]):
-        return ok("there is no synthetic call")
+        return ok("no synthetic calls")
     shown = "counted in every report" if deployment.settings.show_synthetic else "left out of reports"
     return notice(
-        f"{words.counted(found, 'synthetic call')}, {shown}", f"remove them before going into service: {PURGE}"
+        f"{words.counted(found, 'synthetic call')}, {shown}", f"remove them before going into production: {PURGE}"
     )
 
 

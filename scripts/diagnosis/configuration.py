@@ -11,13 +11,13 @@ from scripts.diagnosis.examination import in_thread
 from scripts.diagnosis.finding import Check, Deployment, Finding, Group, notice, ok, problem
 
 FEWEST_CHARACTERS = 10
-"""Different ones in a random hexadecimal text of 32: fewer come once in a thousand."""
+"""Distinct characters in 32 random hexadecimal digits: fewer occur once in a thousand."""
 INVENTED = ("secret", "password", "changeme", "example", "default")
 NEW_SECRET = "set TWINMETER_JWT_SECRET to what `openssl rand -hex 32` prints, the same for every server"  # noqa: S105
 
 
 async def secret(deployment: Deployment) -> Finding:
-    """Who can guess it is an administrator."""
+    """Whoever can guess it is an administrator."""
     kept = deployment.settings.data_dir.absolute() / "jwt_secret"
     if deployment.settings.jwt_secret is not None:
         return secret_of(deployment.settings.jwt_secret)
@@ -28,14 +28,14 @@ def secret_of(secret: SecretStr) -> Finding:
     text = secret.get_secret_value()
     repeated = text in (text + text)[1:-1]
     if repeated or len(set(text)) < FEWEST_CHARACTERS or any(word in text.lower() for word in INVENTED):
-        return problem("TWINMETER_JWT_SECRET can be guessed: it is no random text", NEW_SECRET)
+        return problem("TWINMETER_JWT_SECRET can be guessed: it is not random", NEW_SECRET)
     return ok(f"TWINMETER_JWT_SECRET has {len(text.encode())} bytes")
 
 
 async def synthetic(deployment: Deployment) -> Finding:
     if deployment.settings.show_synthetic:
         said = "TWINMETER_SHOW_SYNTHETIC is true: demo data counts in every report"
-        return problem(said, "set it to false, but for a demo")
+        return problem(said, "set it to false, except for a demo")
     return ok("reports leave out demo data")
 
 
@@ -43,7 +43,7 @@ async def rate(deployment: Deployment) -> Finding:
     if not deployment.settings.rate_limit:
         said = "TWINMETER_RATE_LIMIT is 0: one caller may use up the whole server"
         return notice(said, "set it to a few times what your busiest caller sends in a second")
-    return ok(f"{deployment.settings.rate_limit:,} requests a second for each caller and process")
+    return ok(f"{deployment.settings.rate_limit:,} requests per second for each caller and process")
 
 
 async def mongodb(deployment: Deployment) -> Finding:
@@ -59,13 +59,15 @@ async def identity_provider(deployment: Deployment) -> Finding:
         return ok("none: only our own secret signs tokens")
     asked = {"TWINMETER_JWT_ISSUER": settings.jwt_issuer, "TWINMETER_JWT_AUDIENCE": settings.jwt_audience}
     if missing := [name for name, value in asked.items() if value is None]:
-        said = f"TWINMETER_JWKS_URL is set, but not {' and '.join(missing)}: tokens for other applications hold here"
+        said = (
+            f"TWINMETER_JWKS_URL is set, but not {' and '.join(missing)}: tokens for other applications are valid here"
+        )
         return (problem if settings.jwt_issuer is None else notice)(said, "set them: see docs/operations.md")
-    return ok("issuer and audience are asked for")
+    return ok("issuer and audience are required")
 
 
 async def files(deployment: Deployment) -> Finding:
-    """Raises ConfigurationError naming what is wrong in which."""
+    """Raises ConfigurationError naming the file and what is wrong in it."""
     settings = deployment.settings
     named = [path.name for path in (settings.features_file, settings.estimates_file) if path is not None]
     await in_thread(lambda: (Features.from_file(settings.features_file), Estimates(settings.estimates_file)))
@@ -74,10 +76,12 @@ async def files(deployment: Deployment) -> Finding:
 
 def _kept_secret(path: Path) -> Finding:
     if not path.exists():
-        return notice(f"there is no signing secret; a start makes one in {path.parent}", NEW_SECRET)
+        return notice(f"no signing secret yet; a start of the server creates one in {path.parent}", NEW_SECRET)
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        return problem(f"{path} can be read by others, who can be anyone with it", f"chmod 600 {path}, and change it")
-    said = f"the signing secret is kept in {path}: a server with another data folder takes no token of this one"
+        return problem(
+            f"{path} can be read by others, who can impersonate anyone with it", f"chmod 600 {path}, and change it"
+        )
+    said = f"the signing secret is kept in {path}: a server with another data folder does not accept this one's tokens"
     return notice(said, NEW_SECRET)
 
 

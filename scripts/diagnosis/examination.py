@@ -1,4 +1,4 @@
-"""Makes all checks of a deployment, one after the other, so that none can stop or hold up the others."""
+"""Runs all checks of a deployment, one after the other, so that none can stop or delay the others."""
 
 import asyncio
 import threading
@@ -45,7 +45,7 @@ async def examine(deployment: Deployment, groups: Iterable[Group]) -> list[Row]:
 
 
 async def in_thread(work: Callable[[], Result]) -> Result:
-    """Do what may block for ever, such as a disk that hangs: the process can end without it."""
+    """Run what may block for ever, such as I/O on a hanging disk, so that the process can end without it."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[Result] = loop.create_future()
 
@@ -124,7 +124,7 @@ def _failed(error: Exception, seconds: float) -> Finding:
     cause = error.__cause__ if isinstance(error.__cause__, PyMongoError) else error
     match cause:
         case TimeoutError() | PyMongoError(timeout=True):
-            return notice(f"could not be told within {seconds:g} s", "give it more time: --seconds 60")
+            return notice(f"could not be determined within {seconds:g} s", "give it more time: --seconds 60")
         case OperationFailure(code=13):
             return unchecked(f"the user may not: {(cause.details or {}).get('errmsg', cause)}")
         case ConnectionFailure():
@@ -133,4 +133,4 @@ def _failed(error: Exception, seconds: float) -> Finding:
             return unchecked(str(cause))
         case AppError() | PyMongoError() | OSError():
             return problem(reason(cause), "see docs/operations.md")
-    return problem(f"the check itself failed: {type(error).__name__}: {error}", "report this as a fault of twinmeter")
+    return problem(f"the check itself failed: {type(error).__name__}: {error}", "report this as a bug in twinmeter")

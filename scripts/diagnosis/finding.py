@@ -1,4 +1,4 @@
-"""What a check says, and what it is given to look at."""
+"""What a check reports, and what it is given to look at."""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -14,14 +14,14 @@ START = "python -m app"
 
 
 class Verdict(StrEnum):
-    """How it stands."""
+    """The status."""
 
     PROBLEM = "problem"
     """Calls, figures or access are wrong, or soon will be."""
     NOTICE = "notice"
     """Worth a look."""
     UNCHECKED = "unchecked"
-    """Cannot be told from here: MongoDB is away, or the user may not."""
+    """Cannot be checked from here: MongoDB is away, or the user lacks the rights."""
     OK = "ok"
 
 

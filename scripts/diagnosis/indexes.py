@@ -1,4 +1,4 @@
-"""Collections and indexes: those that the code declares, and those that there are."""
+"""Collections and indexes: declared against existing."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -33,7 +33,7 @@ async def collections(deployment: Deployment) -> Finding:
     declared = [*(document.Settings.name for document in DOCUMENTS), *ROLLUPS]
     if missing := [name for name in declared if name not in existing]:
         said = f"{len(missing)} of {len(declared)} collections are missing: {words.some(missing)}"
-        return problem(said, f"is TWINMETER_DATABASE right? A start of the server makes them: {START}")
+        return problem(said, f"is TWINMETER_DATABASE right? A start of the server creates them: {START}")
     return ok(f"all {len(declared)} are there")
 
 
@@ -54,12 +54,12 @@ async def indexes(deployment: Deployment) -> Finding:
 
 
 def _not_as_declared(found: Compared, total: int) -> Finding:
-    parts = (("missing", found.missing), ("defined otherwise", found.different))
+    parts = (("missing", found.missing), ("defined differently", found.different))
     wrong = "; ".join(f"{len(names)} {what}: {words.some(names)}" for what, names in parts if names)
-    advice = f"a start of the server makes what is missing: {START}"
+    advice = f"a start of the server creates what is missing: {START}"
     if found.different:
-        advice = f"drop what is defined otherwise, for instance {_drop(found.different[0])}; {advice}"
-    return problem(f"of {total} indexes {wrong}: reports read whole collections", advice)
+        advice = f"drop those defined differently, for instance {_drop(found.different[0])}; {advice}"
+    return problem(f"of {total} indexes, {wrong}: reports read whole collections", advice)
 
 
 def declared_indexes() -> dict[str, Indexes]:

@@ -21,8 +21,8 @@ PROCESSES = Path("/proc")
 async def data_folder(deployment: Deployment) -> Finding:
     folder = deployment.settings.data_dir.absolute()
     if not await in_thread(folder.is_dir):
-        said = f"there is no data folder {folder}"
-        return notice(said, "run this where the server runs, or set TWINMETER_DATA_DIR; a first start makes it")
+        said = f"no data folder {folder}"
+        return notice(said, "run this where the server runs, or set TWINMETER_DATA_DIR; a first start creates it")
     return ok(str(folder))
 
 
@@ -33,7 +33,7 @@ async def spool(deployment: Deployment) -> Finding:
     except (SpoolError, OSError) as error:
         return problem(str(error), "run this as the user of the server; a damaged file is set aside at its next start")
     if state is None:
-        return ok("there is none yet: no call ever waited")
+        return ok("none yet: no call ever waited")
     away = deployment.found is None
     cap = deployment.settings.spool_max_bytes
     return spool_of(state, holder, cap=cap, now=deployment.clock(), away=away)
@@ -66,9 +66,9 @@ async def refused(deployment: Deployment) -> Finding:
     except (SpoolError, OSError) as error:
         return problem(str(error), "see the line above")
     if state is None or not state.refused:
-        return ok("MongoDB took every call that waited")
+        return ok("MongoDB accepted every call that waited")
     reasons = "; ".join(f"{reason} ({count:,})" for reason, count in state.reasons)
-    said = f"{words.counted(state.refused, 'call')} set aside that MongoDB would not take: {reasons}"
+    said = f"{words.counted(state.refused, 'call')} set aside that MongoDB would not accept: {reasons}"
     return problem(
         said, f"remove the cause (a validator?) and report them again; they are in the table refused of {path}"
     )
@@ -128,7 +128,7 @@ def _replayer(holder: int | None) -> str:
     if holder is None:
         return "no process replays"
     if not holder:
-        return "a process that cannot be told replays"
+        return "an unknown process replays"
     with suppress(OSError):
         words_of = (PROCESSES / str(holder) / "cmdline").read_bytes().decode(errors="replace").split("\0")
         return f"process {holder} replays ({' '.join(words_of).strip()[:60]})"

@@ -1,4 +1,4 @@
-"""The page: what needs somebody first, with what to do, then all that is well."""
+"""The page: first what needs attention, with what to do, then all that is well."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The rollups: are they of this zone, are they fresh, and do they say what the ledger says?"""
+"""The rollups: are they in this time zone, are they fresh, and do they agree with the ledger?"""
 
 import asyncio
 import time
@@ -28,7 +28,7 @@ OLDER_DAYS = 2
 SHARE = 0.9
 """Of the time of the check, that days may be begun and read in."""
 RECONCILE = "python -m scripts.reconcile"
-NOT_STARTED = "there are no rollups: nothing was started on this database yet"
+NOT_STARTED = "no rollups: nothing has been started on this database yet"
 
 Document = dict[str, Any]
 
@@ -39,10 +39,10 @@ async def zone(deployment: Deployment) -> Finding:
         return notice(NOT_STARTED, f"start the server: {START}")
     if (counted := state["timezone"]) != configured:
         said = f"days are counted in {counted}, but TWINMETER_TIMEZONE is {configured}: every report answers 503"
-        return problem(said, f"set it back, or build the rollups anew: {REBUILD}")
+        return problem(said, f"set it back, or rebuild the rollups: {REBUILD}")
     other = {"timezone": {"$ne": counted}}
     if strange := await deployment.database.reads[DELTAS].count_documents(other):
-        said = f"{words.counted(strange, 'waiting delta')} of another zone than {counted}"
+        said = f"{words.counted(strange, 'waiting delta')} counted in another zone than {counted}"
         return notice(said, f"look again in a minute; if they stay: {REBUILD}")
     return ok(f"days are counted in {counted}, as TWINMETER_TIMEZONE says")
 
@@ -86,16 +86,16 @@ async def sample(deployment: Deployment) -> Finding:
     """Every invariant of the last days, and of random older ones, as far as there is time for them."""
     state = await _state(deployment)
     if state is None:
-        return ok("there is no day to look at yet")
+        return ok("no day to check yet")
     if not state["complete"]:
         return unchecked("the ledger is older than its rollups")
     home = ZoneInfo(state["timezone"])  # whatever the setting says, cells are of these days
     if not (days := await _days(deployment, home)):
-        return ok("there is no day to look at yet")
+        return ok("no day to check yet")
     checked = await _checked(deployment, days, home)
     entries, cells = sum(found.entries for found in checked.values()), sum(found.cells for found in checked.values())
     looked = f"{words.counted(entries, 'entry', 'entries')} and {words.counted(cells, 'cell')}"
-    said = f"of a sample of {words.counted(len(days), 'day')} {len(checked)} with {looked}"
+    said = f"{len(checked)} of {words.counted(len(days), 'sampled day')} ({looked})"
     if differences := [difference for found in checked.values() for difference in found.differences]:
         return _differ(differences, said)
     if not checked:
@@ -135,7 +135,7 @@ def _differ(found: list[Difference], where: str) -> Finding:
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(Counter(each.kind for each in found).items()))
     first = f"{found[0].day} {found[0].kind} {found[0].id}: {found[0].said}"
     days = sorted({each.day for each in found})
-    said = f"{words.counted(len(found), 'difference')} on {words.counted(len(days), 'day')} ({kinds}), {where}"
+    said = f"{words.counted(len(found), 'difference')} on {words.counted(len(days), 'day')} ({kinds}), in {where}"
     span = f"{RECONCILE} --from {days[0]} --to {days[-1]}"
     return problem(f"{said}; the first: {first}", f"{span} shows them all; with --execute it repairs them")
 

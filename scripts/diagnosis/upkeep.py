@@ -1,4 +1,4 @@
-"""What people have to see to: keys that end or are not used, and commands that were interrupted."""
+"""What needs maintenance: keys that expire or are not used, and commands that were interrupted."""
 
 from datetime import timedelta
 
@@ -14,20 +14,20 @@ UNUSED = timedelta(days=30)
 IN_USE = timedelta(days=1)
 """A key that was used so shortly before its end was still needed."""
 AT_WORK = timedelta(minutes=2)
-NEW_KEY = "make a new one (python -m scripts.create_api_key), and revoke the old: POST /api/admin/keys/ID/revoke"
+NEW_KEY = "create a new one (python -m scripts.create_api_key), and revoke the old: POST /api/admin/keys/ID/revoke"
 REVOKE = "revoke what nobody needs: POST /api/admin/keys/ID/revoke"
 
 
 async def expiry(deployment: Deployment) -> Finding:
     keys, now = await _keys(deployment), deployment.clock()
     if not keys:
-        return ok("there is no API key")
+        return ok("no API keys")
     ended = [key for key in keys if key.expires_at is not None and key.expires_at <= now]
     cut_off = [
         key for key in ended if key.last_used_at and key.expires_at and key.expires_at - key.last_used_at < IN_USE
     ]
     soon = [key for key in keys if key.expires_at is not None and now < key.expires_at <= now + SOON]
-    said = f"of {words.counted(len(keys), 'API key')} "
+    said = f"of {words.counted(len(keys), 'API key')}, "
     if cut_off:
         return problem(f"{said}{len(cut_off):,} expired while in use: {_ends(cut_off)}", NEW_KEY)
     if soon:
@@ -42,7 +42,7 @@ async def use(deployment: Deployment) -> Finding:
     idle = [key for key in keys if key.last_used_at is None and key.created_at <= now - UNUSED]
     if not idle:
         return ok(f"no API key older than {UNUSED.days} days was never used")
-    names = words.some(f"{_name(key)}, made {key.created_at:%Y-%m-%d}" for key in idle)
+    names = words.some(f"{_name(key)}, created {key.created_at:%Y-%m-%d}" for key in idle)
     return notice(f"{len(idle):,} of {words.counted(len(keys), 'API key')} were never used: {names}", REVOKE)
 
 
@@ -62,7 +62,7 @@ async def runs(deployment: Deployment) -> Finding:
 
 async def erasures(deployment: Deployment) -> Finding:
     if not (count := await deployment.database.reads[ERASURES].count_documents({})):
-        return ok("none is under way")
+        return ok("none is running")
     said = f"{words.counted(count, 'erasure')} not finished: the id of a person stays in the collection {ERASURES}"
     return notice(said, "if none is running, start it again: python -m scripts.erase_user USER --execute")
 

@@ -1,11 +1,11 @@
 """Rehearse what must never cost a call: kills, outages, failovers and repeated requests, with real processes.
 
 Each drill has a MongoDB and a data folder of its own, which are deleted afterwards (kept, and named, where something
-was wrong); the deployment's are never touched. Clients report calls over HTTP and send each again until it is
+was wrong); the deployment's are never touched. Clients report calls over HTTP and retry each until it is
 acknowledged. Then every acknowledged call must be in the ledger once, the twins equal, all sums exact, every rollup
-cell like a recount, and the first commit after a start of the server must have come within 2 s. The drill of
+cell equal to a recount, and the first commit after a start of the server must have come within 2 s. The drill of
 backfill_usage has no server: after the kills and a last run, every entry, event and cell must be as after one clean
-run, and like a recount. The exit status is 1 where anything is not so.
+run, and equal to a recount. The exit status is 1 if any of this fails.
 
     python -m scripts.drill kills --times 200
     python -m scripts.drill outage --seconds 60 --json
@@ -51,7 +51,7 @@ DRILLS = {
     "kills": Drill(kills, "times", 200, "kill -9 of the server at random moments, each fifth one while it starts"),
     "outage": Drill(outage, "seconds", 60, "MongoDB is stopped under load"),
     "both": Drill(both, "times", 10, "the server and MongoDB are killed, and started at once"),
-    "replay": Drill(replay, "calls", 20_000, "MongoDB is killed in the middle of a replay of so many calls"),
+    "replay": Drill(replay, "calls", 20_000, "MongoDB is killed in the middle of a replay of this many calls"),
     "failover": Drill(failover, "times", 3, "the primary of three members is killed under load"),
     "thrice": Drill(thrice, "calls", 10_000, "every request is sent three times at once by three clients"),
     "backfill": Drill(backfill, "times", 10, "kill -9 of backfill_usage at random moments", (("events", 200_000),)),

@@ -142,4 +142,4 @@ def _free_ports(number: int) -> list[int]:
             found.append(port)
         if len(found) == number:
             return found
-    raise DrillError(f"there are no {number} free ports on {LOOPBACK}")
+    raise DrillError(f"fewer than {number} free ports on {LOOPBACK}")

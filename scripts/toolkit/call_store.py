@@ -37,7 +37,7 @@ class Store:
         self._whole_from: datetime | None = None
 
     async def refresh(self) -> None:
-        """Learn of prices that administrators changed, and of what retention deleted. Raises PyMongoError."""
+        """Reread prices that administrators changed, and what retention deleted. Raises PyMongoError."""
         await self._book.refresh()
         stored = await self._database.writes[STATE].find_one(STATE_KEY)
         state = None if stored is None else RollupState.of(stored)
@@ -45,13 +45,13 @@ class Store:
             self._whole_from = datetime.combine(state.whole_from, time(), state.zone)
 
     def deleted_before(self, pair: Pair) -> date | None:
-        """The day from which the ledger is whole, where `pair` lies before it: its totals may count it already."""
+        """The day from which the ledger is complete, where `pair` is before it: totals may count it already."""
         if self._whole_from is None or pair.entry["createdAt"] >= self._whole_from:
             return None
         return self._whole_from.date()
 
     async def commit(self, pairs: Sequence[Pair]) -> list[Outcome]:
-        """Write `pairs`, each once, and say what became of each. Raises DatabaseUnavailableError."""
+        """Write `pairs`, each once, and return their outcomes. Raises DatabaseUnavailableError."""
         assert self._ledger is not None  # noqa: S101 - see storing
         for attempt in range(ATTEMPTS):
             try:
@@ -64,7 +64,7 @@ class Store:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def look(self, pairs: Sequence[Pair]) -> list[Outcome]:
-        """What `commit` would say, as far as the ledger stands now. Raises PyMongoError."""
+        """What `commit` would return, given the ledger as it is now. Raises PyMongoError."""
         known = {"_id": {"$in": [pair.id for pair in pairs]}}
         stored = {entry["_id"]: entry async for entry in self._database.ledger.find(known)}
         return [_outcome(pair, stored) for pair in pairs]

@@ -1,4 +1,4 @@
-"""Days that a command is asked for: --from and --to."""
+"""The days of a command: --from and --to."""
 
 import argparse
 from datetime import UTC, date, datetime, time, timedelta
@@ -6,29 +6,29 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 FIRST, LAST = date(1970, 1, 1), date(9998, 12, 31)
-"""Days whose ends are moments in every zone."""
+"""Days whose ends are valid moments in every zone."""
 
 
 FIRST_THERE_IS, LAST_THERE_IS = "the first there is", "the last there is"
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, first: str = FIRST_THERE_IS, last: str = LAST_THERE_IS) -> None:
-    """`first` and `last` say which days are meant where one is left out."""
+    """`first` and `last` say what the defaults are."""
     for name, attribute, default in (("--from", "first", first), ("--to", "last", last)):
         parser.add_argument(
-            name, dest=attribute, type=_day, metavar="DAY", help=f"{attribute} day (2026-11-01); {default} if left out"
+            name, dest=attribute, type=_day, metavar="DAY", help=f"{attribute} day, as 2026-11-01 (default: {default})"
         )
 
 
 def checked(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> argparse.Namespace:
-    """These arguments; ends with the usage where the days are none."""
+    """These arguments; exits with the usage where the days are not valid."""
     if arguments.first is not None and arguments.last is not None and arguments.first > arguments.last:
         parser.error("--from must not be after --to")
     return arguments
 
 
 def moments(first: date | None, last: date | None, zone: ZoneInfo) -> dict[str, Any]:
-    """A condition for moments within these days; without a bound where one is None."""
+    """A condition for moments within these days; unbounded where one is None."""
     bounds = {} if first is None else {"$gte": start_of(first, zone)}
     return bounds if last is None else bounds | {"$lt": start_of(last + timedelta(days=1), zone)}
 

@@ -1,8 +1,8 @@
-"""What commands share that go through many documents: dry run, pages, a checkpoint, progress and a summary.
+"""What commands over many documents share: dry run, pages, a checkpoint, progress and a summary.
 
-A command says what its pages are and what it does to one. Here is the rest: without --execute nothing is written; with
-it, the place reached is kept after every page, so that an interrupted run goes on there. A page may be done twice, so
-doing one must be safe to repeat.
+A command defines its pages and what it does to one. The rest is here: without --execute nothing is written; with it, a
+checkpoint is kept after every page, so that an interrupted run resumes there. A page may be done twice, so doing one
+must be safe to repeat.
 """
 
 import argparse
@@ -31,18 +31,18 @@ from scripts.toolkit import command
 
 CHECKPOINTS = "script_runs"
 FOUND = 3
-"""Exit status: all went well, and there is something that a person should look at."""
+"""Exit status: all went well, but there is something that a person should look at."""
 
 Item = TypeVar("Item")
 
 
 class Page(NamedTuple, Generic[Item]):
-    """Some items, and the place behind them: what `pages` is given to go on there."""
+    """Some items, and the place after them: what `pages` is given to resume there."""
 
     items: list[Item]
     after: Any
     size: int | None = None
-    """For the progress; as many as there are items, where left out."""
+    """For the progress; the number of items by default."""
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Summary:
     seconds: float = 0.0
     counts: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
-    """For a person: what there was to see, and what to do about it."""
+    """For a person: what was found, and what to do about it."""
     tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """Rows by the name of their table; all rows of one have the same columns."""
 
@@ -64,7 +64,7 @@ class Summary:
 
 
 class Job(ABC, Generic[Item]):
-    """One command's work. `counts` name what the summary shows, in that order, also those that stay zero."""
+    """One command's work. `counts` name what the summary shows, in that order, including zeros."""
 
     name: str
     what: str = "documents"
@@ -73,7 +73,7 @@ class Job(ABC, Generic[Item]):
     """Counts above zero that make the exit status 3."""
 
     def key(self) -> dict[str, Any]:
-        """What tells this run from others of the command: its arguments, as stored."""
+        """What distinguishes this run from others of the command: its arguments, as stored."""
         return {}
 
     @asynccontextmanager
@@ -87,7 +87,7 @@ class Job(ABC, Generic[Item]):
 
     @abstractmethod
     def pages(self, after: Any) -> AsyncIterator[Page[Item]]:
-        """Every page behind `after`, which is None at the start."""
+        """Every page after `after`, which is None at the start."""
 
     @abstractmethod
     async def do(self, page: Page[Item], *, execute: bool) -> Counter[str]:
@@ -98,7 +98,7 @@ class Job(ABC, Generic[Item]):
 
 
 async def run_job(job: Job[Any], database: Database, *, execute: bool, restart: bool = False) -> Summary:
-    """Do all pages of `job`, from where an interrupted run was. Raises PyMongoError."""
+    """Do all pages of `job`, resuming an interrupted run. Raises PyMongoError."""
     started = time.monotonic()
     checkpoints = database.writes[CHECKPOINTS]
     key = {"script": job.name, **job.key()}
@@ -130,8 +130,8 @@ async def run_job(job: Job[Any], database: Database, *, execute: bool, restart: 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What every such command takes."""
-    parser.add_argument("--execute", action="store_true", help="do it; without, nothing is written")
-    parser.add_argument("--restart", action="store_true", help="begin anew, where a run was interrupted")
+    parser.add_argument("--execute", action="store_true", help="make the changes (default: dry run)")
+    parser.add_argument("--restart", action="store_true", help="start over instead of resuming an interrupted run")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
@@ -164,7 +164,7 @@ def show(summary: Summary, *, as_json: bool) -> None:
     console.print(table)
     for note in summary.notes:
         console.print(note, markup=False, highlight=False, soft_wrap=True)
-    state = "done" if summary.executed else "nothing was written: --execute does it"
+    state = "done" if summary.executed else "dry run, nothing was written: add --execute"
     console.print(f"{state} ({summary.seconds:,} s)")
 
 

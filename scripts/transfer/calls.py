@@ -1,4 +1,4 @@
-"""From a row to the call that it tells of, by a mapping."""
+"""From a row to the call that it records, by a mapping."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -14,7 +14,7 @@ from scripts.transfer.units import reader_of, unit_factor
 from scripts.transfer.values import UnreadableError, moment, number, since_1970, text
 
 ABSENT = ("", "NULL", "\\N")
-"""How SQL systems write that there is nothing."""
+"""How SQL systems write null."""
 
 
 class RowError(Exception):

@@ -36,13 +36,13 @@ class SourceCollection:
     async def check(self) -> None:
         try:
             if await self._collection.find_one({}, {"_id": 1}) is None:
-                raise broken(self.name, "there is no such collection, or nothing is in it")
+                raise broken(self.name, "no such collection, or it is empty")
             if self._collection.name in _OURS and await self._collection.database[STATE].find_one({}, {"_id": 1}):
-                # into itself it would never end: what is imported would be read again
+                # an import into itself would never end: what is imported would be read again
                 raise broken(
                     self.name,
-                    "is in use by twinmeter: move its calls with export_usage; for older documents that lie in it, "
-                    "there are backfill_usage and backfill_analytics",
+                    "is in use by twinmeter: move its calls with export_usage; for older documents in it, "
+                    "use backfill_usage and backfill_analytics",
                 )
         except PyMongoError as error:
             raise broken(self.name, f"cannot be read: {error}") from error

@@ -44,7 +44,7 @@ EXTERNAL_ID = "clerkUserId"
 
 
 def _kind_of(annotation: Any) -> Kind:
-    """Of the first type in `annotation` that is no wrapper. Texts with a fixed choice are texts."""
+    """The kind of the first type in `annotation` that is not a wrapper. Enums count as text."""
     origin = get_origin(annotation)
     if origin in {dict, list}:
         return Kind.JSON
@@ -66,7 +66,7 @@ COLUMNS = _columns()
 
 ALWAYS = ("schemaVersion", "inputTokens", "outputTokens", "tokensUsed")
 NEEDED = tuple(name for name in COLUMNS if name in ALWAYS or (name in _FIELDS and _FIELDS[name].is_required()))
-"""Columns without which a row is no entry. Others may be missing: an export of an earlier version has fewer."""
+"""Columns that every entry has. Others may be missing: an export of an earlier version has fewer."""
 
 
 def rfc3339(moment: datetime) -> str:

@@ -30,12 +30,12 @@ class CsvFile:
         try:
             header = next(self._reader(lines), [])
         except csv.Error as error:
-            raise broken(place, f"the header cannot be taken apart: {error}") from error
+            raise broken(place, f"the header cannot be parsed: {error}") from error
         if fault := fault_of("".join(header), self._mapping.encoding):
             raise broken(place, fault)
         missing = [name for name in self._needed if name not in header] + self._mapping.missing(header)
         if missing:
-            raise broken(place, f"there is no column {', '.join(missing)}{self._hint(header)}")
+            raise broken(place, f"missing column {', '.join(missing)}{self._hint(header)}")
         if twice := {name for name in header if header.count(name) > 1}:
             raise broken(place, f"two columns are named {', '.join(sorted(twice))}")
         self._columns, self._start = header, lines.place
@@ -58,16 +58,16 @@ class CsvFile:
             except StopIteration:
                 return
             except csv.Error as error:
-                # a quote that is never closed takes in the lines behind it
-                yield Row(_lines(first, lines), lines.place, None, f"cannot be taken apart: {error}")
+                # a quote that is never closed swallows the lines after it
+                yield Row(_lines(first, lines), lines.place, None, f"cannot be parsed: {error}")
                 continue
-            if row:  # an empty line is no row
+            if row:  # an empty line is not a row
                 yield self._row(first, lines, row)
 
     def _row(self, first: int, lines: Lines, cells: list[str]) -> Row:
         fault = fault_of("".join(cells), self._mapping.encoding)
         if not lines.ended:
-            fault = "the last line has no end, so that it may have been cut off: add a line break if it is whole"
+            fault = "the last line has no line break, so it may be truncated: add one if it is complete"
         elif len(cells) != len(self._columns):
             fault = f"has {len(cells)} cells where the header has {len(self._columns)}"
         if fault:

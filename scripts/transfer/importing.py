@@ -25,7 +25,7 @@ MAX_COLUMNS = 500
 """How many names of columns are remembered, for what is said of them at the end."""
 
 _DELETED = (
-    "createdAt: lies before {}, and retention has deleted the calls of that time but not their totals: "
+    "createdAt: is before {}, and retention has deleted the calls of that time but not their totals: "
     "this one may be counted already"
 )
 
@@ -135,7 +135,7 @@ class Import(Job[Item]):
         first = self._seen.meet(pair, item.place)
         if outcome.conflicting or (first is not None and not first.same):
             where = "the ledger" if first is None else first.where
-            return REJECTED, f"a call with this id is in {where} already and says something else; that one stands"
+            return REJECTED, f"a call with this id is already in {where} and differs; the first one stands"
         return (NEW if outcome.status is ReceiptStatus.COMMITTED and first is None else KNOWN), ""
 
     def _remember(self, values: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Rows of a JSONL file: an object a line, as our export or mongoexport writes them."""
+"""Rows of a JSONL file: an object per line, as our export or mongoexport writes them."""
 
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -27,7 +27,7 @@ class JsonFile:
     async def check(self) -> None:
         first = next(iter(Lines(self._path, self._encoding)), "")
         if first.lstrip().startswith("["):
-            raise broken(f"{self.name}, line 1", "is a JSON array: write one object a line, as `jq -c '.[]'` does")
+            raise broken(f"{self.name}, line 1", "is a JSON array: write one object per line, as `jq -c '.[]'` does")
 
     async def total(self) -> int:
         return count_lines(self._path)
@@ -49,10 +49,10 @@ class JsonFile:
         try:
             values = json.loads(text, parse_float=Decimal, object_hook=_plain)
         except (ValueError, TypeError, RecursionError, ArithmeticError) as error:
-            cut = "" if lines.ended else "; it has no end, so that it may have been cut off"
-            return Row(line, lines.place, None, f"is no JSON: {error}{cut}")
+            cut = "" if lines.ended else "; it has no line break, so it may be truncated"
+            return Row(line, lines.place, None, f"is not valid JSON: {error}{cut}")
         if not isinstance(values, dict):
-            return Row(line, lines.place, None, "is no JSON object")
+            return Row(line, lines.place, None, "is not a JSON object")
         return Row(line, lines.place, values)
 
 

@@ -11,7 +11,7 @@ from scripts.transfer.sources import Row, broken
 GZIP = b"\x1f\x8b"
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 MAX_LINE = 4_000_000
-"""Bytes. A file with longer lines is none of ours, and would take all memory."""
+"""Bytes. A file with longer lines is not one of ours, and would take all memory."""
 BLOCK = 1 << 20
 PAGE_BYTES = 8_000_000
 """Of lines that are held at once, whatever their length."""
@@ -44,7 +44,7 @@ class Lines:
         if len(line) > MAX_LINE:
             raise broken(f"{self._path}, line {number + 1}", f"is longer than {MAX_LINE:,} bytes")
         if not offset and line.startswith(UTF_16):
-            raise broken(f"{self._path}, line 1", "is UTF-16: make it UTF-8 first")
+            raise broken(f"{self._path}, line 1", "is UTF-16: convert it to UTF-8 first")
         self.place = offset + len(line), number + 1
         self.ended = line.endswith(b"\n")
         text = line.decode(self._encoding, "surrogateescape")
@@ -84,17 +84,17 @@ def count_lines(path: Path) -> int:
             while block := file.read(BLOCK):
                 count += block.count(b"\n")
     except (OSError, EOFError, zlib.error) as error:
-        raise broken(f"{path}, behind line {count}", f"cannot be read: {error}") from error
+        raise broken(f"{path}, after line {count}", f"cannot be read: {error}") from error
     return count
 
 
 def fault_of(text: str, encoding: str) -> str:
     """What is wrong with a row's text as such; empty where nothing is."""
     if "\0" in text:
-        return f"holds a NUL byte, at character {text.index(chr(0)) + 1}"
+        return f"contains a NUL byte, at character {text.index(chr(0)) + 1}"
     try:
         text.encode()
     except UnicodeEncodeError as error:
         byte = ord(text[error.start]) - 0xDC00
-        return f"byte 0x{byte:02x} at character {error.start + 1} is no {encoding}: say encoding in the mapping"
+        return f"byte 0x{byte:02x} at character {error.start + 1} is not valid {encoding}: set encoding in the mapping"
     return ""

@@ -64,7 +64,7 @@ class Rule(BaseModel):
     @model_validator(mode="after")
     def _some_source(self) -> Self:
         if (self.constant is None) != bool(self.column):
-            raise ValueError("needs a column or a constant, and not both")
+            raise ValueError("needs a column or a constant, but not both")
         return self
 
 
@@ -96,7 +96,7 @@ class Mapping(BaseModel):
                 return name
         except LookupError:
             pass
-        raise ValueError(f"{name!r} is no encoding that can be read line by line: make it UTF-8 first")
+        raise ValueError(f"{name!r} is not an encoding that can be read line by line: convert the file to UTF-8 first")
 
     @field_validator("timezone")
     @classmethod
@@ -104,18 +104,18 @@ class Mapping(BaseModel):
         try:
             return name and ZoneInfo(name).key
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f"{name!r} is no IANA time zone, such as Europe/Berlin") from None
+            raise ValueError(f"{name!r} is not a valid IANA time zone, such as Europe/Berlin") from None
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.entries:
             return self
         if unknown := sorted(self.fields.keys() - TARGETS):
-            raise ValueError(f"a call has no field {', '.join(unknown)}")
+            raise ValueError(f"unknown field {', '.join(unknown)}")
         if missing := [name for name in NEEDED if name not in self.fields]:
             raise ValueError(f"a call needs {', '.join(missing)}")
         if not self.fields["request_id"].column or self.fields["request_id"].default is not None:
-            raise ValueError("request_id must come from a column, without a default: it tells rows apart")
+            raise ValueError("request_id must come from a column, without a default: it distinguishes rows")
         if signs := sorted(column for column in self.where if column.startswith("$")):
             raise ValueError(f"where names columns, which {', '.join(signs)} is not")
         for name, rule in self.fields.items():
@@ -163,6 +163,6 @@ def _read(name: str) -> dict[str, Any]:
     if (base := told.pop("extends", None)) is None:
         return told
     if base not in presets():
-        raise OSError(f"extends names {base!r}, which is no preset")
+        raise OSError(f"extends names {base!r}, which is not a preset")
     below = _read(base)
     return {**below, **told, "fields": below.get("fields", {}) | told.get("fields", {})}

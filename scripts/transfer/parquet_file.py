@@ -23,7 +23,7 @@ class ParquetFile:
         with self._opened() as file:
             names = file.schema_arrow.names
         if missing := [name for name in self._needed if name not in names] + self._mapping.missing(names):
-            raise broken(self.name, f"there is no column {', '.join(missing)} (it has {', '.join(names)})")
+            raise broken(self.name, f"missing column {', '.join(missing)} (it has {', '.join(names)})")
 
     async def total(self) -> int:
         with self._opened() as file:
@@ -42,7 +42,7 @@ class ParquetFile:
                     if rows:
                         yield [Row(f"row {n}", n, values) for n, values in enumerate(rows, first)]
             except (OSError, ValueError) as error:
-                raise broken(f"{self.name}, behind row {number}", f"cannot be read: {error}") from error
+                raise broken(f"{self.name}, after row {number}", f"cannot be read: {error}") from error
 
     def _opened(self) -> Any:
         import pyarrow.parquet as pq  # noqa: PLC0415 - large, and for this format alone
@@ -50,7 +50,7 @@ class ParquetFile:
         try:
             return pq.ParquetFile(self._path, pre_buffer=False, buffer_size=BLOCK)
         except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
-            raise broken(self.name, f"is no whole Parquet file: {error}") from error
+            raise broken(self.name, f"is not a complete Parquet file: {error}") from error
 
 
 def _plain(batch: Any) -> Any:
@@ -65,7 +65,7 @@ def _plain(batch: Any) -> Any:
 
 
 def _group_of(metadata: Any, row: int) -> tuple[int, int]:
-    """The row group that `row` (from 0) is in, and how many rows lie before that group."""
+    """The row group that `row` (from 0) is in, and how many rows precede that group."""
     before = 0
     for group in range(metadata.num_row_groups):
         rows = metadata.row_group(group).num_rows

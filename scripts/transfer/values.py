@@ -1,4 +1,4 @@
-"""From what stands in a file or a foreign document to values of a call. What cannot be read is said, never guessed."""
+"""From values in a file or a foreign document to values of a call. What cannot be read is reported, never guessed."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from bson.binary import ALL_UUID_SUBTYPES
 from scripts.transfer.columns import Kind
 
 MAX_DIGITS = 18
-"""Before the point. A number is bounded before all else: 1e999999999, whole, would have a thousand million digits."""
+"""Before the point. A number is bounded before all else: 1e999999999 as an integer would have a billion digits."""
 _FLAGS = {"true": True, "t": True, "yes": True, "1": True, "false": False, "f": False, "no": False, "0": False}
 _SHOWN = 60
 
@@ -27,7 +27,7 @@ def text(value: object) -> str:
     if isinstance(value, Binary) and value.subtype in ALL_UUID_SUBTYPES:
         return str(UUID(bytes=bytes(value)))
     if isinstance(value, Mapping | list | bytes):
-        raise UnreadableError(f"{_shown(value)} is no text")
+        raise UnreadableError(f"{_shown(value)} is not a string")
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
@@ -38,19 +38,19 @@ def number(value: object) -> Decimal:
     try:
         if isinstance(value, Decimal128):
             found = value.to_decimal()
-        else:  # a bool is no number: "True" is refused
+        else:  # a bool is not a number: "True" is refused
             found = Decimal(repr(value) if isinstance(value, float) else str(value).strip())
     except InvalidOperation:
-        raise UnreadableError(f"{_shown(value)} is no number") from None
+        raise UnreadableError(f"{_shown(value)} is not a number") from None
     if not found.is_finite() or (found and found.adjusted() >= MAX_DIGITS):
-        raise UnreadableError(f"{_shown(value)} is no number that a call could have")
+        raise UnreadableError(f"{_shown(value)} is not a number that a call could have")
     return found
 
 
 def whole(value: object) -> int:
     found = number(value)
     if found != int(found):
-        raise UnreadableError(f"{_shown(value)} is no whole number")
+        raise UnreadableError(f"{_shown(value)} is not a whole number")
     return int(found)
 
 
@@ -68,16 +68,18 @@ def metadata(value: object) -> object:
     try:
         return json.loads(value)
     except (ValueError, RecursionError):
-        raise UnreadableError(f"{_shown(value)} is no JSON") from None
+        raise UnreadableError(f"{_shown(value)} is not valid JSON") from None
 
 
 def moment(value: object, zone: ZoneInfo | None) -> datetime:
-    """A date with a time. One that names no zone is in `zone`; without that it cannot be read."""
+    """A date with a time. One without a zone is in `zone`; without that it cannot be read."""
     found = value if isinstance(value, datetime) else _parsed(value)
     if found.tzinfo is not None:
         return found
     if zone is None:
-        raise UnreadableError(f'{_shown(value)} names no zone: say timezone = "Europe/Berlin", or where it was written')
+        raise UnreadableError(
+            f'{_shown(value)} has no time zone: set timezone = "Europe/Berlin", or where it was written'
+        )
     local = found.replace(tzinfo=zone)
     # a time that clocks skipped in spring comes back as another one
     if local.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != found:
@@ -90,7 +92,7 @@ def since_1970(seconds: Decimal) -> datetime:
     try:
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(seconds * 1_000_000))
     except OverflowError:
-        raise UnreadableError(f"{seconds} lies beyond what a calendar holds") from None
+        raise UnreadableError(f"{seconds} is outside the years 1 to 9999") from None
 
 
 READERS: dict[Kind, Callable[[Any], Any]] = {
@@ -106,13 +108,13 @@ READERS: dict[Kind, Callable[[Any], Any]] = {
 
 def _parsed(value: object) -> datetime:
     if isinstance(value, date):
-        raise UnreadableError(f"{value} names no time of day")
+        raise UnreadableError(f"{value} has no time of day")
     written = str(value).strip().removesuffix(" UTC")
     utc = "+00:00" if written != str(value).strip() else ""
     try:
         return datetime.fromisoformat(written + utc)
     except ValueError:
-        raise UnreadableError(f"{_shown(value)} is no date such as 2026-11-21T10:00:00Z") from None
+        raise UnreadableError(f"{_shown(value)} is not a date such as 2026-11-21T10:00:00Z") from None
 
 
 def _shown(value: object) -> str:

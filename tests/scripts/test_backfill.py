@@ -247,7 +247,7 @@ async def test_the_command_for_events_says_what_there_is(command: Command, datab
 
     shown = await asyncio.to_thread(command, "scripts.backfill_analytics")
 
-    assert (shown.returncode, "nothing was written: --execute does it" in shown.stdout) == (0, True)
+    assert (shown.returncode, "dry run, nothing was written: add --execute" in shown.stdout) == (0, True)
     assert await database.events.count_documents({}) == 0
 
 

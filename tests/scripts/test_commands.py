@@ -118,7 +118,7 @@ async def test_the_recorded_trace_gives_its_exact_totals_and_once_only(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("TIMESTAMP,ContextTokens\n", "there is no column GeneratedTokens"),
+        ("TIMESTAMP,ContextTokens\n", "missing column GeneratedTokens"),
         ("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,many,4\n", "line 2: invalid literal"),
         ("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,1,1\nyesterday,1,4\n", "line 3: Invalid isof"),
         ("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,1\n", "line 2: int()"),

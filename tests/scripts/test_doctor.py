@@ -117,7 +117,7 @@ async def test_a_deployment_that_is_well_is_well_in_every_point_and_nothing_is_w
         "sizes": r"\d+ documents, \d+\.\d kB, on disk .* of indexes; .* free",
         "clock": r"the server's clock is 0\.0\d\d s (behind|ahead of) this machine's \(round trip \d+\.\d ms\)",
         "disk": r".* GB of .* GB free; the spool may take 1\.0 MB",
-        "invariants": rf"of a sample of 3 days 3 with 3 entries and \d+ cells agree to the digit: {days}",
+        "invariants": rf"3 of 3 sampled days \(3 entries and \d+ cells\) agree to the digit: {days}",
     }
     assert {check for check, pattern in patterns.items() if not re.fullmatch(pattern, said.pop(check))} == set()
     assert said == {
@@ -130,29 +130,29 @@ async def test_a_deployment_that_is_well_is_well_in_every_point_and_nothing_is_w
         "freshness": "no delta waits; no process merges now",
         "trailing totals": "totals of the last 7, 30, 60 and 90 days, where kept, are what the days sum to",
         "unpriced": "each of 2 calls in 30 days has a cost",
-        "estimated": "no cost of 30 days rests on guessed tokens",
+        "estimated": "no cost of 30 days is based on estimated tokens",
         "impossible pairs": "every model of 30 days was reported with a provider that sells it",
         "unmapped types": "every content type of 30 days belongs to a feature",
         "unreadable usage": "the usage of every response of 30 days could be read",
         "folded names": "no name of 30 days is beyond the cap of its client",
         "future calls": "no call is dated in the future",
-        "synthetic calls": "there is no synthetic call",
+        "synthetic calls": "no synthetic calls",
         "price tables": "genai-prices 0.2.3 of 2026-11, media 2026-11 of 2026-11",
         "data folder": str(settings.data_dir),
         "spool": "no call waits; no process replays",
-        "refused calls": "MongoDB took every call that waited",
+        "refused calls": "MongoDB accepted every call that waited",
         "damaged spools": "no spool was ever damaged",
         "other spools": "no call waits for another database",
         "signing secret": "TWINMETER_JWT_SECRET has 32 bytes",
         "demo data": "reports leave out demo data",
-        "rate limit": "100 requests a second for each caller and process",
+        "rate limit": "100 requests per second for each caller and process",
         "own MongoDB": "TWINMETER_MONGODB_URI is set",
         "identity provider": "none: only our own secret signs tokens",
         "files": "none are set: features and estimates are built in",
-        "key expiry": "there is no API key",
+        "key expiry": "no API keys",
         "unused keys": "no API key older than 30 days was never used",
         "interrupted runs": "no command was interrupted",
-        "erasures": "none is under way",
+        "erasures": "none is running",
     }
 
 
@@ -218,10 +218,10 @@ async def test_everything_that_is_wrong_is_found_with_its_figures_and_the_way_ou
 
     assert (await dump(database), files(settings.data_dir)) == (before, folder)
     today, far = now.date(), (now - 40 * DAY).date()
-    assert found["estimated"] == ok("1 of 8 calls in 30 days (12.50 %) rest on guessed tokens: gpt-4o (1)")
+    assert found["estimated"] == ok("1 of 8 calls in 30 days (12.50 %) are based on estimated tokens: gpt-4o (1)")
     invariants = found.pop("invariants")
     assert re.fullmatch(
-        r"2 differences on 2 days \(cell 1, event missing 1\), of a sample of 3 days 3 with 10 entries and \d+ cells; "
+        r"2 differences on 2 days \(cell 1, event missing 1\), in 3 of 3 sampled days \(10 entries and \d+ cells\); "
         rf"the first: {today} cell rollup_usage .*haiku.*: requests 4, not 1",
         invariants.said,
     )
@@ -232,13 +232,13 @@ async def test_everything_that_is_wrong_is_found_with_its_figures_and_the_way_ou
     assert {check for check, finding in wrong.items() if not finding.advice} == set()
     assert of(found, PROBLEM) == {"indexes", "freshness", "unpriced", "damaged spools", "demo data", "key expiry"}
     assert {check: finding.said for check, finding in wrong.items()} == {
-        "indexes": "of 20 indexes 1 missing: aiusages.newest; 1 defined otherwise: rollup_usage.window: "
+        "indexes": "of 20 indexes, 1 missing: aiusages.newest; 1 defined differently: rollup_usage.window: "
         "reports read whole collections",
         "freshness": "1 delta waits to be merged, the oldest for 3 h; no process merges now",
         "unpriced": "1 of 8 calls in 30 days (12.50 %) have no cost: of-nobody at acme (1)",
-        "impossible pairs": "1 pair of provider and model that cannot be: gpt-4o at google (1); "
-        "counted for who sells it",
-        "unmapped types": "1 content type of no feature, each counted as its own: haiku (1)",
+        "impossible pairs": "1 impossible pair of provider and model: gpt-4o at google (1); "
+        "counted under the provider that sells the model",
+        "unmapped types": "1 content type without a feature, each counted as its own: haiku (1)",
         "unreadable usage": "1 call in 30 days whose usage could not be read from the response",
         "future calls": f"1 call dated in the future, the last 2099-01-01T00:00:00+00:00 ({later})",
         "synthetic calls": "1 synthetic call, counted in every report",
@@ -247,8 +247,8 @@ async def test_everything_that_is_wrong_is_found_with_its_figures_and_the_way_ou
         "other spools": "calls wait here for other databases: old-shop (1)",
         "demo data": "TWINMETER_SHOW_SYNTHETIC is true: demo data counts in every report",
         "rate limit": "TWINMETER_RATE_LIMIT is 0: one caller may use up the whole server",
-        "key expiry": f"of 2 API keys 1 expired while in use: {shop} (shop of acme), {now - DAY:%Y-%m-%d}",
-        "unused keys": f"1 of 2 API keys were never used: {idle} (idle of acme), made {now - 50 * DAY:%Y-%m-%d}",
+        "key expiry": f"of 2 API keys, 1 expired while in use: {shop} (shop of acme), {now - DAY:%Y-%m-%d}",
+        "unused keys": f"1 of 2 API keys were never used: {idle} (idle of acme), created {now - 50 * DAY:%Y-%m-%d}",
         "interrupted runs": "1 interrupted run: scripts.reprice at 2026-11-01 09:30 UTC after 4,000",
         "erasures": "1 erasure not finished: the id of a person stays in the collection erasures",
     }
@@ -266,7 +266,7 @@ async def test_another_zone_and_clock_are_said_and_what_needs_the_rollups_is_not
     assert found["time zone"].said == (
         "days are counted in UTC, but TWINMETER_TIMEZONE is Europe/Berlin: every report answers 503"
     )
-    assert found["time zone"].advice == "set it back, or build the rollups anew: python -m scripts.rebuild_rollups"
+    assert found["time zone"].advice == "set it back, or rebuild the rollups: python -m scripts.rebuild_rollups"
     assert (found["completeness"].verdict, found["invariants"].verdict) == (OK, OK)
     assert re.match(r"the server's clock is (30\.0|29\.9)\d\d s ahead of this machine's", found["clock"].said)
     assert found["clock"].verdict is PROBLEM
@@ -291,11 +291,11 @@ async def test_a_database_on_which_nothing_was_started_is_said_and_not_made(
 
     assert found["collections"].said == "16 of 16 collections are missing: aiusages, analytics, prices and 13 more"
     assert found["indexes"].said.startswith(
-        "of 20 indexes 20 missing: aiusages.client_newest, aiusages.conversationId_newest, "
+        "of 20 indexes, 20 missing: aiusages.client_newest, aiusages.conversationId_newest, "
     )
-    assert found["time zone"].said == "there are no rollups: nothing was started on this database yet"
-    assert found["invariants"] == ok("there is no day to look at yet")
-    assert found["data folder"].said == f"there is no data folder {settings.data_dir}/none"
+    assert found["time zone"].said == "no rollups: nothing has been started on this database yet"
+    assert found["invariants"] == ok("no day to check yet")
+    assert found["data folder"].said == f"no data folder {settings.data_dir}/none"
     assert not other.data_dir.exists()
     assert other.database not in await database.writes.client.list_database_names()
 
@@ -319,7 +319,7 @@ async def test_while_mongodb_is_away_this_machine_and_the_settings_are_looked_at
     assert found["spool"].advice == "they are delivered by themselves when MongoDB is back and a server runs"
     assert said == {
         "connection": "MongoDB does not answer: 127.0.0.1:1: [Errno 111] Connection refused",
-        "signing secret": f"{settings.data_dir}/jwt_secret can be read by others, who can be anyone with it",
+        "signing secret": f"{settings.data_dir}/jwt_secret can be read by others, who can impersonate anyone with it",
     }
     assert {found[check].said for check in of(found, UNCHECKED)} == {"MongoDB is away"}
     assert of(found, OK) >= {"data folder", "disk", "refused calls", "price tables", "files", "rate limit"}
@@ -361,7 +361,7 @@ async def test_a_user_who_may_only_read_is_enough_and_what_it_may_not_look_at_is
     assert found["topology"].said == "a standalone server: a kill between the two writes of a call leaves one"
     assert of(found, UNCHECKED) == {"majority", "storage engine"}
     assert found["storage engine"].said.startswith("the user may not: not authorized on admin to execute command")
-    assert found["invariants"].said.startswith("of a sample of 1 day 1 with 1 entry and ")
+    assert found["invariants"].said.startswith("1 of 1 sampled day (1 entry and ")
     assert found["unpriced"] == ok("each of 1 call in 30 days has a cost")
     assert other["connection"].said == f"the user of TWINMETER_MONGODB_URI may not read the database {name}"
     assert (other["invariants"].verdict, other["spool"].verdict) == (UNCHECKED, OK)
@@ -398,8 +398,8 @@ async def test_a_check_that_hangs_or_fails_stops_no_other(
 
     assert [row.finding.verdict for row in rows] == [NOTICE, NOTICE, PROBLEM, OK]
     assert [row.finding.said for row in rows[:3]] == [
-        "could not be told within 0.1 s",
-        "could not be told within 0.1 s",
+        "could not be determined within 0.1 s",
+        "could not be determined within 0.1 s",
         "the check itself failed: KeyError: 'x'",
     ]
 

@@ -257,7 +257,7 @@ async def test_what_retention_has_deleted_is_not_counted_again(
 
     each = len(KINDS)
     assert (summary.counts["new"], summary.counts["known"], summary.counts["rejected"]) == (0, calls - each, each)
-    why = "createdAt: lies before 2026-03-03, and retention has deleted the calls of that time but not their totals"
+    why = "createdAt: is before 2026-03-03, and retention has deleted the calls of that time but not their totals"
     assert rejects(tmp_path)[0][1].startswith(why)
     window = TimeWindow(date(2026, 3, 2), date(2026, 3, 4), settings.zone)
     totals = (await Reports(other, settings.zone).usage(ReportQuery(window))).totals
@@ -472,20 +472,20 @@ async def test_events_of_a_mongoose_database(
 
 TRILLION = ROW.replace("1000", "1e999999999")
 FAULTS = [
-    (f"{ROW.replace('+01:00', '')}\n", "line 2", "created_at: '2026-03-02 12:00:00' names no zone"),
-    (f"{ROW}\n{ROW[:40]}", "line 3", "the last line has no end, so that it may have been cut off"),
-    (f"{ROW}\n{ROW}", "line 3", "the last line has no end, so that it may have been cut off"),
+    (f"{ROW.replace('+01:00', '')}\n", "line 2", "created_at: '2026-03-02 12:00:00' has no time zone"),
+    (f"{ROW}\n{ROW[:40]}", "line 3", "the last line has no line break, so it may be truncated"),
+    (f"{ROW}\n{ROW}", "line 3", "the last line has no line break, so it may be truncated"),
     (f"{ROW},x\n", "line 2", "has 12 cells where the header has 11"),
-    (f"{ROW.replace('anna', 'an' + chr(0))}\n", "line 2", "holds a NUL byte, at character 4"),
-    (f"{ROW.replace('1000', '1.5')}\n", "line 2", "input_tokens: '1.5' is no whole number"),
+    (f"{ROW.replace('anna', 'an' + chr(0))}\n", "line 2", "contains a NUL byte, at character 4"),
+    (f"{ROW.replace('1000', '1.5')}\n", "line 2", "input_tokens: '1.5' is not a whole number"),
     (f"{ROW.replace('1000', '-5')}\n", "line 2", "input_tokens: Input should be greater than"),
-    (f"{TRILLION}\n", "line 2", "input_tokens: '1e999999999' is no number"),
+    (f"{TRILLION}\n", "line 2", "input_tokens: '1e999999999' is not a number"),
     (f"{ROW.replace('1500', '1600')}\n", "line 2", "tokens_used: is not input_tokens + output_tokens"),
     (f"{ROW.replace('7,', ',', 1)}\n", "line 2", "request_id: the row has no id"),
     (f"{ROW.replace('2026', '2226')}\n", "line 2", "created_at: is more than 5 minutes in the future"),
     (f"{ROW.replace('200', 'dunno')}\n", "line 2", "status: Input should be 'success'"),
-    (ROW.replace("anna", '"a"b') + "\n", "line 2", "cannot be taken apart"),
-    (ROW.replace("anna", '"anna') + f"\n{ROW}\n".replace("7,", "8,", 1), "lines 2 to 3", "cannot be taken apart"),
+    (ROW.replace("anna", '"a"b') + "\n", "line 2", "cannot be parsed"),
+    (ROW.replace("anna", '"anna') + f"\n{ROW}\n".replace("7,", "8,", 1), "lines 2 to 3", "cannot be parsed"),
     (ROW.replace("anna", '"an\nna"') + "\n", "line 2", "user_id: must not contain control characters"),
 ]
 
@@ -522,7 +522,7 @@ async def test_a_latin_1_byte_in_utf_8_rejects_its_row_alone(
 
     summary = await imported(other, tmp_path / "a.csv", mapping="api_usage")
 
-    assert rejects(tmp_path) == [("line 3", "byte 0xe9 at character 5 is no utf-8: say encoding in the mapping")]
+    assert rejects(tmp_path) == [("line 3", "byte 0xe9 at character 5 is not valid utf-8: set encoding in the mapping")]
     assert summary.counts["new"] == 2
     assert [entry["userId"] for entry in await entries(other)] != []
     assert {entry["userId"] for entry in await entries(other)} == {"anna", "José"}
@@ -538,7 +538,7 @@ async def test_ids_that_two_files_use_for_different_rows_are_said_and_the_first_
         files = tmp_path / "a.csv", tmp_path / "b.csv"
         summary = await imported(other, *files, mapping="api_usage", execute=execute)
 
-        why = f"a call with this id is in {tmp_path}/a.csv, line 2 already and says something else; that one stands"
+        why = f"a call with this id is already in {tmp_path}/a.csv, line 2 and differs; the first one stands"
         assert summary.notes[0] == f"{tmp_path}/b.csv, line 3: {why}"
         assert (summary.counts["new"], summary.counts["known"], summary.counts["rejected"]) == (1, 1, 1)
         assert [entry["userId"] for entry in await entries(other)] == (["anna"] if execute else [])
@@ -550,25 +550,25 @@ async def test_ids_that_two_files_use_for_different_rows_are_said_and_the_first_
         (
             API_USAGE.replace("model,", "").encode(),
             "api_usage",
-            "line 1: there is no column model (for model) (it has id",
+            "line 1: missing column model (for model) (it has id",
         ),
         (
             API_USAGE.replace(",", ";").encode(),
             "api_usage",
             "the header is one cell, so is the delimiter ';' instead of",
         ),
-        (b"_id,userId\n", "export", "line 1: there is no column schemaVersion, clientId, contentType, feature"),
+        (b"_id,userId\n", "export", "line 1: missing column schemaVersion, clientId, contentType, feature"),
         (
             API_USAGE.replace("model", "mod\xe9l").encode("latin-1"),
             "api_usage",
             "line 1: byte 0xe9 at character 21 is no",
         ),
-        (f"{API_USAGE}\n".encode("utf-16"), "api_usage", "line 1: is UTF-16: make it UTF-8 first"),
-        (b'[{"id": 1}]', "api_usage", "line 1: is a JSON array: write one object a line"),
-        (b"PAR1 and no more", "export", "is no whole Parquet file"),
+        (f"{API_USAGE}\n".encode("utf-16"), "api_usage", "line 1: is UTF-16: convert it to UTF-8 first"),
+        (b'[{"id": 1}]', "api_usage", "line 1: is a JSON array: write one object per line"),
+        (b"PAR1 and no more", "export", "is not a complete Parquet file"),
         (f"{API_USAGE},id\n".encode(), "api_usage", "line 1: two columns are named id"),
-        (b"", "api_usage", "line 1: there is no column id (for request_id)"),
-        (b'"id,user_id\n1,2\n', "api_usage", "line 1: the header cannot be taken apart: unexpected end of data"),
+        (b"", "api_usage", "line 1: missing column id (for request_id)"),
+        (b'"id,user_id\n1,2\n', "api_usage", "line 1: the header cannot be parsed: unexpected end of data"),
     ],
 )
 async def test_a_file_that_cannot_be_imported_is_said_before_anything_is_written(
@@ -591,7 +591,7 @@ async def test_a_compressed_file_that_was_cut_off_is_found_before_anything_is_wr
     whole = gzip.compress("\n".join([API_USAGE, *rows, ""]).encode())
     (tmp_path / "a.csv.gz").write_bytes(whole[: len(whole) // 2])
 
-    with pytest.raises(AppError, match=r"a.csv.gz, behind line \d+: cannot be read: Compressed file ended"):
+    with pytest.raises(AppError, match=r"a.csv.gz, after line \d+: cannot be read: Compressed file ended"):
         await imported(other, tmp_path / "a.csv.gz", mapping="api_usage")
 
     assert await assert_twins(other) == set()
@@ -601,14 +601,17 @@ async def test_a_compressed_file_that_was_cut_off_is_found_before_anything_is_wr
     ("text", "said"),
     [
         ("[fields]\nmodel = 'm'\n", "a call needs request_id, user_id, content_type, created_at"),
-        ("extends = 'api_usage'\n[fields]\nmodle = 'm'\n", "a call has no field modle"),
-        ("extends = 'api_usage'\ntimezone = 'Berlin'\n", "timezone: Value error, 'Berlin' is no IANA time zone"),
-        ("extends = 'api_usage'\nencoding = 'utf-16'\n", "'utf-16' is no encoding that can be read line by line"),
+        ("extends = 'api_usage'\n[fields]\nmodle = 'm'\n", "unknown field modle"),
+        (
+            "extends = 'api_usage'\ntimezone = 'Berlin'\n",
+            "timezone: Value error, 'Berlin' is not a valid IANA time zone",
+        ),
+        ("extends = 'api_usage'\nencoding = 'utf-16'\n", "'utf-16' is not an encoding that can be read line by line"),
         (
             "extends = 'api_usage'\n[fields]\ncost = {column = 'c', unit = 'yen'}\n",
             "cost has no unit 'yen' (known: usd",
         ),
-        ("extends = 'other'\n", "extends names 'other', which is no preset"),
+        ("extends = 'other'\n", "extends names 'other', which is not a preset"),
         ("extends = 'api_usage'\n[fields]\nrequest_id = {constant = 1}\n", "request_id must come from a column"),
         ("extends = 'api_usage'\n[where]\n'$where' = 'sleep(1)'\n", "where names columns, which $where is not"),
         ("fields", "cannot be read"),
@@ -671,7 +674,7 @@ async def test_a_user_that_may_only_read_is_a_source_but_no_target(
     said = "the user of TWINMETER_MONGODB_URI must be allowed to read and write test_"
     assert (refused.stderr.startswith(said), "secret" in refused.stderr) == (True, False)
     assert (read.counts["rejected"], read.notes[0].endswith("created_at: the row has no date")) == (1, True)
-    with pytest.raises(AppError, match=r"shop\.nothing: there is no such collection"):
+    with pytest.raises(AppError, match=r"shop\.nothing: no such collection, or it is empty"):
         await imported(other, reader_uri, mapping="mongoose-aiusages", collection="nothing")
 
 
@@ -697,7 +700,7 @@ async def test_entries_of_our_own_export_that_contradict_themselves_are_rejected
     why = [why for _, why in rejects(tmp_path)]
     assert "contradicts costSource priced" in why[0]
     assert "inputCost, outputCost and generationCost are not cost" in why[1]
-    assert why[5] == "savedCost: 'x' is no number"
+    assert why[5] == "savedCost: 'x' is not a number"
 
 
 async def test_the_command_ends_with_three_where_rows_were_rejected_and_names_their_file(

@@ -380,7 +380,7 @@ async def test_a_run_that_was_interrupted_goes_on_where_it_was(
     summary = await reconcile(house, settings, "--execute")
 
     assert (summary.resumed, summary.counts["left"]) == (True, 0)
-    assert summary.notes == ["the table is of what was found since the run went on; the counts are of all of it"]
+    assert summary.notes == ["the table covers what was found since the run resumed; the counts cover all of it"]
     assert found(await reconcile(house, settings)) == []
     await assert_counted(house)
 

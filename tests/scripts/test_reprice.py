@@ -223,7 +223,7 @@ async def test_a_run_that_was_interrupted_ends_like_one_that_was_not(
 
     assert (summary.resumed, summary.counts["repriced"]) == (True, 12)  # eight before the kill
     assert summary.tables["changes"][-1]["calls"] == 4
-    assert summary.notes == ["changes are those since the run went on; the counts are of all of it"]
+    assert summary.notes == ["changes are those since the run resumed; the counts cover all of it"]
     assert all(len(entry.get("repriced", ())) <= 1 for entry in await entries(house.database))
     await assert_counted(house)
     before = await dump(house.database)
@@ -403,4 +403,4 @@ def test_costs_that_were_reported_cannot_be_asked_for(capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit):
         arguments(["--only", "unpriced,reported"])
 
-    assert "'reported' is none of priced, estimated, cached, unpriced" in capsys.readouterr().err
+    assert "'reported' is not one of priced, estimated, cached, unpriced" in capsys.readouterr().err

@@ -253,4 +253,4 @@ def test_a_number_of_days_that_is_none_is_refused(days: str, capsys: pytest.Capt
     with pytest.raises(SystemExit):
         arguments([f"--days={days}"])
 
-    assert f"{days!r} is no number of days from 1 to 36,500" in capsys.readouterr().err
+    assert f"{days!r} is not a number of days from 1 to 36,500" in capsys.readouterr().err
