@@ -1,1 +1,1 @@
-"""The read path: one file a report, with its answers beside it."""
+"""The read path: one file per report, with its response classes."""

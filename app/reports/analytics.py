@@ -1,4 +1,4 @@
-"""What a client sees of its own calls: by day, week, month and conversation."""
+"""A client's view of its own calls: by day, week, month and conversation."""
 
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
@@ -31,7 +31,7 @@ WEEK = timedelta(days=7)
 
 
 class WeekTotals(Totals):
-    """One ISO week, Monday to Sunday. Changes are in percent of the week before; null for a week not over yet."""
+    """One ISO week, Monday to Sunday. Changes are in percent of the week before; null for a partial week."""
 
     week: str
     """As `2026-W47`."""
@@ -61,7 +61,7 @@ class ConversationFigures(Row):
 
 
 class AnalyticsReport(Row):
-    """`GET /api/analytics`. Parts that were not asked for are null."""
+    """`GET /api/analytics`. Parts that were not requested are null."""
 
     window: Window
     client_id: str | None
@@ -76,13 +76,13 @@ class AnalyticsReport(Row):
     monthly: list[MonthTotals] | None
     """The last 12 months up to the window's end."""
     by_conversation: list[ConversationFigures] | None
-    """The 20 with the most tokens; null where a provider, model or feature is asked for, but for one user's own."""
+    """The 20 with the most tokens; null when filtered by provider, model or feature, except for a single user."""
     providers: list[ProviderTotals]
     generated_at: datetime
 
 
 class AnalyticsType(StrEnum):
-    """Which parts are wanted."""
+    """The requested parts."""
 
     ALL = "all"
     DAILY = "daily"
@@ -109,7 +109,7 @@ async def from_cells(read: Reader, query: ReportQuery, wanted: AnalyticsType) ->
     sketches = (sketch for row in _asked(days, query) for sketch in row["latency"])
     parts = await read.cells(rollups.by_part(query))
     top = rollups.conversations(query, TOP_CONVERSATIONS)
-    # the cells of conversations do not tell providers, models and features apart
+    # the cells of conversations do not distinguish providers, models and features
     told = _wants(wanted, AnalyticsType.CONVERSATION) and not query.filters.any_part()
     return AnalyticsParts(
         days=days,
@@ -123,7 +123,7 @@ async def from_cells(read: Reader, query: ReportQuery, wanted: AnalyticsType) ->
 async def from_ledger(read: Reader, query: ReportQuery, wanted: AnalyticsType) -> AnalyticsParts:
     """From the ledger: what one user did, by the index of users. The percentile is exact.
 
-    Weeks and months reach back up to a year, whatever the window: of one user that is little.
+    Weeks and months reach back up to a year, whatever the window: for one user that is little.
     """
     top = ledger.conversations(query, TOP_CONVERSATIONS)
     return AnalyticsParts(
@@ -138,7 +138,7 @@ async def from_ledger(read: Reader, query: ReportQuery, wanted: AnalyticsType) -
 def analytics_report(
     query: ReportQuery, parts: AnalyticsParts, wanted: AnalyticsType, generated_at: datetime
 ) -> AnalyticsReport:
-    """The parts that are wanted; the summary and the providers always."""
+    """The requested parts; the summary and the providers always."""
     window, asked = query.window, _asked(parts.days, query)
     over = min(window.last + DAY, today(generated_at, window.zone))
     return AnalyticsReport(
@@ -161,7 +161,7 @@ def _wants(wanted: AnalyticsType, part: AnalyticsType) -> bool:
 
 
 def _whole_span(query: ReportQuery, wanted: AnalyticsType) -> ReportQuery:
-    """The days of every part that is wanted."""
+    """The days of every requested part."""
     starts = [query.window.first]
     starts += _weeks(query.window.last)[:1] if _wants(wanted, AnalyticsType.WEEKLY) else []
     starts += _months(query.window.last)[:1] if _wants(wanted, AnalyticsType.MONTHLY) else []
@@ -173,7 +173,7 @@ def _asked(days: Documents, query: ReportQuery) -> Documents:
 
 
 def _weeks(last: date) -> list[date]:
-    """The Mondays of the last twelve weeks, the one of `last` included; and of one before, to compare with."""
+    """The Mondays of the last twelve weeks, including that of `last`, and of one before, to compare with."""
     monday = last - timedelta(days=last.weekday())
     return [monday - n * WEEK for n in range(WEEKS, -1, -1)]
 
@@ -199,7 +199,7 @@ def _weekly(days: Documents, mondays: list[date], over: date) -> list[WeekTotals
 
 
 def _months(last: date) -> list[date]:
-    """The first days of the last twelve months, the one of `last` included."""
+    """The first days of the last twelve months, including that of `last`."""
     firsts = [last.replace(day=1)]
     while len(firsts) < MONTHS:
         firsts.append((firsts[-1] - DAY).replace(day=1))

@@ -52,7 +52,7 @@ class ProvidersReport(Row):
 
 
 class ModelCosts(ModelTotals):
-    """What one model cost, and for what."""
+    """The cost and usage of one model."""
 
     input_cost: Decimal
     output_cost: Decimal
@@ -177,7 +177,7 @@ async def users(
     cursor: str | None,
     generated_at: datetime,
 ) -> UsersReport:
-    """One page of the users. `order` is a name of `USER_ORDERS`, with a leading minus for the greatest first."""
+    """One page of the users. `order` is a name of `USER_ORDERS`, with a leading minus for descending order."""
     descending, name = order.startswith("-"), order.removeprefix("-")
     if name not in USER_ORDERS:
         allowed = ", ".join([*USER_ORDERS, *(f"-{each}" for each in USER_ORDERS)])

@@ -21,14 +21,14 @@ from models.money import to_decimal
 
 MAX_CALLS = 200
 INSTANT = timedelta(milliseconds=1)
-"""What MongoDB tells apart."""
+"""The time resolution of MongoDB."""
 NONE: Document = {"_id": {"$in": []}}
-"""The condition that nothing meets."""
+"""A condition that matches nothing."""
 MAX_ID = 64
-"""What is repeated of an id that does not exist."""
+"""How much of an unknown id is repeated in the error."""
 
 Fields = dict[str, tuple[str, Any]]
-"""By attribute: the stored name, and what an entry without it stands for."""
+"""By attribute: the stored name, and the value of an entry without it."""
 
 
 class LedgerCall(Row):
@@ -60,9 +60,8 @@ class LedgerCall(Row):
 
 
 class CallDetail(LedgerCall):
-    """One entry of the ledger with all that is known of it. Counts are in tokens where they do not say otherwise; input
-    includes cache reads and writes and every modality, output includes reasoning. Null and zero is what was not
-    reported.
+    """One entry of the ledger in full detail. Counts are in tokens unless stated otherwise; input includes cache reads
+    and writes and every modality, output includes reasoning. What was not reported is null or zero.
     """
 
     clerk_user_id: str | None = None
@@ -95,13 +94,13 @@ class CallDetail(LedgerCall):
     batch: bool = False
     region: str | None = None
     input_cost: Decimal | None = None
-    """A part of `cost`, in USD, as the two that follow; null where the cost has no parts."""
+    """A part of `cost`, in USD, as are the following two; null where the cost has no parts."""
     output_cost: Decimal | None = None
     generation_cost: Decimal | None = None
     time_to_first_token: int | None = None
     """In ms."""
     ip_address: str | None = None
-    """Kept only where the deployment asks for it."""
+    """Kept only where the deployment enables it."""
     user_agent: str | None = None
     campaign_id: str | None = None
     metadata: dict[str, Any] | None = None
@@ -131,7 +130,7 @@ DETAIL = _stored_fields(CallDetail)
 
 @dataclass(frozen=True)
 class CallFilters:
-    """What a list of calls is narrowed to beyond the filters of every report. None asks for everything."""
+    """The filters of a list of calls beyond those of every report. None matches everything."""
 
     status: CallStatus | None = None
     cost_source: CostSource | None = None
@@ -143,15 +142,15 @@ class CallFilters:
     hour: int | None = None
     """0 to 23, likewise."""
     min_duration: int | None = None
-    """In whole ms, as `max_duration`; both included."""
+    """In whole ms, as is `max_duration`; both inclusive."""
     max_duration: int | None = None
 
     def asked(self) -> list[str]:
-        """The names of those that ask for something, as requests call them."""
+        """The names of those that are set, as in requests."""
         return [camel(name) for name, value in vars(self).items() if value is not None]
 
     def conditions(self) -> Document:
-        """By stored name, but for the time. `$eq` keeps a text from ever being read as an operator."""
+        """By stored name, except the time. `$eq` prevents a string from being read as an operator."""
         texts = ("status", "cost_source", "conversation_id", "service_type", "reported_provider")
         found: Document = {
             camel(name): {"$eq": str(value)} for name in texts if (value := getattr(self, name)) is not None
@@ -162,7 +161,7 @@ class CallFilters:
         return found
 
     def spans(self, window: TimeWindow) -> list[tuple[datetime, datetime]]:
-        """When such calls were made: from, until before."""
+        """When such calls were made: start inclusive, end exclusive."""
         if self.weekday is self.hour is None:
             return [(window.start, window.end)]
         return window.spans(weekday=self.weekday, hour=self.hour)
@@ -177,7 +176,7 @@ async def calls(
     cursor: str | None,
     generated_at: datetime,
 ) -> CallsReport:
-    """One page. The cursor is the last call of the page before, so that new calls shift nothing."""
+    """One page. The cursor is the last call of the previous page, so that new calls do not shift anything."""
     rows = await read.ledger(page(query, wanted, None if cursor is None else _after(cursor), limit + 1))
     last = rows[limit - 1] if len(rows) > limit else None
     return CallsReport(
@@ -190,17 +189,17 @@ async def calls(
 
 
 def page(query: ReportQuery, wanted: CallFilters, after: tuple[datetime, ObjectId] | None, limit: int) -> list[Stage]:
-    """The entries of a window that are `wanted`, newest first, behind the one that `after` names."""
+    """The entries of a window that match `wanted`, newest first, after the one that `after` names."""
     selected = match(query.window, query.filters, query.synthetic)["$match"] | wanted.conditions()
     del selected["createdAt"]
     spans, stages = wanted.spans(query.window), list[Stage]()
     if after is not None:
         moment, entry_id = after
-        # a cursor may name any moment, the last of the calendar too
+        # a cursor may name any moment, even the last of the calendar
         spans = [(start, end if end <= moment else moment + INSTANT) for start, end in spans if start <= moment]
         behind = [{"createdAt": {"$lt": moment}}, {"createdAt": moment, "_id": {"$lt": entry_id}}]
         stages.append({"$match": {"$or": behind}})
-    # alternatives that an index reads one after the other: an expression would have every call of the window fetched
+    # alternatives that an index reads one after the other: an expression would fetch every call of the window
     times = [{"createdAt": {"$gte": start, "$lt": end}} for start, end in spans]
     selected |= times[0] if len(times) == 1 else {"$or": times} if times else NONE
     return [{"$match": selected}, *stages, sort_by("-createdAt", "-_id"), {"$limit": limit}]
@@ -228,7 +227,7 @@ async def call(read: Reader, entry_id: str, client_id: str | None) -> CallDetail
 
 
 def fields_of(entry: Document, fields: Fields) -> Document:
-    """The attributes of an entry as it is stored."""
+    """The attributes of a stored entry."""
     return {name: _value(entry.get(stored, default)) for name, (stored, default) in fields.items()}
 
 

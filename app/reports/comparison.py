@@ -1,4 +1,4 @@
-"""The span before a window, like with like: what its figures are compared with."""
+"""The previous period of a window, with which its figures are compared like for like."""
 
 from decimal import Decimal
 from typing import NamedTuple
@@ -25,7 +25,7 @@ UNKNOWN = Percentiles(p50=None, p95=None, p99=None)
 
 
 class ComparedTotals(Row):
-    """As `Totals`. Null is what hours do not tell, where hours are compared."""
+    """As `Totals`. Where hours are compared, figures that are not kept by hour are null."""
 
     requests: int
     cost: Decimal
@@ -42,23 +42,23 @@ class ComparedTotals(Row):
 
 
 class ComparedSpan(Row):
-    """One of two like spans."""
+    """One of two comparable periods."""
 
     window: Window
     hours: int | None
-    """How many hours of its one day, from 00:00 on, where hours are compared; null for whole days."""
+    """Where hours are compared: how many of its single day, from 00:00 on; null for whole days."""
     totals: ComparedTotals
     active_users: int | None
     """Null where hours are compared."""
     latency: Percentiles
-    """Null where hours are compared, and under a filter by model or feature (but for one user's own)."""
+    """Null where hours are compared, and when filtered by model or feature (except for a single user)."""
 
 
 class Changes(Row):
-    """From the span before to this window's, each null where either is, or where there is nothing to compare with."""
+    """From the previous period to this window, each null where either is, or where there is nothing to compare with."""
 
     requests: Decimal | None
-    """In percent, as all but the success rate."""
+    """In percent, as are all but the success rate."""
     cost: Decimal | None
     saved_cost: Decimal | None
     success_rate: Decimal | None
@@ -68,22 +68,22 @@ class Changes(Row):
 
 
 class PreviousSpan(ComparedSpan):
-    """The span of equal length directly before a window, like with like: of a window that ends today, its complete days
-    against as many of the span before; of today alone, its complete hours against the same hours. So `window` and the
-    figures may be of less than the whole span; `daily` has all of its days.
+    """The period of equal length directly before a window, like for like: for a window that ends today, its complete
+    days against as many of the previous period; for today alone, its complete hours against the same hours. So `window`
+    and the figures may cover less than the whole period; `daily` has all of its days.
     """
 
     compared: str
-    """The two spans, in words."""
+    """The two periods, in words."""
     of_window: ComparedSpan
-    """What of the window is compared with it."""
+    """The part of the window that is compared with it."""
     changes: Changes
     daily: list[UsageDay]
-    """Every day of the span, in the order of the window's own, so that they can be laid over one another."""
+    """Every day of the period, in the order of the window's own, so that they can be overlaid."""
 
 
 class LikeSpan(NamedTuple):
-    """Days, or the first hours of one, with what was counted in them."""
+    """Days, or the first hours of one, with their figures."""
 
     query: ReportQuery
     totals: Document
@@ -92,19 +92,19 @@ class LikeSpan(NamedTuple):
 
 
 class PreviousParts(NamedTuple):
-    """What the report needs of the span before."""
+    """What the report needs from the previous period."""
 
     whole: ReportQuery
     words: str
     now: LikeSpan
     before: LikeSpan
     days: Documents
-    """Of the whole span."""
+    """Of the whole period."""
     active_by_day: dict[str, int]
 
 
 def like_spans(comparison: Comparison) -> tuple[ReportQuery, ReportQuery]:
-    """Both spans of a comparison that has them, as that of a window always does."""
+    """Both periods of a comparison that has them, as that of a window always does."""
     now, earlier = comparison.now, comparison.before
     assert now is not None  # noqa: S101 - says so to the type checker
     assert earlier is not None  # noqa: S101 - as above
@@ -112,7 +112,7 @@ def like_spans(comparison: Comparison) -> tuple[ReportQuery, ReportQuery]:
 
 
 def like_span(query: ReportQuery, rows: Documents, active_users: int) -> LikeSpan:
-    """A span's figures from the rows of days, with their hours where hours are asked for."""
+    """A period's figures from the rows of days, with their hours where hours are requested."""
     chosen = within(rows, query.window)
     if query.hours_before is None:
         return LikeSpan(query, summed(chosen), active_users, latency(chosen))
@@ -122,7 +122,7 @@ def like_span(query: ReportQuery, rows: Documents, active_users: int) -> LikeSpa
 
 
 def previous_span(parts: PreviousParts) -> PreviousSpan:
-    """The answer's part."""
+    """The part of the response."""
     now, earlier = _compared(parts.now), _compared(parts.before)
     return PreviousSpan(
         **dict(earlier),

@@ -1,4 +1,4 @@
-"""Rows as CSV (RFC 4180, UTF-8), with exact decimals, and without what a spreadsheet would run."""
+"""Rows as CSV (RFC 4180, UTF-8), with exact decimals, and without formulas that a spreadsheet would run."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ from models.base import camel
 from models.money import plain
 
 RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""How a text begins that a spreadsheet takes for a formula, or that hides one behind a break (OWASP, CSV injection)."""
+"""How text begins that a spreadsheet takes for a formula, or that hides one after a break (OWASP, CSV injection)."""
 
 
 def text_of(rows: Iterable[Sequence[Any]]) -> str:
@@ -35,7 +35,7 @@ def cell(value: Any) -> str:
 
 
 def neutral(text: str) -> str:
-    """A text that no spreadsheet runs."""
+    """Text that no spreadsheet runs."""
     return "'" + text if text.startswith(RUN_BY_SPREADSHEETS) else text
 
 
@@ -77,7 +77,7 @@ def _paths(row: type[BaseModel]) -> list[Path]:
         elif isinstance(of, type) and issubclass(of, Row):
             found += [(name, *path) for path in _paths(of)]
         elif not any(isinstance(inner, type) and issubclass(inner, Row) for inner in get_args(of)):
-            found.append((name,))  # rows within rows have no place in a table
+            found.append((name,))  # rows within rows do not fit in a table
     return found
 
 

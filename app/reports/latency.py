@@ -1,4 +1,4 @@
-"""How long calls took, as a distribution, and how they failed."""
+"""The distribution of request durations, and errors."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -23,7 +23,7 @@ MOST_BARS = 40
 
 
 class LatencyBar(Row):
-    """Calls whose duration lies from `from` to `to`, in whole ms, both included."""
+    """Calls whose duration is from `from` to `to`, in whole ms, inclusive."""
 
     first: int
     last: int
@@ -33,7 +33,7 @@ class LatencyBar(Row):
 
 
 class ErrorKind(Row):
-    """Calls to one provider that ended in one way other than success."""
+    """Calls to one provider that ended with one status other than success."""
 
     status: CallStatus
     provider: str
@@ -47,10 +47,10 @@ class LatencyReport(Row):
     synthetic: Synthetic
     latency: Percentiles
     measured: int | None
-    """Calls that report a duration. Null as the buckets are."""
+    """Calls that report a duration. Null whenever the buckets are."""
     buckets: list[LatencyBar] | None
     """The distribution of the request duration, in about 40 bars of equal width on a log scale, side by side. Null
-    under a filter by model or feature (but for one user's own): latency is kept by provider and service type."""
+    when filtered by model or feature (except for a single user): latency is kept by provider and service type."""
     errors: list[ErrorKind]
     """By status and provider, the most first."""
     generated_at: datetime

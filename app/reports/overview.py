@@ -1,4 +1,4 @@
-"""The overview: today and the month so far, from rollups; from the ledger as the truth they are checked against."""
+"""The overview: today and month to date, from rollups; from the ledger as the truth they are checked against."""
 
 from calendar import monthrange
 from dataclasses import dataclass
@@ -31,23 +31,23 @@ PERCENTS = (50, 95, 99)
 
 
 class Trend(Row):
-    """Change against the period before, in percent of that; null where there is nothing to compare with."""
+    """Change from the previous period, in percent of that; null where there is nothing to compare with."""
 
     requests: Decimal | None
     cost: Decimal | None
     compared: str
-    """The two spans that are compared, in words."""
+    """The two periods that are compared, in words."""
 
 
 class Trends(Row):
-    """Like spans only: complete hours against the same hours, complete days against as many days."""
+    """Like for like only: complete hours against the same hours, complete days against as many days."""
 
     today: Trend
     month: Trend
 
 
 class Quality(Row):
-    """How the calls of the month so far went. Percentiles of the request duration are within 1 % of the exact ones."""
+    """Quality of the month to date. Percentiles of the request duration are within 1 % of the exact ones."""
 
     success_rate: Decimal | None
     error_rate: Decimal | None
@@ -58,7 +58,7 @@ class Quality(Row):
 
 
 class MonthEnd(Row):
-    """The month's cost at this pace: that of its complete days so far, by their number, times the days of the month."""
+    """The projected cost of the month: the average of its complete days, times the number of its days."""
 
     cost: Decimal | None
     """USD, to 15 decimals, half-even; null on the first day. Calls without a known price are not in it."""
@@ -85,7 +85,7 @@ class OverviewReport(Row):
 
 
 class Period(NamedTuple):
-    """A day or a month so far."""
+    """Today, or the month to date."""
 
     totals: Document
     active_users: int
@@ -101,7 +101,7 @@ class OverviewParts:
     month: Period
     statuses: dict[str, int]
     of_day: tuple[Document, Document]
-    """Totals of the two spans that are compared."""
+    """Totals of the two periods that are compared."""
     of_month: tuple[Document, Document]
     complete_days: Document
     """Totals of the month's complete days."""

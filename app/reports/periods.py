@@ -1,4 +1,4 @@
-"""The periods of the overview, and the like spans that its trends compare."""
+"""The periods of the overview, and the comparable periods of its trends."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ from app.reports.windows import DAY, TimeWindow, today
 
 
 class Comparison(NamedTuple):
-    """Two like spans. None where there is nothing to compare yet."""
+    """Two comparable periods. None where there is nothing to compare yet."""
 
     now: ReportQuery | None
     before: ReportQuery | None
@@ -18,18 +18,18 @@ class Comparison(NamedTuple):
 
 
 class Spans(NamedTuple):
-    """What the overview of one moment is about."""
+    """The periods of an overview at one moment."""
 
     day: ReportQuery
     month: ReportQuery
     of_day: Comparison
-    """Today's complete hours against the same hours of yesterday, by the clock on the wall."""
+    """Today's complete hours against the same hours of yesterday, in local time."""
     of_month: Comparison
-    """The month's complete days against as many days of the month before, as far as that has as many."""
+    """The month's complete days against as many days of the previous month, as far as it has that many."""
 
 
 def spans(now: datetime, zone: ZoneInfo, synthetic: Synthetic, client_id: str | None = None) -> Spans:
-    """The spans at `now`, of one client or of all."""
+    """The periods at `now`, of one client or of all."""
     this_day = today(now, zone)
     day = ReportQuery(TimeWindow(this_day, this_day, zone), Filters(client_id=client_id), synthetic)
     month = day.over(this_day.replace(day=1), this_day)
@@ -37,17 +37,17 @@ def spans(now: datetime, zone: ZoneInfo, synthetic: Synthetic, client_id: str | 
 
 
 def before(query: ReportQuery) -> ReportQuery:
-    """The span of equal length directly before a window."""
+    """The period of equal length directly before a window."""
     window = query.window
     length = len(window.days) * DAY
     return query.over(window.first - length, window.last - length)
 
 
 def of_window(query: ReportQuery, moment: datetime) -> Comparison:
-    """A window against the span of equal length directly before it, day by day.
+    """A window against the period of equal length directly before it, day by day.
 
-    Of a window that ends today its complete days, against as many of the span before; of today alone its complete
-    hours, against the same hours.
+    For a window that ends today, its complete days against as many of the previous period; for today alone, its
+    complete hours against the same hours.
     """
     window, earlier = query.window, before(query).window
     this_day = today(moment, window.zone)

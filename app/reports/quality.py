@@ -1,4 +1,4 @@
-"""Data quality: what the figures of a window leave out, or rest on guesses."""
+"""Data quality: what the figures of a window leave out or estimate."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -32,7 +32,7 @@ class ImpossiblePair(Row):
 
 
 class UnmappedContentType(Row):
-    """A content type that no feature is set for. It counts under its own name."""
+    """A content type without a feature. It counts under its own name."""
 
     content_type: str
     requests: int
@@ -47,8 +47,8 @@ class FoldedNames(Row):
 
 
 class DataQualityReport(Row):
-    """`GET /api/admin/ai/data-quality`: what the figures of a window leave out, or rest on guesses. Each list has the
-    hundred with the most requests.
+    """`GET /api/admin/ai/data-quality`: what the figures of a window leave out or estimate. Each list has the hundred
+    with the most requests.
     """
 
     window: Window
@@ -59,7 +59,7 @@ class DataQualityReport(Row):
     estimated_share: Decimal | None
     """Of all requests, in percent."""
     unpriced_models: list[ModelTotals]
-    """With their tokens, so that one can see what is missing."""
+    """With their tokens, to show what is missing."""
     estimated_models: list[ModelTotals]
     impossible_pairs: list[ImpossiblePair]
     unmapped_content_types: list[UnmappedContentType]
@@ -108,7 +108,7 @@ async def from_cells(read: Reader, query: ReportQuery) -> QualityParts:
 
 
 async def from_ledger(read: Reader, query: ReportQuery, most: int | None = MOST_FINDINGS) -> QualityParts:
-    """From the ledger, which folds no name; at most so many rows of each kind, unless that is None."""
+    """From the ledger, which does not fold names; at most `limit` rows of each kind, unless that is None."""
     (found,) = await read.ledger(ledger.data_quality(query, most))
 
     def by_model(name: str) -> ByModel:

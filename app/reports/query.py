@@ -1,4 +1,4 @@
-"""What a report is about: a window, filters, and whether demo data counts."""
+"""The query of a report: a window, filters, and whether demo data counts."""
 
 from dataclasses import dataclass, replace
 from datetime import date
@@ -18,7 +18,7 @@ class Synthetic(StrEnum):
 
 @dataclass(frozen=True)
 class Filters:
-    """What a report is narrowed to. None asks for everything."""
+    """The filters of a report. None matches everything."""
 
     feature: str | None = None
     provider: str | None = None
@@ -31,7 +31,7 @@ class Filters:
         return not self.provider is self.model is self.feature is None
 
     def conditions(self) -> dict[str, Any]:
-        """Equality conditions by stored name. `$eq` keeps a text from ever being read as an operator."""
+        """Equality conditions by stored name. `$eq` prevents a string from being read as an operator."""
         stored = {
             "feature": self.feature,
             "provider": self.provider,

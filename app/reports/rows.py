@@ -43,7 +43,7 @@ class Totals(Row):
     cached: int
     unpriced: int
     estimated: int
-    """Calls whose tokens had to be guessed; their cost is part of `cost`."""
+    """Calls whose tokens had to be estimated; their cost is part of `cost`."""
     success_rate: Decimal | None
     cache_hit_rate: Decimal | None
     average_duration: Decimal | None
@@ -82,7 +82,7 @@ class DayTotals(Totals):
 
 
 class HourFigures(Row):
-    """One hour of the clock on the wall, 0 to 23, over all days of the window."""
+    """One hour in local time, 0 to 23, over all days of the window."""
 
     hour: int
     requests: int
@@ -144,7 +144,7 @@ class UserFigures(Row):
 
 
 class Window(Row):
-    """The days that a report covers, both included. JSON names are `from` and `to`."""
+    """The days that a report covers, inclusive. JSON names are `from` and `to`."""
 
     first: date
     last: date
@@ -163,14 +163,14 @@ class Percentiles(Row):
 
 
 class UsageDay(DayTotals):
-    """One day, with those who called and how the calls went."""
+    """One day, with its users, statuses and latency."""
 
     active_users: int
     statuses: dict[str, int]
     """Calls by status; a status without any is left out."""
     p95: int | None
-    """Of the request duration, in ms, within 1 %. Null where no call reports a duration, and under a filter by model or
-    feature (but for one user's own): latency is kept by provider and service type."""
+    """Of the request duration, in ms, within 1 %. Null where no call reports a duration, and when filtered by model or
+    feature (except for a single user): latency is kept by provider and service type."""
 
 
 class ListedUser(UserFigures):
@@ -180,7 +180,7 @@ class ListedUser(UserFigures):
 
 
 class PeriodTotals(Totals):
-    """A day or a month so far."""
+    """Today, or the month to date."""
 
     active_users: int
     p95_duration: int | None

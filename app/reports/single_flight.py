@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class SharedComputations:
-    """At most one computation a key runs, and at most one waits."""
+    """At most one computation per key runs, and at most one waits."""
 
     def __init__(self) -> None:
         self._running: dict[Hashable, asyncio.Task[Any]] = {}

@@ -53,16 +53,16 @@ class StatsReport(Row):
 async def stats(
     read: Reader, now: datetime, zone: ZoneInfo, synthetic: Synthetic, client_id: str | None = None
 ) -> StatsReport:
-    """AI requests are counted by the rollups, which hold one for each event; what is recent is read from the events.
+    """AI requests are counted from the rollups, which have one for each event; recent activity is read from the events.
 
-    Which events those are the ledger says: it has an index by client, and the events, which say the same, need none.
+    The ledger says which events those are: it has an index by client, so the events, which say the same, need none.
     """
     of = spans(now, zone, synthetic, client_id)
     rows = await read.cells(rollups.by_day(of.month))
     day = summed(row for row in rows if row["_id"] == of.day.window.first.isoformat())
     month = summed(rows)
     (active,) = await active_in(read, [of.day])
-    # calls may be dated a little ahead of our clock; what is recent includes them
+    # calls may be dated a little ahead of our clock; recent activity includes them
     ever = of.day.over(date(2000, 1, 1), of.day.window.last + DAY)
     newest = await read.ledger(ledger.newest(ever, RECENT_ACTIVITY))
     recent = await read.events(ledger.events_of([entry["_id"] for entry in newest]))

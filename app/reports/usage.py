@@ -1,4 +1,4 @@
-"""The usage report: from rollups, or from the ledger where only that can tell."""
+"""The usage report: from rollups, or from the ledger where only that has the figures."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -39,7 +39,7 @@ class UsageReport(Row):
     totals: Totals
     active_users: int
     latency: Percentiles
-    """Null under a filter by model or feature (but for one user's own), as latency is kept by provider and service."""
+    """Null when filtered by model or feature (except for a single user): latency is kept by provider and service."""
     statuses: dict[str, int]
     """Calls by status; a status without any is left out."""
     daily: list[UsageDay]
@@ -51,10 +51,10 @@ class UsageReport(Row):
     """All 168 hours of a week, for a heat map."""
     top_users: list[UserFigures]
     previous: PreviousSpan | None
-    """Null unless asked for with `compare=previous`."""
+    """Null unless requested with `compare=previous`."""
     series: list[SeriesPoint] | None
     """Every day of the ten with the most cost, and of `other`, which is all the rest; a model that several providers
-    sell is one. Null unless asked for with `series=`."""
+    sell is one. Null unless requested with `series=`."""
     generated_at: datetime
 
 

@@ -44,7 +44,7 @@ class TimeWindow:
         return found
 
     def spans(self, *, weekday: int | None, hour: int | None) -> list[tuple[datetime, datetime]]:
-        """The instants of one weekday (1 for Monday to 7), of one hour of each day, or of both: from, until before.
+        """The instants of one weekday (1 for Monday to 7), of one hour of each day, or of both: from, up to before.
 
         Where clocks are set back, an hour occurs twice; where they are set forward, one is missing.
         """

@@ -1,1 +1,1 @@
-"""Sums that are kept beside the ledger: what calls add, how it is merged into cells, and how cells are counted anew."""
+"""Sums that are kept beside the ledger: what calls add, how it is merged into cells, and how cells are recounted."""

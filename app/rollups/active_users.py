@@ -1,6 +1,6 @@
-"""Who was active when: a bit a day in each user's month, and the number of users of each day and month.
+"""User activity: one bit per day in each user's month, and the number of users of each day and month.
 
-That a user was active is written once a day and part, and not with every merge: what is known to be stored is skipped.
+Activity is written once per day and part, not with every merge: what is known to be stored is skipped.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ from models.documents import Document
 from models.rollups import ACTIVE_USERS, DELTAS, USER_MONTHS
 
 MAX_KNOWN = 300_000
-"""About 50 MB: then all is forgotten, and written once more."""
+"""About 50 MB: then the cache is cleared, and everything is written once more."""
 
 PartDay = tuple[ActiveDay, str]
-"""A user's day, and the part that it was active in."""
+"""A user's day, and the part in which they were active."""
 
 
 class ActiveUsers:
@@ -32,12 +32,12 @@ class ActiveUsers:
         self._known: set[str] = set()
 
     async def store(self, deltas: list[ObjectId], session: Session | None) -> set[str]:
-        """Set the bits of who is active in `deltas`, and count who is new. Returns what `remember` takes."""
+        """Set the bits of the users in `deltas`, and count the new ones. Returns what `remember` accepts."""
         found = await self._deltas.aggregate(active_users(deltas), session=session).to_list(None)
         texts = {row["_id"] for row in found} - self._known
         active = {_parsed(text) for text in texts}
         stored = await self._stored_days(active, session)
-        # in a thread, because in the morning everybody is new, and callers must not wait for this
+        # in a thread, because in the morning every user is new, and callers must not wait for this
         counts, months = await asyncio.to_thread(_updates, active, stored)
         await upsert(self._database, ACTIVE_USERS, counts, session)
         await upsert(self._database, USER_MONTHS, months, session)
@@ -50,7 +50,7 @@ class ActiveUsers:
         self._known |= stored
 
     def forget(self) -> None:
-        """Call this when the cells have been changed by anybody but a compactor."""
+        """Call this when the cells have been changed by anything but a compactor."""
         self._known.clear()
 
     async def _stored_days(self, active: set[PartDay], session: Session | None) -> StoredDays:

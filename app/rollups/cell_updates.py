@@ -1,4 +1,4 @@
-"""From the usage rows and findings of deltas to updates of cells. Users and conversations: see `subject_cells`."""
+"""From the usage rows and findings of deltas to updates of cells. Users and conversations: see `subject_updates`."""
 
 from typing import Any
 
@@ -14,13 +14,13 @@ KEYS = {
     LATENCY: ("day", "scope", "synthetic", "provider", "serviceType"),
     FINDINGS: ("day", "scope", "synthetic", "kind", "provider", "model", "name"),
 }
-"""What the cells of each collection are told apart by."""
+"""The keys of the cells of each collection."""
 
 Key = tuple[Any, ...]
 
 
 class _Sums:
-    """What is added to one cell, by path. Amounts are whole numbers of their last decimal."""
+    """What is added to one cell, by path. Amounts are integers in units of their last decimal."""
 
     __slots__ = ("amounts", "counts")
 
@@ -51,7 +51,7 @@ class _Sums:
 
 
 class CellChanges:
-    """What deltas add to the cells. Rows are summed by client first, and then spread over scopes and collections."""
+    """What deltas add to the cells. Rows are summed by client first, then spread over scopes and collections."""
 
     def __init__(self) -> None:
         self._figures: dict[Key, _Sums] = {}
@@ -78,7 +78,7 @@ class CellChanges:
             _at(self._findings, names).add_row(row, TOTALS)
 
     def updates(self) -> dict[str, list[Document]]:
-        """By collection, upserts of its cells, as the `update` command takes them."""
+        """By collection, upserts of its cells, as the `update` command accepts them."""
         cells: dict[str, dict[Key, _Sums]] = {collection: {} for collection in KEYS}
         for collections, found in (
             ((DAYS, USAGE), self._figures),

@@ -1,7 +1,7 @@
-"""The compactor: merges deltas into the cells, about once a second, each exactly once.
+"""The compactor: merges deltas into the cells, about once per second, each exactly once.
 
 A delta is merged in two steps: first its figures, then its users and conversations, with which it is deleted. Each step
-is one transaction. Two at once both write the state, so that one is undone whole; a process killed in the middle of one
+is one transaction. Two at once both write the state, so that one is rolled back; a process killed in the middle of one
 leaves nothing behind.
 """
 
@@ -38,14 +38,14 @@ INTERVAL_SECONDS = 1.25
 """With a merge of a few tenths of a second, the cells stay less than two seconds behind."""
 SUBJECTS_SECONDS = 5.0
 """How often users and conversations are merged. There are nearly as many of them as of calls: the more calls are merged
-at once, the fewer cells are written. Reports read what waits from the deltas; no view is made of them."""
+at once, the fewer cells are written. Reports read what waits from the deltas; the views do not."""
 LEASE_POLL_SECONDS = 2.0
 MANY_DELTAS = 300
-"""Deltas that are merged earlier: where calls come one by one, each has its own, and reports read them all."""
+"""This many deltas are merged earlier: where calls come one by one, each has its own, and reports read them all."""
 MERGE_SECONDS = 30.0
 MAX_DELTAS = 500
 MAX_CALLS = 20_000
-"""What one transaction merges, at most, beyond its first delta."""
+"""The maximum that one transaction merges, beyond its first delta."""
 
 
 class Merged(NamedTuple):
@@ -89,10 +89,10 @@ class Compactor:
         self._epoch = 0
         self._subjects_merged = 0.0
         self._waiting = 0
-        """Deltas whose users and conversations wait."""
+        """Deltas with unmerged users and conversations."""
 
     async def run(self) -> None:
-        """Merge for ever. While MongoDB is away, deltas wait in it like everything else."""
+        """Merge until cancelled. While MongoDB is away, deltas wait in it like everything else."""
         while True:
             started = time.monotonic()
             pause = LEASE_POLL_SECONDS
@@ -129,7 +129,7 @@ class Compactor:
             self._local_time.follow(ZoneInfo(zone))
 
     async def stop(self) -> None:
-        """Let go of the lease."""
+        """Release the lease."""
         try:
             with pymongo.timeout(1):
                 await self._lease.release()
@@ -137,7 +137,7 @@ class Compactor:
             log.info("compactor.lease_not_released", error=str(error)[:200])
 
     async def merge_all(self) -> None:
-        """Merge all that waits now. What writers add meanwhile is left for the next time. Raises PyMongoError."""
+        """Merge all that waits now. What writers add meanwhile is left for the next merge. Raises PyMongoError."""
         for merge in (self.merge_figures, self.merge_subjects):
             more = True
             while more:
@@ -166,9 +166,9 @@ class Compactor:
         return merged
 
     async def _merge(self, which: Document, merge: Merge, session: Session | None) -> Merged:
-        # two merges at once meet here: one of them is undone
+        # two concurrent merges conflict here: one of them is rolled back
         state = await self._states.find_one_and_update(STATE_KEY, {"$inc": {"merges": 1}}, session=session)
-        assert state is not None  # noqa: S101 - it is there from the first start on
+        assert state is not None  # noqa: S101 - it exists from the first start on
         deltas = await self._oldest({**which, "timezone": state["timezone"]}, session)
         if deltas:
             await merge(deltas, state, session)

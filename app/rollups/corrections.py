@@ -1,8 +1,8 @@
-"""Corrections: deltas that say what becomes different where entries of the ledger are changed or removed.
+"""Corrections: deltas with the differences where entries of the ledger are changed or deleted.
 
 They are merged like all deltas, so that cells, deltas and ledger agree at every moment, however much waits. A recount
-that read the ledger before a correction leaves it alone, as it does with a delta. Who was active when is only ever
-added to: a correction takes no user's day away.
+that read the ledger before a correction leaves it alone, as it does with a delta. User activity is only ever added to:
+a correction does not take a user's day away.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,21 +23,21 @@ _SUBJECTS = {"users": "user", "conversations": "conversation"}
 _NOTHING: Row = {"statuses": {}, "latency": {}, "hours": {}, "users": [], "conversations": []}
 
 Sums = dict[str, Any]
-"""Figures by name, or by name and name again. Amounts are whole numbers of their last decimal."""
+"""Figures by name, or by two names. Amounts are integers in units of their last decimal."""
 
 
 async def correction(
     before: Sequence[Document], after: Sequence[Document], local_time: LocalTime, caps: NameCaps
 ) -> Document:
-    """The delta that takes entries away as they stood `before` and adds them as they stand `after`.
+    """The delta that subtracts entries as they were `before` and adds them as they are `after`.
 
-    Names that were counted under `other` are so again: names are only ever admitted. Raises PyMongoError.
+    Names that were counted under `other` are counted so again: names are only ever admitted. Raises PyMongoError.
     """
     taken, given = [await delta_of(entries, local_time, caps) for entries in (before, after)]
     usage = _difference(map(_by_subject, taken["usage"]), map(_by_subject, given["usage"]), _USAGE)
     return {
         **given,
-        # `calls` is what a merge measures its work by
+        # `calls` is how a merge measures its work
         "calls": taken["calls"] + given["calls"],
         "days": sorted({*taken["days"], *given["days"]}),
         "usage": [_NOTHING | _with_subjects(row) for row in usage],
@@ -46,7 +46,7 @@ async def correction(
 
 
 def _difference(taken: Iterable[Row], given: Iterable[Row], names: tuple[str, ...]) -> list[Row]:
-    """The rows, told apart by `names`, in which figures differ, with the figures that do."""
+    """The rows, keyed by `names`, in which figures differ, with those figures."""
     found: dict[Key, Sums] = {}
     for rows, sign in ((taken, -1), (given, 1)):
         for row in rows:

@@ -66,7 +66,7 @@ COUNTED_FIELDS = (
     *OPTIONAL_COUNTS,
     *OPTIONAL_AMOUNTS,
 )
-"""Every field of an entry that `Increments.add` reads: who counts again need read no others."""
+"""Every field of an entry that `Increments.add` reads: a recount needs no others."""
 _OPTIONAL = frozenset({*OPTIONAL_COUNTS, *OPTIONAL_AMOUNTS})
 _GUESSES = frozenset({CostSource.UNPRICED, CostSource.ESTIMATED})
 
@@ -86,7 +86,7 @@ class _Usage:
         self.conversations: dict[str, list[int]] = {}
 
     def add(self, other: "_Usage", users: Mapping[str, int]) -> None:
-        """Add what one call without a conversation adds, so many times for each user."""
+        """Add one call without a conversation, so many times for each user."""
         times = sum(users.values())
         _add_times(self.totals, other.totals, times)
         for hour, totals in other.hours.items():
@@ -100,7 +100,7 @@ class _Usage:
 
 
 class Increments:
-    """Sums over entries. Amounts are summed as whole numbers of their last decimal.
+    """Sums over entries. Amounts are summed as integers in units of their last decimal.
 
     Lists instead of names, because every report of a call runs through here: it takes about 6 us.
     """
@@ -111,7 +111,7 @@ class Increments:
         self._usage: dict[Key, _Usage] = {}
         self._findings: dict[Key, list[int]] = {}
 
-    def add(self, entry: Document) -> None:  # noqa: C901 - in one piece, because calls of functions would double it
+    def add(self, entry: Document) -> None:  # noqa: C901 - in one piece, because function calls would double its time
         """Count one entry, as the ledger stores it."""
         day, hour = self._local_time(entry["createdAt"])
         client, synthetic = entry["clientId"], entry["synthetic"]
@@ -157,7 +157,7 @@ class Increments:
                 self._add_finding((day, client, synthetic, kind, key[3], key[4], noted), entry, cost, saved)
 
     def add_alike(self, entry: Document, users: Mapping[str, int]) -> None:
-        """Count entries that differ from `entry` in their user and minute alone, by user. They have no conversation."""
+        """Count entries that differ from `entry` only in user and minute, by user. They have no conversation."""
         one = Increments(self._local_time, self._caps)
         one.add(entry)
         for key, usage in one._usage.items():
@@ -168,20 +168,20 @@ class Increments:
             _add_times(self._findings.setdefault(key, [0] * len(TOTALS)), totals, sum(users.values()))
 
     async def delta(self, calls: int) -> Document:
-        """The delta document of all that was added. Raises PyMongoError."""
+        """The delta document of everything that was added. Raises PyMongoError."""
         await self.admit_names()
         about = {"at": datetime.now(UTC), "calls": calls, "timezone": self._local_time.zone.key}
         return {**about, **self.rows()}
 
     async def admit_names(self) -> None:
-        """Have the names admitted that `rows` is going to tell apart. Raises PyMongoError."""
+        """Admit the names that `rows` will distinguish. Raises PyMongoError."""
         for _, client, _, provider, model, _, feature in self._usage:
             await self._caps.admit(client, provider=provider, model=model, feature=feature)
         for _, client, _, _, provider, model, name in self._findings:
             await self._caps.admit(client, provider=provider, model=model, name=name)
 
     def rows(self) -> Document:
-        """`days` that are touched, `usage` rows with their users and conversations, and `findings`."""
+        """The affected `days`, `usage` rows with their users and conversations, and `findings`."""
         usage: list[Row] = []
         findings: list[Row] = []
         for (day, client, synthetic, *names), increments in self._usage.items():

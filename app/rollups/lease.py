@@ -1,4 +1,4 @@
-"""The lease: which process compacts. It saves work; that figures are right follows from transactions alone."""
+"""The lease: which process compacts. It saves work; correctness follows from transactions alone."""
 
 import uuid
 from typing import Any
@@ -26,7 +26,7 @@ class Lease:
         self._session: Any = None if lsid is None else lsid["id"]
 
     async def acquire(self, *, by_force: bool = False) -> bool:
-        """Take the lease, or prolong it. `by_force` takes it from a living holder too, which then stops merging.
+        """Take the lease, or renew it. `by_force` takes it even from a live holder, which then stops merging.
 
         Raises PyMongoError.
         """
@@ -54,6 +54,6 @@ class Lease:
         await self._states.delete_one({"_id": "compactor", "holder": self._holder})
 
     async def _end(self, session: Any) -> None:
-        """End what the holder before left open: a transaction of a killed process blocks its cells for a minute."""
+        """End what the previous holder left open: a killed process's transaction blocks its cells for a minute."""
         await self._admin.command("killSessions", [{"id": session}])
         log.info("compactor.taken_over")

@@ -1,4 +1,4 @@
-"""Days and hours as the rollups count them: by the clock on the wall of one time zone."""
+"""Days and hours as the rollups count them: in the local time of one zone."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -9,7 +9,7 @@ MAX_KNOWN_QUARTERS = 10_000
 
 
 class LocalTime:
-    """Days and hours by the clock on the wall. Since 2000 every zone has changed at full quarters of an hour only."""
+    """Days and hours in local time. Since 2000 every zone has changed only at full quarters of an hour."""
 
     def __init__(self, zone: ZoneInfo) -> None:
         self.follow(zone)
@@ -18,7 +18,7 @@ class LocalTime:
         """Count in another zone from now on."""
         self.zone = zone
         self._known: dict[int, tuple[str, str]] = {}
-        # the calls of a batch are nearly all of one quarter
+        # nearly all calls of a batch fall in the same quarter
         self._from = self._until = datetime.min.replace(tzinfo=UTC)
         self._last = ("", "")
 

@@ -1,4 +1,4 @@
-"""A compactor for commands that change the rollups: it holds the lease, taken from whoever has it."""
+"""A compactor for commands that change the rollups: it holds the lease, taken from its current holder."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ from app.rollups.lease import LEASE_SECONDS, Lease
 
 @asynccontextmanager
 async def merging(database: Database) -> AsyncIterator[Compactor]:
-    """A compactor that nobody disturbs for the length of a block."""
+    """A compactor with the lease for the length of a block."""
     async with database.committer_session() as session:
         lease = Lease(database, session)
         keeping = asyncio.create_task(_keep(lease), name="twinmeter-merging-lease")

@@ -1,6 +1,6 @@
-"""How many names of its own a client gets in the rollups. The ledger keeps every name as it was reported.
+"""Caps on the names that a client has in the rollups. The ledger keeps every name as it was reported.
 
-The first names to come are the ones that stay, in every process; calls with later ones are counted under `other`.
+The first names to come are admitted, in every process; calls with later ones are counted under `other`.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ from models.rollups import CAPS, NAMES, OTHER
 
 
 class NameCaps:
-    """What one process knows of the names that have been admitted. Names are only ever added."""
+    """One process's view of the admitted names. Names are only ever added."""
 
     def __init__(self, database: Database) -> None:
         self._stored = database.writes[NAMES]
@@ -32,7 +32,7 @@ class NameCaps:
         if name in known or len(known) >= CAPS[dimension]:
             return
         room = {f"{dimension}.{CAPS[dimension] - 1}": {"$exists": False}}
-        # where there is no room, the upsert means to insert the client once more
+        # where there is no room, the upsert tries to insert the client once more
         with contextlib.suppress(DuplicateKeyError):
             await self._stored.update_one({"_id": client, **room}, {"$addToSet": {dimension: name}}, upsert=True)
         await self._read(client)
@@ -43,7 +43,7 @@ class NameCaps:
 
 
 class KnownNames(NameCaps):
-    """The same for who only looks: what there is room for counts as admitted, and nothing is written."""
+    """The same for dry runs: what there is room for counts as admitted, and nothing is written."""
 
     async def _admit(self, client: str, dimension: str, name: str) -> None:  # noqa: ARG002 - they are all the same
         if client not in self._admitted:

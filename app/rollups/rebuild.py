@@ -1,4 +1,4 @@
-"""Builds the rollups anew from the ledger, day by day: after damage, for an older ledger, or in another time zone."""
+"""Rebuilds the rollups from the ledger, day by day: after damage, for an older ledger, or in another time zone."""
 
 from collections.abc import Callable
 from datetime import date, datetime
@@ -27,9 +27,9 @@ class Rebuild:
         self._last = last
 
     async def prepare(self) -> list[date]:
-        """The days that are to be recounted. A rebuild that was interrupted goes on where it was.
+        """The days to be recounted. An interrupted rebuild resumes.
 
-        Raises ConfigurationError where the rollups are of another zone, and only a part was asked for, and
+        Raises ConfigurationError where the rollups are of another zone, and only a part was requested, and
         LedgerNotWholeError where retention has deleted calls that this would count.
         """
         state = await RollupState.open(self._database, self._zone)
@@ -45,7 +45,7 @@ class Rebuild:
         return await self._days(state.whole_from)
 
     async def run(self, days: list[date], advance: Callable[[int], None]) -> int:
-        """Recount and merge each day, and tell `advance`. Returns how many calls there were. Raises PyMongoError."""
+        """Recount and merge each day, reporting to `advance`. Returns the number of calls. Raises PyMongoError."""
         recount, total = Recount(self._database, self._zone), 0
         async with merging(self._database) as compactor:
             for day in days:
@@ -60,7 +60,7 @@ class Rebuild:
         return total
 
     async def _switch_zone(self) -> None:
-        """From here on nothing is reported until the rebuild is complete, and running processes follow the zone."""
+        """From here on reports are unavailable until the rebuild is complete, and running processes follow the zone."""
         today = datetime.now(self._zone).date().isoformat()
         change = {"timezone": self._zone.key, "complete": False, "today": today, "trailing": []}
         await self._states.update_one(STATE_KEY, {"$set": change, "$inc": {"merges": 1, "epoch": 1, "late": 1}})
@@ -77,7 +77,7 @@ class Rebuild:
             if self._first is not None:
                 raise LedgerNotWholeError(whole_from)
             first = whole_from
-        # a whole rebuild that goes on is the same one, although the ledger has grown
+        # a resumed full rebuild is the same one, although the ledger has grown
         wanted = {"whole": self._whole, "timezone": self._zone.key}
         wanted |= {} if self._whole else {"first": first.isoformat(), "last": last.isoformat()}
         interrupted = await self._states.find_one({**PROGRESS_KEY, **wanted})
@@ -87,7 +87,7 @@ class Rebuild:
         return [start + n * DAY for n in range((last - start).days + 1)]
 
     async def _span(self) -> tuple[date, date] | None:
-        """The days asked for, as far as the ledger or the cells reach; None where there is nothing."""
+        """The requested days, as far as the ledger or the cells reach; None where there is nothing."""
         ends = [
             await self._database.ledger.find_one({}, {"createdAt": 1}, sort=[("createdAt", order), ("_id", order)])
             for order in (1, -1)

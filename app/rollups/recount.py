@@ -1,8 +1,8 @@
-"""Recounts days of the rollups from the ledger, beside living writers, without a moment in which a figure is wrong.
+"""Recounts days of the rollups from the ledger, beside live writers, without a moment in which a figure is wrong.
 
-The ledger's entries are read in one snapshot. One transaction then takes away what cells and waiting deltas say of
-these days, and puts deltas with the recount in their place, which are merged like all others. A delta that is written
-meanwhile is left alone: its calls came after the snapshot. A merge that came in between makes the recount start again.
+The ledger's entries are read in one snapshot. One transaction then removes what cells and waiting deltas have of these
+days, and replaces it by deltas with the recount, which are merged like all others. A delta that is written meanwhile is
+left alone: its calls came after the snapshot. A merge in between makes the recount start over.
 """
 
 from collections.abc import AsyncIterator
@@ -50,12 +50,12 @@ class DisturbedError(Exception):
 
 
 class LedgerNotWholeError(AppError):
-    """Cells would be counted from a ledger that does not hold all of their calls any more."""
+    """Cells would be counted from a ledger that no longer holds all of their calls."""
 
     def __init__(self, whole_from: date) -> None:
         super().__init__(
-            f"retention has deleted calls from before {whole_from}: what the rollups say of those days cannot be "
-            "counted again, and stays as it is. Later days can be"
+            f"retention has deleted calls from before {whole_from}: the rollups of those days cannot be "
+            "recounted, and stay as they are. Later days can be"
         )
 
 
@@ -80,7 +80,7 @@ class Recount:
 
         Raises PyMongoError, and LedgerNotWholeError where retention has deleted calls of these days.
 
-        Whoever merges meanwhile disturbs it, so that the caller should hold the lease of the compactor.
+        Concurrent merges disturb it, so the caller should hold the lease of the compactor.
         """
         return await undisturbed(partial(self._attempt, first, last), disturbances=(DisturbedError,))
 
@@ -93,7 +93,7 @@ class Recount:
                 return await (replace(None) if session is None else transact_once(session, replace))
 
     async def _read(self, first: date, last: date, session: Session | None) -> "_Found":
-        """Everything of one moment."""
+        """Everything in one snapshot."""
         writes = self._database.writes
         state = await writes[STATE].find_one(STATE_KEY, session=session) or {}
         if first.isoformat() < state.get("wholeFrom", ""):
@@ -140,7 +140,7 @@ class Recount:
         return sum(delta["calls"] for delta in deltas)
 
     async def _take_from_deltas(self, known: list[Document], days: Document, session: Session | None) -> None:
-        """Deltas of another zone are dropped whole: the days around theirs are recounted."""
+        """Deltas of another zone are dropped as a whole: the days around theirs are recounted."""
         waiting = self._database.writes[DELTAS]
         foreign = [delta["_id"] for delta in known if delta["timezone"] != self._zone.key]
         mine = [delta["_id"] for delta in known if delta["timezone"] == self._zone.key]
@@ -150,7 +150,7 @@ class Recount:
         await waiting.delete_many({"_id": {"$in": mine}, "days": []}, session=session)
 
     async def _forget_active_users(self, day: str, session: Session | None) -> None:
-        """Clear the day's bit, and count the users of its month anew."""
+        """Clear the day's bit, and recount the users of its month."""
         writes, month = self._database.writes, day[:7]
         await writes[USER_MONTHS].update_many(
             {"_id.month": month, "days": {"$bitsAnySet": bit_of(day)}}, without(day), session=session

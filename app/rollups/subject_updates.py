@@ -1,7 +1,7 @@
 """From the users and conversations of deltas to updates of cells, made by MongoDB itself.
 
-There are nearly as many of these as of calls. So the server sums them up and writes the very statements that its
-`update` command takes; this process hands them back without looking inside.
+There are nearly as many of these as of calls. So the server sums them and produces the very statements that its
+`update` command accepts; this process passes them back without looking inside.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ Stage = dict[str, Any]
 
 _USAGE_KEY = {"day": "$usage.day", "client": "$usage.client", "synthetic": "$usage.synthetic"}
 SEPARATOR = "\x1f"
-"""No name holds a control character."""
+"""No name contains a control character."""
 
 
 def user_updates(deltas: list[ObjectId]) -> list[Stage]:
@@ -47,7 +47,7 @@ def conversation_updates(deltas: list[ObjectId]) -> list[Stage]:
 
 
 def active_users(deltas: list[ObjectId]) -> list[Stage]:
-    """`_id`: day, client, synthetic, user and part of who was active, as one text."""
+    """`_id`: day, client, synthetic, user and part of user activity, as one string."""
     synthetic = {"$cond": ["$usage.synthetic", "1", ""]}
     names = ["$usage.day", "$usage.client", synthetic, "$usage.users.user", "$usage.part"]
     separated = [text for name in names for text in (name, SEPARATOR)][:-1]

@@ -1,7 +1,7 @@
-"""Trailing totals: requests by user over the usual windows up to yesterday, so that a ranking need not add up days.
+"""Trailing totals: requests by user over the usual windows up to yesterday, so that a ranking need not sum days.
 
-They are made anew once a day from the cells. Late calls are added to them in the transaction that merges them; where
-one is merged while they are being made, they are made again.
+They are rebuilt once per day from the cells. Late calls are added to them in the transaction that merges them; where
+one is merged while they are being rebuilt, they are rebuilt again.
 """
 
 import time
@@ -26,7 +26,7 @@ log = Log(__name__)
 
 
 RETRY_SECONDS = 30.0
-"""After which to try again: where late calls keep coming, rankings are added up from the days meanwhile."""
+"""The delay before a retry: where late calls keep coming, rankings are summed from the days meanwhile."""
 
 
 class Trailing:
@@ -35,7 +35,7 @@ class Trailing:
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         self._not_before = 0.0
-        """When to try again after late calls disturbed the last attempt, by the monotonic clock."""
+        """When to retry after late calls disturbed the last attempt, by the monotonic clock."""
         self._database = database
         self._states = database.writes[STATE]
         self._deltas = database.writes[DELTAS]
@@ -43,7 +43,7 @@ class Trailing:
         self._users = database.writes[USERS]
 
     async def keep_up(self) -> None:
-        """Make what is missing for today, and remove what was for earlier days."""
+        """Build what is missing for today, and remove what was for earlier days."""
         state = await stored_state(self._database)
         today = self._clock().astimezone(ZoneInfo(state["timezone"])).date()
         if today.isoformat() > state["today"]:
@@ -84,7 +84,7 @@ class Trailing:
         first = last - timedelta(days=days - 2)
         state = await stored_state(self._database)
         span = {"days": days, "last": last.isoformat()}
-        # a name of its own: two processes that make the same window never touch each other's totals
+        # a unique name: two processes that build the same window never touch each other's totals
         window = {**span, "first": first.isoformat(), "build": uuid.uuid4().hex}
         for pipeline in (totals_of(window, None), totals_of(window, "$_id.client")):
             await self._users.aggregate(pipeline, allowDiskUse=True).to_list(None)

@@ -1,1 +1,1 @@
-"""When MongoDB is away: a journal on local disk, and the delivery of what waits in it."""
+"""For when MongoDB is away: a journal on local disk, and the delivery of what waits in it."""

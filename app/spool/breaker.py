@@ -1,4 +1,4 @@
-"""The circuit breaker: while MongoDB is away, calls go straight to the spool instead of waiting for it one by one."""
+"""The circuit breaker: while MongoDB is away, calls go straight to the spool instead of each waiting for it."""
 
 import time
 
@@ -8,7 +8,7 @@ log = Log(__name__)
 
 
 class Breaker:
-    """Open while MongoDB is taken to be away. The writer opens it; whoever next commits something closes it."""
+    """Open while MongoDB is considered away. The writer opens it; the next commit closes it."""
 
     def __init__(self) -> None:
         self._since: float | None = None

@@ -1,4 +1,4 @@
-"""A look at a spool from outside, beside its processes or without any, which changes nothing, nor any side file."""
+"""Read-only inspection of a spool, with or without processes using it; no file changes, side files included."""
 
 import fcntl
 import os
@@ -13,12 +13,12 @@ import bson
 from app.spool.journal import CODEC, SpoolError
 
 LOCKS = Path("/proc/locks")
-"""Linux alone says who has a lock."""
+"""Only Linux says who holds a lock."""
 MOST_REASONS = 3
 
 
 class SpoolState(NamedTuple):
-    """What is in a spool."""
+    """The content of a spool."""
 
     calls: int
     bytes: int
@@ -30,7 +30,7 @@ class SpoolState(NamedTuple):
 
 
 def spool_state(path: Path) -> SpoolState | None:
-    """What is in the spool; None where there is none. Raises SpoolError where it cannot be read."""
+    """The content of the spool; None where there is none. Raises SpoolError where it cannot be read."""
     if not path.exists():
         return None
     try:
@@ -46,14 +46,14 @@ def damaged_files(data_dir: Path) -> list[Path]:
 
 
 def replaying_process(path: Path) -> int | None:
-    """The id of the process that replays the spool of this path, 0 where it cannot be told; None where none does."""
+    """The id of the process that replays the spool of this path, 0 where it is not known; None where none does."""
     try:
         lock = path.with_suffix(".lock").open("rb")
     except FileNotFoundError:
         return None
     with lock:
         try:
-            # let go at once; who wants to replay in this very moment tries again within a second
+            # released at once; a process that wants to replay at this very moment retries within a second
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return _holder(lock)
@@ -61,7 +61,7 @@ def replaying_process(path: Path) -> int | None:
 
 
 def _address(path: Path) -> str:
-    """How to open it and change nothing: beside its processes with their shared memory, else without any."""
+    """How to open it read-only: beside its processes with their shared memory, else without any."""
     log, shared = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))
     if shared.exists():
         return f"{path.absolute().as_uri()}?mode=ro&readonly_shm=1"

@@ -50,11 +50,11 @@ CREATE TRIGGER IF NOT EXISTS removed AFTER DELETE ON calls BEGIN
     UPDATE totals SET calls = calls - 1, bytes = bytes - length(OLD.pair);
 END;
 """
-"""`refused` keeps what MongoDB will never take, for a person to look at."""
+"""`refused` keeps what MongoDB will never accept, for a person to look at."""
 
 
 class SpoolError(AppError):
-    """The spool cannot do what was asked: the disk is full or fails, or the cap is reached. Nothing was written."""
+    """The operation failed: the disk is full or fails, or the cap is reached. Nothing was written."""
 
     title = "Spool error"
 
@@ -88,7 +88,7 @@ class Spool:
         return cls(spool_path(data_dir, database), max_bytes)
 
     def append(self, pairs: Sequence[Pair]) -> list[Outcome]:
-        """Journal `pairs`, all or none, and say what became of each. Raises SpoolError."""
+        """Journal `pairs`, all or none, and return their outcomes. Raises SpoolError."""
         rows = [_encoded(pair) for pair in pairs]
         with self._transaction() as connection:
             size = sum(len(row) for row in rows if row is not None)
@@ -112,7 +112,7 @@ class Spool:
         return found
 
     def settle(self, page: Sequence[Spooled], refused: Sequence[tuple[Spooled, str]] = ()) -> None:
-        """Forget a page that MongoDB has, and set aside what it will never take, with the reason. Raises SpoolError."""
+        """Remove a page that MongoDB has; set aside what it will never accept, with the reason. Raises SpoolError."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with self._transaction() as connection:
             connection.executemany(
@@ -122,14 +122,14 @@ class Spool:
             connection.executemany("DELETE FROM calls WHERE seq = ?", [(each.seq,) for each in page])
 
     def pairs(self) -> Iterator[Pair]:
-        """Every call, refused ones too. Raises SpoolError."""
+        """Every call, including refused ones. Raises SpoolError."""
         with self._reading() as connection:
             rows = connection.execute("SELECT pair FROM calls UNION ALL SELECT pair FROM refused")
             yield from (_decoded(blob) for (blob,) in rows)
 
     def rewrite(self, change: Callable[[Pair], Pair | None]) -> int:
-        """Put what `change` returns in the place of each call, refused ones too, and leave those of which it returns
-        None. Page by page, so that others can write in between. Returns how many were changed. Raises SpoolError.
+        """Replace each call, including refused ones, by what `change` returns, except where that is None. Page by page,
+        so that others can write in between. Returns how many were changed. Raises SpoolError.
         """
         return sum(self._rewrite(table, change) for table in ("calls", "refused"))
 
@@ -157,7 +157,7 @@ class Spool:
             return self._depth(connection)
 
     def shrink(self) -> None:
-        """Give the disk back what calls took that have gone. Raises SpoolError."""
+        """Free the disk space of calls that are gone. Raises SpoolError."""
         with self._reading() as connection:
             connection.execute("PRAGMA incremental_vacuum").fetchall()
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -195,7 +195,7 @@ def spool_path(data_dir: Path, database: str) -> Path:
 
 
 def _opened(path: Path) -> sqlite3.Connection:
-    """A file that is damaged is kept under another name, and a new one is begun. Raises ConfigurationError."""
+    """A damaged file is kept under another name, and a new one is created. Raises ConfigurationError."""
     try:
         return _connected(path)
     except (OSError, sqlite3.OperationalError) as error:
@@ -211,7 +211,7 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 
 def _connected(path: Path) -> sqlite3.Connection:
-    # the owner's alone: it holds what users did; SQLite gives its side files the same mode
+    # readable only by its owner: it says what users did; SQLite gives its side files the same mode
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
@@ -227,7 +227,7 @@ def _connected(path: Path) -> sqlite3.Connection:
 
 
 def _encoded(pair: Pair) -> bytes | None:
-    """None for what BSON cannot hold, and MongoDB therefore neither."""
+    """None for what BSON, and so MongoDB, cannot represent."""
     try:
         return bson.encode({"entry": pair.entry, "event": pair.event, "stamped": pair.stamped})
     except (bson.errors.BSONError, OverflowError, UnicodeError):
@@ -241,7 +241,7 @@ def _decoded(blob: bytes) -> Pair:
 
 def _appended(connection: sqlite3.Connection, pair: Pair, blob: bytes | None) -> Outcome:
     if blob is None:
-        return Outcome(ReceiptStatus.REJECTED, reason="a field holds what MongoDB cannot store")
+        return Outcome(ReceiptStatus.REJECTED, reason="a field contains what MongoDB cannot store")
     added = connection.execute("INSERT OR IGNORE INTO calls (id, pair) VALUES (?, ?)", (pair.id.binary, blob)).rowcount
     if added:
         return Outcome(ReceiptStatus.SPOOLED)

@@ -1,6 +1,6 @@
 """Delivers what waits in the spool, oldest first, when MongoDB is back and at every start.
 
-What is in a page may be in the ledger already, from a commit whose answer got lost or from a replay that was killed:
+What is in a page may be in the ledger already, from a commit whose response was lost or from a replay that was killed:
 ids decide, so nothing counts twice. Of several processes with one data folder, the one that holds the lock replays.
 """
 
@@ -30,13 +30,13 @@ PAGE = 1_000
 ATTEMPT_SECONDS = 5.0
 END_SECONDS = 1.0
 RETRY_SECONDS = 0.25
-"""Between looks while MongoDB is away."""
+"""Between attempts while MongoDB is away."""
 LOOK_SECONDS = 1.0
-"""Between looks otherwise, for what other processes have spooled."""
+"""Between attempts otherwise, for what other processes have spooled."""
 
 
 class Replayer:
-    """Runs beside the writer, with a session of its own."""
+    """Runs beside the writer, with its own session."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Replayer:
         await self._spooler.look()
 
     async def _committed(self, page: list[Spooled]) -> list[Outcome]:
-        """One that nobody foresaw must not hold up all who follow: it is found alone, and set aside."""
+        """An unforeseen failure must not block all that follow: the call is isolated and set aside."""
         try:
             return await self._ledger.commit([each.pair for each in page], seconds=ATTEMPT_SECONDS, again=True)
         except LedgerUnavailableError:
@@ -93,7 +93,7 @@ class Replayer:
         return [outcome for each in page for outcome in await self._committed([each])]
 
     async def _try(self) -> None:
-        """One look. What goes wrong is said, and tried again."""
+        """One attempt. Failures are logged, and retried."""
         try:
             if (await self._spooler.look()).calls and self._locked():
                 await self.drain()
@@ -105,12 +105,12 @@ class Replayer:
             await self._clear_the_way()
         except SpoolError as error:
             log.error("spool.failed", error=str(error))  # noqa: TRY400 - says all there is
-        except Exception:  # a fault of our own must not leave the spool to fill up
+        except Exception:  # a bug of ours must not let the spool fill up
             log.exception("replay.failed")
 
     async def _clear_the_way(self) -> None:
-        """End transactions that would block their ids for a minute: of a process of the folder that is gone, and our
-        writer's, in whose middle MongoDB froze. The writer has no other: the breaker is open.
+        """End transactions that would block their ids for a minute: those of ended processes of the folder, and our
+        writer's, if MongoDB froze in its middle. The writer has no other: the breaker is open.
         """
         with contextlib.suppress(PyMongoError, OSError), pymongo.timeout(END_SECONDS):
             await self._sessions.end_stale(self._database, own=True)

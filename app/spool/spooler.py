@@ -1,6 +1,6 @@
 """Puts calls into the spool, in groups: while one group is being written, the next one gathers.
 
-A call that the disk does not take is `dropped`, or `unknown` where MongoDB was asked first and may have it.
+A call that cannot be written is `dropped`, or `unknown` where MongoDB was tried first and may have it.
 """
 
 import asyncio
@@ -26,19 +26,19 @@ Result = TypeVar("Result")
 
 
 class SpoolStanding(NamedTuple):
-    """How a spool stands."""
+    """The status of a spool."""
 
     calls: int
     bytes: int
     max_bytes: int
     refused: int
-    """Calls that MongoDB will never take, set aside."""
+    """Calls that MongoDB will never accept, set aside."""
     error: str | None
-    """Why it takes no calls; None while it does."""
+    """Why it does not accept calls; None while it does."""
 
 
 class Spooler:
-    """One process's way to the spool."""
+    """One process's access to the spool."""
 
     def __init__(self, spool: Spool, counters: Counters) -> None:
         self.depth = spool.depth()
@@ -56,7 +56,7 @@ class Spooler:
         self.arrived = asyncio.Event()
         """Set when the spool has new calls."""
         self.left = asyncio.Event()
-        """Set when calls have left this process's memory, for MongoDB too."""
+        """Set when calls have left this process's memory, including to MongoDB."""
 
     @property
     def pending(self) -> int:
@@ -64,7 +64,7 @@ class Spooler:
         return len(self._pending)
 
     def take(self, calls: Iterable[Waiting]) -> None:
-        """Write `calls`, and tell their callers."""
+        """Write `calls`, and answer their callers."""
         for call in calls:
             call.spooling = True
             self._pending.append(call)
@@ -76,7 +76,7 @@ class Spooler:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._spool)
 
     async def standing(self) -> SpoolStanding:
-        """What is in the spool, and what ails it; where it cannot be read, what was seen last."""
+        """The content of the spool, and its error; where it cannot be read, the last known one."""
         try:
             depth, refused = await self.do(lambda spool: (spool.depth(), spool.refused()))
             error = self.failure if depth.bytes < self.max_bytes else "the spool is full"
@@ -94,7 +94,7 @@ class Spooler:
         return await self.do(lambda spool: spool.find(ids))
 
     async def close(self) -> None:
-        """Write what was taken, for ten seconds at most; what is left then is counted as lost."""
+        """Write what was accepted, for ten seconds at most; what is left then is counted as lost."""
         if self._task is not None:
             await asyncio.wait({self._task}, timeout=CLOSE_SECONDS)
         if self._task is None:
@@ -125,7 +125,7 @@ class Spooler:
             self.failure = str(error)
             log.error("spool.failed", calls=len(group), error=str(error))  # noqa: TRY400 - says all there is
             return [_failed(call, str(error)) for call in group]
-        except Exception as error:  # a fault of our own must not end the spooler for all who follow
+        except Exception as error:  # a bug of ours must not end the spooler for all that follow
             log.exception("spool.broken", calls=len(group))
             return [_failed(call, f"internal error: {type(error).__name__}") for call in group]
         self.failure = None
@@ -136,6 +136,6 @@ class Spooler:
 
 
 def _failed(call: Waiting, reason: str, *, maybe: bool = False) -> Outcome:
-    """Of a call that the spool did not take. `maybe` it did."""
+    """The outcome of a call that the spool did not accept, or `maybe` did."""
     status = ReceiptStatus.UNKNOWN if call.offered or maybe else ReceiptStatus.DROPPED
     return Outcome(status, reason=reason)

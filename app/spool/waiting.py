@@ -9,26 +9,26 @@ from app.ledger.twins import Pair
 
 
 class Waiting:
-    """One pair. It is settled once; what comes to be known later changes nothing that its caller was told."""
+    """One pair. It is settled once; what becomes known later does not change what its caller was answered."""
 
     __slots__ = ("answer", "door", "offered", "pair", "settled", "since", "spooling")
 
     def __init__(self, pair: Pair, door: str, since: float, answer: "asyncio.Future[Outcome] | None") -> None:
         self.pair = pair
         self.door = door
-        """Through which the call came in; a label of the counters."""
+        """The ingest channel of the call; a label of the counters."""
         self.since = since
         """When it came, by the loop's clock."""
         self.answer = answer
         """None where nobody waits."""
         self.settled = False
         self.offered = False
-        """Whether MongoDB was asked to take it, and so may have it."""
+        """Whether it was sent to MongoDB, which so may have it."""
         self.spooling = False
         """Whether the spooler has been given it."""
 
     def settle(self, outcome: Outcome) -> bool:
-        """Tell the caller, unless it has been told. Returns whether this was the first word."""
+        """Answer the caller, unless that has been done. Returns whether this was the first answer."""
         if self.settled:
             return False
         self.settled = True
@@ -38,7 +38,7 @@ class Waiting:
 
 
 def settle_all(pairs: Iterable[tuple[Waiting, Outcome]]) -> "Counter[tuple[str, str]]":
-    """Settle each and count those that had not been told: by door and status."""
+    """Settle each and count those that had not been answered, by door and status."""
     told: Counter[tuple[str, str]] = Counter()
     for waiting, outcome in pairs:
         if waiting.settle(outcome):

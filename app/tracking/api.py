@@ -28,12 +28,12 @@ async def track_ai_request(
 ) -> TrackReceipt:
     """Report one AI call: both documents are committed, or a receipt says why not. Never raises.
 
-    All three names are needed; leaving one out gives a `rejected` receipt too, not an error.
+    All three names are required; leaving one out gives a `rejected` receipt, not an error.
 
     `reported` takes every field of `AICall`, among them `cached`, `success`, `tokens_used`, `input_tokens`,
     `output_tokens`, `request_duration` (ms), `error_message`, `provider`, `request_id` and `created_at`. The caller
-    waits no longer than the deadline of the settings (250 ms unless set); with `wait=False` not at all, and what
-    becomes of the call is then counted and logged, but not told.
+    waits no longer than the deadline of the settings (250 ms unless set); with `wait=False` not at all, and the outcome
+    is then counted and logged, but not reported.
     """
     if _current is None:
         message = "tracking is not running: open it with `async with tracking(Settings()):` when the application starts"
@@ -44,15 +44,14 @@ async def track_ai_request(
 
 
 def track_ai_call(*, user_id: str, content_type: str, **reported: Any) -> TrackedCall:
-    """Time a model call and report it, also when it fails, runs out of time or is cut off in the middle of a stream.
+    """Time a model call and report it, even when it fails, times out or is cut off in the middle of a stream.
 
         async with track_ai_call(user_id="u1", content_type="chat", provider="openai") as call:
             response = await client.chat.completions.create(...)
             call.record(response)            # or: async for chunk in call.stream(response): ...
 
     `reported` takes every field of `AICall`; `model` is taken from the response where it is left out. The block's own
-    errors go on to the caller, whose code reporting never touches. Also a decorator of a coroutine function that
-    returns the response.
+    errors propagate to the caller unchanged. Also a decorator of a coroutine function that returns the response.
     """
     return TrackedCall(_track, {"user_id": user_id, "content_type": content_type, **reported})
 
@@ -80,7 +79,7 @@ async def open_tracker(
 
 @asynccontextmanager
 async def tracking(settings: Settings, mongodb_uri: str | None = None) -> AsyncIterator[Tracker]:
-    """Tracking inside an application of its own: connects to MongoDB, and opens the tracker."""
+    """Tracking inside a host application: connects to MongoDB, and opens the tracker."""
     async with (
         connected(mongodb_uri or reachable_uri(settings), settings.database) as database,
         open_tracker(settings, database, Counters()) as tracker,

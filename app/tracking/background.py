@@ -1,6 +1,6 @@
-"""Background mode: a caller that wants no wait at all leaves its call in a bounded queue and goes on.
+"""Background mode: a caller that does not want to wait leaves its call in a bounded queue and continues.
 
-Pricing and making the documents come later, in slices between other work.
+Pricing and building the documents happen later, in slices between other work.
 """
 
 import asyncio
@@ -24,9 +24,9 @@ log = Log(__name__)
 
 MAX_CALLS = 50_000
 YIELD_FROM = 10_000
-"""From so many on, each report yields to the event loop once: one that reports in a tight loop lets the queue drain."""
+"""From this length on, each report yields to the event loop once, so that a tight loop lets the queue drain."""
 SLICE = 20
-"""Calls that are priced and made in one go, about 2 ms."""
+"""Calls that are priced and built in one go, about 2 ms."""
 CLOSE_SECONDS = 10.0
 DOOR = "background"
 
@@ -62,7 +62,7 @@ class Background:
         return len(self._queue)
 
     async def post(self, call: AICall) -> TrackReceipt:
-        """Take `call`, or say that it was dropped."""
+        """Accept `call`, or return that it was dropped."""
         if self._closing or len(self._queue) >= MAX_CALLS:
             self._counters.count(DOOR, ReceiptStatus.DROPPED)
             reason = "tracking has been stopped" if self._closing else QUEUE_IS_FULL
@@ -77,7 +77,7 @@ class Background:
         return TrackReceipt(ReceiptStatus.QUEUED, str(posted.id))
 
     async def close(self) -> None:
-        """Hand all that has queued to the writer, for ten seconds at most. What is left is counted as dropped."""
+        """Pass everything queued to the writer, for ten seconds at most. What is left is counted as dropped."""
         self._closing = True
         if self._task is None:
             return
@@ -96,7 +96,7 @@ class Background:
                 posted = self._queue.popleft()
                 try:
                     self._writer.post(self._build(posted), DOOR)
-                except Exception:  # a fault of our own must not end the queue for all who follow
+                except Exception:  # a bug of ours must not end the queue for all that follow
                     log.exception("tracking.failed")
                     self._counters.count(DOOR, "failed")
             await asyncio.sleep(0)

@@ -1,7 +1,7 @@
-"""Reporting a response in one line, by the names that people look for. Each is one call of the tracker.
+"""One-line helpers to report a response, by provider. Each is one call of the tracker.
 
 `response` is what the provider returned, or the list of its stream's events; `reported` takes every field of `AICall`.
-None of them raises: the receipt says what became of the call.
+None of them raises: the receipt is the outcome.
 """
 
 from decimal import Decimal
@@ -36,7 +36,7 @@ async def track_gemini_usage(response: Any, *, user_id: str, content_type: str, 
 async def track_whisper_usage(
     seconds: Decimal | float, *, user_id: str, model: str = "whisper-1", provider: str = "openai", **reported: Any
 ) -> TrackReceipt:
-    """A transcription of so many seconds of audio."""
+    """A transcription of this many seconds of audio."""
     known = {"content_type": "transcription", "audio_seconds": seconds, **reported}
     return await track_ai_request(user_id=user_id, model=model, provider=provider, **known)
 
@@ -44,7 +44,7 @@ async def track_whisper_usage(
 async def track_image_usage(
     images: int, *, user_id: str, model: str, size: str | None = None, quality: str | None = None, **reported: Any
 ) -> TrackReceipt:
-    """So many generated images of one size and quality."""
+    """Generated images of one size and quality."""
     known = {"content_type": "image-generation", "images": images, "size": size, "quality": quality, **reported}
     return await track_ai_request(user_id=user_id, model=model, **known)
 
@@ -52,7 +52,7 @@ async def track_image_usage(
 async def track_video_usage(
     seconds: Decimal | float, *, user_id: str, model: str, size: str | None = None, **reported: Any
 ) -> TrackReceipt:
-    """A generated video of so many seconds."""
+    """A generated video of this many seconds."""
     known = {"content_type": "video-generation", "video_seconds": seconds, "size": size, **reported}
     return await track_ai_request(user_id=user_id, model=model, **known)
 

@@ -11,7 +11,7 @@ from models.faults import Fault
 class TrackReceipt(NamedTuple):
     """The answer to one reported call. Costs are in USD; `cost` is None where no price is known.
 
-    Of a duplicate feature and costs are those of the first report, which stands.
+    For a duplicate, feature and costs are those of the first report, which stands.
     """
 
     status: ReceiptStatus
@@ -22,5 +22,5 @@ class TrackReceipt(NamedTuple):
     saved_cost: Decimal | None = None
     cost_source: CostSource | None = None
     conflicting: bool = False
-    """Only with `duplicate`: this report says something else about the call than the one that stands."""
+    """Only with `duplicate`: this report differs from the one that stands."""
     errors: tuple[Fault, ...] = ()

@@ -1,4 +1,4 @@
-"""Timing a model call and reporting it, whatever becomes of it, without a change to the caller's own code."""
+"""Timing a model call and reporting it, whatever its outcome, without changing the caller's own code."""
 
 import asyncio
 import time
@@ -21,19 +21,19 @@ Track = Callable[..., Awaitable[TrackReceipt]]
 
 
 class TrackedCall:
-    """One model call, made by `track_ai_call`. As a decorator, the pattern of many."""
+    """One model call, created by `track_ai_call`. As a decorator, the template of many."""
 
     def __init__(self, track: Track, known: dict[str, Any]) -> None:
         self._track = track
         self._known = known
-        """Fields of `AICall` that hold whatever the provider answers."""
+        """Fields of `AICall` that apply whatever the provider answers."""
         self._facts: dict[str, Any] = {}
         self._events: list[Any] | None = None
         self._stream_ended = False
         self._started = 0.0
         self._first_token: float | None = None
         self.receipt: TrackReceipt | None = None
-        """What became of the report, once the block has ended."""
+        """The outcome of the report, once the block has ended."""
 
     def __call__(self, function: Callable[Params, Awaitable[Result]]) -> Callable[Params, Awaitable[Result]]:
         """Decorate a coroutine function that returns the provider's response: each of its calls is reported."""
@@ -54,18 +54,18 @@ class TrackedCall:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Report the call. What the block raised goes on to the caller."""
+        """Report the call. What the block raised propagates to the caller."""
         facts = {"request_duration": self._since_start(time.perf_counter())}
         if self._first_token is not None:
             facts["time_to_first_token"] = self._since_start(self._first_token)
         self.receipt = await self._track(**{**facts, **self._read(), **self._known, **self._outcome(error)})
 
     def record(self, response: Any, **facts: Any) -> None:
-        """Take the usage of a complete response. `facts` are further fields of `AICall`, and come first."""
+        """Record the usage of a complete response. `facts` are further fields of `AICall`, and take precedence."""
         self._facts = {**reported_of(response, self._known.get("provider")), **facts}
 
     async def stream(self, chunks: AsyncIterable[Chunk]) -> AsyncIterator[Chunk]:
-        """Pass the events of a stream through untouched, and take their usage."""
+        """Pass the events of a stream through untouched, and record their usage."""
         self._events = events = []
         async for chunk in chunks:
             if self._first_token is None and text_of(chunk):
@@ -91,7 +91,7 @@ class TrackedCall:
 
 
 def _status_of(error: BaseException) -> CallStatus:
-    """By what the SDKs of all providers have in common: a time-out in the name, 429 as the status."""
+    """From what the SDKs of all providers have in common: a time-out in the name, 429 as the status."""
     if isinstance(error, TimeoutError) or "timeout" in type(error).__name__.lower():
         return CallStatus.TIMEOUT
     status = getattr(error, "status_code", None) or getattr(error, "code", None)
@@ -101,7 +101,7 @@ def _status_of(error: BaseException) -> CallStatus:
 
 
 def _described(error: BaseException) -> str:
-    """The kind of error alone: a provider's message may quote the prompt."""
+    """Only the kind of error: a provider's message may quote the prompt."""
     if isinstance(error, asyncio.CancelledError | GeneratorExit):
         return INTERRUPTED
     return type(error).__name__

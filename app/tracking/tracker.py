@@ -28,20 +28,20 @@ from models.money import to_decimal
 _Queued = tuple[Pair, Cost, "asyncio.Future[Outcome]"]
 
 SLICE = 20
-"""Calls of a batch that are priced and made in one go, about 2 ms."""
+"""Calls of a batch that are priced and built in one go, about 2 ms."""
 FUNCTION = "function"
-"""The door of `track_ai_request`; the routes have names of their own."""
+"""The door (ingest channel) of `track_ai_request`; the routes have their own."""
 
 
 class TrackingStanding(NamedTuple):
-    """How a process stands with the calls that it has taken."""
+    """The status of the calls that a process has accepted."""
 
     queued: int
     """In memory."""
     room: int
-    """How many more it takes."""
+    """How many more it accepts."""
     away_seconds: float | None
-    """For how long calls have gone to the spool; None while MongoDB takes them."""
+    """For how long calls have gone to the spool; None while MongoDB accepts them."""
     spool: SpoolStanding
 
 
@@ -71,7 +71,7 @@ class Tracker:
         return call if isinstance(call, TrackReceipt) else await self.track_call(call, FUNCTION)
 
     async def post(self, **reported: Any) -> TrackReceipt:
-        """The same without any wait: the receipt says `queued`, and what becomes of the call is only counted."""
+        """The same without any wait: the receipt says `queued`, and the outcome is only counted."""
         call = self._validated(reported, BACKGROUND)
         return call if isinstance(call, TrackReceipt) else await self.background.post(call)
 
@@ -84,18 +84,18 @@ class Tracker:
             return self._failed(error, door)
 
     async def track_call(self, call: AICall, door: str) -> TrackReceipt:
-        """Report one validated call. `door` is the way it came in, for the counters."""
+        """Report one validated call. `door` is its ingest channel, for the counters."""
         queued = self._queued(call, door)
-        del call  # under load many calls wait at once: what a waiting one no longer needs is let go
+        del call  # under load many calls wait at once: what a waiting one no longer needs is released
         return await self._told(queued, door)
 
     async def track_calls(self, calls: Sequence[AICall], door: str) -> list[TrackReceipt]:
-        """Report many validated calls, which are committed together. Receipts come in their order."""
+        """Report many validated calls, which are committed together. Receipts are in the same order."""
         queued = []
         for number, call in enumerate(calls):
             queued.append(self._queued(call, door))
             if number % SLICE == SLICE - 1:
-                await asyncio.sleep(0)  # others have their turn: a thousand calls take some 80 ms
+                await asyncio.sleep(0)  # give others their turn: a thousand calls take some 80 ms
         return [await self._told(each, door) for each in queued]
 
     def _queued(self, call: AICall, door: str) -> _Queued | TrackReceipt:
@@ -117,16 +117,16 @@ class Tracker:
 
     @property
     def room(self) -> int:
-        """How many more calls this process takes now."""
+        """How many more calls this process accepts now."""
         return self.writer.room
 
     async def standing(self) -> TrackingStanding:
-        """What waits in this process and in its spool, and whether MongoDB takes it."""
+        """What waits in this process and in its spool, and whether MongoDB accepts it."""
         breaker = self.writer.breaker.seconds
         return TrackingStanding(self.writer.queued, self.room, breaker, await self.writer.spooler.standing())
 
     def rejected(self, faults: Sequence[Fault], door: str) -> TrackReceipt:
-        """The receipt of a report that is no call."""
+        """The receipt of a report that is not a valid call."""
         self.counters.count(door, ReceiptStatus.REJECTED)
         self._log.warning("tracking.rejected", errors=[f"{field}: {message}" for field, message in faults])
         return TrackReceipt(ReceiptStatus.REJECTED, errors=tuple(faults))
@@ -160,7 +160,7 @@ class Tracker:
         )
 
     def _failed(self, error: Exception, door: str) -> TrackReceipt:
-        """What we did not foresee is ours to see, not the caller's."""
+        """An unforeseen error is logged for us, not raised to the caller."""
         self._log.error("tracking.failed", exc_info=error)
         self.counters.count(door, "failed")
         return TrackReceipt(ReceiptStatus.DROPPED, errors=(Fault("", f"internal error: {type(error).__name__}"),))

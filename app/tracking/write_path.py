@@ -1,4 +1,4 @@
-"""The write path of one process, put together: writer, spool, replayer, prices and compactor, from start to stop."""
+"""The write path of one process, assembled: writer, spool, replayer, prices and compactor, from start to stop."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -35,7 +35,7 @@ async def write_path(
     """A tracker for the length of a block. Raises ConfigurationError, and PyMongoError where MongoDB is away."""
     if not database.transactional:
         log.warning("mongodb.standalone", advice=STANDALONE_ADVICE)
-        # a run that was killed may have left a batch half written
+        # a killed process may have left a batch half written
         rebuild = Rebuild(database, settings.zone, None, None)
         await rebuild.run(await rebuild.prepare(), lambda _: None)
     book = PriceBook(database)

@@ -1,8 +1,8 @@
 """Group commit: the queue between callers and the ledger.
 
 One committer takes everything that has queued and commits it in one transaction; meanwhile the next batch gathers.
-Alone, a call commits at once; under load batches grow by themselves. What MongoDB has not taken when most of a caller's
-deadline is over goes to the spool, and so does all that follows, until MongoDB is back.
+Alone, a call commits at once; under load batches grow by themselves. What MongoDB has not committed when most of a
+caller's deadline is over goes to the spool, and so does all that follows, until MongoDB is back.
 """
 
 import asyncio
@@ -77,11 +77,11 @@ class Writer:
 
     @property
     def room(self) -> int:
-        """How many more calls the queue takes."""
+        """How many more calls the queue accepts."""
         return MAX_QUEUED - self.queued
 
     def write(self, pair: Pair, door: str) -> "asyncio.Future[Outcome]":
-        """Queue `pair`. Its outcome comes no later than at the deadline; nothing is ever raised."""
+        """Queue `pair`. Its outcome is there by the deadline at the latest; nothing is ever raised."""
         answer: asyncio.Future[Outcome] = self._loop.create_future()
         self._take(Waiting(pair, door, self._loop.time(), answer))
         return answer
@@ -91,7 +91,7 @@ class Writer:
         self._take(Waiting(pair, door, self._loop.time(), None))
 
     async def has_room(self) -> None:
-        """Wait until the queue takes another call."""
+        """Wait until the queue accepts another call."""
         while self.room <= 0:
             self.spooler.left.clear()
             await self.spooler.left.wait()
@@ -149,7 +149,7 @@ class Writer:
                 self.breaker.open(str(error))
                 self._spool([*self._batch, *self._queue])
                 self._queue.clear()
-            except Exception as error:  # a fault of our own must not end the committer for all who follow
+            except Exception as error:  # a bug of ours must not end the committer for all that follow
                 log.exception("ledger.failed", calls=len(self._batch))
                 failed = Outcome(ReceiptStatus.REJECTED, reason=f"internal error: {type(error).__name__}")
                 self._tell((call, failed) for call in self._batch if not call.spooling)
@@ -199,7 +199,7 @@ class Writer:
         self._set_alarm(now)
 
     def _set_alarm(self, now: float) -> None:
-        """For the next call that runs out of patience or of time."""
+        """For the next call to reach its patience or its deadline."""
         due = [call.since + self._patience for call in self._uncommitted()[:1]]
         due += [self._queue[0].since + self._patience] if self._queue else []
         due += [self._late[0].since + self._deadline] if self._late else []

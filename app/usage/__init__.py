@@ -1,1 +1,1 @@
-"""What a provider's response says was used: pure, and the only place that knows providers' conventions."""
+"""The usage in a provider's response: pure, and the only place that knows providers' conventions."""

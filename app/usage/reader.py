@@ -55,11 +55,11 @@ _MODELS = (
 )
 _RUN_STEP = "thread.run.step"
 _SCALAR = (NoneType, str, bytes, int, float, Decimal, Enum)
-_DEPTH = 6  # usage objects are four deep; what goes deeper was not made by a provider
+_DEPTH = 6  # usage objects are four levels deep; anything deeper was not made by a provider
 
 
 class UnreadableUsageError(ValueError):
-    """A response whose tokens cannot be told. The message names the field and the reason; the call is unpriced."""
+    """A response whose tokens cannot be determined. The message names field and reason; the call is unpriced."""
 
 
 def read_usage(response: Any, *, provider: str | None = None) -> TokenUsage:
@@ -91,7 +91,7 @@ def _events(response: Any) -> list[Any]:
 
 
 def _usages(events: list[Any]) -> list[FlatUsage]:
-    """The usage objects to add up: a single one, of the whole call. But an assistants run gives each step's usage
+    """The usage objects to add up: usually one, of the whole call. But an assistants run gives each step's usage
     before its own total, and a stream that was cut in between has the steps alone.
     """
     usage = _merged(event for event in events if not _is_run_step(event))
@@ -103,7 +103,7 @@ def _is_run_step(event: Any) -> bool:
 
 
 def _merged(events: Iterable[Any]) -> FlatUsage:
-    """Merge what the events say into one usage object. Providers report running totals, so the last word holds."""
+    """Merge what the events say into one usage object. Providers report running totals, so the last one counts."""
     usage: FlatUsage = {}
     for event in events:
         usage.update(next((found for place in _PLACES if (found := _object_at(event, place))), {}))
@@ -171,7 +171,7 @@ def _leaves(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
 
 
 def _is_leaf(value: Any) -> bool:
-    """A list of numbers is one too: an embedding, in which there is nothing to find."""
+    """A list of numbers is one too: an embedding, which contains no usage."""
     if isinstance(value, _SCALAR):
         return True
     return isinstance(value, Sequence) and bool(value) and isinstance(value[0], int | float)
@@ -186,7 +186,7 @@ def _paths_of_item(item: Any, path: str) -> Iterator[str]:
 
 
 def _members(value: Any) -> dict[str, Any]:
-    """The members that are not null. A key in two spellings is one member: added up, it would count twice."""
+    """The members that are not null. A key in two spellings is one member: otherwise it would count twice."""
     if not isinstance(value, dict):
         value = {name: getattr(value, name, None) for name in dir(value) if name[0].islower()}
     members: dict[str, Any] = {}
@@ -201,7 +201,7 @@ def _counts(usage: FlatUsage, provider: str) -> dict[str, int]:
     row = next((row for row in ROWS if any(mark in usage for mark in row.marks)), None)
     if row is None:
         names = ", ".join(name for name in usage if not name.endswith("*"))
-        raise UnreadableUsageError(f"usage: holds no token count of a known name, only {names[:200]}")
+        raise UnreadableUsageError(f"usage: has no token count under a known name, only {names[:200]}")
     _refuse_unread_cache(usage, row)
     counts = {
         field: sum(_count(usage, term, field) for term in terms)  # terms are different facts: each counts
@@ -227,8 +227,8 @@ def _whole(value: Any, field: str) -> int:
 
 
 def _include_reasoning(counts: dict[str, int], row: UsageRow, total: int, provider: str) -> None:
-    """Make the output include reasoning, once. Where the provider's own total tells whether it does, that holds; and
-    where reasoning stands apart and goes unnamed, it is what the total holds beyond prompt and answer.
+    """Make the output include reasoning, once. Where the provider's own total shows whether it does, that decides; and
+    where reasoning is separate and not reported, it is what the total has beyond prompt and answer.
     """
     reasoning = counts.get("reasoning_tokens", 0)
     beyond = total - counts["input_tokens"] - counts.get("output_tokens", 0)
@@ -242,10 +242,10 @@ def _include_reasoning(counts: dict[str, int], row: UsageRow, total: int, provid
 
 
 def _refuse_unread_cache(usage: FlatUsage, row: UsageRow) -> None:
-    """A cache count under a name that nothing reads would be priced as if there were no cache, many times off."""
+    """A cache count under an unknown name would be priced as if there were no cache, many times off."""
     for name, leaves in usage.items():
         if "cach" in name and "tok" in name and any(map(_is_count, leaves)) and not row.reads(name):
-            raise UnreadableUsageError(f"{name}: a count of cached tokens under a name that is not known here")
+            raise UnreadableUsageError(f"{name}: a count of cached tokens under an unknown name")
 
 
 def _is_count(leaf: Any) -> bool:

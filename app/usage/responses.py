@@ -18,7 +18,7 @@ _TEXTS = (
     ("contentBlockDelta", "delta", "text"),  # Bedrock ConverseStream
     ("data", "choices", 0, "delta", "content"),  # Mistral's SDK
 )
-"""Where an event of a stream has its piece of the answer."""
+"""Where an event of a stream has its chunk of the answer."""
 
 
 def reported_of(response: Any, provider: str | None) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def reported_of(response: Any, provider: str | None) -> dict[str, Any]:
 
 
 def reported_of_stream(events: Sequence[Any], provider: str | None) -> dict[str, Any]:
-    """The same for what has come of a stream. Where the provider sent no usage, the text tells about how much."""
+    """The same for the received part of a stream. Where the provider sent no usage, the text gives an estimate."""
     if not events:
         return {}
     try:
@@ -45,13 +45,13 @@ def reported_of_stream(events: Sequence[Any], provider: str | None) -> dict[str,
 
 
 def _counts(usage: TokenUsage) -> dict[str, int]:
-    """Both totals, zero or not: they are known. Of the parts those that were used."""
+    """Both totals, zero or not: they are known. Of the parts, those that were used."""
     totals = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
     return {name: count for name, count in zip(TOKEN_FIELDS, usage, strict=True) if count} | totals
 
 
 def text_of(event: Any) -> str | None:
-    """The piece of the answer in one event of a stream."""
+    """The chunk of the answer in one event of a stream."""
     for path in _TEXTS:
         found = event
         for step in path:

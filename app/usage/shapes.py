@@ -1,7 +1,7 @@
-"""How the usage objects of providers name their counts: a table of rows, one a shape.
+"""How the usage objects of providers name their counts: a table with one row per shape.
 
-For each count of TokenUsage a row gives the terms to add up. A term is a name, or the names that providers give to one
-and the same fact, of which the first that is not zero holds: so a fact told twice counts once. Names are paths as
+For each count of TokenUsage a row gives the terms to add up. A term is a name, or several names that providers give to
+the same fact, of which the first that is not zero is used: so a fact reported twice counts once. Names are paths as
 `flat_usage` in `token_usage` writes them: keys in the spelling of `snake_case`, joined by dots; `list.count` is the
 sum over a list, `list.tag=value.count` the sum over the items so tagged, and `object.*` the sum of all in an object.
 """
@@ -15,7 +15,7 @@ Names = tuple[str, ...]
 Terms = tuple[str | Names, ...]
 
 TAGS = ("modality", "ttl", "type")
-"""What tells the items of a list apart, in every shape here."""
+"""What distinguishes the items of a list, in every shape here."""
 
 _HUMP = re.compile(r"(?=[A-Z])")
 
@@ -28,7 +28,7 @@ class UsageRow:
     total: str = ""
     """The provider's own sum of everything: evidence of what the output includes, never a source of counts."""
     reasoning_apart: bool = False
-    """Reasoning stands beside the output count, not inside it."""
+    """Reasoning is separate from the output count, not part of it."""
     apart_at: frozenset[str] = frozenset()
     """Providers where it does although the shape says otherwise."""
     aside: Names = ()

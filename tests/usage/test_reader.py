@@ -1140,8 +1140,8 @@ UNREADABLE: dict[str, tuple[Any, str]] = {
         [{"object": "chat.completion.chunk", "usage": None}] * 3,
         "usage: not reported; a streamed OpenAI chat needs stream_options.include_usage",
     ),
-    "unknown shape": ({"usage": {"units": 5, "type": "calls"}}, "usage: holds no token count .* only units, type"),
-    "a total alone": ({"usageMetadata": {"totalTokenCount": 5}}, "usage: holds no token count .* total_token_count"),
+    "unknown shape": ({"usage": {"units": 5, "type": "calls"}}, "usage: has no token count .* only units, type"),
+    "a total alone": ({"usageMetadata": {"totalTokenCount": 5}}, "usage: has no token count .* total_token_count"),
     "cohere rerank, billed by the search": ({"meta": {"billed_units": {"search_units": 1}}}, "search_units"),
     "negative": (chat(-1, 5), r"input_tokens \(prompt_tokens\): must be zero or more, not -1"),
     "negative part": (

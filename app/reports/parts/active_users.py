@@ -26,10 +26,10 @@ class ActiveUsers(NamedTuple):
 async def active_by_day(
     read: Reader, query: ReportQuery, windows: list[TimeWindow], known: KnownUsers, epoch: int
 ) -> ActiveUsers:
-    """Users of each day of the query, and of `windows` that lie within it. The `epoch` is the rollups'.
+    """Users of each day of the query, and of `windows` within it. The `epoch` is that of the rollups.
 
-    The cells have the number of each day. The users' own days are counted where that would mislead: with demo data
-    among real data a user may be in both, and of provider, model and feature there is no number.
+    The cells have the number of each day. The users' own days are counted where that would mislead: a user may be in
+    both demo data and real data, and there are no numbers by provider, model and feature.
     """
     if query.synthetic is Synthetic.INCLUDE or query.filters.any_part():
         return await _from_days(read, query, windows)
@@ -52,17 +52,17 @@ def _at_hand(window: TimeWindow, scope: Scope, numbers: Numbers, known: KnownUse
 
 
 async def _of_windows(read: Reader, query: ReportQuery, windows: list[TimeWindow]) -> dict[TimeWindow, int]:
-    """One by one, but in one go."""
+    """One by one, but in a single query."""
     if not windows:
         return {}
-    if len(windows) == 1:  # for one alone a filter will do, which is faster
+    if len(windows) == 1:  # for a single one a filter will do, which is faster
         return {windows[0]: await active_users(read, query.over(windows[0].first, windows[0].last))}
     counted = first(await read.cells(rollups.active_users_of(query, windows)))
     return {window: counted.get(f"w{position}", 0) for position, window in enumerate(windows)}
 
 
 async def _from_days(read: Reader, query: ReportQuery, windows: list[TimeWindow]) -> ActiveUsers:
-    """From the days of each user, which are told by part."""
+    """From the days of each user, which are kept by part."""
     months = await read.cells(rollups.active_bits(query))
     pending = await read.cells(rollups.pending_active_users(query))
     # in a thread, because there may be as many months as there are users
@@ -96,8 +96,8 @@ async def active_in(read: Reader, queries: list[ReportQuery]) -> list[int]:
     """Users of each window, which is a day, or a month from its first day on.
 
     The cells have the number of users of each day and month; those of the deltas are looked up, and counted where they
-    are new. The users themselves are counted where that would mislead: with demo data among real data a user may be in
-    both, and a month may have calls behind the window's end.
+    are new. The users themselves are counted where that would mislead: a user may be in both demo data and real data,
+    and a month may have calls after the window's end.
     """
     if any(query.synthetic is Synthetic.INCLUDE for query in queries):
         return [await active_users(read, query) for query in queries]
@@ -145,7 +145,7 @@ async def _stored_days(read: Reader, pending: list[ActiveDay]) -> StoredDays:
 
 
 def _days_behind(query: ReportQuery) -> list[str]:
-    """The days of the month behind a window that is part of a month."""
+    """The days of the month after a window that is part of a month."""
     first, last = query.window.first, query.window.last
     if first == last:
         return []

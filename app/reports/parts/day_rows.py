@@ -15,7 +15,7 @@ PERCENTS = (50, 95, 99)
 
 
 async def from_cells(read: Reader, query: ReportQuery, *, hours_from: date) -> Documents:
-    """From the rollups, with hours from a day on. By model or feature no latency is kept: such rows have none."""
+    """From the rollups, with hours from a day on. Latency is not kept by model or feature: such rows have none."""
     filters, first = query.filters, query.window.first.isoformat()
     kept = filters.model is filters.feature is None
     of_all = kept and filters.provider is None
@@ -69,7 +69,7 @@ def sketch(rows: Iterable[Document]) -> dict[int, int]:
 
 
 def usage_days(window: TimeWindow, rows: Documents, active: Mapping[str, int]) -> list[UsageDay]:
-    """Every day of the window, zeros included."""
+    """Every day of the window, including zeros."""
     found = {row["_id"]: row for row in rows}
     return [_usage_day(day, found.get(day.isoformat(), {}), active.get(day.isoformat(), 0)) for day in window.days]
 

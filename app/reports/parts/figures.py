@@ -45,7 +45,7 @@ def described(window: TimeWindow) -> Window:
 
 
 def daily(window: TimeWindow, rows: Documents) -> list[DayTotals]:
-    """Every day of the window, zeros included, from rows whose `_id` is the day."""
+    """Every day of the window, including zeros, from rows whose `_id` is the day."""
     found = {row["_id"]: row for row in rows}
     return [DayTotals.from_stored(found.get(day.isoformat(), {}), day=day) for day in window.days]
 

@@ -4,10 +4,10 @@
 
 - success: 0 at a success rate of 90 % or less, 100 at 100 %, linear between;
 - latency: 100 at a p95 of the request duration of 2 s or less, 0 at 20 s or more, linear between;
-- cost coverage: the share of calls whose cost is known and no estimate.
+- cost coverage: the share of calls whose cost is known and not an estimate.
 
-Where no call reports a duration, latency is left out and the other weights keep their proportion. Without any call
-there is no score.
+Where no call reports a duration, latency is left out and the other weights keep their proportion. Without calls there
+is no score.
 """
 
 from fractions import Fraction
@@ -24,7 +24,7 @@ WORST_P95_MS = 20_000
 
 
 class Health(Row):
-    """How well the calls of the month so far went, in one figure from 0 to 100; see `app.reports.parts.health`."""
+    """The health of the calls of the month to date, from 0 to 100; see `app.reports.parts.health`."""
 
     score: int | None
     success: int | None

@@ -1,7 +1,7 @@
-"""Users of windows as they were counted before: to count them anew takes longer than everything else in a report.
+"""Cached user counts of windows: recounting takes longer than everything else in a report.
 
-The numbers of users of each day and month are at hand. While the rollups' epoch stays, users are only added to days,
-so where the numbers of a window's days and months are those of the last time, so are its users.
+The numbers of users of each day and month are at hand. While the rollups' epoch stays the same, users are only added to
+days, so if the numbers of a window's days and months are unchanged, so are its users.
 """
 
 from datetime import date
@@ -19,7 +19,7 @@ Numbers = dict[str, int]
 
 
 class Token(NamedTuple):
-    """What a count follows from."""
+    """What a count depends on."""
 
     epoch: int
     numbers: tuple[int, ...]

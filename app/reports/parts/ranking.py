@@ -26,7 +26,7 @@ Requests = dict[str, int]
 
 
 async def top_users(read: Reader, query: ReportQuery, state: Document, limit: int, skip: int = 0) -> Documents:
-    """`limit` users behind the first `skip`, by requests and then by name, with their totals."""
+    """`limit` users after the first `skip`, by requests and then by name, with their totals."""
     names = None
     if (build := _trailing(query, state)) is not None:
         names = await _by_threshold(read, query, build, skip + limit)
@@ -51,7 +51,7 @@ def _trailing(query: ReportQuery, state: Document) -> str | None:
 
 
 async def _by_threshold(read: Reader, query: ReportQuery, build: str, limit: int) -> list[str] | None:
-    """The names of the first `limit` users; None where they lie too close together to tell."""
+    """The names of the first `limit` users; None where they are too close to each other to decide."""
     last_day = query.over(query.window.last, query.window.last)
     pending = _requests(await read.cells(rollups.pending_users(query)))
     by_pending = sorted(pending.values(), reverse=True)
@@ -74,7 +74,7 @@ async def _by_threshold(read: Reader, query: ReportQuery, build: str, limit: int
 async def _head_of_day(read: Reader, day: ReportQuery, depth: int, *, quick: bool) -> tuple[list[str], int]:
     """Users of the day among whom are those with the most requests, and the most that any other can have.
 
-    Quick is the head of an index. It tells cells, of which a user has one for each client.
+    The head of an index is quick to read. It has cells, of which a user has one for each client.
     """
     if not quick:
         users = _requests(await read.cells(rollups.top_users_of(day, depth)))
@@ -82,7 +82,7 @@ async def _head_of_day(read: Reader, day: ReportQuery, depth: int, *, quick: boo
     rows = await read.cells(rollups.top_cells_of(day, depth))
     clients = 1
     if day.filters.client_id is None:
-        clients = len(await read.find(NAMES, {"_id": {"$gte": ""}}, {"_id": 1}))  # from the index alone
+        clients = len(await read.find(NAMES, {"_id": {"$gte": ""}}, {"_id": 1}))  # covered by the index
     return [row["_id"]["user"] for row in rows], clients * _rest([row["requests"] for row in rows], depth)
 
 
@@ -115,6 +115,6 @@ def _head(requests: Requests, depth: int) -> list[str]:
 
 
 def _rest(head: Iterable[int], depth: int) -> int:
-    """The most that an entry behind the head of a sorted list can have."""
+    """The maximum of an entry after the head of a sorted list."""
     values = list(head)
     return min(values) if len(values) >= depth else 0

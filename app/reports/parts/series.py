@@ -28,7 +28,7 @@ class SeriesPoint(Row):
 
 
 class SeriesBy(StrEnum):
-    """What a series tells apart."""
+    """The dimensions of a series."""
 
     PROVIDER = "provider"
     MODEL = "model"

@@ -1,6 +1,6 @@
 """Pipelines over the raw ledger, as pure functions from a query to a list of stages.
 
-They are the plain truth about a window: slow over long ones, and what every faster answer is checked against.
+They are the ground truth about a window: slow over long ones, and what every faster report is checked against.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ def _selected(query: ReportQuery) -> list[Stage]:
 
 
 def totals(query: ReportQuery) -> list[Stage]:
-    """One row of every additive figure; no row where there is no entry."""
+    """One row of every additive figure; no row without entries."""
     return [*_selected(query), group_totals(None)]
 
 
@@ -98,7 +98,7 @@ def usage(query: ReportQuery) -> list[Stage]:
 
 
 def days(query: ReportQuery) -> list[Stage]:
-    """Every additive figure and `status_*`, one row a day."""
+    """Every additive figure and `status_*`, one row per day."""
     counted = {f"status_{status}": {"$sum": {"$toInt": {"$eq": ["$status", status]}}} for status in CallStatus}
     return [*_selected(query), {"$group": {"_id": local_day(query.window), **TOTALS, **counted}}, sort_by("_id")]
 
@@ -131,7 +131,7 @@ def errors(query: ReportQuery) -> list[Stage]:
 
 
 def data_quality(query: ReportQuery, most: int | None = MOST_FINDINGS) -> list[Stage]:
-    """One document with what the figures of a window leave out or rest on guesses; at most so many of each kind."""
+    """One document with what the figures of a window leave out or estimate; at most so many of each kind."""
     by_requests = [sort_by("-requests", "_id"), *([] if most is None else [{"$limit": most}])]
     model = {"provider": "$provider", "model": "$aiModel"}
     return [
@@ -164,7 +164,7 @@ def events_of(ids: list[ObjectId]) -> list[Stage]:
 
 
 def daily(query: ReportQuery) -> list[Stage]:
-    """Every additive figure, one row a day."""
+    """Every additive figure, one row per day."""
     return [*_selected(query), group_totals(local_day(query.window)), sort_by("_id")]
 
 

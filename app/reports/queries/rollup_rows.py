@@ -1,4 +1,4 @@
-"""Where pipelines over the rollups start: cells of a window, and the deltas that are not in them yet, in one shape.
+"""The start of pipelines over the rollups: cells of a window, and deltas not merged yet, in one shape.
 
 Each row has a `key`, whose names are those of a cell, and figures.
 """
@@ -16,7 +16,7 @@ Query = tuple[str, list[Stage]]
 
 
 def usage_rows(query: ReportQuery, *, by_part: bool) -> Query:
-    """Rows of usage: by day alone, or by every part where that is wanted or filtered by."""
+    """Rows of usage: by day only, or by every part where that is requested or filtered by."""
     filters = query.filters
     parts = {"provider": filters.provider, "model": filters.model, "feature": filters.feature}
     detailed = by_part or filters.any_part()
@@ -38,7 +38,7 @@ def in_subjects(query: ReportQuery) -> dict[str, Any]:
     """The condition for cells of users or conversations."""
     window, synthetic = query.window, _synthetic(query.synthetic)
     return {
-        # equalities where they will do: only then the index is in the order of the ranking
+        # equalities where possible: only then is the index in the order of the ranking
         "_id.day": window.first.isoformat() if window.first == window.last else _days(window),
         "_id.synthetic": synthetic[0] if len(synthetic) == 1 else {"$in": synthetic},
         **_equalities("_id", {"client": query.filters.client_id}),
@@ -55,7 +55,7 @@ def in_months(query: ReportQuery) -> dict[str, Any]:
 
 
 def active_in_months(window: TimeWindow, month: str, bits: str) -> list[dict[str, Any]]:
-    """Alternatives: that a month has a day of the window among its bits."""
+    """Alternatives, each matching a month with a day of the window among its bits."""
     return [{month: name, bits: {"$bitsAnySet": mask}} for name, mask in masks(window.first, window.last).items()]
 
 
@@ -80,7 +80,7 @@ def on_day(window: TimeWindow, day: str) -> Expression:
 
 
 def delta_usage(query: ReportQuery) -> list[Stage]:
-    """What waits of usage."""
+    """Waiting usage."""
     key = {name: f"$usage.{name}" for name in ("day", *PART)}
     return [
         {"$match": {**NOT_MERGED, "days": {"$elemMatch": _days(query.window)}}},
@@ -92,7 +92,7 @@ def delta_usage(query: ReportQuery) -> list[Stage]:
 
 
 def delta_findings(query: ReportQuery, names: dict[str, str | None]) -> list[Stage]:
-    """What waits of findings."""
+    """Waiting findings."""
     key = {name: f"$findings.{name}" for name in ("kind", "provider", "model", "name")}
     condition = _delta_place(query, "findings") | _equalities("findings", names)
     return [
@@ -104,13 +104,13 @@ def delta_findings(query: ReportQuery, names: dict[str, str | None]) -> list[Sta
 
 
 def delta_users(query: ReportQuery, among: list[str] | None) -> list[Stage]:
-    """What waits of users, or of those `among`."""
+    """Waiting users, or those `among`."""
     chosen: list[Stage] = [] if among is None else [{"$match": {"key.user": {"$in": among}}}]
     return [*delta_subjects(query, "users", "user"), *chosen]
 
 
 def delta_subjects(query: ReportQuery, subjects: str, subject: str) -> list[Stage]:
-    """What waits of users or conversations: `subjects` is their list, `subject` the name in the key."""
+    """Waiting users or conversations: `subjects` is their list, `subject` the name in the key."""
     row = f"$usage.{subjects}"
     key = {name: f"$usage.{name}" for name in ("day", "client", "synthetic", "part")}
     return [
@@ -137,7 +137,7 @@ def _delta_place(query: ReportQuery, path: str) -> dict[str, Any]:
 
 
 def in_part(path: str, filters: Filters) -> dict[str, Any]:
-    """That a part's joined names are those of the filters."""
+    """Matches a part whose joined names are those of the filters."""
     names = [filters.provider, filters.model, None, filters.feature]
     if not filters.any_part():
         return {}
@@ -153,12 +153,12 @@ def in_part(path: str, filters: Filters) -> dict[str, Any]:
 
 
 def with_deltas(pipeline: list[Stage]) -> Stage:
-    """The rows so far, and those that a pipeline makes of the deltas."""
+    """The current rows, and those that a pipeline makes from the deltas."""
     return {"$unionWith": {"coll": DELTAS, "pipeline": pipeline}}
 
 
 def _equalities(path: str, names: dict[str, str | None]) -> dict[str, Any]:
-    """`$eq` keeps a text from ever being read as an operator."""
+    """`$eq` prevents a string from being read as an operator."""
     return {f"{path}.{name}": {"$eq": value} for name, value in names.items() if value is not None}
 
 

@@ -45,7 +45,7 @@ _STATUSES = {f"status_{status}": {"$sum": f"$statuses.{status}"} for status in C
 
 
 def by_day(query: ReportQuery, *, hours_from: str = "", latency_from: str | None = None) -> Query:
-    """One row a day: the totals, `status_*`, and lists of `hours` and `latency` from these days on (none if None)."""
+    """One row per day: the totals, `status_*`, and lists of `hours` and `latency` from these days on (none if None)."""
     collection, rows = usage_rows(query, by_part=False)
     group = {
         "_id": "$key.day",
@@ -79,7 +79,7 @@ def statuses_by_provider(query: ReportQuery) -> Query:
 
 
 def latency_by_day(query: ReportQuery) -> Query:
-    """One row a day: a list of `latency` sketches, which no model and no feature can be told from."""
+    """One row per day: a list of `latency` sketches, which do not distinguish models or features."""
     provider = query.filters.provider
     rows = [*cell_rows(query, {"provider": provider}), with_deltas(delta_usage(query))]
     group = {"_id": "$key.day", "latency": {"$push": "$latency"}}
@@ -196,7 +196,7 @@ def active_users_of(query: ReportQuery, windows: list[TimeWindow]) -> Query:
 
 
 def active_bits(query: ReportQuery) -> Query:
-    """`month`, `user` and `bits`, a list whose union says on which days: what the months say of a part or of all."""
+    """`month`, `user` and `bits`, a list whose union says on which days: from the months, for a part or for all."""
     bits: Any = ["$days"]
     if query.filters.any_part():
         condition = in_part("$this.k", query.filters)["$expr"]
@@ -210,7 +210,7 @@ def active_bits(query: ReportQuery) -> Query:
 
 
 def pending_active_users(query: ReportQuery) -> Query:
-    """`_id`: day, client, synthetic and user of who is active in the deltas."""
+    """`_id`: day, client, synthetic and user of user activity in the deltas."""
     key = {name: f"$key.{name}" for name in ("day", "client", "synthetic", "user")}
     return DELTAS, [{"$match": NOT_MERGED}, *delta_users(query, None), {"$group": {"_id": key}}]
 
@@ -257,7 +257,7 @@ def unique_users_by_model(query: ReportQuery) -> Query:
 
 
 def waiting(timezone: str) -> Query:
-    """Of the deltas whose figures wait: when the `oldest` and the `newest` was committed, and how many there are.
+    """Of deltas with unmerged figures: when the `oldest` and the `newest` were committed, and how many there are.
 
     `foreign` is how many deltas count their days in another zone than `timezone`.
     """

@@ -25,7 +25,7 @@ def _reality(synthetic: Synthetic) -> dict[str, Any]:
 
 
 def match_hours_before(hour: int, window: TimeWindow) -> Stage:
-    """The entries of the hours 0 to `hour` - 1 of each day, by the clock on the wall."""
+    """The entries of the hours 0 to `hour` - 1 of each day, in local time."""
     return {"$match": {"$expr": {"$lt": [hour_of_day(window), hour]}}}
 
 
@@ -35,7 +35,7 @@ def local_day(window: TimeWindow) -> Expression:
 
 
 def hour_of_day(window: TimeWindow) -> Expression:
-    """The hour of an entry, 0 to 23, by the clock on the wall."""
+    """The hour of an entry, 0 to 23, in local time."""
     return {"$hour": {"date": "$createdAt", "timezone": _offset(window)}}
 
 
@@ -82,7 +82,7 @@ def group_totals(key: Expression) -> Stage:
 
 
 def sums(names: Iterable[str]) -> dict[str, Expression]:
-    """Accumulators that sum fields which are there already."""
+    """Accumulators that sum existing fields."""
     return {name: {"$sum": f"${name}"} for name in names}
 
 
@@ -92,5 +92,5 @@ def group_count(key: Expression) -> Stage:
 
 
 def sort_by(*fields: str) -> Stage:
-    """Sorted by `fields`; a leading minus sorts downwards."""
+    """Sorted by `fields`; a leading minus sorts in descending order."""
     return {"$sort": {field.removeprefix("-"): -1 if field.startswith("-") else 1 for field in fields}}

@@ -1,7 +1,7 @@
 """Three views over the cells, for mongosh and BI tools: by day, by provider, and by model.
 
-They hold everyone's calls without demo data, up to today, and roll on by themselves: with every read the server asks
-its own clock and zone data. They lack what still waits in deltas, so they are about a second behind the ledger.
+They cover all calls without demo data, up to today, and advance by themselves: with every read the server uses its own
+clock and zone data. They lack what still waits in deltas, so they are about a second behind the ledger.
 
 Costs are USD, durations ms, rates percent. Costs, rates, averages and seconds are Decimal128, rates and averages with
 two decimals; everything else is whole. A rate of no calls, and a percentile of no durations, is null.
@@ -21,13 +21,13 @@ from models.rollups import ACTIVE_USERS, DAYS, EVERYONE, LATENCY, USAGE, USER_MO
 
 DAILY_DAYS = 90
 RECENT_DAYS = 30
-"""The windows, today included."""
+"""The windows, including today."""
 
 DAY, MONTH = "%Y-%m-%d", "%Y-%m"
 
 
 def daily_metrics(timezone: str) -> list[Stage]:
-    """One document a day, those without calls included, in order. `timezone` is an IANA name."""
+    """One document per day, including those without calls, in order. `timezone` is an IANA name."""
     return [
         _cells(timezone, DAILY_DAYS),
         {"$set": {"day": "$_id.day"}},
@@ -85,7 +85,7 @@ def provider_performance(timezone: str) -> list[Stage]:
 def model_costs(timezone: str) -> list[Stage]:
     """One document for each provider, model and service type, by cost. `timezone` is an IANA name.
 
-    Unique users are told apart by their id: who comes through two clients counts once.
+    Unique users are distinguished by their id: a user of two clients counts once.
     """
     names = ("provider", "model", "serviceType")
     counts = ("requests", "inputTokens", "outputTokens", "tokensUsed", "images", "uniqueUsers")
@@ -116,7 +116,7 @@ VIEWS: Mapping[str, tuple[str, Callable[[str], list[Stage]]]] = {
 
 
 async def ensure_views(database: Database, timezone: str) -> None:
-    """Make the views that are missing, and change those that are defined otherwise. Raises PyMongoError.
+    """Create missing views, and change those that are defined differently. Raises PyMongoError.
 
     `timezone` is the zone in which the cells' days are counted. Processes may do this at the same time.
     """
