@@ -24,7 +24,7 @@ PYTHON = os.path.relpath(sys.executable)
 
 
 async def announce(address: str) -> None:
-    """Say where the service is, and what to do first."""
+    """Print where the service is, and what to do first."""
     sys.stdout.write(
         f"twinmeter answers at {address}\n"
         f"the dashboard:   {address}/admin\n"
@@ -35,7 +35,7 @@ async def announce(address: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until told to stop. Returns the exit status. `arguments` are those of the command line when left out."""
+    """Serve until stopped. Returns the exit status. `arguments` default to those of the command line."""
     shape = argparse.RawDescriptionHelpFormatter
     argparse.ArgumentParser("python -m app", description=__doc__, formatter_class=shape).parse_args(arguments)
     try:

@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     """A replica set or sharded cluster. Without it an embedded MongoDB is started in `data_dir`."""
     database: DatabaseName = "twinmeter"
     jwt_secret: SecretStr | None = None
-    """At least 32 bytes, as HS256 asks for (RFC 7518, 3.2). Without it one is made and kept in `data_dir`."""
+    """At least 32 bytes, as HS256 asks for (RFC 7518, 3.2). Without it one is generated and kept in `data_dir`."""
     jwks_url: str | None = None
     """Where an identity provider has its public keys (RFC 7517). Without it only our own secret signs tokens."""
     jwt_issuer: str | None = None
@@ -73,7 +73,7 @@ class Settings(BaseSettings):
             return None
         parts = urlsplit(url)
         if parts.username is not None or parts.password is not None:
-            raise ValueError("must not hold a user or a password: public keys are public")
+            raise ValueError("must not contain a user or a password: public keys are public")
         # whoever can change the keys in transit can impersonate anyone
         if not parts.hostname or not (
             parts.scheme == "https" or (parts.scheme == "http" and _loopback(parts.hostname))

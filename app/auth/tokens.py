@@ -63,7 +63,7 @@ class Tokens:
         return jwt.encode(claims, self._secret, SHARED_SECRET)
 
     async def principal(self, token: str) -> Principal:
-        """Who `token` stands for. Raises NotAuthenticatedError, and KeyServerUnavailableError."""
+        """The principal of `token`. Raises NotAuthenticatedError, and KeyServerUnavailableError."""
         digest = hashlib.sha256(token.encode()).digest()
         if (verified := self._verified.get(digest)) is not None:
             return verified

@@ -237,7 +237,7 @@ def _picker(positions: Iterable[int]) -> "itemgetter[tuple[int, ...]]":
 
 
 def _at_input(price: Decimal | TieredPrices, tokens: int) -> Decimal:
-    """The price that holds for a call of so many input tokens in total."""
+    """The price that applies to a call of this many input tokens in total."""
     if isinstance(price, TieredPrices):
         reached = [tier.price for tier in price.tiers if tokens > tier.start]
         return reached[-1] if reached else price.base

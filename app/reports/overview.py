@@ -113,7 +113,7 @@ async def from_cells(
     """From the rollups: one query for every figure but the users."""
     of = spans(now, zone, synthetic, client_id)
     yesterday = of.of_day.before
-    assert yesterday is not None  # noqa: S101 - a day always has one before
+    assert yesterday is not None  # noqa: S101 - a day always has a previous one
     month_before = of.of_month.before or of.month
     earliest = min(month_before.window.first, yesterday.window.first)
     month_start = of.month.window.first.isoformat()

@@ -35,7 +35,7 @@ _PLACES = (
 )
 # What Bedrock adds to the last event of an InvokeModel stream, beside what the model says itself.
 _METRICS = ("amazon-bedrock-invocationMetrics",)
-# Counts that stand in the response itself: Titan and Llama on Bedrock, embeddings on Vertex.
+# Counts in the response itself: Titan and Llama on Bedrock, embeddings on Vertex.
 _AT_TOP = (
     "inputTextTokenCount",
     "totalOutputTextTokenCount",

@@ -1,4 +1,4 @@
-"""How fast events that have no ledger entry get theirs, against plain inserts, and how much memory that takes."""
+"""Throughput and memory of creating missing ledger entries, against plain inserts."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ DAYS = 365
 BATCH = 5_000
 CACHED = 0.1
 PAGE = 2_000
-"""Entries of a plain insert."""
+"""Entries per plain insert."""
 SAMPLES = 10
 SAMPLE_SECONDS = 0.05
 
@@ -77,7 +77,7 @@ async def _summary(run: "subprocess.Popen[bytes]") -> dict[str, Any]:
 
 
 async def _resident(run: "subprocess.Popen[bytes]", database: Database, count: int) -> list[float]:
-    """MB of the process when its first entries are there, and after each tenth of them."""
+    """MB of the process at its first entries, and after each tenth of them."""
     samples: list[float] = []
     now = 0.0
     while run.poll() is None:
@@ -90,7 +90,7 @@ async def _resident(run: "subprocess.Popen[bytes]", database: Database, count: i
 
 
 async def _plain_rate(database: Database) -> float:
-    """Entries per second of `insert_many` alone, with the same indexes and as durably."""
+    """Entries per second of `insert_many` alone, with the same indexes and durability."""
     copy = database.writes["plain"]
     await copy.create_indexes(AIUsage.Settings.indexes)
     entries = database.ledger.find(batch_size=PAGE)

@@ -1,4 +1,4 @@
-"""How fast calls come in through each door, next to a handler that does nothing and to reporting in process."""
+"""Throughput of each ingest channel (door), against a no-op handler and in-process reporting."""
 
 import gzip
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ ROUNDS = 3
 WARM_UP = 2_000
 ROWS = 1_000
 BATCH_CONNECTIONS = 4
-"""Senders of batches are few."""
+"""Few clients send batches."""
 CLIENT = "client-0"
 COMMITTED = b'"status":"committed"'
 ALL_COMMITTED = b'"summary":{"committed":1000}'
@@ -42,11 +42,11 @@ class Door(NamedTuple):
     name: str
     plan: Plan
     calls: int
-    """How many a request reports."""
+    """How many calls a request reports."""
 
 
 async def measure(settings: Settings, uri: str, count: int, advance: Advance) -> dict[str, float]:
-    """Requests or calls a second, ms, µs, and percentages: medians of three rounds in which the doors take turns."""
+    """Requests or calls per second, ms, µs, and percentages: medians of three rounds in which the doors take turns."""
     results: dict[str, list[float]] = {}
     with bench_settings(settings) as own:
         async with client() as load:

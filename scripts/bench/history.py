@@ -1,4 +1,4 @@
-"""A ledger with a past: millions of twins over some days, written straight into both collections."""
+"""A ledger with history: millions of twins over some days, written directly into both collections."""
 
 import asyncio
 import random
@@ -24,7 +24,7 @@ UNCONFIRMED = WriteConcern(1)
 async def fill(database: Database, count: int, *, days: int, zipf: bool, advance: Advance) -> None:
     """Store `count` calls of the last `days` days, in order of time. Users and conversations are Zipf or uniform.
 
-    The rollups know nothing of them until they are rebuilt.
+    The rollups do not include them until they are rebuilt.
     """
     entries = database.ledger.with_options(write_concern=UNCONFIRMED)
     events = database.events.with_options(write_concern=UNCONFIRMED)
@@ -46,7 +46,7 @@ async def fill(database: Database, count: int, *, days: int, zipf: bool, advance
 
 def _batches(database: Database, count: int, *, days: int, zipf: bool) -> Iterator[list[tuple[Document, Document]]]:
     rng, mint = random.Random(count), IdMint()
-    # priced once and used many times over, so that a million calls take seconds
+    # priced once and reused, so that a million calls take seconds
     templates = built_pairs(database, calls(min(count, TEMPLATES), seed=count))
     user, conversation = _drawn(USERS, rng, zipf=zipf), _drawn(CONVERSATIONS, rng, zipf=zipf)
     now = datetime.now(UTC).replace(microsecond=0)

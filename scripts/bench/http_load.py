@@ -1,6 +1,6 @@
-"""Load over HTTP/1.1, from a process of its own: connections that send a request as soon as the last is answered.
+"""HTTP/1.1 load from a separate process: connections that send a request as soon as the last one is answered.
 
-The requests are rendered beforehand and the answers hardly read, so that it is the server which is measured.
+The requests are rendered beforehand and the responses hardly read, so that only the server is measured.
 """
 
 import asyncio
@@ -25,20 +25,20 @@ _END_OF_HEAD = b"\r\n\r\n"
 
 @dataclass(frozen=True)
 class Plan:
-    """What to send, again from the first when all were sent, until `count` requests are answered."""
+    """What to send, in a cycle, until `count` requests are answered."""
 
     host: str
     port: int
     requests: Sequence[bytes]
     count: int
     expected: bytes
-    """What stands in every good answer."""
+    """What every successful response contains."""
     connections: int = CONNECTIONS
 
 
 @dataclass(frozen=True)
 class Load:
-    """What came of a plan."""
+    """The result of a plan."""
 
     per_s: float
     p50_ms: float
@@ -52,7 +52,7 @@ class Client:
         self._pool = pool
 
     async def fire(self, plan: Plan) -> Load:
-        """Raises RuntimeError where the server answered anything else than was expected."""
+        """Raises RuntimeError where the server answered anything other than expected."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, _carry_out, plan)
 
 
@@ -64,13 +64,13 @@ async def client() -> AsyncIterator[Client]:
 
 
 def request(path: str, body: bytes, bearer: str, *headers: str) -> bytes:
-    """A POST as it goes over the wire."""
+    """A POST as sent over the wire."""
     lines = [f"POST {path} HTTP/1.1", "Host: bench", f"Authorization: Bearer {bearer}", *headers]
     return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
 
 
 def answer_size(received: bytes) -> int | None:
-    """The bytes of the first answer in `received`; None while its head is not complete."""
+    """The size of the first response in `received`; None while its head is not complete."""
     end = received.find(_END_OF_HEAD)
     if end < 0:
         return None
@@ -109,7 +109,7 @@ class _Connection(asyncio.Protocol):
         self._sent = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's own class is none of asyncio's
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's own class is not one of asyncio's
 
     def send_next(self) -> None:
         if (following := next(self._requests, None)) is None:

@@ -1,4 +1,4 @@
-"""Whether a process that reports calls grows: its resident memory over a million of them."""
+"""Memory growth of a process that reports calls: its resident memory over a million of them."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""What `wait=False` costs its caller, while MongoDB is up and while it is away; and that nothing is lost meanwhile."""
+"""The cost of `wait=False` to its caller, with MongoDB up and away; and a check that nothing is lost meanwhile."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ PATIENCE = 60.0
 
 
 async def measure(settings: Settings) -> dict[str, float]:
-    """µs of a call, with a MongoDB of the benchmark's own that is stopped half-way. Raises RuntimeError at a loss."""
+    """µs per call, with the benchmark's own MongoDB, stopped half-way. Raises RuntimeError if a call is lost."""
     mongod = EmbeddedMongod(settings.data_dir / "posting")
     uri = await asyncio.to_thread(mongod.start)
     try:
@@ -45,7 +45,7 @@ async def measure(settings: Settings) -> dict[str, float]:
 
 
 async def _post(tracker: Tracker, *, burst: int) -> list[float]:
-    """µs of each of 5,000 calls. Returns when none of them is in memory any more."""
+    """µs of each of 5,000 calls. Returns when none of them is in memory any longer."""
     times = []
     for number, call in enumerate(calls(CALLS)):
         if number % burst == 0:

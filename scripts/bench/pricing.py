@@ -1,4 +1,4 @@
-"""How fast a call is priced, next to genai-prices' own `calc_price` in the same run."""
+"""Time to price a call, against genai-prices' own `calc_price` in the same run."""
 
 import time
 from collections.abc import Callable
@@ -24,7 +24,7 @@ AT = datetime(2025, 11, 1, 12, 0, tzinfo=UTC)
 
 
 def measure() -> dict[str, float]:
-    """Microseconds a call, look-up and Decimals included: the median over the models of the best of 15 rounds.
+    """Microseconds per call, including look-up and Decimals: the median over the models of the best of 15 rounds.
 
     `price_us` and `calc_price_us` are for plain linear prices, the `general` ones for tiered and dated prices;
     `least_times_faster` is the worst of all models.

@@ -1,4 +1,4 @@
-"""How fast administrators' pages answer beside a live writer, whatever the ledger's size, next to raw aggregation."""
+"""Latency of administrators' reports beside a live writer, against raw aggregation, for any size of ledger."""
 
 import asyncio
 import itertools
@@ -80,14 +80,14 @@ async def _history(
 
 @asynccontextmanager
 async def _client(settings: Settings, address: str) -> AsyncIterator[httpx.AsyncClient]:
-    """Asks as an administrator."""
+    """Requests as an administrator."""
     headers = {"Authorization": f"Bearer {Tokens.of(settings).issue('bench', Role.ADMIN, timedelta(hours=6))}"}
     async with httpx.AsyncClient(base_url=address, headers=headers, timeout=120) as client:
         yield client
 
 
 async def _settled(database: Database) -> None:
-    """Wait until the trailing totals of the usual windows have been made, as they are once a day."""
+    """Wait until the trailing totals of the usual windows have been built, as they are once per day."""
     while len((await stored_state(database))["trailing"]) < len(TRAILING_DAYS):  # noqa: ASYNC110 - another process's
         await asyncio.sleep(0.5)
 
@@ -138,7 +138,7 @@ async def _raw(database: Database, settings: Settings) -> Figures:
 
 
 async def _storage(database: Database) -> Figures:
-    """Bytes on disk for each call, indexes included: the twins, which the naive version has too, and the rollups."""
+    """Bytes on disk per call, including indexes: the twins, which the naive version has too, and the rollups."""
     count = await database.ledger.estimated_document_count()
 
     async def bytes_of(*collections: str) -> float:

@@ -1,7 +1,7 @@
-"""The server of the benchmark of the doors: the real application, and two handlers that do nothing but read a body.
+"""The server of the ingest benchmark: the real application, and two handlers that only read a body.
 
 `/bench/noop` is a route of the application itself, behind its authentication, guards and middleware. `/bare` is one of
-an application that has nothing of these.
+an application that has none of these.
 """
 
 import sys
@@ -24,7 +24,7 @@ BARE = "/bare"
 
 
 class NoOpController(Controller):
-    """As `POST /api/ai/track`, but for what that one is about."""
+    """As `POST /api/ai/track`, but without its work."""
 
     path = NO_OP
     guards = (requires(Scope.INGEST),)

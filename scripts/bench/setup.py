@@ -1,4 +1,4 @@
-"""A database of its own for every measurement, and a folder."""
+"""A fresh database and folder for every measurement."""
 
 import uuid
 from collections.abc import AsyncIterator, Iterator

@@ -1,4 +1,4 @@
-"""How fast calls are reported, next to what a plain program would do on the same server in the same run."""
+"""Throughput of reporting calls, against what a plain program would reach on the same server in the same run."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ CALLERS = 512
 BATCH = 1_000
 SINGLES = 300
 NAIVE_SHARE = 10
-"""The naive version takes about this many times as long, so it reports so many times fewer calls."""
+"""The naive version takes about this many times as long, so it reports this many times fewer calls."""
 ROUNDS = 3
 
 Job = TypeVar("Job")
@@ -51,14 +51,14 @@ async def _tracker(settings: Settings, uri: str, count: int, seed: int) -> Figur
 
 
 async def track_rate(settings: Settings, database: Database, count: int, seed: int) -> float:
-    """Calls a second of `await track` by 512 concurrent callers in this process."""
+    """Calls per second of `await track` by 512 concurrent callers in this process."""
     async with open_tracker(patient(settings), database, Counters()) as tracker:
         tune_garbage_collector()
         return await _rate(list(calls(count, seed=seed)), lambda call: _track(tracker, call))
 
 
 async def until_merged(database: Database) -> None:
-    """Wait until nobody else is busy, the compactor included."""
+    """Wait until everything else is idle, including the compactor."""
     while await database.writes[DELTAS].find_one({}, {"_id": 1}) is not None:  # noqa: ASYNC110 - another task's work
         await asyncio.sleep(0.2)
 

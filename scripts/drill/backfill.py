@@ -1,4 +1,4 @@
-"""The drill of the backfill: killed again and again, it must end as one clean run ends, to the last document."""
+"""The backfill drill: killed repeatedly, it must end exactly as one clean run does, to the last document."""
 
 import asyncio
 import json
@@ -20,18 +20,18 @@ from scripts.drill.server import ROOT, DrillError
 from scripts.toolkit.command import Advance
 
 A_YEAR = 1_000_000
-"""Events of a year: fewer are of fewer days, so that a page has as much to count."""
+"""Events per year: fewer cover fewer days, so that a page has as much to count."""
 LAST_KILL = 0.8
-"""Of the events: the last run needs something to do, too."""
+"""The share of events by the last kill: the last run needs something to do, too."""
 LONGEST_WAIT = 0.05
-"""Seconds between the moment that is waited for and the kill, at most: in all steps of a page."""
+"""The maximum seconds between the awaited moment and the kill: covers all steps of a page."""
 POLL_SECONDS = 0.002
 BATCH = 2_000
 ZONE = "UTC"
 
 
 async def backfill(folder: Path, times: int, advance: Advance, *, events: int) -> Result:
-    """Kill -9 of `backfill_usage` at random moments, each run going on where the one before it was killed."""
+    """Kill -9 of `backfill_usage` at random moments, each run resuming where the previous one was killed."""
     rng = random.Random(times)
     with EmbeddedMongod(folder) as mongod:
         async with connected(mongod.uri, "clean") as clean, connected(mongod.uri, "killed") as killed:
@@ -58,7 +58,7 @@ def _incomplete(summary: dict[str, Any], events: int) -> list[str]:
 
 
 async def _faults(clean: Database, killed: Database) -> list[str]:
-    """All that is not as after the clean run, or contradicts itself."""
+    """All differences from the clean run, and contradictions."""
     entries, events = await ids_of(killed.ledger), await ids_of(killed.events)
     return [
         *named("in one collection only", map(str, entries ^ events)),
@@ -70,7 +70,7 @@ async def _faults(clean: Database, killed: Database) -> list[str]:
 
 
 async def _first_difference(clean: Collection, killed: Collection) -> list[str]:
-    """But for the moment at which an entry was recorded."""
+    """Except for the moment at which an entry was recorded."""
     one, other = (source.find({}, {"recordedAt": 0}, batch_size=BATCH).sort("_id") for source in (clean, killed))
     wanted: Any = True
     while wanted is not None:
@@ -101,7 +101,7 @@ class Backfills:
         return summary
 
     async def kill_at(self, entries: float, wait: float) -> None:
-        """Start a run, and kill it so many seconds after the ledger has so many entries. Raises DrillError."""
+        """Start a run, and kill it some seconds after the ledger has a number of entries. Raises DrillError."""
         before, started = await self._count(), time.monotonic()
         run = self._spawn()
         try:
@@ -117,7 +117,7 @@ class Backfills:
             await asyncio.to_thread(run.communicate)
 
     async def _count(self) -> int:
-        """Without a look at the entries; what an open transaction has inserted counts, too."""
+        """From metadata, without reading entries; what an open transaction has inserted counts, too."""
         return await self.database.ledger.estimated_document_count()
 
     def _spawn(self) -> "subprocess.Popen[bytes]":

@@ -1,4 +1,4 @@
-"""The calls that drills report: each follows from its number alone, so that what the ledger must hold is known."""
+"""The calls that drills report: each follows only from its number, so the expected ledger is known."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -46,7 +46,7 @@ def id_of(number: int) -> ObjectId:
 
 
 def sums_by_model(numbers: Iterable[int]) -> dict[str, Sums]:
-    """What the ledger must sum to where it holds these calls once each, and no others."""
+    """The sums of a ledger that holds these calls once each, and no others."""
     found: dict[str, Sums] = {}
     for number in numbers:
         sent = call(number)

@@ -1,4 +1,4 @@
-"""What must hold after a drill: every acknowledged call once, equal twins, exact sums, and rollups like a recount."""
+"""What must hold after a drill: every acknowledged call once, equal twins, exact sums, rollups equal to a recount."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ CELLS = (DAYS, USAGE, LATENCY, USERS, USER_MONTHS, ACTIVE_USERS, CONVERSATIONS, 
 REPLAY_SECONDS = 300.0
 POLL_SECONDS = 0.05
 NAMED = 5
-"""How many of the calls or cells that are wrong are named."""
+"""How many of the wrong calls or cells are listed."""
 
 
 async def until_replayed(server: Server) -> float:
@@ -37,7 +37,7 @@ async def until_replayed(server: Server) -> float:
 
 
 async def faults(server: Server, told: Told) -> list[str]:
-    """All that is not as it must be; the server is asked first, and then stopped. Raises DrillError."""
+    """Everything that is wrong; the server is queried first, then stopped. Raises DrillError."""
     expected = sums_by_model(told.acknowledged)
     reported = await _reported(server)
     refused = await _refused(server)
@@ -81,7 +81,7 @@ async def _summed(database: Database) -> dict[str, Sums]:
 
 
 async def _reported(server: Server) -> dict[str, Sums]:
-    """What an administrator is told, by model: from rollups, whether merged or not."""
+    """An administrator's report, by model: from rollups, whether merged or not."""
     async with httpx.AsyncClient(timeout=60, headers=server.headers, trust_env=False) as http:
         answer = await http.get(f"{server.address}/api/admin/ai/usage?days=2")
     rows = answer.raise_for_status().json(parse_float=Decimal)["byModel"]
@@ -114,7 +114,7 @@ async def wrong_cells(database: Database, zone: ZoneInfo) -> list[str]:
 
 
 def different(what: str, before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """Cells that are not the same."""
+    """Cells that differ."""
     wrong = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
     return named(what, (f"{key}: {before.get(key)} != {after.get(key)}" for key in wrong))
 

@@ -67,7 +67,7 @@ async def outage(folder: Path, seconds: int, advance: Advance) -> Result:
 
 
 async def both(folder: Path, times: int, advance: Advance) -> Result:
-    """The server killed while MongoDB, itself killed, is away; both are started at once."""
+    """The server killed while MongoDB, also killed, is away; both are started at once."""
     with EmbeddedMongod(folder) as mongod:
         async with under_load(Server(folder, mongod.uri)) as scene:
             for number in range(times):

@@ -1,4 +1,4 @@
-"""Clients under load: each sends the same request until it is acknowledged, and remembers what it was told."""
+"""Clients under load: each retries a request until it is acknowledged, and records the receipts."""
 
 import asyncio
 import random
@@ -17,20 +17,20 @@ from scripts.drill.server import DrillError, Server
 
 CLIENTS = 8
 SIZES = (1, 1, 1, 1, 5, 20)
-"""How many calls a request has; one goes to the door for single calls."""
+"""How many calls a request has; single ones go to the route for one call."""
 ACKNOWLEDGED = frozenset({"committed", "spooled", "duplicate"})
 BUSY = frozenset({429, 503})
 RETRY_SECONDS = 0.02
 ANSWER_SECONDS = 30.0
 LIMIT_SECONDS = 120.0
-"""How long to wait for what has to come about."""
+"""How long to wait for what has to happen."""
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 class Told:
-    """What the clients of one drill were told."""
+    """The receipts of the clients of one drill."""
 
     def __init__(self) -> None:
         self.acknowledged: set[int] = set()
@@ -40,7 +40,7 @@ class Told:
         self.faults: list[str] = []
         """Receipts that cannot be right."""
         self.slowest = 0.0
-        """Seconds that the answer for a single call took, at most."""
+        """The longest response time of a single call, in seconds."""
         self.committed = asyncio.Event()
         self.committed_at = 0.0
         """When the first `committed` came since the event was cleared."""
@@ -75,14 +75,14 @@ class Client:
             await self._server.answering.wait()
             try:
                 left = await self._send(left)
-            except httpx.TransportError:  # killed: nobody knows what became of the request
+            except httpx.TransportError:  # killed: the outcome of the request is unknown
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def close(self) -> None:
         await self._http.aclose()
 
     async def _send(self, numbers: list[int]) -> list[int]:
-        """Returns what is not acknowledged."""
+        """Returns what was not acknowledged."""
         single = len(numbers) == 1
         path = "/api/ai/track" if single else "/api/ai/track/batch"
         body = _encode(call(numbers[0]) if single else [call(number) for number in numbers])

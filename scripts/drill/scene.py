@@ -15,14 +15,14 @@ FIRST_COMMIT_SECONDS = 2.0
 
 
 class Result(NamedTuple):
-    """What a drill measured, and everything that was not as it must be."""
+    """What a drill measured, and everything that was wrong."""
 
     figures: dict[str, Any]
     faults: list[str]
 
 
 class Scene:
-    """A server under load, and what was measured of it."""
+    """A server under load, and its measurements."""
 
     def __init__(self, server: Server) -> None:
         self.server = server

@@ -20,11 +20,11 @@ TOKEN_LIFETIME = timedelta(days=1)
 
 
 class DrillError(Exception):
-    """The drill itself cannot go on; the message says what did not come about in time."""
+    """The drill itself cannot continue; the message says what did not happen in time."""
 
 
 class Server:
-    """One server over the folder's data and a MongoDB that is not its own."""
+    """One server over the folder's data and an external MongoDB."""
 
     process: "subprocess.Popen[str]"
     spawned_at: float  # by time.monotonic(), like all moments here

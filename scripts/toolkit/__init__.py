@@ -1,1 +1,1 @@
-"""What commands are made of: arguments, jobs, days, and the store of calls."""
+"""The building blocks of commands: arguments, jobs, days, and the store of calls."""

@@ -1,4 +1,4 @@
-"""What both backfills share: pages by `_id`, each prepared while the one before is committed, and what was refused."""
+"""What both backfills share: pages by `_id`, each prepared while the previous one is committed, and refusals."""
 
 import argparse
 import asyncio
@@ -21,11 +21,11 @@ from models.documents import Document
 from scripts.toolkit.job import Job, Page, Summary
 
 BATCH = 2_000
-"""Documents of one transaction, which takes some 0.1 s."""
+"""Documents per transaction, which takes some 0.1 s."""
 LANES = 2
 """Batches of a page, each in a transaction of its own, at the same time: the server has more than one core."""
 EXAMPLES = 5
-"""Refused documents that are named, by field."""
+"""How many refused documents are listed per field."""
 
 
 class Backfill(Job[Prepared]):
@@ -45,18 +45,18 @@ class Backfill(Job[Prepared]):
 
     @abstractmethod
     def source(self) -> tuple[Collection, Document]:
-        """What is gone through, and the condition for its documents."""
+        """The source collection, and the condition for its documents."""
 
     @abstractmethod
     async def twinnings(self, sessions: list[Session | None]) -> list[Twinning]:
-        """What makes the twins, for each session; one without only looks, and writes nothing."""
+        """What creates the twins, one for each session; without a session it only looks, and writes nothing."""
 
     def key(self) -> dict[str, Any]:
         return {"from": str(self._arguments.first), "to": str(self._arguments.last)}
 
     @asynccontextmanager
     async def opened(self, after: Any, *, execute: bool) -> AsyncIterator[None]:  # noqa: ARG002 - nothing depends on it
-        """With a session on record: the next run ends the transaction of one that was killed."""
+        """With recorded sessions: the next run ends the transactions of a killed one."""
         async with AsyncExitStack() as stack:
             sessions: list[Session | None] = await self._sessions(stack) if execute else [None]
             self._lanes = await self.twinnings(sessions)
@@ -155,6 +155,6 @@ async def _next(pages: AsyncIterator[Page[Prepared]]) -> Page[Prepared] | None:
 def _span(first: date | None, last: date | None, zone: ZoneInfo) -> Span | None:
     if first is None and last is None:
         return None
-    # a day of another zone may reach over the end of the calendar
+    # a day in another zone may extend beyond the end of the calendar
     start, end = first or date(1, 1, 3), (last or date(9999, 12, 28)) + timedelta(days=1)
     return Span(*(datetime.combine(day, time(), zone).astimezone(UTC) for day in (start, end)))

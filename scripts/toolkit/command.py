@@ -1,4 +1,4 @@
-"""What operator commands share: help, settings, progress, and errors that are sentences."""
+"""What operator commands share: help, settings, progress, and readable errors."""
 
 import argparse
 import inspect
@@ -28,7 +28,7 @@ Advance = Callable[[int], None]
 
 
 def parser(name: str, doc: str | None) -> argparse.ArgumentParser:
-    """A parser whose help opens with why and how, as the command's module says them."""
+    """A parser whose help opens with the docstring of the command's module."""
     return argparse.ArgumentParser(
         prog=f"python -m scripts.{name}",
         description=inspect.cleandoc(doc or ""),

@@ -1,4 +1,4 @@
-"""Invented calls for demos: plausible, deterministic by seed, and always marked synthetic."""
+"""Generated calls for demos: plausible, deterministic by seed, and always marked synthetic."""
 
 import math
 import random
@@ -41,9 +41,9 @@ _USER_WEIGHTS = [1 / (rank + 1) for rank in range(USERS)]
 
 
 class Plan(NamedTuple):
-    """Which demo calls there are: `calls` of them from `first` up to the end of the day of `until`, in UTC.
+    """The plan of demo calls: `calls` of them from `first` up to the end of the day of `until`, in UTC.
 
-    What would happen after `until` is left out. A call follows from the seed, its day and its number on that day alone,
+    What would happen after `until` is left out. A call follows only from the seed, its day and its number on that day,
     so that plans of one seed share their calls, and reporting them again changes nothing.
     """
 
@@ -53,7 +53,7 @@ class Plan(NamedTuple):
     seed: int = 1
 
     def days(self) -> Iterator[tuple[date, int]]:
-        """Each day with the number of its calls: few at weekends, and no two days the same."""
+        """Each day with the number of its calls: few at weekends, and different every day."""
         days = [self.first + timedelta(days=offset) for offset in range((self.until.date() - self.first).days + 1)]
         busy = list(accumulate(_busy(day, self.seed) for day in days))
         before = 0
@@ -63,7 +63,7 @@ class Plan(NamedTuple):
             before = planned
 
     def calls_of(self, day: date, numbers: range) -> Iterator[dict[str, Any]]:
-        """Fields of `AICall` for the calls of a day with these numbers, those left out that are yet to come."""
+        """Fields of `AICall` for the calls of a day with these numbers, without those in the future."""
         midnight = datetime.combine(day, time(), UTC)
         for number in numbers:
             rng = random.Random(f"{self.seed}:{day}:{number}")

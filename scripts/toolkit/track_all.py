@@ -1,4 +1,4 @@
-"""Reporting many calls through the tracker, as fast as it takes them."""
+"""Reporting many calls through the tracker, as fast as it accepts them."""
 
 import asyncio
 from collections import Counter
@@ -14,7 +14,7 @@ PATIENCE_MS = 60_000
 
 
 def patient(settings: Settings) -> Settings:
-    """The same settings for a caller that would rather wait than hear `unknown`."""
+    """The same settings for a caller that prefers waiting to `unknown` receipts."""
     return settings.model_copy(update={"track_deadline_ms": PATIENCE_MS})
 
 
@@ -34,5 +34,5 @@ async def report_all(tracker: Tracker, calls: Iterable[Mapping[str, Any]], advan
 
 
 def all_stored(statuses: Counter[str]) -> bool:
-    """Whether every call stands in the ledger."""
+    """Whether every call is in the ledger."""
     return set(statuses) <= {ReceiptStatus.COMMITTED, ReceiptStatus.DUPLICATE}

@@ -1,1 +1,1 @@
-"""What `export_usage` and `import_usage` are made of: columns, files, mappings, and rows that become calls."""
+"""The building blocks of `export_usage` and `import_usage`: columns, files, mappings, and rows that become calls."""

@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 
 class Kind(StrEnum):
-    """What a column holds."""
+    """The type of a column."""
 
     ID = "id"
     TEXT = "text"

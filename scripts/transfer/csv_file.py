@@ -14,7 +14,7 @@ DELIMITERS = ",;\t|"
 
 
 class CsvFile:
-    """A file with a header. Cells may hold line breaks; every row has as many cells as the header."""
+    """A file with a header. Cells may contain line breaks; every row has as many cells as the header."""
 
     def __init__(self, path: Path, mapping: Mapping, needed: tuple[str, ...]) -> None:
         self.name = str(path)

@@ -1,4 +1,4 @@
-"""From a row of our own export to the pair that it was: with its id, its price and all that was decided of it then."""
+"""From a row of our own export to its original pair: with its id, its price and all that was decided at the time."""
 
 from datetime import datetime
 from decimal import Decimal, DecimalException
@@ -34,11 +34,11 @@ def _usd(amount: Decimal) -> Decimal:
 
 Saved = Annotated[Decimal, Field(allow_inf_nan=False), AfterValidator(_usd)]
 Usd = Annotated[Saved, Field(ge=0)]
-"""Only a saving can be below zero: a cache write that nobody read."""
+"""Only a saving can be negative: a cache write that was never read."""
 
 
 class Former(BaseModel):
-    """A cost that another one took the place of."""
+    """A cost that was replaced."""
 
     model_config = ConfigDict(alias_generator=camel, extra="forbid")
 
@@ -58,7 +58,7 @@ class Former(BaseModel):
 
 
 class Decided(BaseModel):
-    """What was decided of a call when it was reported."""
+    """What was decided about a call when it was reported."""
 
     model_config = ConfigDict(alias_generator=camel, extra="ignore")
 
@@ -106,7 +106,7 @@ class Decided(BaseModel):
 
 
 def pair_of(row: dict[str, Any], recorder: Recorder) -> Pair:
-    """Both documents, as they were. Raises RowError."""
+    """Both original documents. Raises RowError."""
     told = _read(row)
     try:
         decided = Decided.model_validate(told)
@@ -136,7 +136,7 @@ def _read(row: dict[str, Any]) -> dict[str, Any]:
 def _call(told: dict[str, Any], decided: Decided) -> dict[str, Any]:
     """The columns that are facts of the call, by the names of `AICall`."""
     fields = {name: value for name, value in told.items() if name in _CALL_FIELDS} | {"model": told.get("aiModel")}
-    # a total that was known alone stands beside counts of zero
+    # where only a total was known, the counts beside it are zero
     known_alone = decided.tokens_used != decided.input_tokens + decided.output_tokens
     for name in ("inputTokens", "outputTokens") if known_alone else ():
         fields.pop(name, None)

@@ -22,7 +22,7 @@ from scripts.transfer.values import UnreadableError
 PAGE = 1_000
 SHOWN = 10
 MAX_COLUMNS = 500
-"""How many names of columns are remembered, for what is said of them at the end."""
+"""How many column names are remembered for the notes at the end."""
 
 _DELETED = (
     "createdAt: is before {}, and retention has deleted the calls of that time but not their totals: "
@@ -33,7 +33,7 @@ NEW, KNOWN, REJECTED, LEFT_OUT = "new", "known", "rejected", "left out"
 
 
 class Item(NamedTuple):
-    """A row, and the source that it is of."""
+    """A row and its source."""
 
     source: str
     row: Row
@@ -75,7 +75,7 @@ class Import(Job[Item]):
         self._rejects.begin(size)
         for number, source in enumerate(self._sources[first:], first):
             async for rows in source.pages(place, PAGE):
-                # how long the rejects are is known when the page is done
+                # the size of the rejects file is known when the page is done
                 after = {"source": number, "place": rows[-1].after, "rejects": 0}
                 yield Page([Item(source.name, row) for row in rows], after)
             place = None

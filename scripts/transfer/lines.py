@@ -1,4 +1,4 @@
-"""The lines of a text file, compressed or not, each with the place behind it."""
+"""The lines of a text file, compressed or not, each with the place after it."""
 
 import gzip
 import zlib
@@ -14,21 +14,21 @@ MAX_LINE = 4_000_000
 """Bytes. A file with longer lines is not one of ours, and would take all memory."""
 BLOCK = 1 << 20
 PAGE_BYTES = 8_000_000
-"""Of lines that are held at once, whatever their length."""
+"""Total size of lines held at once, whatever their length."""
 
 Place = tuple[int, int]
 """Bytes, uncompressed, and lines before it."""
 
 
 class Lines:
-    """Iterates over a file from a place. Bytes that are not of the encoding come as lone surrogates."""
+    """Iterates over a file from a place. Bytes that are not valid in the encoding come as lone surrogates."""
 
     def __init__(self, path: Path, encoding: str, after: Place = (0, 0)) -> None:
         self._path = path
         self._encoding = encoding
         self.place = after
         self.ended = True
-        """Whether the last line had an end: one that has none may have been cut off."""
+        """Whether the last line had a line break: without one it may be truncated."""
 
     def __iter__(self) -> Iterator[str]:
         try:
@@ -59,7 +59,7 @@ def opened(path: Path) -> IO[bytes]:
 
 
 def identity_of(path: Path) -> str:
-    """Tells a file from others, and from what stood under its name before. Raises OSError."""
+    """Distinguishes a file from others, and from earlier content under its name. Raises OSError."""
     state = path.stat()
     return f"{path.resolve()} {state.st_size} {state.st_mtime_ns}"
 
@@ -77,7 +77,7 @@ def paged(rows: Iterable[Row], start: Place, size: int) -> Iterator[list[Row]]:
 
 
 def count_lines(path: Path) -> int:
-    """How many lines a file has. It is read whole, so that a damaged one is found before anything of it is written."""
+    """How many lines a file has. It is read whole, so that damage is found before anything is written."""
     count = 0
     try:
         with opened(path) as file:
@@ -89,7 +89,7 @@ def count_lines(path: Path) -> int:
 
 
 def fault_of(text: str, encoding: str) -> str:
-    """What is wrong with a row's text as such; empty where nothing is."""
+    """What is wrong with the raw text of a row; empty where nothing is."""
     if "\0" in text:
         return f"contains a NUL byte, at character {text.index(chr(0)) + 1}"
     try:

@@ -1,15 +1,15 @@
-"""Which column of a source holds what, as a small TOML file says it. Presets for known systems are shipped.
+"""Which column of a source is which field, from a small TOML file. Presets for known systems are included.
 
-extends = "api_usage"            # a preset; what stands here comes before what it says
-id_prefix = "old:"               # goes before a row's id, so that ids of two systems differ
-timezone = "Europe/Berlin"       # of dates that name no zone; without it such rows are rejected
+extends = "api_usage"            # a preset; what is set here takes precedence
+id_prefix = "old:"               # prepended to a row's id, so that ids of two systems differ
+timezone = "Europe/Berlin"       # of dates without a zone; without it such rows are rejected
 delimiter = ";"
 encoding = "latin-1"
 
-[where]                          # rows for which this does not hold are left out
+[where]                          # rows that do not match are left out
 event = "ai_generation"
 
-[fields]                         # the fields of a call as `track_ai_request` takes them
+[fields]                         # the fields of a call as `track_ai_request` accepts them
 request_id = "id"
 model = ["model_name", "model"]  # the first one that is not empty
 client_id = { constant = "acme" }
@@ -52,7 +52,7 @@ class Rule(BaseModel):
     """For rows where the columns are empty."""
     unit: str | None = None
     values: dict[str, Scalar] = {}
-    """What stands in the source, in lower case, and what it means. Others are taken as they are."""
+    """Values in the source, in lower case, and what they mean. Others are taken as they are."""
     optional: bool = False
     zero_is_unknown: bool = False
 
@@ -132,7 +132,7 @@ class Mapping(BaseModel):
         return frozenset(self.where).union(*(rule.column for rule in self.fields.values()))
 
     def missing(self, columns: Iterable[str]) -> list[str]:
-        """What is not among `columns`, each with the field that needs it."""
+        """Those not among `columns`, each with the field that needs it."""
         there = set(columns)
         wanting = [(name, rule.column) for name, rule in self.fields.items() if rule.column and not rule.optional]
         wanting += [("where", [column]) for column in self.where]
@@ -145,7 +145,7 @@ def presets() -> list[str]:
 
 
 def read_mapping(name: str, timezone: str | None = None) -> Mapping:
-    """The preset or the file of that name; `timezone` comes before its own. Raises ConfigurationError naming it."""
+    """The preset or the file of that name; `timezone` overrides its own. Raises ConfigurationError naming it."""
     try:
         told = _read(name)
         return Mapping.model_validate({**told, "name": name, **({"timezone": timezone} if timezone else {})})

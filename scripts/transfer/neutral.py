@@ -1,12 +1,12 @@
 """Texts that a spreadsheet would run, made harmless in a way that can be undone.
 
-A program that opens a CSV file runs a cell that begins with one of these signs (OWASP, "CSV Injection"). Such a text
-gets an apostrophe before it, and so does one that begins with an apostrophe itself.
+A program that opens a CSV file runs a cell that begins with one of these signs (OWASP, "CSV Injection"). Such text is
+prefixed with an apostrophe, and so is text that begins with an apostrophe itself.
 """
 
 RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 _WITH_NUL = "'\\"
-"""What marks a text with a NUL, which few readers take: it is written as \\0, and a backslash twice."""
+"""Marks text with a NUL, which few readers accept: it is written as \\0, and a backslash twice."""
 
 
 def neutralised(text: str) -> str:

@@ -1,4 +1,4 @@
-"""From what an operator names to a source."""
+"""From an operator's argument to a source."""
 
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -19,7 +19,7 @@ JSON_STARTS = (b"{", b"[", b"\xef\xbb\xbf{")
 
 
 def is_address(name: str) -> bool:
-    """Whether `name` is that of a MongoDB, not of a file."""
+    """Whether `name` is a MongoDB address, not a file."""
     return name.startswith(("mongodb://", "mongodb+srv://"))
 
 

@@ -1,4 +1,4 @@
-"""The rows that an import did not take, each with its place, the reason and what it says: an object a line."""
+"""The rows that an import rejected, each with its place, the reason and its content: one object per line."""
 
 import contextlib
 import json
@@ -13,14 +13,14 @@ from app.errors import InvalidRequestError
 class Rejects:
     """A file that is made with the first rejected row. Without a path nothing is written.
 
-    Readable by its owner alone, since it says what users did. Whatever cannot be done raises InvalidRequestError.
+    Readable only by its owner, since it says what users did. Failures raise InvalidRequestError.
     """
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
 
     def check(self, sources: list[str]) -> None:
-        """That no source would be overwritten."""
+        """Checks that no source would be overwritten."""
         path = self.path
         if path is not None and path.exists() and any(Path(name).exists() and path.samefile(name) for name in sources):
             raise InvalidRequestError(f"--rejects names a source, {path}, which would be overwritten")

@@ -1,4 +1,4 @@
-"""Which ids an import has met, kept on disk: of a whole import there may be more than fit into memory."""
+"""The ids that an import has seen, kept on disk: there may be more than fit in memory."""
 
 import sqlite3
 from hashlib import blake2b
@@ -8,7 +8,7 @@ from app.ledger.twins import Pair
 
 
 class Met(NamedTuple):
-    """Where an id was met first, and whether the row there said the same."""
+    """Where an id was seen first, and whether the row there was the same."""
 
     where: str
     same: bool
@@ -19,7 +19,7 @@ class SeenIds:
 
     def __init__(self) -> None:
         self._ids = sqlite3.connect("", isolation_level=None)
-        # nothing of it need outlive the run; 8 MB of it are in memory, the rest is for the system's cache
+        # none of it has to outlive the run; 8 MB are in memory, the rest is left to the system's cache
         self._ids.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192")
         self._ids.execute("CREATE TABLE seen (id BLOB PRIMARY KEY, said BLOB, place TEXT) WITHOUT ROWID")
 

@@ -1,4 +1,4 @@
-"""Where an import reads from, and what it is told of each row."""
+"""Where an import reads from, and what it gets for each row."""
 
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple, Protocol
@@ -12,7 +12,7 @@ class Row(NamedTuple):
     line: str
     """Where a person finds it: `line 7` or `_id 65a1…`."""
     after: Any
-    """The place behind it, as a checkpoint keeps it."""
+    """The place after it, as a checkpoint keeps it."""
     values: dict[str, Any] | None
     fault: str = ""
 
@@ -22,16 +22,16 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """For people; it holds no password."""
+        """For people; it contains no password."""
         ...
 
     @property
     def identity(self) -> str:
-        """What an interrupted import must find unchanged to go on where it was; it holds no password either."""
+        """What an interrupted import must find unchanged to resume; it contains no password either."""
         ...
 
     async def check(self) -> None:
-        """Look at what can be seen at once: that it can be read, and has the columns of the mapping."""
+        """Check what can be seen at once: that it can be read, and has the columns of the mapping."""
         ...
 
     async def total(self) -> int:
@@ -39,7 +39,7 @@ class Source(Protocol):
         ...
 
     def pages(self, after: Any, size: int) -> AsyncIterator[list[Row]]:
-        """Its rows behind `after`, some at a time, in an order that stays."""
+        """Its rows after `after`, some at a time, in a stable order."""
         ...
 
 

@@ -33,12 +33,12 @@ _READERS: dict[str, Reader] = {
 
 
 def reader_of(field: str) -> Reader:
-    """What makes a value of `field` of what stands in a source. Raises UnreadableError. Dates are read elsewhere."""
+    """What turns a source value into one of `field`; it raises UnreadableError. Dates are read elsewhere."""
     return _READERS.get(field, values.text)
 
 
 def unit_factor(field: str, unit: str | None) -> Decimal | None:
-    """What a value in `unit` is multiplied with. Raises ValueError where the field has no such unit."""
+    """The factor of a value in `unit`. Raises ValueError where the field has no such unit."""
     if unit is None:
         return None
     if (factor := UNITS.get(field, {}).get(unit)) is None:

@@ -1,4 +1,4 @@
-"""Writes rows as CSV, JSONL or Parquet, in constant memory, to a file that appears only when it is whole."""
+"""Writes rows as CSV, JSONL or Parquet, in constant memory, to a file that appears only when it is complete."""
 
 import contextlib
 import csv
@@ -17,7 +17,7 @@ from scripts.transfer.columns import COLUMNS, Kind, Row, rfc3339
 from scripts.transfer.neutral import neutralised
 
 ROWS_PER_GROUP = 20_000
-"""What Parquet holds in memory before it is written."""
+"""What Parquet buffers in memory before writing."""
 LEVEL = 6
 """Of gzip: as small as its best to a hundredth, in half the time."""
 
@@ -34,7 +34,7 @@ class RowWriter(ABC):
 
 
 class CsvRows(RowWriter):
-    """One header, then a line a call. Absent is empty; numbers are plain digits, all of them."""
+    """One header, then one line per call. Absent is empty; numbers are plain decimals, with all digits."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._text = io.TextIOWrapper(file, encoding="utf-8", newline="")
@@ -51,7 +51,7 @@ class CsvRows(RowWriter):
 
 
 class JsonRows(RowWriter):
-    """An object a line, with every column; decimals are JSON numbers with all their digits."""
+    """One object per line, with every column; decimals are JSON numbers with all their digits."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -103,7 +103,7 @@ FORMATS: dict[str, Callable[[IO[bytes]], RowWriter]] = {"csv": CsvRows, "jsonl":
 def output(path: Path | None) -> Iterator[IO[bytes]]:
     """A file to write to, which is renamed to `path` when all went well and else removed; standard output for None.
 
-    It is compressed where the name ends in .gz. Readable by its owner alone, since it says what users did.
+    It is compressed where the name ends in .gz. Readable only by its owner, since it says what users did.
     """
     if path is None:
         yield sys.stdout.buffer
@@ -126,7 +126,7 @@ def _compressed(file: IO[bytes], path: Path) -> Iterator[IO[bytes]]:
     if path.suffix != ".gz":
         yield file
         return
-    # no name and no time inside, so that the same rows are the same bytes
+    # no name and no time inside, so that equal rows give equal bytes
     with gzip.GzipFile("", "wb", LEVEL, file, mtime=0) as target:
         yield target  # type: ignore[misc]
 
@@ -147,7 +147,7 @@ def _json_or_none(value: Any) -> str | None:
 
 
 def _json(value: Any) -> str:
-    # all ASCII: some readers take U+2028 and its like for the end of a line
+    # all ASCII: some readers take U+2028 and its like for a line break
     return json.dumps(value)
 
 

@@ -176,7 +176,7 @@ def active_users(query: ReportQuery) -> Query:
 
 
 def active_users_of(query: ReportQuery, windows: list[TimeWindow]) -> Query:
-    """`w0`, `w1`, …: how many users were active in each of the `windows`, which lie within that of the query."""
+    """`w0`, `w1`, …: how many users were active in each of the `windows`, which are within that of the query."""
     months = [
         {"$match": {**in_months(query), "$or": active_in_months(query.window, "_id.month", "days")}},
         {"$project": {"user": "$_id.user", **_named([in_month(window, "$_id.month", "$days") for window in windows])}},
