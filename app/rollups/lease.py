@@ -24,6 +24,8 @@ class Lease:
         # the driver's stub takes the property for a method
         lsid: Any = None if session is None else session.session_id
         self._session: Any = None if lsid is None else lsid["id"]
+        self._previous: Any = None
+        """The session of whoever had the lease before."""
 
     async def acquire(self, *, by_force: bool = False) -> bool:
         """Take the lease, or renew it. `by_force` takes it even from a live holder, which then stops merging.
@@ -46,14 +48,19 @@ class Lease:
         if lease is None or lease["holder"] != self._holder:
             return False
         if lease["previous"] is not None:
-            await self._end(lease["previous"])
+            self._previous = lease["previous"]
+            log.info("compactor.taken_over")
+        await self._end_previous()
         return True
 
     async def release(self) -> None:
         """Let another process compact at once."""
         await self._states.delete_one({"_id": "compactor", "holder": self._holder})
 
-    async def _end(self, session: Any) -> None:
-        """End what the previous holder left open: a killed process's transaction blocks its cells for a minute."""
-        await self._admin.command("killSessions", [{"id": session}])
-        log.info("compactor.taken_over")
+    async def _end_previous(self) -> None:
+        """End what the previous holder left open: a killed process's transaction blocks its cells for a minute.
+
+        Each time, for MongoDB may read the transaction's start only now; it takes less than a millisecond.
+        """
+        if self._previous is not None:
+            await self._admin.command("killSessions", [{"id": self._previous}])

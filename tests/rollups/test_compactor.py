@@ -20,6 +20,7 @@ from app.reports.reports import Reports
 from app.reports.windows import requested_window
 from app.rollups.compactor import Compactor
 from app.rollups.lease import Lease
+from app.rollups.state import STATE_KEY
 from app.settings import Settings
 from app.tracking import Tracker, open_tracker
 from models.rollups import DAYS, DELTAS, STATE
@@ -84,6 +85,24 @@ async def test_a_compactor_killed_in_mid_merge_is_replaced_within_ten_seconds_an
         running.cancel()
 
     assert (await requests(database), await in_cells(database)) == (100, 100)
+
+
+async def test_a_merge_that_the_server_hears_of_when_its_compactor_is_gone_holds_up_nobody_for_long(
+    database: Database, writer: Tracker
+) -> None:
+    """Its start lay unread in a socket while the next compactor ended all that the one before had left open."""
+    await track(writer, 1)
+    async with database.committer_session() as dead, database.committer_session() as session:
+        assert dead is not None
+        lease = Lease(database, session)
+        await Lease(database, dead).acquire()
+        await lease.acquire(by_force=True)
+        dead.start_transaction()
+        await database.writes[STATE].update_one(STATE_KEY, {"$inc": {"merges": 1}}, session=dead)
+
+        running = asyncio.create_task(Compactor(database, session, lease).run())
+        await until_merged(database, 50)  # by itself the server gives up on it after a minute or more
+        running.cancel()
 
 
 async def test_two_that_merge_at_once_count_nothing_twice(database: Database, writer: Tracker) -> None:
