@@ -3,6 +3,15 @@
 One committer takes everything that has queued and commits it in one transaction; meanwhile the next batch gathers.
 Alone, a call commits at once; under load batches grow by themselves. What MongoDB has not committed when most of a
 caller's deadline is over goes to the spool, and so does all that follows, until MongoDB is back.
+
+A call's way, and what a failure leaves behind at each step:
+1. `write` queues it. Where the queue is full or closing, it is refused with its reason: nothing is stored.
+2. The committer takes a batch. What waits in the spool already stands: the later one is its duplicate.
+3. The ledger commits the batch. Where MongoDB is away, the whole batch and the queue go to the spooler, which journals
+   them with what they are: ids decide later what had been committed all the same.
+4. Callers are told. One whose call was not committed in time is told `spooled` by the journal, or `unknown` at its
+   deadline; the call goes on, and what becomes of it later changes nothing that its caller was told.
+5. At the stop `drain` commits what has queued, and `close` spools what is left; what the disk does not take is counted.
 """
 
 import asyncio
