@@ -37,7 +37,7 @@ $(NODE): package-lock.json
 	else echo "npm cannot install node_modules now"; fi
 
 test: $(VENV)/installed-dev $(NODE) ## the whole suite, against a real MongoDB
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 
 check: $(VENV)/installed-dev $(NODE) ## style, types and who may import whom; the dashboard's JavaScript and its tests
 	$(BIN)/ruff check .

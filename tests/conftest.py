@@ -8,6 +8,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from app.database import Database, connected
 from app.database.mongod import EmbeddedMongod
@@ -22,6 +23,15 @@ from tests.patience import PATIENT_MS
 hypothesis.settings.register_profile("suite", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("suite")
 
+TOGETHER = ("tests/browser/", "tests/real_clients/", "tests/live/")
+"""Folders with a server for all their tests, which one worker runs."""
+LONG = (
+    *("tests/browser/", "tests/scripts/test_drill.py", "tests/real_clients/", "tests/database/test_mongod.py"),
+    *("tests/test_server.py", "tests/maintenance/test_erasure.py", "tests/scripts/test_commands.py"),
+    *("tests/tracking/test_durability.py", "tests/reports/", "tests/pricing/test_token_prices.py", "tests/live/"),
+    *("tests/scripts/test_purge_synthetic.py", "tests/scripts/test_reconcile.py", "tests/scripts/", "tests/rollups/"),
+)
+"""What takes longest, the longest first."""
 SECRET = "0123456789abcdef0123456789abcdef"
 
 
@@ -31,6 +41,28 @@ def pytest_configure(config: pytest.Config) -> None:
     if not config.option.basetemp and not hasattr(config, "workerinput") and (folder := folders.in_memory()):
         config.option.basetemp = folder / "tmp"
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no worker ends alone."""
+
+    def rank(item: pytest.Item) -> int:
+        return next((rank for rank, place in enumerate(LONG) if item.nodeid.startswith(place)), len(LONG))
+
+    items.sort(key=rank)
+
+
+@pytest.hookimpl(tryfirst=True, optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Give workers whole files, in our order: what a file or a folder shares is then made once."""
+
+    def place(nodeid: str) -> str:
+        return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid.partition("::")[0])
+
+    config.option.loadscopereorder = False
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = place
+    return scheduler
 
 
 @pytest.fixture

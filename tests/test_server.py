@@ -21,6 +21,7 @@ from app.__main__ import main
 from app.auth.principals import Role
 from app.auth.tokens import Tokens
 from app.settings import Settings
+from tests.patience import PATIENT_MS, patience
 
 ROOT = Path(__file__).parents[1]
 CALL = {"userId": "u1", "contentType": "chat", "model": "gpt-4o", "inputTokens": 1_000, "outputTokens": 500}
@@ -41,7 +42,8 @@ def running(data_dir: Path, **variables: str) -> Iterator[tuple[subprocess.Popen
 
 def start(data_dir: Path, **variables: str) -> subprocess.Popen[str]:
     own = {name: value for name, value in os.environ.items() if not name.startswith("TWINMETER_")}
-    env = {**own, "PYTHONPATH": str(ROOT), "TWINMETER_DATA_DIR": str(data_dir), "TWINMETER_PORT": "0", **variables}
+    ours = {"TWINMETER_PORT": "0", "TWINMETER_TRACK_DEADLINE_MS": str(PATIENT_MS)}
+    env = {**own, "PYTHONPATH": str(ROOT), "TWINMETER_DATA_DIR": str(data_dir), **ours, **variables}
     return subprocess.Popen(
         [sys.executable, "-m", "app"],
         cwd=data_dir.parent,
@@ -70,7 +72,7 @@ def test_what_was_reported_is_there_after_a_clean_stop_and_after_a_kill(tmp_path
             assert requests_today(address, headers) == already
             assert httpx.post(f"{address}/api/ai/track", json=CALL, headers=headers).status_code == 201
             process.send_signal(stop)
-            assert process.wait(60) == (-signal.SIGKILL if stop is signal.SIGKILL else 0)
+            assert process.wait(patience(60)) == (-signal.SIGKILL if stop is signal.SIGKILL else 0)
 
 
 def acknowledged_until_refused(address: str, headers: dict[str, str], process: subprocess.Popen[str]) -> set[str]:
@@ -99,7 +101,7 @@ def test_told_to_stop_under_load_it_answers_what_it_took_and_ends_cleanly(tmp_pa
     # a slow machine would spool what takes longer than usual, and that is listed only when it has been replayed
     with running(data_dir, TWINMETER_TRACK_DEADLINE_MS="60000") as (process, address):
         ids = acknowledged_until_refused(address, admin(data_dir), process)
-        assert process.wait(60) == 0
+        assert process.wait(patience(60)) == 0
 
     with running(data_dir) as (_, address):
         page = httpx.get(f"{address}/api/admin/ai/calls", headers=admin(data_dir), params={"limit": 200}).json()
@@ -112,7 +114,7 @@ def test_the_embedded_mongodb_says_where_it_is_while_it_runs(tmp_path: Path) -> 
     with running(data_dir) as (process, _):
         assert (data_dir / "mongodb.uri").read_text().startswith("mongodb://127.0.0.1:")
         process.terminate()
-        process.wait(60)
+        process.wait(patience(60))
 
     assert not (data_dir / "mongodb.uri").exists()
 
@@ -127,7 +129,7 @@ def test_the_made_up_secret_is_for_its_owner_alone(tmp_path: Path) -> None:
 
 def failure(process: subprocess.Popen[str]) -> str:
     """What a process says that cannot start."""
-    _, stderr = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=patience(30))
     assert process.returncode == 1
     assert "Traceback" not in stderr
     return stderr

@@ -2,8 +2,6 @@
 
 import asyncio
 import re
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +16,7 @@ from app.auth.principals import Principal, Scope
 from app.database import Database, following
 from app.errors import DatabaseUnavailableError, NotAuthenticatedError, NotFoundError
 from models import ApiKey
+from tests.patience import until
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 BOTH = frozenset({Scope.INGEST, Scope.READ})
@@ -67,13 +66,6 @@ async def refused(ring: KeyRing, text: str, why: str) -> None:
     with pytest.raises(NotAuthenticatedError, match=why) as error:
         await ring.principal(text)
     assert text not in error.value.detail
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
 
 
 def test_a_keys_text_has_a_public_part_and_a_secret_of_256_bits() -> None:

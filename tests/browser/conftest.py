@@ -13,6 +13,7 @@ from playwright.async_api import Browser, BrowserContext, Page, StorageState, Vi
 
 from tests.browser.deployment import Served, served
 from tests.browser.watch import Watch
+from tests.patience import patience
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
@@ -28,7 +29,7 @@ ARGUMENTS = [
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 ]
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
-PATIENCE_MS = 15_000
+PATIENCE_MS = patience(15) * 1000
 """How long a page may take on a machine that does much else; a test that measures time does so by itself."""
 
 WIDE: ViewportSize = {"width": 1280, "height": 900}
@@ -51,7 +52,7 @@ def missing(what: str) -> NoReturn:
     pytest.skip(f"{what}: the pages were not tried in a browser")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def browser() -> AsyncIterator[Browser]:
     executable = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if executable is None:
@@ -63,7 +64,7 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(
     browser: Browser,  # noqa: ARG001 - without one there is nothing to serve
     mongodb_uri: str,
@@ -107,13 +108,13 @@ async def page(open_page: OpenPage) -> Page:
     return await open_page()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def session(server: Served) -> StorageState:
     """The cookies of the deployment's administrator."""
     return server.session()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def desk(browser: Browser, server: Served, session: StorageState) -> AsyncIterator[BrowserContext]:
     """The administrator's browser, in Los Angeles. It is kept, so that it reads what never changes only once."""
     context = await browser.new_context(
@@ -134,7 +135,7 @@ async def signed_in(desk: BrowserContext, watch: Watch) -> AsyncIterator[Page]:
     watch.leave(desk)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def axe() -> Axe:
     """Finds what keeps people from using a page: serious and critical violations, each with its element."""
     if not AXE.exists():

@@ -23,6 +23,7 @@ from app.http.serialization import decode, encode
 from app.settings import Settings
 from models.base import camel
 from scripts.toolkit.demo_calls import Plan
+from tests.patience import patience
 from tests.test_server import running
 
 DAYS = 30
@@ -71,14 +72,14 @@ class Served:
 
     def get(self, path: str, **params: Any) -> Any:
         """What a JSON route answers to an administrator, with exact numbers."""
-        response = httpx.get(self.address + path, params=params, headers=self._headers(), timeout=60)
+        response = httpx.get(self.address + path, params=params, headers=self._headers(), timeout=patience(60))
         assert response.status_code == 200, response.text
         return decode(response.content)
 
     def track(self, **fields: Any) -> Any:
         """The receipt of a call like `CALL`, but for `fields` (camelCase)."""
         response = httpx.post(
-            f"{self.address}/api/ai/track", json={**CALL, **fields}, headers=self._headers(), timeout=60
+            f"{self.address}/api/ai/track", json={**CALL, **fields}, headers=self._headers(), timeout=patience(60)
         )
         assert response.status_code == 201, response.text
         return decode(response.content)
@@ -111,7 +112,7 @@ class Served:
                 f"{self.address}/api/ai/track/batch",
                 content=encode(some),
                 headers={**self._headers(), "Content-Type": "application/json"},
-                timeout=60,
+                timeout=patience(60),
             ).json()
             assert answer["summary"] == {"committed": len(some)}, answer["summary"]
 
@@ -128,7 +129,7 @@ class Served:
         """Have the charts' JavaScript made, so that no page waits for it."""
         page = httpx.get(f"{self.address}/admin").text
         (bundle,) = re.findall(r'"(/admin/static/[^"]+/vega\.js)"', page)
-        assert httpx.get(self.address + bundle, timeout=120).status_code == 200
+        assert httpx.get(self.address + bundle, timeout=patience(120)).status_code == 200
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token}"}
@@ -157,6 +158,6 @@ def served(data_dir: Path, mongodb_uri: str) -> Iterator[Served]:
         finally:
             # a killed one would leave an open transaction, which keeps the database from being dropped for a minute
             process.terminate()
-            process.wait(20)
+            process.wait(patience(20))
     with pymongo.MongoClient[Any](mongodb_uri) as client:
         client.drop_database(database)

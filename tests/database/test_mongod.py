@@ -20,6 +20,7 @@ from pymongo import MongoClient, WriteConcern
 
 from app.database import mongod
 from app.database.mongod import EmbeddedMongod, MongodError, find_mongod, read_uri
+from tests.patience import patience
 
 ROOT = Path(mongod.__file__).parents[2]
 # Runs an embedded mongod and says where; goes on after Ctrl-C, as an application that still drains.
@@ -34,7 +35,7 @@ with EmbeddedMongod(pathlib.Path(sys.argv[1])) as running:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + patience(15)
     while not condition():
         assert time.monotonic() < deadline, "timed out"
         time.sleep(0.01)
@@ -180,7 +181,7 @@ def test_frozen_mongod_does_not_hold_up_the_shutdown(tmp_path: Path) -> None:
     with EmbeddedMongod(tmp_path) as running:
         os.kill(running.pid, signal.SIGSTOP)
         began = time.monotonic()
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < patience(8)
     assert is_gone(running.pid)
 
 
@@ -203,7 +204,7 @@ def test_guard_heeds_its_parent_alone(number: signal.Signals, tmp_path: Path) ->
         with pytest.raises(subprocess.TimeoutExpired):
             guard.wait(0.2)
         guard.stdin.close()
-        assert guard.wait(10) == 128 + signal.SIGTERM
+        assert guard.wait(patience(10)) == 128 + signal.SIGTERM
 
 
 def test_second_run_on_a_folder_is_told_who_holds_it_and_the_ways_out(tmp_path: Path) -> None:
@@ -211,7 +212,7 @@ def test_second_run_on_a_folder_is_told_who_holds_it_and_the_ways_out(tmp_path: 
         began = time.monotonic()
         with pytest.raises(MongodError) as refused:
             EmbeddedMongod(tmp_path).start()
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < patience(2)
         assert str(refused.value) == (
             f"The data folder {tmp_path} is in use by process {process.pid}. "
             "Stop that process, or set TWINMETER_DATA_DIR to another folder, "

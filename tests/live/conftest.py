@@ -19,6 +19,7 @@ from app.auth.tokens import Tokens
 from app.live import Hub
 from app.main import create_app, end_streams
 from app.settings import Settings
+from tests.patience import PATIENT_MS, patience
 
 LIVE = "/api/admin/ai/live"
 CALL = {"userId": "u1", "contentType": "chat", "model": "gpt-4o", "inputTokens": 1_000, "outputTokens": 500}
@@ -43,6 +44,9 @@ class Page:
 
     async def next(self, kind: str, seconds: float = 5) -> Event:
         """The data of the next event, which is of this kind, with its id."""
+        return await self._next(kind, patience(seconds))
+
+    async def _next(self, kind: str, seconds: float) -> Event:
         async with asyncio.timeout(seconds):
             async for block in self._blocks:
                 fields = dict(line.split(": ", 1) for line in block if not line.startswith(":"))
@@ -54,11 +58,11 @@ class Page:
     async def nothing(self, seconds: float) -> None:
         """That no event comes for so long."""
         with pytest.raises(TimeoutError):
-            await self.next("none", seconds)
+            await self._next("none", seconds)
 
     async def end(self, seconds: float) -> None:
         """Read on until the stream ends by itself, without an event."""
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(patience(seconds)):
             async for block in self._blocks:
                 assert not any(line.startswith("event") for line in block), block
 
@@ -94,6 +98,11 @@ class Site:
         response = await self.client.post("/api/ai/track", json={**CALL, **reported}, headers=self.bearer())
         assert response.status_code == 201, response.text
 
+    async def takes_calls(self) -> bool:
+        """Whether calls are committed, and none waits for MongoDB."""
+        ready = (await self.client.get("/ready")).json()
+        return bool(ready["status"] == "ready" and ready["spool"]["calls"] == ready["queued"] == 0)
+
     async def key(self, *scopes: str) -> tuple[str, dict[str, str]]:
         """The id of a new key of acme, and what its bearer sends."""
         body = {"name": "page", "clientId": "acme", "scopes": list(scopes)}
@@ -119,7 +128,7 @@ async def serving(settings: Settings, uri: str) -> AsyncIterator[Site]:
     address = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     limits = httpx.Limits(max_connections=None)
     try:
-        async with httpx.AsyncClient(base_url=address, limits=limits, timeout=20) as client:
+        async with httpx.AsyncClient(base_url=address, limits=limits, timeout=patience(20)) as client:
             yield Site(address, settings, app.state.live, client)
     finally:
         end_streams(app)
@@ -135,7 +144,7 @@ async def server(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> 
         database=f"test_{uuid.uuid4().hex[:12]}",
         data_dir=tmp_path_factory.mktemp("live"),
         jwt_secret="0123456789abcdef0123456789abcdef",
-        track_deadline_ms=10_000,
+        track_deadline_ms=PATIENT_MS,
     )
     async with serving(settings, mongodb_uri) as site:
         yield site
@@ -147,6 +156,6 @@ async def server(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> 
 async def site(server: Site) -> AsyncIterator[Site]:
     async with server.pages:
         yield server
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(patience(5)):
         while await server.metric("twinmeter_live_listeners"):
             pass

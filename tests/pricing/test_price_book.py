@@ -1,8 +1,6 @@
 """Administrators' prices: kept once, dated without overlaps, known to every process."""
 
 import asyncio
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -16,6 +14,7 @@ from app.errors import ConflictError, NotFoundError
 from app.pricing import price_book
 from app.pricing.price_book import PriceBook
 from models import PriceOverride, UnitPrices
+from tests.patience import until
 
 MAY, JUNE, JULY = (datetime(2025, month, 1, tzinfo=UTC) for month in (5, 6, 7))
 
@@ -35,13 +34,6 @@ async def add(book: PriceBook, **facts: Any) -> PriceOverride:
 
 def holds(book: PriceBook, at: datetime = JULY) -> bool:
     return book.table.find(client_id="c", provider="openai", model="gpt-4o", at=at) is not None
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
 
 
 async def test_a_price_is_kept_to_the_digit(database: Database) -> None:

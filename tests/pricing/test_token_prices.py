@@ -265,7 +265,7 @@ counts = st.just(0) | st.integers(0, 10) | st.integers(0, 10**6) | st.integers(0
 seconds = st.decimals(0, 10**9, places=9) | st.integers(0, 10**9)
 
 
-@settings(max_examples=600, deadline=None, database=None, derandomize=True)
+@settings(max_examples=200, deadline=None, database=None, derandomize=True)
 @given(
     st.sampled_from(VARIED),
     st.fixed_dictionaries(dict.fromkeys((*LEAVES, *RARE_LEAVES), counts)),

@@ -14,6 +14,7 @@ import httpx
 import pymongo
 import pytest
 
+from tests.patience import patience
 from tests.test_server import admin, running
 
 
@@ -58,7 +59,7 @@ class Deployment:
             yield address
             # a killed one would leave an open transaction, which keeps the database from being dropped for a minute
             process.terminate()
-            assert process.wait(20) == 0
+            assert process.wait(patience(20)) == 0
 
     def account(self, address: str) -> Account:
         return Account(address, admin(self.data_dir))
@@ -69,7 +70,7 @@ class Deployment:
             return repr([list(database[name].find()) for name in database.list_collection_names()])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def deployment(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     deployment = Deployment(tmp_path_factory.mktemp("real_clients") / "data", mongodb_uri)
     yield deployment
@@ -77,7 +78,7 @@ def deployment(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> It
         client.drop_database(deployment.database)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def address(deployment: Deployment) -> Iterator[str]:
     with deployment.serving() as address:
         yield address

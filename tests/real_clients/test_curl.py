@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import patience
 from tests.real_clients.conftest import Account
 
 CURL = shutil.which("curl")
@@ -24,7 +25,7 @@ def post(account: Account, key: str, rows: bytes, *options: str) -> Any:
     headers = ["-H", f"Authorization: Bearer {key}", "-H", "Content-Type: application/x-ndjson"]
     address = f"{account.address}/api/ai/track/batch"
     command = [CURL or "", "-sS", "--fail-with-body", *headers, *options, "--data-binary", "@-", address]
-    done = subprocess.run(command, input=rows, capture_output=True, timeout=60, check=True)
+    done = subprocess.run(command, input=rows, capture_output=True, timeout=patience(60), check=True)
     return json.loads(done.stdout, parse_float=Decimal)
 
 

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
+from tests.patience import patience
 from tests.real_clients.conftest import Account, Deployment
 from tests.real_clients.upstream import EMBEDDING_MODEL, MODEL, RATE_LIMITED, openai_upstream
 from tests.test_server import ROOT
@@ -59,7 +60,7 @@ def application(
 
 def said(process: subprocess.Popen[str]) -> str:
     """What an application wrote to standard error until it ended well."""
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=patience(60))
     assert process.returncode == 0, stderr
     return stderr
 

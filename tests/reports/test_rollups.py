@@ -35,6 +35,7 @@ from app.rollups.recount import Recount
 from app.settings import Settings
 from app.tracking import Tracker, open_tracker
 from models.rollups import ACTIVE_USERS, CONVERSATIONS, DAYS, DELTAS, FINDINGS, LATENCY, USAGE, USER_MONTHS, USERS
+from tests.patience import PATIENT_MS
 from tests.twins import assert_twins, entries
 
 Step = tuple[str, Any]
@@ -134,7 +135,7 @@ def house(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Callabl
             database=f"test_{uuid.uuid4().hex[:12]}",
             data_dir=folder,
             timezone=timezone,
-            track_deadline_ms=10_000,
+            track_deadline_ms=PATIENT_MS,
         )
         async with (
             connected(mongodb_uri, configured.database) as database,
@@ -151,7 +152,7 @@ def house(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Callabl
     return opened
 
 
-@pytest.mark.parametrize("timezone", ["UTC", "Asia/Kolkata", "America/Los_Angeles", "Pacific/Chatham"])
+@pytest.mark.parametrize("timezone", ["America/Los_Angeles", "Pacific/Chatham"])
 async def test_every_report_says_what_the_ledger_says(house: Callable[[str], Any], timezone: str) -> None:
     histories: list[list[Step]] = []
 

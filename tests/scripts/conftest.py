@@ -14,6 +14,7 @@ from pymongo import MongoClient
 
 from app.database.mongod import find_mongod
 from app.settings import Settings
+from tests.patience import patience
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,7 +65,7 @@ def command(settings: Settings, tmp_path: Path) -> Command:
             env={**environment(settings), **variables},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=patience(120),
             check=False,
         )
 
