@@ -69,9 +69,9 @@ async def house(settings: Settings, database: Database) -> AsyncIterator[House]:
 
 
 async def report(tracker: Tracker, days: tuple[int, ...]) -> None:
-    for day in days:
-        for number, (model, user) in enumerate([("gpt-4o", "u.1"), ("of-nobody", "u|2"), ("gpt-4o", "u|2")]):
-            receipt = await tracker.track(
+    receipts = await asyncio.gather(
+        *(
+            tracker.track(
                 user_id=user,
                 client_id=("default", "a.b")[number % 2],
                 content_type="chat",
@@ -83,7 +83,11 @@ async def report(tracker: Tracker, days: tuple[int, ...]) -> None:
                 clerk_user_id="clerk",
                 created_at=NOW - timedelta(days=day),
             )
-            assert receipt.status == "committed"
+            for day in days
+            for number, (model, user) in enumerate([("gpt-4o", "u.1"), ("of-nobody", "u|2"), ("gpt-4o", "u|2")])
+        )
+    )
+    assert {receipt.status for receipt in receipts} == {"committed"}
 
 
 async def reconcile(house: House, settings: Settings, *given: str) -> Summary:

@@ -55,7 +55,7 @@ async def house(settings: Settings, database: Database) -> AsyncIterator[House]:
 
 async def report(tracker: Tracker, moment: datetime) -> None:
     """Ten calls, of which four are dearer or cheaper, two get a price, and four keep what they have."""
-    for facts in (
+    kinds: list[dict[str, Any]] = [
         {"model": "gpt-4o", "input_tokens": 1_000_000, "conversation_id": "c1"},
         {"model": "gpt-4o", "input_tokens": 1_000, "output_tokens": 2_000, "user_id": "bob"},
         {"model": "gpt-4o", "input_tokens": 1_000, "cached": True},
@@ -66,10 +66,10 @@ async def report(tracker: Tracker, moment: datetime) -> None:
         {"model": "gpt-4o", "input_tokens": 5, "cost": Decimal("1.5")},
         {"model": "gpt-4o", "input_tokens": 5, "cost": Decimal("0.25"), "cached": True},
         {"model": "claude-sonnet-4-5", "input_tokens": 2_000},
-    ):
-        call: dict[str, Any] = {"user_id": "anna", "content_type": "chat", "request_duration": 700, **facts}
-        receipt = await tracker.track(**call, created_at=moment)
-        assert receipt.status == "committed"
+    ]
+    same = {"user_id": "anna", "content_type": "chat", "request_duration": 700, "created_at": moment}
+    receipts = await asyncio.gather(*(tracker.track(**{**same, **kind}) for kind in kinds))
+    assert {receipt.status for receipt in receipts} == {"committed"}
 
 
 async def price_at(house: House, model: str, dollars: int, since: datetime = datetime(2024, 1, 1, tzinfo=UTC)) -> str:

@@ -3,8 +3,10 @@
 import asyncio
 import math
 import random
+from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,7 +14,7 @@ import pytest
 from bson import Decimal128
 from pymongo.errors import PyMongoError
 
-from app.database import Database
+from app.database import Database, connected
 from app.observability.metrics import Counters
 from app.reports.queries.views import VIEWS, ensure_views, model_costs
 from app.rollups.compactor import Compactor
@@ -21,6 +23,7 @@ from app.tracking import Tracker, open_tracker
 from models.active_days import bit_of, masks
 from models.latency import bucket_of, duration_of
 from models.rollups import ACTIVE_USERS, DAYS, LATENCY, USAGE, USER_MONTHS
+from tests.conftest import new_settings
 from tests.twins import entries
 
 Rows = list[dict[str, Any]]
@@ -30,8 +33,9 @@ ODD = "50%.off|v2$%2E"
 MODELS = [("openai", "gpt-4o"), ("openai", "gpt-4.1-mini"), ("google", "gemini-2.0-flash"), ("acme", ODD)]
 
 
+@cache
 def calm_zone() -> ZoneInfo:
-    """A zone where it is about noon, so that no midnight falls into a test."""
+    """A zone where it is about noon when first asked for, so that no midnight falls into a test."""
     return ZoneInfo(f"Etc/GMT{datetime.now(UTC).hour - 12:+d}")
 
 
@@ -39,17 +43,31 @@ def day_of(days_ago: int, zone: ZoneInfo) -> str:
     return (datetime.now(zone).date() - timedelta(days=days_ago)).isoformat()
 
 
-@pytest.fixture
-async def rows(settings: Settings, database: Database) -> Rows:
-    """The entries of some 900 calls of the last 100 days, each with its `day`; all are in the cells."""
-    zone = calm_zone()
-    settings = settings.model_copy(update={"timezone": zone.key})
+async def fill(settings: Settings, database: Database) -> None:
+    """Report some 900 calls of the last 100 days, put all of them into the cells, and make the views."""
+    settings = settings.model_copy(update={"timezone": calm_zone().key})
     async with open_tracker(settings, database, Counters(), compacting=False) as tracker:
         await track_some(tracker)
     async with database.committer_session() as session:
         await Compactor(database, session).merge_all()
-    await ensure_views(database, zone.key)
-    return [{**row, "day": row["createdAt"].astimezone(zone).date().isoformat()} for row in await entries(database)]
+    await ensure_views(database, calm_zone().key)
+
+
+@pytest.fixture(scope="module")
+async def filled(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Database]:
+    """A database with some 900 calls, for all tests that leave it as it is."""
+    settings = new_settings(mongodb_uri, tmp_path_factory.mktemp("views"))
+    async with connected(mongodb_uri, settings.database) as database:
+        await fill(settings, database)
+        yield database
+        await database.writes.client.drop_database(settings.database)
+
+
+@pytest.fixture(scope="module")
+async def rows(filled: Database) -> Rows:
+    """Its entries, each with its `day`."""
+    zone = calm_zone()
+    return [{**row, "day": row["createdAt"].astimezone(zone).date().isoformat()} for row in await entries(filled)]
 
 
 async def track_some(tracker: Tracker) -> None:
@@ -133,8 +151,8 @@ def decimal(value: Any) -> Decimal | None:
     return None if value is None else value.to_decimal()
 
 
-async def test_daily_metrics_equal_a_plain_recount(rows: Rows, database: Database) -> None:
-    found = await read(database, "mv_daily_metrics")
+async def test_daily_metrics_equal_a_plain_recount(rows: Rows, filled: Database) -> None:
+    found = await read(filled, "mv_daily_metrics")
 
     days = grouped(since(89, rows), "day")
     assert 50 < len(days) < 90  # there are days without calls, too
@@ -148,8 +166,8 @@ async def test_daily_metrics_equal_a_plain_recount(rows: Rows, database: Databas
         assert (row["p50"], row["p95"]) == (percentile(calls, 50), percentile(calls, 95))
 
 
-async def test_provider_performance_equals_a_plain_recount(rows: Rows, database: Database) -> None:
-    found = await read(database, "mv_provider_performance")
+async def test_provider_performance_equals_a_plain_recount(rows: Rows, filled: Database) -> None:
+    found = await read(filled, "mv_provider_performance")
 
     services = grouped(since(29, rows), "provider", "serviceType")
     assert len(found) == len(services) >= 7
@@ -168,8 +186,8 @@ async def test_provider_performance_equals_a_plain_recount(rows: Rows, database:
         assert decimal(row["cost"]) == decimal(amount(calls, "cost"))
 
 
-async def test_model_costs_equal_a_plain_recount(rows: Rows, database: Database) -> None:
-    found = await read(database, "mv_model_costs")
+async def test_model_costs_equal_a_plain_recount(rows: Rows, filled: Database) -> None:
+    found = await read(filled, "mv_model_costs")
 
     models = grouped(since(29, rows), "provider", "aiModel", "serviceType")
     assert len(found) == len(models) >= 9
@@ -203,32 +221,30 @@ async def test_model_costs_equal_a_plain_recount(rows: Rows, database: Database)
     ],
 )
 async def test_filters_of_a_reader_do_not_change_the_figures(
-    rows: Rows,  # noqa: ARG001 - makes the cells
-    database: Database,
-    view: str,
-    filters: dict[str, Any],
+    filled: Database, view: str, filters: dict[str, Any]
 ) -> None:
     """The server moves them to the front, through renamed fields and unions."""
-    found = await database.reads[view].find(filters).to_list(None)
+    found = await filled.reads[view].find(filters).to_list(None)
 
     def fits(row: dict[str, Any]) -> bool:
         return all(row[k] > v["$gt"] if isinstance(v, dict) else row[k] == v for k, v in filters.items())
 
-    every = await read(database, view)
+    every = await read(filled, view)
     assert found == [row for row in every if fits(row)]
     assert 0 < len(found) < len(every)
 
 
 @pytest.mark.parametrize("view", VIEWS)
-async def test_plans_can_be_asked_for(rows: Rows, database: Database, view: str) -> None:  # noqa: ARG001 - makes the cells
+async def test_plans_can_be_asked_for(filled: Database, view: str) -> None:
     """Some pipelines crash MongoDB 6.0.5 when it explains them."""
     for filters in ({}, {"requests": {"$gt": 3}}, {"provider": "openai"}):
         for verbosity in ("queryPlanner", "executionStats", "allPlansExecution"):
             query = {"find": view, "filter": filters}
-            assert (await database.reads.command("explain", query, verbosity=verbosity))["ok"] == 1
+            assert (await filled.reads.command("explain", query, verbosity=verbosity))["ok"] == 1
 
 
-async def test_a_clock_a_little_ahead_changes_nothing(rows: Rows, database: Database) -> None:  # noqa: ARG001 - makes the cells
+async def test_a_clock_a_little_ahead_changes_nothing(settings: Settings, database: Database) -> None:
+    await fill(settings, database)
     before = {view: await read(database, view) for view in VIEWS}
     tomorrow = day_of(-1, calm_zone())
     everyone = {"day": tomorrow, "scope": "*", "synthetic": False}
