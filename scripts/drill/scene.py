@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from scripts.drill import check
-from scripts.drill.load import Load, Told
+from scripts.drill.load import LIMIT_SECONDS, Load, Told
 from scripts.drill.server import DrillError, Server
 
 FIRST_COMMIT_SECONDS = 2.0
@@ -90,11 +90,12 @@ def counted(told: Told) -> dict[str, Any]:
 async def reached(told: Told, status: str, count: int) -> None:
     """Wait until there are so many receipts of a status. Raises DrillError."""
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(LIMIT_SECONDS):
             while told.statuses[status] < count:  # noqa: ASYNC110 - told by many clients
                 await asyncio.sleep(0.005)
     except TimeoutError:
-        raise DrillError(f"{told.statuses[status]} of {count} calls were {status} within a minute") from None
+        found = f"{told.statuses[status]} of {count} calls were {status}"
+        raise DrillError(f"{found} within {LIMIT_SECONDS:g} s") from None
 
 
 def spread(seconds: list[float]) -> list[float]:
