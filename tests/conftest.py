@@ -119,6 +119,7 @@ async def database(settings: Settings, mongodb_uri: str, as_new: list[str]) -> A
     async with connected(mongodb_uri, settings.database) as database:
         made = await _structure(database)
         yield database
+        await _end_transactions(database)
         if await _structure(database) == made:
             for name in made:
                 await database.writes[name].delete_many({})
@@ -127,6 +128,17 @@ async def database(settings: Settings, mongodb_uri: str, as_new: list[str]) -> A
             as_new.append(settings.database)
         else:
             await database.writes.client.drop_database(settings.database)
+
+
+async def _end_transactions(database: Database) -> None:
+    """End what killed processes left open: for a minute it would hold up whoever changes the same documents."""
+    open_ones: list[dict[str, Any]] = [
+        {"$currentOp": {}},
+        {"$match": {"type": "idleSession", "transaction": {"$exists": True}}},
+    ]
+    admin = database.writes.client.admin
+    if sessions := [{"id": one["lsid"]["id"]} async for one in admin.aggregate(open_ones)]:
+        await admin.command("killSessions", sessions)
 
 
 async def _structure(database: Database) -> dict[str, Any]:

@@ -83,7 +83,7 @@ async def test_a_commit_that_arrives_after_the_deadline_makes_the_spooled_copy_a
     settings: Settings, database: Database, mongodb: Away
 ) -> None:
     mongodb.frozen = asyncio.Event()
-    async with tracker_of(settings, database, track_deadline_ms=1_000) as tracker:
+    async with tracker_of(settings, database, track_deadline_ms=3_000) as tracker:
         receipt = await tracker.track(**CALL)
         assert receipt.status == "spooled"
         mongodb.frozen.set()
