@@ -25,9 +25,10 @@ def in_memory() -> Path | None:
     with suppress(OSError):
         _remove_abandoned()
         if shutil.disk_usage(MEMORY).free >= ROOM:
-            folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=MEMORY))
-            _lock(folder)
-            return folder
+            draft = Path(tempfile.mkdtemp(prefix=f".{PREFIX}", dir=MEMORY))
+            _lock(draft)
+            # only now, so that no other run takes it for abandoned
+            return draft.rename(MEMORY / draft.name.removeprefix("."))
     return None
 
 
