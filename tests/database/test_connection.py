@@ -58,7 +58,7 @@ async def test_an_index_of_others_that_is_in_the_way_is_said_by_its_name(
     await database.ledger.drop_index("newest")
     await database.ledger.create_index([("createdAt", -1), ("_id", -1)], name="ours")
 
-    with pytest.raises(ConfigurationError, match=r"an index of test_\w+ is in the way of ours; drop it: .* name: ours"):
+    with pytest.raises(ConfigurationError, match=r"an index of test_\w+ conflicts with ours; drop it: .* name: ours"):
         await Database.connect(mongodb_uri, settings.database)
 
 
