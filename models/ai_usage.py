@@ -127,6 +127,8 @@ class AIUsage(StoredDocument):
     saved_cost: StoredDecimal
     cost_source: CostSource
     price_version: str | None = None
+    unpriced_reason: str | None = None
+    """Of a call without a price: `models.unpriced`. Null where it was recorded before reasons were kept."""
     estimated_usage: str | None = None
     """`tokens` where counts were estimated, `image` where one image was assumed; whatever the cost."""
     repriced: list[FormerCost] = Field(default_factory=list)

@@ -76,6 +76,8 @@ class AICall(BaseModel):
     """The answer, likewise."""
     unreadable_usage: StrictBool = False
     """The response said what was used, but not in a form that could be read: the call is recorded as unpriced."""
+    unreadable_reason: Annotated[str, StringConstraints(min_length=1, max_length=1_000)] | None = None
+    """What of it could not be read, by the names of fields; implies `unreadable_usage`. Its beginning is stored."""
     cost: Dollars | None = None
     """What the provider billed, when the caller knows."""
     service_tier: Name | None = None
@@ -106,6 +108,11 @@ class AICall(BaseModel):
             reason = f"is not input_tokens + output_tokens ({self.usage.total_tokens}); leave it out"
             raise _fault("tokens_used", reason)
         return self
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether what was used was said in a form that could not be read."""
+        return self.unreadable_usage or self.unreadable_reason is not None
 
     @property
     def knows_tokens(self) -> bool:

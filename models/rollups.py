@@ -114,6 +114,7 @@ class Finding:
     """Kinds of findings, as stored."""
 
     UNPRICED = "unpriced"
+    """`name` is the code of the reason; empty where none was kept."""
     ESTIMATED = "estimated"
     IMPOSSIBLE = "impossible"
     """`name` is the provider that was reported."""

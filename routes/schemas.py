@@ -34,6 +34,8 @@ class ReceiptBody(Row):
     cost: Decimal | None
     saved_cost: Decimal | None
     cost_source: CostSource | None
+    unpriced_reason: str | None
+    """Where the cost is null: a short code, a colon, and words."""
     conflicting: bool
     errors: list[FaultBody]
 
@@ -46,6 +48,7 @@ class ReceiptBody(Row):
             cost=receipt.cost,
             saved_cost=receipt.saved_cost,
             cost_source=receipt.cost_source,
+            unpriced_reason=receipt.unpriced_reason,
             conflicting=receipt.conflicting,
             errors=[FaultBody(field=camel(field), message=message) for field, message in receipt.errors],
         )

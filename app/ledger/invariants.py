@@ -42,6 +42,7 @@ _MAY_HAVE: dict[str, tuple[type, ...]] = {
     "requestDuration": (int, type(None)),
     "conversationId": (str, type(None)),
     "reportedProvider": (str,),
+    "unpricedReason": (str,),
 }
 """Optional fields that are counted too."""
 _WHOLE_DIGITS = 19

@@ -45,7 +45,9 @@ OPTIONAL_FIELDS = {
 }
 """Facts that most calls do not have: stored when reported and not zero."""
 
-_DECIDED_HERE = frozenset({"recordedAt", "schemaVersion", "priceVersion", "savedCost", "estimatedUsage", "repriced"})
+_DECIDED_HERE = frozenset(
+    {"recordedAt", "schemaVersion", "priceVersion", "savedCost", "estimatedUsage", "repriced", "unpricedReason"}
+)
 _DECIDED_BY_PRICES = frozenset({"inputCost", "outputCost", "generationCost", "cost", "costSource"})
 
 
@@ -152,11 +154,15 @@ def _entry(entry_id: ObjectId, call: AICall, feature: Feature, priced: PricedCal
         entry["unmapped"] = True
     if cost.price_version is not None:
         entry["priceVersion"] = cost.price_version
+    if cost.unpriced_reason is not None:
+        entry["unpricedReason"] = cost.unpriced_reason
     if call.request_duration is not None:
         entry["requestDuration"] = call.request_duration
     if call.time_to_first_token is not None:
         entry["timeToFirstToken"] = call.time_to_first_token
     _add_optional(entry, call)
+    if call.is_unreadable:
+        entry["unreadableUsage"] = True
     return entry
 
 

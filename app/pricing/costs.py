@@ -13,12 +13,14 @@ from typing import NamedTuple, Protocol, Self
 from app.pricing.estimates import Estimates
 from app.pricing.media_prices import MediaPrices, PricedMedia
 from app.pricing.overrides import NO_TOKENS, MediaUse, OverrideTable
-from app.pricing.sellers import Seller, Sellers
+from app.pricing.sellers import UNKNOWN_PROVIDER, Seller, Sellers
 from app.pricing.token_prices import PricedModel, TokenPrices
 from app.pricing.token_rates import TokenPrice
 from models import CallStatus, CostSource, ServiceType, TokenUsage
 from models.call import AICall
 from models.money import ZERO, quantize_usd
+from models.token_usage import TOKEN_FIELDS
+from models.unpriced import UnpricedCode, unpriced_reason
 
 NOT_BILLED = frozenset({CallStatus.ERROR, CallStatus.RATE_LIMITED})
 """Statuses that the provider does not bill when no usage is reported. A time-out may have cost something."""
@@ -36,6 +38,8 @@ class Cost(NamedTuple):
     saved_cost: Decimal
     source: CostSource
     price_version: str | None = None
+    unpriced_reason: str | None = None
+    """Of a cost that is not known, why: see `models.unpriced`."""
 
 
 class PricedCall(NamedTuple):
@@ -70,7 +74,7 @@ class _Used(NamedTuple):
 _NO_MEDIA = MediaUse()
 _NOTHING = (ZERO, ZERO, ZERO)
 _FREE = Cost(_NOTHING, ZERO, ZERO, CostSource.PRICED)
-_UNPRICED = Cost(None, None, ZERO, CostSource.UNPRICED)
+_NOT_TOLD = "the response's usage could not be read"
 
 
 class Pricing:
@@ -109,7 +113,7 @@ class Pricing:
         media = _media(call)
         if call.knows_tokens or media is not _NO_MEDIA:
             return _Used(call.usage, media, estimated=False)
-        return None if call.unreadable_usage else self._estimated(call, service_type)
+        return None if call.is_unreadable else self._estimated(call, service_type)
 
     def _estimated(self, call: AICall, service_type: ServiceType) -> _Used | None:
         habit = self._estimates.habit(call.model)
@@ -130,13 +134,13 @@ class Pricing:
             reported = quantize_usd(call.cost)
             return Cost((ZERO, ZERO, reported), reported, ZERO, CostSource.REPORTED, REPORTED_VERSION)
         if used is None:
-            return _FREE if call.outcome in NOT_BILLED and not call.unreadable_usage else _UNPRICED
+            return _without_usage(call)
         try:
             price, version = self._price(call, seller, used, at)
-        except ValueError:  # counts that no price list distinguishes: their price is not known
-            return _UNPRICED
+        except ValueError as error:  # counts that no price list can tell apart
+            return _unpriced(UnpricedCode.USAGE_UNREADABLE, str(error))
         if price is None:
-            return _UNPRICED
+            return _unpriced(*_no_price(call, seller, used))
         return _quantized(price, CostSource.ESTIMATED if used.estimated else CostSource.PRICED, version)
 
     def _price(self, call: AICall, seller: Seller, used: _Used, at: datetime) -> tuple[TokenPrice | None, str]:
@@ -164,6 +168,28 @@ def _list_price(prices: PricedModel, used: _Used, call: AICall, at: datetime) ->
 def _media_price(prices: PricedMedia, media: MediaUse, call: AICall, at: datetime) -> TokenPrice | None:
     amount = prices.price(**media._asdict(), size=call.size, quality=call.quality, at=at)
     return None if amount is None else TokenPrice(ZERO, ZERO, amount, amount, ZERO)
+
+
+def _without_usage(call: AICall) -> Cost:
+    if call.is_unreadable:
+        return _unpriced(UnpricedCode.USAGE_UNREADABLE, call.unreadable_reason or _NOT_TOLD)
+    if call.outcome in NOT_BILLED:
+        return _FREE
+    return _unpriced(UnpricedCode.USAGE_MISSING, "neither tokens nor an amount of media was reported")
+
+
+def _unpriced(code: UnpricedCode, words: str) -> Cost:
+    return Cost(None, None, ZERO, CostSource.UNPRICED, unpriced_reason=unpriced_reason(code, words))
+
+
+def _no_price(call: AICall, seller: Seller, used: _Used) -> tuple[UnpricedCode, str]:
+    if seller.tokens is None and seller.media is None:
+        at = "" if seller.provider == UNKNOWN_PROVIDER else f" at {seller.provider}"
+        return UnpricedCode.MODEL_UNKNOWN, f"no price list has {call.model}{at}"
+    model = seller.tokens.model if seller.tokens else call.model
+    units = [name for name, count in zip(TOKEN_FIELDS, used.usage, strict=True) if count]
+    units += [name for name, amount in used.media._asdict().items() if amount]
+    return UnpricedCode.PRICE_MISSING, f"{seller.provider} has no price of {model} for {', '.join(units) or 'a call'}"
 
 
 def _quantized(price: TokenPrice, source: CostSource, version: str) -> Cost:

@@ -86,6 +86,8 @@ class CallDetail(LedgerCall):
     characters: int = 0
     size: str | None = None
     quality: str | None = None
+    unpriced_reason: str | None = None
+    """Where the cost is null: a short code, a colon, and words."""
     unreadable_usage: bool = False
     """The response's usage could not be read; the call is unpriced."""
     unmapped: bool = False

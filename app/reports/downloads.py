@@ -129,7 +129,7 @@ async def from_source(source: Source, read: Reader) -> Download:
 def from_quality(parts: QualityParts) -> Download:
     """All findings, kind by kind."""
     found = [
-        (Finding.UNPRICED, [((*names, ""), row) for names, row in parts.unpriced]),
+        (Finding.UNPRICED, [((provider, model, code), row) for (code, provider, model), row in parts.reasons]),
         (Finding.ESTIMATED, [((*names, ""), row) for names, row in parts.estimated]),
         (Finding.IMPOSSIBLE, [((provider, model, said), row) for (said, provider, model), row in parts.impossible]),
         (Finding.UNMAPPED, [(("", "", name), row) for name, row in parts.unmapped]),

@@ -46,6 +46,13 @@ class FoldedNames(Row):
     requests: int
 
 
+class UnpricedCalls(ModelTotals):
+    """Calls of one model that are unpriced for one kind of reason."""
+
+    reason: str
+    """The code of `models.unpriced`; empty for calls that were recorded before reasons were kept."""
+
+
 class DataQualityReport(Row):
     """`GET /api/admin/ai/data-quality`: what the figures of a window leave out or estimate. Each list has the hundred
     with the most requests.
@@ -58,6 +65,8 @@ class DataQualityReport(Row):
     """Of all requests, in percent."""
     estimated_share: Decimal | None
     """Of all requests, in percent."""
+    unpriced_reasons: list[UnpricedCalls]
+    """By kind of reason and model."""
     unpriced_models: list[ModelTotals]
     """With their tokens, to show what is missing."""
     estimated_models: list[ModelTotals]
@@ -73,6 +82,8 @@ class QualityParts(NamedTuple):
     """The rows of the report."""
 
     totals: Document
+    reasons: list[tuple[tuple[str, str, str], Document]]
+    """By code, provider and model."""
     unpriced: ByModel
     estimated: ByModel
     impossible: list[tuple[tuple[str, str, str], Document]]
@@ -95,6 +106,10 @@ async def from_cells(read: Reader, query: ReportQuery) -> QualityParts:
 
     return QualityParts(
         totals,
+        grouped(
+            found.get(Finding.UNPRICED, []),
+            lambda row: (row["_id"]["name"], row["_id"]["provider"], row["_id"]["model"]),
+        ),
         by_model(Finding.UNPRICED),
         by_model(Finding.ESTIMATED),
         grouped(
@@ -116,6 +131,7 @@ async def from_ledger(read: Reader, query: ReportQuery, most: int | None = MOST_
 
     return QualityParts(
         first(found["totals"]),
+        [((row["_id"]["reason"], row["_id"]["provider"], row["_id"]["model"]), row) for row in found["reasons"]],
         by_model("unpriced"),
         by_model("estimated"),
         [
@@ -137,6 +153,10 @@ def quality_report(query: ReportQuery, parts: QualityParts, generated_at: dateti
         totals=totals,
         unpriced_share=percent(totals.unpriced, totals.requests),
         estimated_share=percent(totals.estimated, totals.requests),
+        unpriced_reasons=[
+            UnpricedCalls.from_stored(row, reason=reason, provider=provider, model=model)
+            for (reason, provider, model), row in parts.reasons[:MOST_FINDINGS]
+        ],
         unpriced_models=_models(parts.unpriced),
         estimated_models=_models(parts.estimated),
         impossible_pairs=[

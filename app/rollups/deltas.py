@@ -35,6 +35,7 @@ from models.rollups import (
     Finding,
     joined,
 )
+from models.unpriced import code_of
 
 Key = tuple[Any, ...]
 Row = dict[str, Any]
@@ -59,6 +60,7 @@ COUNTED_FIELDS = (
     "savedCost",
     "costSource",
     "unmapped",
+    "unpricedReason",
     "unreadableUsage",
     "requestDuration",
     "synthetic",
@@ -251,8 +253,8 @@ def _increase(counts: dict[Any, int], name: object, value: int) -> None:
 
 
 def _findings(entry: Document) -> Iterable[tuple[str, str]]:
-    if entry["costSource"] in _GUESSES:
-        yield entry["costSource"], ""
+    if (source := entry["costSource"]) in _GUESSES:
+        yield source, code_of(entry.get("unpricedReason")) if source == CostSource.UNPRICED else ""
     if "reportedProvider" in entry:
         yield Finding.IMPOSSIBLE, entry["reportedProvider"]
     if "unmapped" in entry:

@@ -24,3 +24,5 @@ class TrackReceipt(NamedTuple):
     conflicting: bool = False
     """Only with `duplicate`: this report differs from the one that stands."""
     errors: tuple[Fault, ...] = ()
+    unpriced_reason: str | None = None
+    """Why `cost` is None, as a short code and words: `models.unpriced`."""

@@ -143,11 +143,11 @@ class Tracker:
     def _receipt(self, pair: Pair, cost: Cost, outcome: Outcome) -> TrackReceipt:
         feature, cached = pair.entry["feature"], pair.entry["cached"]
         self._log.debug("call.tracked", status=outcome.status, feature=feature, cost=cost.cost, cached=cached)
-        amount, saved, source = cost.cost, cost.saved_cost, cost.source
+        amount, saved, source, reason = cost.cost, cost.saved_cost, cost.source, cost.unpriced_reason
         if (first := outcome.stands) is not None:
             feature, source = first["feature"], CostSource(first["costSource"])
             amount = None if first["cost"] is None else to_decimal(first["cost"])
-            saved = to_decimal(first["savedCost"])
+            saved, reason = to_decimal(first["savedCost"]), first.get("unpricedReason")
         return TrackReceipt(
             outcome.status,
             str(pair.id),
@@ -157,6 +157,7 @@ class Tracker:
             source,
             outcome.conflicting,
             () if outcome.reason is None else (Fault("", outcome.reason),),
+            reason,
         )
 
     def _failed(self, error: Exception, door: str) -> TrackReceipt:

@@ -18,6 +18,7 @@ from models.base import camel
 from models.faults import faults_of
 from models.fields import Count, Moment, Name
 from models.money import quantize_usd, stored_usd
+from models.unpriced import MAX_CHARACTERS
 from scripts.transfer.calls import RowError
 from scripts.transfer.columns import COLUMNS
 from scripts.transfer.values import READERS, UnreadableError
@@ -81,6 +82,7 @@ class Decided(BaseModel):
     saved_cost: Saved
     cost_source: CostSource
     price_version: Name | None = None
+    unpriced_reason: Annotated[str, Field(max_length=MAX_CHARACTERS)] | None = None
     estimated_usage: Literal["tokens", "image"] | None = None
     repriced: list[Former] = []
 
@@ -100,7 +102,7 @@ class Decided(BaseModel):
 
     def priced(self, call: AICall) -> PricedCall:
         seller = Seller(self.provider, None, None, self.reported_provider)
-        cost = Cost(self.parts, self.cost, self.saved_cost, self.cost_source, self.price_version)
+        cost = Cost(self.parts, self.cost, self.saved_cost, self.cost_source, self.price_version, self.unpriced_reason)
         usage = call.usage._replace(input_tokens=self.input_tokens, output_tokens=self.output_tokens)
         return PricedCall(seller, usage, cost, self.estimated_usage)
 

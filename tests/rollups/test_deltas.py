@@ -40,6 +40,7 @@ ENTRY: Document = {
     "synthetic": False,
     "createdAt": datetime(2026, 10, 1, 12, 0, tzinfo=UTC),
     "recordedAt": datetime(2026, 10, 1, 12, 0, tzinfo=UTC),
+    "unpricedReason": "model_unknown: of a test",
     "metadata": {"a": 1},
     **dict.fromkeys(OPTIONAL_COUNTS, 1),
     **dict.fromkeys(OPTIONAL_AMOUNTS, from_units(1)),
@@ -67,7 +68,7 @@ class Watched(dict[str, Any]):
 
 
 async def test_a_recount_reads_every_field_that_is_counted_and_no_other(database: Database) -> None:
-    entry = Watched(ENTRY)
+    entry = Watched({**ENTRY, "costSource": "unpriced"})
 
     Increments(LocalTime(ZoneInfo("UTC")), NameCaps(database)).add(entry)
 

@@ -66,7 +66,7 @@ async def test_a_table_says_what_its_report_says(client: Client, tokens: Tokens)
         ("u1", "0.0075", "success"),
     ]
     assert [(row["kind"], row["model"], row["name"], row["requests"]) for row in found[Table.DATA_QUALITY]] == [
-        ("unpriced", "unheard-of", "", "1"),
+        ("unpriced", "unheard-of", "model_unknown", "1"),
         ("unmapped", "", "haiku", "1"),
     ]
 

@@ -31,6 +31,7 @@ async def test_a_reported_call_is_committed_and_its_receipt_has_exact_money(
         "cost": Decimal("0.0075"),
         "savedCost": 0,
         "costSource": "priced",
+        "unpricedReason": None,
         "conflicting": False,
         "errors": [],
     }

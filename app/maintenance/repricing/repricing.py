@@ -116,7 +116,7 @@ def _kept(former: list[Document]) -> list[Document]:
 def _repriced(entry: Document, cost: Cost, now: datetime) -> Document:
     """The entry with its new cost, and with the former one."""
     former: dict[str, Any] = {name: entry[name] for name in _FORMER if name in entry}
-    kept = {name: value for name, value in entry.items() if name not in {*_PARTS, "priceVersion"}}
+    kept = {name: value for name, value in entry.items() if name not in {*_PARTS, "priceVersion", "unpricedReason"}}
     after = kept | {
         "cost": None if cost.cost is None else stored_usd(cost.cost),
         "savedCost": stored_usd(cost.saved_cost),

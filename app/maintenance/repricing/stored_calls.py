@@ -52,6 +52,7 @@ def stored_call(entry: Document, sellers: Sellers) -> StoredCall:
         status=CallStatus(entry["status"]),
         cached=entry["cached"],
         unreadable_usage=entry.get("unreadableUsage", False),
+        unreadable_reason=None,
         **facts,
         **_tokens(entry, guess),
     )

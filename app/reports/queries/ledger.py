@@ -9,6 +9,7 @@ from bson import ObjectId
 
 from app.reports.queries.stages import (
     TOTALS,
+    Expression,
     Stage,
     group_count,
     group_totals,
@@ -130,6 +131,11 @@ def errors(query: ReportQuery) -> list[Stage]:
     ]
 
 
+def _reason_code() -> Expression:
+    """What stands before the colon of the reason; empty for none."""
+    return {"$arrayElemAt": [{"$split": [{"$ifNull": ["$unpricedReason", ""]}, ":"]}, 0]}
+
+
 def data_quality(query: ReportQuery, most: int | None = MOST_FINDINGS) -> list[Stage]:
     """One document with what the figures of a window leave out or estimate; at most so many of each kind."""
     by_requests = [sort_by("-requests", "_id"), *([] if most is None else [{"$limit": most}])]
@@ -139,6 +145,11 @@ def data_quality(query: ReportQuery, most: int | None = MOST_FINDINGS) -> list[S
         {
             "$facet": {
                 "totals": [group_totals(None)],
+                "reasons": [
+                    {"$match": {"costSource": "unpriced"}},
+                    group_totals({"reason": _reason_code(), **model}),
+                    *by_requests,
+                ],
                 "unpriced": [{"$match": {"costSource": "unpriced"}}, group_totals(model), *by_requests],
                 "estimated": [{"$match": {"costSource": "estimated"}}, group_totals(model), *by_requests],
                 "impossible": [
