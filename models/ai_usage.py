@@ -54,6 +54,8 @@ class FormerCost(BaseModel):
     saved_cost: StoredDecimal
     cost_source: CostSource
     price_version: str | None = None
+    cost_basis: str | None = None
+    """Of a reported cost: what stated it."""
     at: datetime
     """When it was replaced."""
 
@@ -141,6 +143,9 @@ class AIUsage(StoredDocument):
     campaign_id: str | None = None
     metadata: dict[str, Any] | None = None
     synthetic: bool = False
+    aggregated: bool = False
+    """A sum of many calls, kept out of latency and lists of calls."""
+    aggregated_requests: int | None = None
     created_at: datetime
     """When the call happened."""
     recorded_at: datetime

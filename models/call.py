@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, StrictBool, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from models.ai_usage import CallStatus, ServiceType
@@ -80,6 +80,8 @@ class AICall(BaseModel):
     """What of it could not be read, by the names of fields; implies `unreadable_usage`. Its beginning is stored."""
     cost: Dollars | None = None
     """What the provider billed, when the caller knows."""
+    cost_basis: Name | None = None
+    """What states that cost, and what it covers, such as `usage.cost`; where the caller just knows it, none."""
     service_tier: Name | None = None
     batch: StrictBool = False
     region: Name | None = None
@@ -90,6 +92,10 @@ class AICall(BaseModel):
     user_agent: Annotated[str, StringConstraints(max_length=1_000)] | None = None
     metadata: Metadata | None = None
     synthetic: StrictBool = False
+    aggregated: StrictBool = False
+    """This is a sum of many calls, of which nothing else is known: it is in no latency and no list of calls."""
+    aggregated_requests: Annotated[Count, Field(ge=1)] | None = None
+    """How many, where that is known; only with `aggregated`."""
     created_at: Moment | None = None
     """When the call happened; now, when left out."""
 
@@ -101,6 +107,8 @@ class AICall(BaseModel):
             raise _fault("client_id", f"must not be {EVERYONE}, which stands for all clients")
         if self.success is not None and self.status is not None and self.success != (self.status is CallStatus.SUCCESS):
             raise _fault("status", f"contradicts success={str(self.success).lower()}; leave one of them out")
+        if self.aggregated_requests is not None and not self.aggregated:
+            raise _fault("aggregated_requests", "needs aggregated=true: one call is no sum")
         if not PART_FIELDS.isdisjoint(self.model_fields_set):
             for field, reason in contradictions(self.usage):
                 raise _fault(field, reason)

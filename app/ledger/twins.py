@@ -40,6 +40,9 @@ OPTIONAL_FIELDS = {
         "ip_address",
         "user_agent",
         "campaign_id",
+        "cost_basis",
+        "aggregated",
+        "aggregated_requests",
         "metadata",
     )
 }

@@ -86,6 +86,8 @@ class CallDetail(LedgerCall):
     characters: int = 0
     size: str | None = None
     quality: str | None = None
+    cost_basis: str | None = None
+    """Of a reported cost: what stated it."""
     unpriced_reason: str | None = None
     """Where the cost is null: a short code, a colon, and words."""
     unreadable_usage: bool = False
@@ -106,6 +108,9 @@ class CallDetail(LedgerCall):
     user_agent: str | None = None
     campaign_id: str | None = None
     metadata: dict[str, Any] | None = None
+    aggregated: bool = False
+    """A sum of many calls."""
+    aggregated_requests: int | None = None
 
 
 class CallsReport(Row):
