@@ -108,7 +108,9 @@ class AICall(BaseModel):
         if self.success is not None and self.status is not None and self.success != (self.status is CallStatus.SUCCESS):
             raise _fault("status", f"contradicts success={str(self.success).lower()}; leave one of them out")
         if self.aggregated_requests is not None and not self.aggregated:
-            raise _fault("aggregated_requests", "needs aggregated=true: one call is no sum")
+            raise _fault("aggregated_requests", "needs aggregated=true: a single call is not a sum")
+        if self.aggregated and (self.request_duration is not None or self.time_to_first_token is not None):
+            raise _fault("aggregated", "a sum of calls has no duration; leave requestDuration and timeToFirstToken out")
         if not PART_FIELDS.isdisjoint(self.model_fields_set):
             for field, reason in contradictions(self.usage):
                 raise _fault(field, reason)

@@ -121,6 +121,8 @@ class Finding:
     UNMAPPED = "unmapped"
     """`name` is the content type."""
     UNREADABLE = "unreadable"
+    AGGREGATED = "aggregated"
+    """Entries that are sums of many calls."""
     FOLDED = "folded"
     """Calls with a name beyond the client's cap; `name` says what it names."""
 

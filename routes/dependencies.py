@@ -151,6 +151,9 @@ async def provide_call_filters(
         int | None,
         QueryParameter(name="maxDuration", ge=0, le=MAX_DURATION, description=f"{OF_CALLS} In ms, inclusive."),
     ] = None,
+    aggregated: Annotated[
+        bool | None, QueryParameter(description="true: sums of many calls alone, which other lists leave out.")
+    ] = None,
 ) -> CallFilters:
     """The filters of calls beyond those of every report."""
     if min_duration is not None and max_duration is not None and min_duration > max_duration:
@@ -165,6 +168,7 @@ async def provide_call_filters(
         hour=hour,
         min_duration=min_duration,
         max_duration=max_duration,
+        aggregated=aggregated,
     )
 
 

@@ -79,7 +79,7 @@ class OtlpController(Controller):
             check_room(tracker, len(export.calls))
             calls, faults = _validated(export, request.user)
             for fault in faults:
-                tracker.rejected([Fault(f"span {fault.span}", fault.message)], DOOR)
+                tracker.rejected([Fault("span", fault.message)], DOOR, request.user.client)
             receipts = await tracker.track_calls(calls, DOOR)
         if any(receipt.status in NOT_SAFE for receipt in receipts):
             raise DatabaseUnavailableError("not all spans could be stored; send the export again, none counts twice")

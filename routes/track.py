@@ -86,7 +86,7 @@ class TrackController(Controller):
         async with body_budget_of(request).body(request, MAX_CALL_BYTES) as body:
             call = call_of(_with_key(decode(body), idempotency_key), request.user, user_header)
         if not isinstance(call, AICall):
-            tracker.rejected(call, "track")
+            tracker.rejected(call, "track", request.user.client)
             raise refusal(call)
         receipt = await tracker.track_call(call, "track")
         headers = AGAIN_IN_A_SECOND if receipt.status is ReceiptStatus.DROPPED else None
@@ -137,4 +137,7 @@ async def _reported(
         if number % SLICE == SLICE - 1:
             await asyncio.sleep(0)
     receipts = iter(await tracker.track_calls([call for call in read if isinstance(call, AICall)], "batch"))
-    return [next(receipts) if isinstance(call, AICall) else tracker.rejected(call, "batch") for call in read]
+    return [
+        next(receipts) if isinstance(call, AICall) else tracker.rejected(call, "batch", principal.client)
+        for call in read
+    ]

@@ -20,7 +20,7 @@ from pymongo.write_concern import WriteConcern
 
 from app.errors import ConfigurationError, DatabaseUnavailableError
 from app.observability.logs import Log
-from models import AIUsage, Analytics, ApiKey, PriceOverride
+from models import AIUsage, Analytics, ApiKey, PriceOverride, refusals
 from models.rollups import INDEXES, ROLLUPS
 
 log = Log(__name__)
@@ -104,13 +104,14 @@ class Database:
                     await collection.drop_index(name)
 
     async def prepare_rollups(self) -> None:
-        """Create the collections of the rollups, which a transaction cannot do, and their indexes."""
+        """Create the collections of the rollups, which a transaction cannot do, their indexes and those of refusals."""
         existing = set(await self.writes.list_collection_names())
         for name in ROLLUPS:
             if name not in existing:
                 await self._create(name)
             if name in INDEXES:
                 await self.writes[name].create_indexes(INDEXES[name])
+        await self.writes[refusals.REFUSALS].create_indexes(refusals.INDEXES)
 
     async def _create(self, name: str) -> None:
         try:

@@ -151,6 +151,8 @@ class CallFilters:
     min_duration: int | None = None
     """In whole ms, as is `max_duration`; both inclusive."""
     max_duration: int | None = None
+    aggregated: bool | None = None
+    """True for sums of many calls alone; otherwise a list has none of them."""
 
     def asked(self) -> list[str]:
         """The names of those that are set, as in requests."""
@@ -198,6 +200,7 @@ async def calls(
 def page(query: ReportQuery, wanted: CallFilters, after: tuple[datetime, ObjectId] | None, limit: int) -> list[Stage]:
     """The entries of a window that match `wanted`, newest first, after the one that `after` names."""
     selected = match(query.window, query.filters, query.synthetic)["$match"] | wanted.conditions()
+    selected["aggregated"] = {"$exists": wanted.aggregated is True}
     del selected["createdAt"]
     spans, stages = wanted.spans(query.window), list[Stage]()
     if after is not None:

@@ -15,6 +15,7 @@ from app.reports.rows import (
     Window,
     percent,
 )
+from models.money import to_decimal
 from models.rollups import Finding
 
 MOST_FINDINGS = 100
@@ -53,6 +54,27 @@ class UnpricedCalls(ModelTotals):
     """The code of `models.unpriced`; empty for calls that were recorded before reasons were kept."""
 
 
+class AggregatedEntries(Row):
+    """Entries that are sums of many calls, as imports of daily figures make them. Each counts as one request; they are
+    in no latency and in no list of calls.
+    """
+
+    entries: int
+    cost: Decimal
+    tokens: int
+
+
+class RefusedCalls(Row):
+    """Calls that were refused for one reason. Nothing else is kept of them, and that for 30 days."""
+
+    door: str
+    """Ingest channel: track, batch, otlp, function, background."""
+    field: str
+    """Empty where the fault is of the call as a whole."""
+    reason: str
+    calls: int
+
+
 class DataQualityReport(Row):
     """`GET /api/admin/ai/data-quality`: what the figures of a window leave out or estimate. Each list has the hundred
     with the most requests.
@@ -72,9 +94,12 @@ class DataQualityReport(Row):
     estimated_models: list[ModelTotals]
     impossible_pairs: list[ImpossiblePair]
     unmapped_content_types: list[UnmappedContentType]
+    aggregated: AggregatedEntries
     unreadable_usage: int
     """Calls whose response said what was used, but not in a form that could be read."""
     folded_names: list[FoldedNames]
+    refused_calls: list[RefusedCalls] | None
+    """By the day of arrival; null under a filter by provider, model, feature or user, which no refused call has."""
     generated_at: datetime
 
 
@@ -89,9 +114,11 @@ class QualityParts(NamedTuple):
     impossible: list[tuple[tuple[str, str, str], Document]]
     """By reported provider, provider and model."""
     unmapped: list[tuple[str, Document]]
+    aggregated: Document
     unreadable: int
     folded: list[tuple[str, Document]]
     """By what was folded."""
+    refused: Documents | None
 
 
 async def from_cells(read: Reader, query: ReportQuery) -> QualityParts:
@@ -117,8 +144,10 @@ async def from_cells(read: Reader, query: ReportQuery) -> QualityParts:
             lambda row: (row["_id"]["name"], row["_id"]["provider"], row["_id"]["model"]),
         ),
         grouped(found.get(Finding.UNMAPPED, []), lambda row: row["_id"]["name"]),
+        summed(found.get(Finding.AGGREGATED, [])),
         summed(found.get(Finding.UNREADABLE, []))["requests"],
         grouped(found.get(Finding.FOLDED, []), lambda row: row["_id"]["name"]),
+        await _refused(read, query),
     )
 
 
@@ -139,8 +168,10 @@ async def from_ledger(read: Reader, query: ReportQuery, most: int | None = MOST_
             for row in found["impossible"]
         ],
         [(row["_id"], row) for row in found["unmapped"]],
+        first(found["aggregated"]) or summed([]),
         first(found["unreadable"]).get("count", 0),
         [],
+        await _refused(read, query),
     )
 
 
@@ -168,9 +199,24 @@ def quality_report(query: ReportQuery, parts: QualityParts, generated_at: dateti
             for name, row in parts.unmapped[:MOST_FINDINGS]
         ],
         unreadable_usage=parts.unreadable,
+        aggregated=AggregatedEntries(
+            entries=parts.aggregated["requests"],
+            cost=to_decimal(parts.aggregated["cost"]),
+            tokens=parts.aggregated["tokensUsed"],
+        ),
+        refused_calls=None
+        if parts.refused is None
+        else [RefusedCalls(**row["_id"], calls=row["calls"]) for row in parts.refused[:MOST_FINDINGS]],
         folded_names=[FoldedNames(dimension=name, requests=row["requests"]) for name, row in parts.folded],
         generated_at=generated_at,
     )
+
+
+async def _refused(read: Reader, query: ReportQuery) -> Documents | None:
+    filters = query.filters
+    if filters.any_part() or filters.user_id is not None:
+        return None
+    return await read.cells(rollups.refusals(query))
 
 
 def _models(rows: ByModel) -> list[ModelTotals]:

@@ -61,6 +61,7 @@ COUNTED_FIELDS = (
     "costSource",
     "unmapped",
     "unpricedReason",
+    "aggregated",
     "unreadableUsage",
     "requestDuration",
     "synthetic",
@@ -70,6 +71,8 @@ COUNTED_FIELDS = (
 )
 """Every field of an entry that `Increments.add` reads: a recount needs no others."""
 _OPTIONAL = frozenset({*OPTIONAL_COUNTS, *OPTIONAL_AMOUNTS})
+_REMARKS = frozenset({"reportedProvider", "unmapped", "unreadableUsage", "aggregated"})
+"""Fields of an entry of which data quality tells."""
 _GUESSES = frozenset({CostSource.UNPRICED, CostSource.ESTIMATED})
 
 
@@ -154,7 +157,7 @@ class Increments:
         for more in entry.keys() & _OPTIONAL:
             if (value := entry[more]) is not None:
                 _increase(usage.more, more, stored_units(value) if more in AMOUNTS else value)
-        if source in _GUESSES or "reportedProvider" in entry or "unmapped" in entry or "unreadableUsage" in entry:
+        if source in _GUESSES or not _REMARKS.isdisjoint(entry):
             for kind, noted in _findings(entry):
                 self._add_finding((day, client, synthetic, kind, key[3], key[4], noted), entry, cost, saved)
 
@@ -261,6 +264,8 @@ def _findings(entry: Document) -> Iterable[tuple[str, str]]:
         yield Finding.UNMAPPED, entry["contentType"]
     if "unreadableUsage" in entry:
         yield Finding.UNREADABLE, ""
+    if "aggregated" in entry:
+        yield Finding.AGGREGATED, ""
 
 
 def _stored(usage: _Usage) -> Row:

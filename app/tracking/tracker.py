@@ -19,6 +19,7 @@ from app.spool.spooler import SpoolStanding
 from app.tracking.background import DOOR as BACKGROUND
 from app.tracking.background import Background, Posted
 from app.tracking.receipt import TrackReceipt
+from app.tracking.refusals import Refusals
 from app.tracking.writer import Writer
 from models import CostSource
 from models.call import AICall
@@ -29,6 +30,8 @@ _Queued = tuple[Pair, Cost, "asyncio.Future[Outcome]"]
 
 SLICE = 20
 """Calls of a batch that are priced and built in one go, about 2 ms."""
+DEFAULT_CLIENT = "default"
+MAX_NAME = 256
 FUNCTION = "function"
 """The door (ingest channel) of `track_ai_request`; the routes have their own."""
 
@@ -54,12 +57,14 @@ class Tracker:
         writer: Writer,
         recorder: Recorder,
         price_book: PriceBook,
+        refusals: Refusals,
         counters: Counters,
     ) -> None:
         self.writer = writer
         self.price_book = price_book
         self.counters = counters
         self._recorder = recorder
+        self._refusals = refusals
         self.background = Background(writer, self._build, recorder.id_of, counters)
         # bound once: an event at a level that is off then costs a fraction of a microsecond
         self._log = Log(__name__, bound=True)
@@ -79,7 +84,7 @@ class Tracker:
         try:
             return AICall.model_validate(reported)
         except ValidationError as error:
-            return self.rejected(faults_of(error), door)
+            return self.rejected(faults_of(error), door, _client_of(reported))
         except Exception as error:  # noqa: BLE001 - the promise: tracking never raises into an AI endpoint
             return self._failed(error, door)
 
@@ -125,9 +130,10 @@ class Tracker:
         breaker = self.writer.breaker.seconds
         return TrackingStanding(self.writer.queued, self.room, breaker, await self.writer.spooler.standing())
 
-    def rejected(self, faults: Sequence[Fault], door: str) -> TrackReceipt:
-        """The receipt of a report that is not a valid call."""
+    def rejected(self, faults: Sequence[Fault], door: str, client: str | None = None) -> TrackReceipt:
+        """The receipt of a report that is not a valid call, which is counted by reason; `client` is whose it is."""
         self.counters.count(door, ReceiptStatus.REJECTED)
+        self._refusals.count(client or DEFAULT_CLIENT, door, faults)
         self._log.warning("tracking.rejected", errors=[f"{field}: {message}" for field, message in faults])
         return TrackReceipt(ReceiptStatus.REJECTED, errors=tuple(faults))
 
@@ -165,3 +171,9 @@ class Tracker:
         self._log.error("tracking.failed", exc_info=error)
         self.counters.count(door, "failed")
         return TrackReceipt(ReceiptStatus.DROPPED, errors=(Fault("", f"internal error: {type(error).__name__}"),))
+
+
+def _client_of(reported: dict[str, Any]) -> str | None:
+    """Whose a refused report is, as far as it says that in a form that can be kept."""
+    client = reported.get("client_id", reported.get("clientId"))
+    return client if isinstance(client, str) and 0 < len(client) <= MAX_NAME else None

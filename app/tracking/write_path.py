@@ -22,6 +22,7 @@ from app.spool.breaker import Breaker
 from app.spool.journal import Spool
 from app.spool.replayer import Replayer
 from app.spool.spooler import Spooler
+from app.tracking.refusals import Refusals
 from app.tracking.tracker import Tracker
 from app.tracking.writer import Writer
 
@@ -49,12 +50,17 @@ async def write_path(
         spooler = Spooler(spool, counters)
         ledger = Ledger(database, committing, local_time)
         writer = Writer(ledger, spooler, breaker, deadline=settings.track_deadline, counters=counters)
-        tracker = Tracker(writer=writer, recorder=recorder, price_book=book, counters=counters)
+        refusals = Refusals(database, local_time.zone)
+        tracker = Tracker(writer=writer, recorder=recorder, price_book=book, refusals=refusals, counters=counters)
         _watch(tracker, counters)
         replaying_ledger, lock = Ledger(database, replaying, local_time), spool.path.with_suffix(".lock")
         replayer = Replayer(database, replaying_ledger, spooler, breaker, sessions, counters=counters, lock=lock)
         compactor = Compactor(database, merging, local_time=local_time)
-        chores = [_chore(book.keep_fresh(), "prices"), _chore(replayer.run(), "replayer")]
+        chores = [
+            _chore(book.keep_fresh(), "prices"),
+            _chore(replayer.run(), "replayer"),
+            _chore(refusals.run(), "refusals"),
+        ]
         if compacting:
             chores.append(_chore(compactor.run(), "compactor"))
         writer.start()
@@ -67,6 +73,7 @@ async def write_path(
                 chore.cancel()
             await asyncio.gather(*chores, return_exceptions=True)
             await writer.close()
+            await refusals.close()
             await compactor.stop()
 
 

@@ -41,6 +41,7 @@ ENTRY: Document = {
     "createdAt": datetime(2026, 10, 1, 12, 0, tzinfo=UTC),
     "recordedAt": datetime(2026, 10, 1, 12, 0, tzinfo=UTC),
     "unpricedReason": "model_unknown: of a test",
+    "aggregated": True,
     "metadata": {"a": 1},
     **dict.fromkeys(OPTIONAL_COUNTS, 1),
     **dict.fromkeys(OPTIONAL_AMOUNTS, from_units(1)),

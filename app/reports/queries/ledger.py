@@ -158,6 +158,7 @@ def data_quality(query: ReportQuery, most: int | None = MOST_FINDINGS) -> list[S
                     *by_requests,
                 ],
                 "unmapped": [{"$match": {"unmapped": True}}, group_totals("$contentType"), *by_requests],
+                "aggregated": [{"$match": {"aggregated": True}}, group_totals(None)],
                 "unreadable": [{"$match": {"unreadableUsage": True}}, {"$count": "count"}],
             }
         },

@@ -25,6 +25,7 @@ from app.reports.queries.stages import Stage, sort_by, sums
 from app.reports.query import ReportQuery
 from app.reports.windows import TimeWindow
 from models import CallStatus
+from models.refusals import REFUSALS
 from models.rollups import (
     CONVERSATION_TOTALS,
     CONVERSATIONS,
@@ -101,6 +102,17 @@ def findings(query: ReportQuery) -> Query:
     rows = [*cell_rows(query, names), with_deltas(delta_findings(query, names))]
     group = {"$group": {"_id": key, **sums(TOTALS)}}
     return FINDINGS, [*rows, group, {"$match": {"requests": {"$gt": 0}}}, sort_by("-requests", "_id")]
+
+
+def refusals(query: ReportQuery) -> Query:
+    """One row for each ingest channel, field and reason of refused calls: `calls`, the most first."""
+    days = query.window.days
+    of_window: dict[str, Any] = {"_id.day": {"$gte": days[0].isoformat(), "$lte": days[-1].isoformat()}}
+    if query.filters.client_id is not None:
+        of_window["_id.client"] = {"$eq": query.filters.client_id}
+    key = {name: f"$_id.{name}" for name in ("door", "field", "reason")}
+    group = {"$group": {"_id": key, "calls": {"$sum": "$calls"}}}
+    return REFUSALS, [{"$match": of_window}, group, sort_by("-calls", "_id")]
 
 
 def users(query: ReportQuery, among: list[str] | None = None) -> Query:

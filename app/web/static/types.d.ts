@@ -282,12 +282,16 @@ export type DataQuality = {
   totals: Totals;
   unpricedShare: Amount | null;
   estimatedShare: Amount | null;
+  unpricedReasons: (ModelTotals & { reason: string })[];
   unpricedModels: ModelTotals[];
   estimatedModels: ModelTotals[];
   impossiblePairs: { reportedProvider: string; provider: string; model: string; requests: number }[];
   unmappedContentTypes: { contentType: string; requests: number }[];
+  aggregated: { entries: number; cost: Amount; tokens: number };
   unreadableUsage: number;
   foldedNames: { dimension: string; requests: number }[];
+  /** Null where the filters are such that no refused call has them. */
+  refusedCalls: { door: string; field: string; reason: string; calls: number }[] | null;
 };
 
 export type Call = {
@@ -335,6 +339,10 @@ export type CallDetail = Call & {
   audioSeconds: Amount | null;
   size: string | null;
   quality: string | null;
+  unpricedReason: string | null;
+  costBasis: string | null;
+  aggregated: boolean;
+  aggregatedRequests: number | null;
   unreadableUsage: boolean;
   unmapped: boolean;
   serviceTier: string | null;

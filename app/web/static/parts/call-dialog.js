@@ -130,6 +130,10 @@ function about(/** @type {Context} */ context, /** @type {CallDetail} */ call) {
     ["Endpoint", call.endpoint],
     ["Duration", call.requestDuration === null ? null : format.duration(call.requestDuration)],
     ["First token", call.timeToFirstToken === null ? null : format.duration(call.timeToFirstToken)],
+    [
+      "Sum of",
+      call.aggregated ? `${call.aggregatedRequests ? format.count(call.aggregatedRequests) : "many"} calls` : null,
+    ],
     ["Data", call.synthetic ? "Demo: a generated call" : null],
   ];
 }
@@ -144,6 +148,8 @@ function cost(/** @type {CallDetail} */ call) {
     ["Media and search cost", Number(call.generationCost) ? exact(call.generationCost) : null],
     ["Cache savings", Number(call.savedCost) ? exact(call.savedCost) : null],
     ["Cost source", `${format.words(call.costSource)}: ${SOURCES[call.costSource] ?? ""}`],
+    ["Unpriced because", call.unpricedReason],
+    ["Cost stated by", call.costBasis ? el("code", {}, call.costBasis) : null],
     ["Price version", call.priceVersion ? el("code", {}, call.priceVersion) : null],
     ["Tier", [call.serviceTier, call.batch ? "batch" : null, call.region].filter(Boolean).join(", ")],
     ["Usage", call.unreadableUsage ? "Reported in a format that could not be read" : null],

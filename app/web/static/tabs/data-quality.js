@@ -6,6 +6,7 @@ import * as format from "../format.js";
 import { download, panel } from "../panels.js";
 import { callsBehind } from "../parts/links.js";
 import { COLUMNS, ranking } from "../parts/rankings.js";
+import { table } from "../table.js";
 
 /** @import { Amount, Answers, Column, Context, ModelTotals, Row, Tab, Tokens } from "../types.js" */
 
@@ -54,6 +55,20 @@ function figures(/** @type {Context} */ _context, /** @type {Answers} */ { quali
       hint: format.plural(of.unmappedContentTypes.length, "content type"),
     }),
     card({
+      name: "refusedCalls",
+      label: "Refused calls",
+      value: of.refusedCalls === null ? null : of.refusedCalls.reduce((all, row) => all + row.calls, 0),
+      write: format.short,
+      hint: of.refusedCalls === null ? "not counted under these filters" : "kept by reason for 30 days",
+    }),
+    card({
+      name: "aggregated",
+      label: "Aggregated entries",
+      value: of.aggregated.entries,
+      write: format.short,
+      hint: "sums of many calls, as imports of daily figures make them",
+    }),
+    card({
       name: "unreadableUsage",
       label: "Unreadable usage",
       value: of.unreadableUsage,
@@ -72,6 +87,16 @@ const MODEL = [
   COLUMNS.requests,
   COLUMNS.tokens,
 ];
+
+/** Codes of reasons, in words. @type {Record<string, string>} */
+const REASONS = {
+  usage_unreadable: "Usage could not be read",
+  usage_missing: "Usage was not reported",
+  model_unknown: "Unknown model",
+  seller_uncertain: "Uncertain seller",
+  price_missing: "No price for what was used",
+  "": "Not recorded",
+};
 
 function findings(/** @type {Context} */ context, /** @type {Answers} */ { quality: of }) {
   const calls = callsBehind(context);
@@ -97,6 +122,18 @@ function findings(/** @type {Context} */ context, /** @type {Answers} */ { quali
   return el(
     "div.grid",
     {},
+    finding(context, {
+      id: "reasons",
+      title: "Why calls are unpriced",
+      about: "By kind of reason and model; each call says it in words.",
+      good: "Every call in this period has a price.",
+      rows: of.unpricedReasons,
+      columns: [{ key: "reason", label: "Reason", content: (row) => REASONS[row.reason] ?? row.reason }, ...MODEL],
+      rowKey: (row) => `${row.reason} ${row.provider} ${row.model}`,
+      href: ({ provider, model }) => calls.costSource("unpriced", { provider, model }),
+      noun: "reason",
+    }),
+    refused(context, of.refusedCalls),
     models(
       "unpriced",
       "Models without a price",
@@ -154,6 +191,33 @@ function findings(/** @type {Context} */ context, /** @type {Answers} */ { quali
       noun: "dimension",
     }),
   );
+}
+
+/** @param {Context} context @param {import("../types.js").DataQuality["refusedCalls"]} rows */
+function refused(context, rows) {
+  return panel(context, {
+    id: "refused",
+    title: "Refused calls",
+    span: 6,
+    note: rows?.length ? "Counted by reason for 30 days; nothing else of them is kept." : null,
+    empty:
+      rows === null
+        ? "Refused calls have no provider, model, feature or user."
+        : rows.length
+          ? null
+          : "No call was refused.",
+    table: table({
+      caption: "Refused calls",
+      rows: rows ?? [],
+      columns: [
+        { key: "door", label: "Channel", content: (row) => format.words(row.door) },
+        { key: "field", label: "Field", content: (row) => (row.field ? el("code", {}, row.field) : "") },
+        { key: "reason", label: "Reason" },
+        { key: "calls", label: "Calls", as: "count" },
+      ],
+      rowKey: (row) => `${row.door} ${row.field} ${row.reason}`,
+    }),
+  });
 }
 
 /**

@@ -1,0 +1,89 @@
+"""Counts refused calls by reason in the database, off the callers' path: what a meter turned away must be seen.
+
+Counts gather in memory and are written every few seconds; while MongoDB is away they wait. What a process that is
+killed had gathered is lost: these are calls that their callers know were refused.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pymongo
+from pymongo.errors import PyMongoError
+
+from app.database import Database
+from app.database.updates import upsert
+from app.observability.logs import Log
+from models.faults import Fault
+from models.refusals import KEY, REFUSALS
+
+WRITE_SECONDS = 2.0
+TIMEOUT_SECONDS = 5.0
+MOST_REASONS = 1_000
+"""Kinds of refusals in memory; later ones are counted under one name, so that made-up fields fill no memory."""
+MOST_CHARACTERS = 200
+OTHERS = ("", "other reasons")
+
+log = Log(__name__)
+
+Kind = tuple[str, ...]
+"""In the order of `KEY`."""
+
+
+class Refusals:
+    """The refusals of one process."""
+
+    def __init__(self, database: Database, zone: ZoneInfo, clock: Callable[[], datetime] | None = None) -> None:
+        self._database = database
+        self._zone = zone
+        self._clock = clock or (lambda: datetime.now(UTC))
+        self._waiting: Counter[Kind] = Counter()
+
+    def count(self, client: str, door: str, faults: Iterable[Fault]) -> None:
+        """Count one refused call of a client under each of its reasons, once."""
+        day = self._clock().astimezone(self._zone).date().isoformat()
+        for field, reason in {_plain(fault) for fault in faults}:
+            kind = (day, client, door, field, reason)
+            if kind not in self._waiting and len(self._waiting) >= MOST_REASONS:
+                kind = (day, client, door, *OTHERS)
+            self._waiting[kind] += 1
+
+    async def run(self) -> None:
+        """Write what has gathered, for ever."""
+        while True:
+            await asyncio.sleep(WRITE_SECONDS)
+            with contextlib.suppress(PyMongoError):  # it waits for the next round, and `write` has said so
+                await self.write()
+
+    async def write(self) -> None:
+        """Write what has gathered. Raises PyMongoError; then it goes on waiting."""
+        counted, self._waiting = self._waiting, Counter()
+        updates = [
+            {
+                "q": {"_id": dict(zip(KEY, kind, strict=True))},
+                "u": {"$inc": {"calls": calls}, "$max": {"last": self._clock()}},
+                "upsert": True,
+            }
+            for kind, calls in counted.items()
+        ]
+        try:
+            with pymongo.timeout(TIMEOUT_SECONDS):
+                await upsert(self._database, REFUSALS, updates, None)
+        except PyMongoError as error:
+            self._waiting += counted
+            log.warning("refusals.not_written", error=str(error)[:200])
+            raise
+
+    async def close(self) -> None:
+        """Write what is left, if that can be done."""
+        with contextlib.suppress(PyMongoError):
+            await self.write()
+
+
+def _plain(fault: Fault) -> Fault:
+    """Without names that callers make up: of metadata the field alone, of a span none of its ids."""
+    field = fault.field.partition(".")[0] if fault.field.startswith("metadata") else fault.field
+    return Fault(field[:MOST_CHARACTERS], fault.message[:MOST_CHARACTERS])

@@ -1,0 +1,96 @@
+"""What was turned away is counted by its reason, and nothing else of it is kept."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from pymongo.errors import AutoReconnect
+
+from app.database import Database
+from app.observability.metrics import Counters
+from app.settings import Settings
+from app.tracking import Fault, Tracker, open_tracker
+from app.tracking import refusals as module
+from app.tracking.refusals import Refusals
+from models.refusals import KEPT_DAYS, REFUSALS
+
+NOW = datetime(2026, 10, 1, 23, 30, tzinfo=UTC)
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+async def stored(database: Database) -> list[tuple[str, ...]]:
+    found = await database.writes[REFUSALS].find().sort([("calls", -1), ("_id", 1)]).to_list(None)
+    return [(*document["_id"].values(), str(document["calls"])) for document in found]
+
+
+async def test_refusals_are_counted_by_day_client_channel_field_and_reason(database: Database) -> None:
+    refusals = Refusals(database, BERLIN, lambda: NOW)
+    for _ in range(3):
+        refusals.count("acme", "track", [Fault("model", "is required")])
+    refusals.count("acme", "batch", [Fault("metadata.a", "too long"), Fault("metadata.b", "too long")])
+    await refusals.write()
+    refusals.count("acme", "track", [Fault("model", "is required")])
+    await refusals.write()
+
+    assert await stored(database) == [
+        ("2026-10-02", "acme", "track", "model", "is required", "4"),
+        ("2026-10-02", "acme", "batch", "metadata", "too long", "1"),
+    ]
+
+
+async def test_they_are_kept_for_thirty_days(database: Database) -> None:
+    indexes = await database.writes[REFUSALS].index_information()
+
+    assert indexes["expiry"]["expireAfterSeconds"] == timedelta(days=KEPT_DAYS).total_seconds() == 2_592_000
+    assert indexes["expiry"]["key"] == [("last", 1)]
+
+
+async def test_while_mongodb_is_away_they_wait(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusals = Refusals(database, BERLIN, lambda: NOW)
+    refusals.count("acme", "track", [Fault("model", "is required")])
+
+    async def away(*_: object) -> None:
+        raise AutoReconnect("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "upsert", away)
+        with pytest.raises(AutoReconnect):
+            await refusals.write()
+        await refusals.close()
+    refusals.count("acme", "track", [Fault("model", "is required")])
+    await refusals.write()
+
+    assert await stored(database) == [("2026-10-02", "acme", "track", "model", "is required", "2")]
+
+
+async def test_made_up_fields_fill_no_memory(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_REASONS", 2)
+    refusals = Refusals(database, BERLIN, lambda: NOW)
+    for number in range(5):
+        refusals.count("acme", "track", [Fault(f"field{number}" + "x" * 1_000, "unknown field")])
+    await refusals.write()
+
+    found = await stored(database)
+    assert [(reason, calls) for *_, reason, calls in found] == [
+        ("other reasons", "3"),
+        ("unknown field", "1"),
+        ("unknown field", "1"),
+    ]
+    assert max(len(field) for _, _, _, field, _, _ in found) == 200
+
+
+async def test_a_process_that_stops_leaves_them_in_the_database(settings: Settings, database: Database) -> None:
+    async with open_tracker(settings, database, Counters()) as tracker:
+        await refused_twice(tracker)
+
+    assert [row[1:] for row in await stored(database)] == [
+        ("acme", "function", "input_tokens", "Input should be greater than or equal to 0", "2")
+    ]
+
+
+async def refused_twice(tracker: Tracker) -> None:
+    for secret in ("SECRET-1", "SECRET-2"):
+        receipt = await tracker.track(
+            user_id=secret, client_id="acme", content_type="chat", model="gpt-4o", input_tokens=-1, input_text=secret
+        )
+        assert receipt.status == "rejected"
