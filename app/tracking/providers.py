@@ -59,5 +59,9 @@ async def track_video_usage(
 
 async def _track(provider: str, response: Any, reported: dict[str, Any]) -> TrackReceipt:
     read = reported_of_stream if isinstance(response, list) else reported_of
-    known = {"model": UNKNOWN_MODEL, "provider": provider, **read(response, reported.get("provider", provider))}
+    known = {
+        "model": UNKNOWN_MODEL,
+        "provider": provider,
+        **read(response, reported.get("provider", provider), reported.get("model")),
+    }
     return await track_ai_request(**{**known, **reported})

@@ -61,8 +61,8 @@ class TrackedCall:
         self.receipt = await self._track(**{**facts, **self._read(), **self._known, **self._outcome(error)})
 
     def record(self, response: Any, **facts: Any) -> None:
-        """Record the usage of a complete response. `facts` are further fields of `AICall`, and take precedence."""
-        self._facts = {**reported_of(response, self._known.get("provider")), **facts}
+        """Take the usage of a complete response. `facts` are further fields of `AICall`, and come first."""
+        self._facts = {**reported_of(response, *self._told()), **facts}
 
     async def stream(self, chunks: AsyncIterable[Chunk]) -> AsyncIterator[Chunk]:
         """Pass the events of a stream through untouched, and record their usage."""
@@ -77,7 +77,10 @@ class TrackedCall:
     def _read(self) -> dict[str, Any]:
         if self._events is None:
             return self._facts
-        return {**reported_of_stream(self._events, self._known.get("provider")), **self._facts}
+        return {**reported_of_stream(self._events, *self._told()), **self._facts}
+
+    def _told(self) -> tuple[str | None, str | None]:
+        return self._known.get("provider"), self._known.get("model")
 
     def _outcome(self, error: BaseException | None) -> dict[str, Any]:
         if error is not None:

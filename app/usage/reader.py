@@ -1,65 +1,54 @@
 """What a provider's response says about tokens, brought to the one convention of TokenUsage: the only place for it.
 
-The shapes of providers are rows in `usage_rows`. Here the usage objects of a response, or of the events of a stream,
-are found and merged, read by the row that fits, and refused when they cannot be right.
+The shapes of providers are rows in `shapes.py`, and `places.py` finds a response's usage objects. Here they are read by
+the row that fits, held against the provider's own total, and refused when they cannot be right.
 """
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from enum import Enum
-from types import NoneType
 from typing import Any
 
-from pydantic import BaseModel
-
-from app.usage.shapes import ROWS, TAGS, Names, UsageRow, names_of, snake_case
+from app.usage.objects import FlatUsage, UnreadableUsageError, follow
+from app.usage.pictures import makes_pictures
+from app.usage.places import events_of, usages_of
+from app.usage.rows import UsageRow
+from app.usage.shapes import ROWS
 from models.token_usage import TokenUsage, contradictions
 
-FlatUsage = dict[str, list[Any]]
+__all__ = ["UnreadableUsageError", "read_model", "read_usage"]
 
-# Where a response, or an event of a stream, keeps its usage: the first of these that is an object.
-_PLACES = (
-    ("usage",),
-    ("usageMetadata",),
-    ("usage_metadata",),
-    ("response", "usage"),  # OpenAI responses and realtime events
-    ("message", "usage"),  # Anthropic message_start
-    ("data", "usage"),  # assistants events, Mistral's SDK
-    ("delta", "usage"),  # Cohere message-end
-    ("metadata", "usage"),  # Bedrock ConverseStream
-    ("x_groq", "usage"),
-    ("meta",),  # Cohere
-    ("response", "meta"),
-)
-# What Bedrock adds to the last event of an InvokeModel stream, beside what the model says itself.
-_METRICS = ("amazon-bedrock-invocationMetrics",)
-# Counts in the response itself: Titan and Llama on Bedrock, embeddings on Vertex.
-_AT_TOP = (
-    "inputTextTokenCount",
-    "totalOutputTextTokenCount",
-    "results",
-    "prompt_token_count",
-    "generation_token_count",
-    "predictions",
-    "embeddings",
-)
 _MODELS = (
     ("model",),
     ("modelVersion",),
     ("model_version",),
     ("response", "model"),
+    ("response", "modelVersion"),
+    ("response", "body", "model"),
+    ("result", "message", "model"),
+    ("modelOutput", "model"),
     ("message", "model"),
     ("data", "model"),
+    ("interaction", "model"),
+    ("response_metadata", "model_name"),
+    ("response_metadata", "model"),
+    ("llm_output", "model_name"),
+    ("response", "modelId"),  # AI SDK
+    ("model_name",),  # pydantic-ai
 )
-_RUN_STEP = "thread.run.step"
-_SCALAR = (NoneType, str, bytes, int, float, Decimal, Enum)
-_DEPTH = 6  # usage objects are four levels deep; anything deeper was not made by a provider
-
-
-class UnreadableUsageError(ValueError):
-    """A response whose tokens cannot be determined. The message names field and reason; the call is unpriced."""
+_MOST = 1_000_000_000
+"""What a count of `AICall` takes, far over any one call."""
+_DIGITS = 19
+_THINKING_IN_TOTAL = "gemini"
+_MAKER_APART = ("anthropic", "claude", "bedrock")
+_WRITTEN_TEXT = (
+    "output_tokens_details.text_tokens",
+    "output_tokens_details.text",
+    "completion_tokens_details.text_tokens",
+    "candidates_tokens_details.modality=TEXT.token_count",
+    "output_tokens_by_modality.modality=text.tokens",
+)
+_UNTOLD = "usage: not reported; a streamed OpenAI chat needs stream_options.include_usage"
 
 
 def read_usage(response: Any, *, provider: str | None = None) -> TokenUsage:
@@ -69,190 +58,242 @@ def read_usage(response: Any, *, provider: str | None = None) -> TokenUsage:
     `provider`, a genai-prices id or an OpenTelemetry name, decides only what the shape and the total leave open.
 
     Raises UnreadableUsageError when no usage is reported (a streamed OpenAI chat reports it only on request), when its
-    shape is unknown or holds no tokens (Whisper reports seconds: a count of zero would make that call free), when a
-    count is not a whole number of tokens, and when parts exceed their total. Absent and null counts are zero.
+    shape is unknown or holds no tokens (Whisper reports seconds: a count of zero would make that call free), when it
+    holds a count under a name that is not known, when a count is not a whole number of tokens, and when parts exceed
+    or do not add up to their total. Absent and null counts are zero.
+    """
+    events = events_of(response)
+    return tokens_of(events, usages_of(events), provider=provider, model=model_of(events))
+
+
+def tokens_of(
+    events: list[Any], usages: list[FlatUsage], *, provider: str | None, model: str | None, strict: bool = True
+) -> TokenUsage:
+    """The same of usage objects that were found in `events`. Where not `strict`, a count under an unknown name is let
+    be: it cannot change a price that is stated.
     """
     counts: Counter[str] = Counter()
-    for usage in _usages(_events(response)):
-        counts.update(_counts(usage, (provider or "").lower()))
-    if not counts:
-        raise UnreadableUsageError("usage: not reported; a streamed OpenAI chat needs stream_options.include_usage")
+    for usage in usages:
+        counts.update(_counts(usage, (provider or "").lower(), (model or "").lower(), strict=strict))
+    if not usages:
+        raise UnreadableUsageError(_UNTOLD)
+    if counts["output_tokens"] and not any(written in usage for usage in usages for written in _WRITTEN_TEXT):
+        _make_pictures(counts, events, model)
     return _checked(TokenUsage(**counts))
 
 
 def read_model(response: Any) -> str | None:
     """Read the name of the model that answered; in a stream, the last that is named (Azure's first event names "")."""
-    names = (_follow(event, place) for event in reversed(_events(response)) for place in _MODELS)
-    return next((name for name in names if isinstance(name, str) and name), None)
+    return model_of(events_of(response))
 
 
-def _events(response: Any) -> list[Any]:
-    return [_opened(event) for event in (response if isinstance(response, list | tuple) else [response])]
+def model_of(events: list[Any]) -> str | None:
+    for event in reversed(events):
+        for place in _MODELS:
+            if isinstance(event, dict) and place[0] not in event:
+                continue
+            name = follow(event, place)
+            if isinstance(name, str) and name:
+                return name
+    return None
 
 
-def _usages(events: list[Any]) -> list[FlatUsage]:
-    """The usage objects to add up: usually one, of the whole call. But an assistants run gives each step's usage
-    before its own total, and a stream that was cut in between has the steps alone.
-    """
-    usage = _merged(event for event in events if not _is_run_step(event))
-    return [usage] if usage else [step for event in events if (step := _merged([event]))]
-
-
-def _is_run_step(event: Any) -> bool:
-    return _RUN_STEP in (_follow(event, ("object",)), _follow(event, ("data", "object")))
-
-
-def _merged(events: Iterable[Any]) -> FlatUsage:
-    """Merge what the events say into one usage object. Providers report running totals, so the last one counts."""
-    usage: FlatUsage = {}
-    for event in events:
-        usage.update(next((found for place in _PLACES if (found := _object_at(event, place))), {}))
-        usage.update(_object_at(event, _METRICS))
-        for name in _AT_TOP:
-            if (found := _follow(event, (name,))) is not None:
-                usage.update(flat_usage(found, snake_case(name)))
-    return usage
-
-
-def _object_at(event: Any, place: Names) -> FlatUsage:
-    found = _follow(event, place)
-    return {} if _is_leaf(found) else flat_usage(found)
-
-
-def _follow(value: Any, path: Iterable[str]) -> Any:
-    for name in path:
-        if value is None:
-            return None
-        value = _opened(value)
-        value = value.get(name) if isinstance(value, dict) else getattr(value, name, None)
-    return value
-
-
-def _opened(value: Any) -> Any:
-    """Make the members of an object of an SDK keys, where they are not plain attributes. A response can hold megabytes
-    beside its usage: only an object that has no other way in is dumped whole.
-    """
-    if isinstance(value, dict):
-        return value
-    if isinstance(value, BaseModel):
-        # Mistral's SDK lists its extra fields among the fields a second time, under a private name
-        return {name: member for name, member in {**vars(value), **(value.model_extra or {})}.items() if name[0] != "_"}
-    if isinstance(value, Mapping):
-        return dict(value)
-    kind = type(value)
-    if hasattr(kind, "model_dump"):
-        return kind.model_dump(value)
-    if hasattr(kind, "to_dict"):  # with `pb` it is proto-plus, which gives enums as numbers unless told not to
-        return kind.to_dict(value, use_integers_for_enums=False) if hasattr(kind, "pb") else kind.to_dict(value)
-    return value
-
-
-def flat_usage(value: Any, path: str = "") -> FlatUsage:
-    """Lay a usage object of any kind out flat: path -> the values there, which are many only below a list or a `*`."""
-    flat: FlatUsage = {}
-    for name, leaf in _leaves(value, path, _DEPTH):
-        parent, dot, _ = name.rpartition(".")
-        flat.setdefault(name, []).append(leaf)
-        if dot:
-            flat.setdefault(f"{parent}.*", []).append(leaf)
-    return flat
-
-
-def _leaves(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
-    if _is_leaf(value):
-        yield path, value
-    elif depth and isinstance(value, Sequence):
-        for item in value:
-            for tagged in _paths_of_item(item, path):
-                yield from _leaves(item, tagged, depth - 1)
-    elif depth:
-        for name, member in _members(_opened(value)).items():
-            yield from _leaves(member, f"{path}.{name}" if path else name, depth - 1)
-
-
-def _is_leaf(value: Any) -> bool:
-    """A list of numbers is one too: an embedding, which contains no usage."""
-    if isinstance(value, _SCALAR):
-        return True
-    return isinstance(value, Sequence) and bool(value) and isinstance(value[0], int | float)
-
-
-def _paths_of_item(item: Any, path: str) -> Iterator[str]:
-    yield path
-    for tag in TAGS:
-        value = _follow(item, (tag,))
-        if isinstance(value, str | Enum):  # an SDK gives an enum, JSON its name
-            yield f"{path}.{tag}={getattr(value, 'name', value)}"
-
-
-def _members(value: Any) -> dict[str, Any]:
-    """The members that are not null. A key in two spellings is one member: otherwise it would count twice."""
-    if not isinstance(value, dict):
-        value = {name: getattr(value, name, None) for name in dir(value) if name[0].islower()}
-    members: dict[str, Any] = {}
-    for key, member in value.items():
-        if member is not None:
-            name = snake_case(str(key))
-            members[name] = members.get(name) or member
-    return members
-
-
-def _counts(usage: FlatUsage, provider: str) -> dict[str, int]:
-    row = next((row for row in ROWS if any(mark in usage for mark in row.marks)), None)
-    if row is None:
-        names = ", ".join(name for name in usage if not name.endswith("*"))
-        raise UnreadableUsageError(f"usage: has no token count under a known name, only {names[:200]}")
-    _refuse_unread_cache(usage, row)
-    counts = {
-        field: sum(_count(usage, term, field) for term in terms)  # terms are different facts: each counts
-        for field, terms in row.counts.items()
-    }
-    _include_reasoning(counts, row, _count(usage, row.total, "total_tokens"), provider)
+def _counts(usage: FlatUsage, provider: str, model: str, *, strict: bool) -> Counter[str]:
+    row = _row_of(usage)
+    told, besides = _told(usage, row, strict=strict)
+    counts = Counter({field: sum(term.values()) for field, term in told.items()})
+    total = _value(usage, row.total, "total_tokens")
+    reported = counts["input_tokens"], counts["output_tokens"]
+    _include_cache(counts, usage, row, total, f"{provider} {model}")
+    if row.apart_mark not in usage:
+        provider = model = ""
+    _include_reasoning(counts, row, total, provider, model)
+    if strict and total and "prompt_audio_seconds" not in usage:  # Mistral's total counts audio billed by the second
+        _hold_against(total, reported, counts, told, row)
+    for field, terms in besides.items():
+        counts[field] += sum(terms.values())
     return counts
 
 
-def _count(usage: FlatUsage, term: str | Names, field: str) -> int:
-    told = [sum(_whole(value, f"{field} ({name})") for value in usage.get(name, ())) for name in names_of(term)]
-    return next((count for count in told if count), 0)
+def _row_of(usage: FlatUsage) -> UsageRow:
+    """The first row that fits and whose input and output are not both zero, as one of two objects in one may be."""
+    fitting: UsageRow | None = None
+    for row in ROWS:
+        if not row.marks.isdisjoint(usage):
+            if any(leaf for name in row.main if name in usage for leaf in usage[name]):
+                return row
+            fitting = fitting or row
+    if fitting is None:
+        names = ", ".join(name for name in usage if not name.endswith("*"))
+        raise UnreadableUsageError(f"usage: holds no token count of a known name, only {names[:200]}")
+    return fitting
 
 
-def _whole(value: Any, field: str) -> int:
+_Told = dict[str, dict[int, int]]
+
+
+def _told(usage: FlatUsage, row: UsageRow, *, strict: bool) -> tuple[_Told, _Told]:
+    """The counts of each field, term by term; terms are different facts, and each counts. What is billed besides the
+    provider's own counts is apart.
+
+    Raises UnreadableUsageError where one fact has two values, or a count of an unknown name stands there: it may be
+    what the bill is made of. Cached tokens at full price are many times off, and searches at none are free.
+    """
+    found: dict[tuple[str, int, bool], dict[str, int]] = {}
+    for name, leaves in usage.items():
+        if (terms := row.read.get(name)) is not None:
+            for field, number, besides, whole_name in terms:
+                told = found.setdefault((field, number, besides), {})
+                told[whole_name] = told.get(whole_name, 0) + _value(usage, name, field)
+        elif strict and name[-1:] != "*" and name not in row.evidence and any(map(_is_count, leaves)):
+            _refuse(name, row)
+    counts: tuple[_Told, _Told] = ({}, {})
+    for (field, number, besides), told in found.items():
+        counts[besides].setdefault(field, {})[number] = _one_value(field, told, row)
+    return counts
+
+
+def _one_value(field: str, told: dict[str, int], row: UsageRow) -> int:
+    values = {name: value for name, value in told.items() if value}
+    if len(values) > 1 and len(set(values.values())) > 1:
+        if field == "input_tokens" and values.keys() <= set(row.inputs):
+            return next(values[name] for name in row.inputs if name in values)
+        (one, value), (other, another) = list(values.items())[:2]
+        if value == another:
+            other, another = next((name, count) for name, count in values.items() if count != value)
+        raise UnreadableUsageError(f"{field}: is {value} in {one} and {another} in {other}")
+    return next(iter(values.values()), 0)
+
+
+def _refuse(name: str, row: UsageRow) -> None:
+    if not row.lets_be(name):
+        of_cache = "cached tokens" if "cach" in name else "something"
+        raise UnreadableUsageError(f"{name[:200]}: a count of {of_cache} under a name that is not known here")
+
+
+def _value(usage: FlatUsage, name: str, field: str) -> int:
+    leaves = usage.get(name)
+    return sum(whole(value, f"{field} ({name})") for value in leaves) if leaves else 0
+
+
+def whole(value: Any, field: str) -> int:
+    """A count as a whole number: also where it is written as a text, or as a float.
+
+    Raises UnreadableUsageError where it is not one, is below zero, or is larger than any call is.
+    """
+    if type(value) is int and 0 <= value <= _MOST:
+        return value
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _DIGITS:
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise UnreadableUsageError(f"{field}: must be a number of tokens, not {type(value).__name__}")
     if not isinstance(value, int) and not (math.isfinite(value) and int(value) == value):
         raise UnreadableUsageError(f"{field}: must be a whole number of tokens, not {value}")
     if value < 0:
-        raise UnreadableUsageError(f"{field}: must be zero or more, not {value}")
+        raise UnreadableUsageError(f"{field}: must be zero or more, not {_short(value)}")
+    if value > _MOST:
+        raise UnreadableUsageError(f"{field}: must be at most {_MOST}, not {_short(value)}")
     return int(value)
 
 
-def _include_reasoning(counts: dict[str, int], row: UsageRow, total: int, provider: str) -> None:
-    """Make the output include reasoning, once. Where the provider's own total shows whether it does, that decides; and
-    where reasoning is separate and not reported, it is what the total has beyond prompt and answer.
+def _short(value: Any) -> str:
+    return f"{value:.6g}" if abs(value) < 1e300 else "more"  # noqa: PLR2004 - the largest float
+
+
+def _include_cache(counts: Counter[str], usage: FlatUsage, row: UsageRow, total: int, maker: str) -> None:
+    """Make the input include the cache, once. Where the input that was not cached is told, or the provider's own total
+    tells what it is the sum of, that holds; else the shape does, unless it is known of two minds.
     """
-    reasoning = counts.get("reasoning_tokens", 0)
-    beyond = total - counts["input_tokens"] - counts.get("output_tokens", 0)
-    apart = row.reasoning_apart or provider in row.apart_at
-    if total and beyond in (0, reasoning):
+    cache = counts["cache_read_tokens"] + counts["cache_write_tokens"]
+    told, reasoning = counts["input_tokens"], counts["reasoning_tokens"]
+    if len(row.inputs) > 1:
+        _agree_on_input(usage, row, told, cache)
+    fresh = [name for name in row.uncached if name in usage]
+    if fresh:
+        apart = _is_fresh(counts, _value(usage, fresh[0], "input_tokens"), cache, fresh[0])
+    elif not cache:
+        return
+    else:
+        beyond = total - told - counts["output_tokens"] if total else None
+        inside, beside = beyond in {0, reasoning}, beyond in {cache, cache + reasoning}
+        if inside == beside:
+            apart = row.cache_apart
+            if not beside and not apart and "cached_input_tokens" in usage and any(m in maker for m in _MAKER_APART):
+                raise UnreadableUsageError("input_tokens: may or may not include cached_input_tokens, nothing tells")
+        elif inside and row.cache_apart and cache <= told:
+            raise UnreadableUsageError(
+                f"input_tokens: {row.total} says that it includes the {cache} tokens of the cache, their names do not"
+            )
+        else:
+            apart = beside or row.cache_apart
+    if apart:
+        counts["input_tokens"] += cache
+
+
+def _is_fresh(counts: Counter[str], fresh: int, cache: int, name: str) -> bool:
+    """Whether the input leaves the cache out, by the count of what was not cached."""
+    told = counts["input_tokens"]
+    if not told:
+        counts["input_tokens"] = told = fresh
+    if told == fresh:
+        return True
+    if told != fresh + cache:
+        raise UnreadableUsageError(f"input_tokens: is {told}, but {name} and the cache are {fresh} and {cache}")
+    return False
+
+
+def _agree_on_input(usage: FlatUsage, row: UsageRow, told: int, cache: int) -> None:
+    for name in row.inputs:
+        other = _value(usage, name, "input_tokens")
+        if other and other not in {told, told - cache, told + cache}:
+            raise UnreadableUsageError(f"input_tokens: is {told}, and {other} in {name}")
+
+
+def _include_reasoning(counts: Counter[str], row: UsageRow, total: int, provider: str, model: str) -> None:
+    """Make the output include reasoning, once. Where the provider's own total tells whether it does, that holds; and
+    where reasoning stands apart and goes unnamed, it is what the total holds beyond prompt and answer.
+    """
+    reasoning = counts["reasoning_tokens"]
+    beyond = total - counts["input_tokens"] - counts["output_tokens"]
+    at_maker = provider in row.apart_at
+    apart = row.reasoning_apart or at_maker
+    if total and beyond in {0, reasoning} and (beyond or reasoning <= counts["output_tokens"]):
         apart = beyond == reasoning
-    if not reasoning and provider in row.apart_at and beyond > 0:
+    elif not reasoning and beyond > 0 and (at_maker or _THINKING_IN_TOTAL in model):
         reasoning = counts["reasoning_tokens"] = beyond
+        apart = True
     if apart:
         counts["output_tokens"] += reasoning
 
 
-def _refuse_unread_cache(usage: FlatUsage, row: UsageRow) -> None:
-    """A cache count under an unknown name would be priced as if there were no cache, many times off."""
-    for name, leaves in usage.items():
-        if "cach" in name and "tok" in name and any(map(_is_count, leaves)) and not row.reads(name):
-            raise UnreadableUsageError(f"{name}: a count of cached tokens under an unknown name")
+def _hold_against(total: int, reported: tuple[int, int], counts: Counter[str], told: _Told, row: UsageRow) -> None:
+    """A total that is not a sum of the parts says that something was not read: an answer that is billed, but looks
+    free.
+    """
+    inputs = {reported[0], counts["input_tokens"], told.get("input_tokens", {}).get(0, 0)}
+    outputs = {reported[1], counts["output_tokens"]}
+    if total not in {of_input + of_output for of_input in inputs for of_output in outputs}:
+        raise UnreadableUsageError(f"{row.total}: is {total}, but input and output are {reported[0]} and {reported[1]}")
 
 
 def _is_count(leaf: Any) -> bool:
-    return isinstance(leaf, int | float | Decimal) and bool(leaf)
+    if isinstance(leaf, str):
+        return leaf.isdigit() and leaf.strip("0") != ""
+    return isinstance(leaf, int | float | Decimal) and bool(leaf) and not isinstance(leaf, bool)
+
+
+def _make_pictures(counts: Counter[str], events: list[Any], model: str | None) -> None:
+    """What a model that makes images puts out is images, where it does not say otherwise."""
+    if counts["output_image_tokens"] or counts["output_audio_tokens"]:
+        return
+    if makes_pictures(events, model):
+        counts["output_image_tokens"] = counts["output_tokens"] - counts["reasoning_tokens"]
 
 
 def _checked(usage: TokenUsage) -> TokenUsage:
     if found := contradictions(usage):
         raise UnreadableUsageError("; ".join(f"{field}: {reason}" for field, reason in found))
+    for field, count in zip(usage._fields, usage, strict=True):
+        if count > _MOST:
+            raise UnreadableUsageError(f"{field}: must be at most {_MOST}, not {_short(count)}")
     return usage

@@ -4,8 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.observability.logs import Log
-from app.usage.reader import read_model, read_usage
-from models import TokenUsage
+from app.usage.bill import facts_of, layers_of, not_billed, refuse_billed_elsewhere, unfinished_batch
+from app.usage.objects import FlatUsage, UnreadableUsageError
+from app.usage.places import events_of, usages_of
+from app.usage.reader import model_of, tokens_of
+from app.usage.stated_costs import stated_cost
+from models import CallStatus, TokenUsage
 from models.token_usage import TOKEN_FIELDS
 
 log = Log(__name__)
@@ -18,30 +22,76 @@ _TEXTS = (
     ("contentBlockDelta", "delta", "text"),  # Bedrock ConverseStream
     ("data", "choices", 0, "delta", "content"),  # Mistral's SDK
 )
-"""Where an event of a stream has its chunk of the answer."""
+"""Where an event of a stream has its piece of the answer."""
+_MEDIA = frozenset({"audio_seconds", "video_seconds", "images", "characters"})
+_WITHOUT_USAGE = frozenset({"cost", "cost_basis", "batch", "service_tier", "region"})
+"""What holds also where the usage cannot be read."""
+_MAX_REASON = 1_000
 
 
-def reported_of(response: Any, provider: str | None) -> dict[str, Any]:
-    """The token counts of a complete response as fields of `AICall`, and the model that it names.
+def reported_of(response: Any, provider: str | None, model: str | None = None) -> dict[str, Any]:
+    """What a complete response says, as fields of `AICall`: the model, the token counts, and of its bill the tier that
+    served it, its region, searches, media and a stated cost. `model` is what the caller calls it, if it does.
 
-    A usage that cannot be read marks the call as unpriced; nothing is raised.
+    A usage that cannot be read marks the call as unpriced, with the reason; nothing is raised. So does one that holds
+    another model's tokens: what is known of the price is then not all of it.
     """
-    try:
-        return _model_of(response) | _counts(read_usage(response, provider=provider))
-    except Exception as error:  # noqa: BLE001 - a foreign object: whatever it raises, the caller's call goes on
-        log.warning("usage.unreadable", provider=provider, error=repr(error)[:200])
-        return _model_of(response) | {"unreadable_usage": True}
+    return _reported(response if isinstance(response, list | tuple) else [response], provider, model) or {}
 
 
-def reported_of_stream(events: Sequence[Any], provider: str | None) -> dict[str, Any]:
-    """The same for the received part of a stream. Where the provider sent no usage, the text gives an estimate."""
+def reported_of_stream(events: Sequence[Any], provider: str | None, model: str | None = None) -> dict[str, Any]:
+    """The same for what has come of a stream. Where the provider sent no usage, the text tells about how much."""
     if not events:
         return {}
+    return _reported(events, provider, model, streamed=True)
+
+
+def _reported(
+    response: Sequence[Any], provider: str | None, model: str | None, *, streamed: bool = False
+) -> dict[str, Any]:
+    named: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
     try:
-        return _model_of(list(events)) | _counts(read_usage(list(events), provider=provider))
-    except Exception as error:  # noqa: BLE001 - as above; a stream without usage is usual, and a cut one has none
-        log.info("usage.estimated", provider=provider, error=repr(error)[:200])
-        return _model_of(list(events)) | {"output_text": "".join(text_of(event) or "" for event in events)}
+        events = events_of(response)
+        if answered := model_of(events):
+            named, model = {"model": answered}, answered
+        usages = usages_of(events)
+        layers = [layers_of(event) for event in events]
+        facts = facts_of(events, layers, usages, model) | stated_cost(response, events, usages, model)
+        if "cost" not in facts:
+            refuse_billed_elsewhere(events, layers, usages)
+        return named | _used(events, usages, facts, provider, model, streamed=streamed)
+    except Exception as error:  # noqa: BLE001 - a foreign object: whatever it raises, the caller's call goes on
+        reason = str(error) if isinstance(error, UnreadableUsageError) else f"usage: raises {type(error).__name__}"
+        log.warning("usage.unreadable", provider=provider, reason=reason[:200])
+        kept = {name: fact for name, fact in facts.items() if name in _WITHOUT_USAGE}
+        return named | kept | {"unreadable_usage": True, "unreadable_reason": reason[:_MAX_REASON]}
+
+
+def _used(
+    events: list[Any],
+    usages: list[FlatUsage],
+    facts: dict[str, Any],
+    provider: str | None,
+    model: str | None,
+    *,
+    streamed: bool,
+) -> dict[str, Any]:
+    if not usages and not_billed(events):
+        return facts | {"status": CallStatus.ERROR}
+    if unfinished_batch(events):
+        raise UnreadableUsageError("usage: of a batch that is not finished")
+    if not _MEDIA.isdisjoint(facts) and not any(_has_tokens(usage) for usage in usages):
+        return facts
+    if not usages and streamed:  # it was not asked for, or the stream was cut: the text tells about how much
+        log.info("usage.estimated", provider=provider)
+        return facts | {"output_text": "".join(text_of(event) or "" for event in events)}
+    usage = tokens_of(events, usages, provider=provider, model=model, strict="cost" not in facts)
+    return _counts(usage) | facts
+
+
+def _has_tokens(usage: FlatUsage) -> bool:
+    return any("tok" in name for name in usage)
 
 
 def _counts(usage: TokenUsage) -> dict[str, int]:
@@ -65,11 +115,3 @@ def _step(found: Any, step: str | int) -> Any:
     if isinstance(step, int):
         return found[step] if isinstance(found, list | tuple) and len(found) > step else None
     return found.get(step) if isinstance(found, dict) else getattr(found, step, None)
-
-
-def _model_of(response: Any) -> dict[str, Any]:
-    try:
-        model = read_model(response)
-    except Exception:  # noqa: BLE001 - as above
-        model = None
-    return {"model": model} if model else {}
