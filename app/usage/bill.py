@@ -6,7 +6,7 @@ from typing import Any
 
 from app.usage.media import media_of
 from app.usage.objects import FlatUsage, UnreadableUsageError, flat_usage, follow, is_leaf, opened, word_of
-from app.usage.places import answer_of, is_batch_line, is_of_another_model, sum_of
+from app.usage.places import ORDINARY_TIERS, answer_of, is_batch_line, is_of_another_model, sum_of
 
 Layer = dict[str, Any]
 
@@ -27,7 +27,6 @@ _INNER = (
 _TIERS = ("service_tier", "serviceTier")
 _TIERS_IN_USAGE = ("service_tier", "traffic_type")
 _PREFIXES = ("service_tier_", "on_demand_", "traffic_type_")
-_ORDINARY = frozenset({"", "default", "standard", "auto", "on_demand", "on-demand", "unspecified", "none", "null"})
 _BATCH, _FAST = "batch", "fast"
 _ANYWHERE = frozenset({"", "global", "not_available", "unspecified", "none", "null"})
 _GEMINI = re.compile(r"gemini-(\d+)")
@@ -61,7 +60,8 @@ def refuse_billed_elsewhere(events: list[Any], layers: list[list[Layer]], usages
     """
     for usage in usages:
         for name, leaves in usage.items():
-            if name.startswith(_ITERATION) and not name.startswith(_OWN_ITERATIONS) and (count := sum_of(leaves)):
+            of_another = name.startswith(_ITERATION) and not name.startswith(_OWN_ITERATIONS)
+            if of_another and name.endswith("_tokens") and (count := sum_of(leaves)):
                 raise UnreadableUsageError(f"{name}: {count} tokens of another model, at a price of their own")
     transcribed = [is_of_another_model(event) for event in events] if len(events) > 1 and usages else []
     if any(transcribed) and not all(transcribed):
@@ -119,7 +119,7 @@ def _tier_of(layers: list[list[Layer]], usages: list[FlatUsage]) -> tuple[str | 
         if "performanceConfig" in layer:
             told.append(_tier(follow(layer, ("performanceConfig", "latency"))))
     speeds = {word_of(leaf) for usage in usages for leaf in usage.get("speed", ())}
-    tiers = [tier for tier in told if tier not in _ORDINARY]
+    tiers = [tier for tier in told if tier not in ORDINARY_TIERS]
     if _FAST in speeds:
         tiers.append(_FAST)
     tier = tiers[-1] if tiers else None

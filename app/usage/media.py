@@ -7,16 +7,17 @@ from app.usage.objects import FlatUsage, UnreadableUsageError, follow, word_of
 from app.usage.pictures import pictures_in
 
 _SECONDS = (
-    "seconds",  # OpenAI: {"type": "duration", "seconds": 11}
-    "duration",
-    "duration_seconds",
     "audio_seconds",
     "input_audio_seconds",
     "audio_duration",
     "audio_duration_seconds",
     "prompt_audio_seconds",  # Mistral
 )
+_ALL_SECONDS = ("seconds", "duration", "duration_seconds", *_SECONDS)
+"""OpenAI's {"type": "duration", "seconds": 11}: beside tokens, such a name may tell how long the answer took."""
 _CHARACTERS = ("characters", "input_characters", "character_count", "total_characters", "billable_characters")
+MEDIA_NAMES = frozenset({*_ALL_SECONDS, *_CHARACTERS})
+"""The names of a usage object that are read here."""
 # Transcriptions without a usage: OpenAI's verbose JSON, Deepgram, AssemblyAI, ElevenLabs.
 _LENGTHS = (
     (("duration",), ("task",)),
@@ -37,24 +38,41 @@ def media_of(events: list[Any], usages: list[FlatUsage]) -> dict[str, Any]:
 
 
 def _sound(events: list[Any], usages: list[FlatUsage]) -> dict[str, Any]:
-    told = [(name, leaf) for usage in usages for name in _SECONDS for leaf in usage.get(name, ())]
-    if not told:
-        for event in events:
-            for length, beside in _LENGTHS:
-                if isinstance(event, dict) and length[0] not in event:
-                    continue
-                if follow(event, beside) is not None and (found := follow(event, length)) is not None:
-                    told = [(".".join(length), found)]
-    seconds = sum((amount(leaf, name, _MOST_SECONDS) for name, leaf in told), Decimal(0))
+    told = [_one_of(usage, _SECONDS if any("tok" in name for name in usage) else _ALL_SECONDS) for usage in usages]
+    if not usages:
+        told = [amount(found, name, _MOST_SECONDS) for event in events for name, found in _length_in(event)]
+    seconds = sum(told, Decimal(0))
     return {"audio_seconds": seconds} if seconds else {}
+
+
+def _one_of(usage: FlatUsage, names: tuple[str, ...]) -> Decimal:
+    """The one length that a usage may tell under several names."""
+    found = Decimal(0)
+    for name in names:
+        if name in usage:
+            seconds = sum((amount(leaf, name, _MOST_SECONDS) for leaf in usage[name]), Decimal(0))
+            if found and seconds and seconds != found:
+                raise UnreadableUsageError(f"{name}: is {seconds}, and {found} under another name")
+            found = found or seconds
+    return found
+
+
+def _length_in(event: Any) -> list[tuple[str, Any]]:
+    for length, beside in _LENGTHS:
+        if isinstance(event, dict) and length[0] not in event:
+            continue
+        if follow(event, beside) is not None and (found := follow(event, length)) is not None:
+            return [(".".join(length), found)]
+    return []
 
 
 def _characters(events: list[Any], usages: list[FlatUsage]) -> dict[str, Any]:
     for usage in usages:
         for name in _CHARACTERS:
-            if count := sum(amount(leaf, name, _MOST_CHARACTERS) for leaf in usage.get(name, ())):
-                if count != int(count):
-                    raise UnreadableUsageError(f"{name}: must be a whole number of characters, not {count}")
+            count = sum(amount(leaf, name, _MOST_CHARACTERS) for leaf in usage.get(name, ())) if name in usage else 0
+            if count and count != int(count):
+                raise UnreadableUsageError(f"{name}: must be a whole number of characters, not {count}")
+            if count:
                 return {"characters": int(count)}
     for event in events:  # ElevenLabs: what was spoken, character by character
         spoken = follow(event, ("alignment", "characters"))

@@ -33,7 +33,7 @@ def snake_case(key: str) -> str:
     """One spelling for all: Gemini and Bedrock write camelCase in JSON and snake_case in their SDKs, and OpenAI says
     both `prompt_tokens_details` (chat) and `prompt_token_details` (runs, realtime, transcription).
     """
-    return _snake_case(key) if len(key) <= _LONG_KEY else _snake_case.__wrapped__(key)
+    return _snake_case(key[:_LONG_KEY])  # no name is longer, and what is must not hold up the caller
 
 
 @lru_cache(maxsize=2_048)

@@ -61,16 +61,34 @@ _AT_TOP = (
     "prompt_eval_count",
     "eval_count",
 )
+ORDINARY_TIERS = frozenset({"", "default", "standard", "auto", "on_demand", "on-demand", "unspecified"})
+_TELLING = frozenset(place[0] for place in (*_PLACES, *_LAST_TURN, *_SESSION)) | {
+    *_AT_TOP,
+    _METRICS,
+    *("service_tier", "serviceTier", "performanceConfig", "output", "candidates", "groundingMetadata", "tool_usage"),
+    *("custom_id", "modelOutput", "result", "request_counts", "alignment", "duration", "seconds", "audio_duration"),
+    *("audio_duration_secs", "response_cost", "total_cost_usd", "costUSD", "providerMetadata", "provider_metadata"),
+    *("experimental_providerMetadata", "_hidden_params", "hidden_params"),
+}
+"""The members of an event by which it may tell something."""
 _APART = frozenset({_METRICS, *_AT_TOP})
 # Of the AI SDK's provider metadata: what the provider said itself, and cache counts that versions 4 and 5 tell there.
 _METADATA = ("providerMetadata", "provider_metadata", "experimental_providerMetadata")
 _RAW = (("anthropic", "usage"), ("google", "usageMetadata"), ("vertex", "usageMetadata"), ("openrouter", "usage"))
-_CACHE_COUNTS = (
-    "cached_prompt_tokens",
-    "cache_read_input_tokens",
-    "cache_creation_input_tokens",
-    "prompt_cache_hit_tokens",
-)
+_CACHE_COUNTS = {
+    "cached_prompt_tokens": "cached_prompt_tokens",
+    "prompt_cache_hit_tokens": "prompt_cache_hit_tokens",
+    "cache_read_input_tokens": "cache_read_input_tokens",
+    "cache_creation_input_tokens": "cache_creation_input_tokens",
+    "usage.cache_read_input_tokens": "cache_read_input_tokens",
+    "usage.cache_write_input_tokens": "cache_creation_input_tokens",
+}
+_LEAVING_OUT = frozenset({"anthropic", "bedrock", "vertex"})
+_MESSAGE_NAMES = {
+    "prompt_tokens": "input_tokens",
+    "completion_tokens": "output_tokens",
+    "cached_input_tokens": "cache_read_input_tokens",
+}
 _RUN_STEP = "thread.run.step"
 _STEPS = frozenset({"finish-step", "step-finish"})
 _ANSWERS = frozenset({"response.done", "response.completed", "response.incomplete", "response.failed"})
@@ -81,6 +99,25 @@ _BARE = frozenset(mark for row in ROWS for mark in row.marks if "." not in mark)
 
 def events_of(response: Any) -> list[Any]:
     return [opened(event) for event in (response if isinstance(response, list | tuple) else [response])]
+
+
+def telling(events: list[Any]) -> list[Any]:
+    """Those of a stream's events that may say something of what was used: of a thousand, most only hold a word."""
+    if len(events) <= 1:
+        return events
+    return [event for event in events if not isinstance(event, dict) or _tells(event)]
+
+
+def _tells(event: dict[str, Any]) -> bool:
+    for key, member in event.items():
+        if member is None or (type(member) is str and member in ORDINARY_TIERS):
+            continue
+        if key in _TELLING:
+            if key != "delta" or follow(member, ("usage",)) is not None:
+                return True
+        elif type(key) is str and "oken" in key:
+            return True
+    return False
 
 
 def usages_of(events: list[Any]) -> list[FlatUsage]:
@@ -213,19 +250,31 @@ def _check_twins(event: Any, place: Names, found: FlatUsage) -> None:
 
 
 def _with_metadata(event: Any, usage: FlatUsage) -> FlatUsage:
-    metadata = next((found for name in _METADATA if (found := follow(event, (name,))) is not None), None)
-    if metadata is None or "input_tokens_details.*" in usage:
+    """The usage of the AI SDK with what its provider metadata adds. They are those of the last step alone.
+
+    Until version 6, the SDK hands on the input of Anthropic's models as it is, without the cache, whose counts stand in
+    the metadata in part or whole.
+    """
+    metadata = next((opened(event[name]) for name in _METADATA if name in event), None) if type(event) is dict else None
+    if not isinstance(metadata, dict) or "input_tokens_details.*" in usage:
         return usage
     of_last_step = len(follow(event, ("steps",)) or ()) > 1
     for place in () if of_last_step else _RAW:
         raw = _object_at(metadata, place)
         if not raw.keys().isdisjoint(_BARE):
             return raw
-    metadata = opened(metadata)
-    for told in metadata.values() if isinstance(metadata, dict) else ():
+    for maker, told in metadata.items():
         counts = {} if told is None or is_leaf(told) else flat_usage(told)
-        for name in _CACHE_COUNTS:
-            for path in (name, f"usage.{name}"):
-                if path in counts and name not in usage:
-                    usage[name] = counts[path]
+        found = {name: counts[path] for path, name in _CACHE_COUNTS.items() if sum_of(counts.get(path, []))}
+        if found and of_last_step:
+            raise UnreadableUsageError(f"{next(iter(found))}: of the last step alone, and there were several")
+        if found and maker in _LEAVING_OUT:
+            return _of_messages(usage) | found
+        usage = {**found, **usage}
     return usage
+
+
+def _of_messages(usage: FlatUsage) -> FlatUsage:
+    """In Anthropic's own names, whose input leaves the cache out."""
+    renamed = {_MESSAGE_NAMES.get(name, name): leaves for name, leaves in usage.items()}
+    return {name: leaves for name, leaves in renamed.items() if name not in _TOTALS}

@@ -11,7 +11,7 @@ from typing import Any
 
 from app.usage.objects import FlatUsage, UnreadableUsageError, follow
 from app.usage.pictures import makes_pictures
-from app.usage.places import events_of, usages_of
+from app.usage.places import events_of, telling, usages_of
 from app.usage.rows import UsageRow
 from app.usage.shapes import ROWS
 from models.token_usage import TokenUsage, contradictions
@@ -40,7 +40,9 @@ _MOST = 1_000_000_000
 """What a count of `AICall` takes, far over any one call."""
 _DIGITS = 19
 _THINKING_IN_TOTAL = "gemini"
-_MAKER_APART = ("anthropic", "claude", "bedrock")
+_OF_TWO_MINDS = "cached_input_tokens"
+_LEAVING_OUT = ("anthropic", "claude", "bedrock")
+"""Whose input count version 5 of the AI SDK hands on as it is: without the cache, and with a total to match."""
 _WRITTEN_TEXT = (
     "output_tokens_details.text_tokens",
     "output_tokens_details.text",
@@ -63,7 +65,8 @@ def read_usage(response: Any, *, provider: str | None = None) -> TokenUsage:
     or do not add up to their total. Absent and null counts are zero.
     """
     events = events_of(response)
-    return tokens_of(events, usages_of(events), provider=provider, model=model_of(events))
+    told = telling(events)
+    return tokens_of(told, usages_of(told), provider=provider, model=model_of(events))
 
 
 def tokens_of(
@@ -154,6 +157,8 @@ def _told(usage: FlatUsage, row: UsageRow, *, strict: bool) -> tuple[_Told, _Tol
 
 
 def _one_value(field: str, told: dict[str, int], row: UsageRow) -> int:
+    if len(told) == 1:
+        return next(iter(told.values()))
     values = {name: value for name, value in told.items() if value}
     if len(values) > 1 and len(set(values.values())) > 1:
         if field == "input_tokens" and values.keys() <= set(row.inputs):
@@ -172,8 +177,10 @@ def _refuse(name: str, row: UsageRow) -> None:
 
 
 def _value(usage: FlatUsage, name: str, field: str) -> int:
-    leaves = usage.get(name)
-    return sum(whole(value, f"{field} ({name})") for value in leaves) if leaves else 0
+    count = 0
+    for leaf in usage.get(name, ()):
+        count += leaf if type(leaf) is int and 0 <= leaf <= _MOST else whole(leaf, f"{field} ({name})")
+    return count
 
 
 def whole(value: Any, field: str) -> int:
@@ -181,9 +188,7 @@ def whole(value: Any, field: str) -> int:
 
     Raises UnreadableUsageError where it is not one, is below zero, or is larger than any call is.
     """
-    if type(value) is int and 0 <= value <= _MOST:
-        return value
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _DIGITS:
+    if isinstance(value, str) and len(value) <= _DIGITS and value.isascii() and value.isdigit():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise UnreadableUsageError(f"{field}: must be a number of tokens, not {type(value).__name__}")
@@ -215,19 +220,23 @@ def _include_cache(counts: Counter[str], usage: FlatUsage, row: UsageRow, total:
         return
     else:
         beyond = total - told - counts["output_tokens"] if total else None
-        inside, beside = beyond in {0, reasoning}, beyond in {cache, cache + reasoning}
-        if inside == beside:
-            apart = row.cache_apart
-            if not beside and not apart and "cached_input_tokens" in usage and any(m in maker for m in _MAKER_APART):
-                raise UnreadableUsageError("input_tokens: may or may not include cached_input_tokens, nothing tells")
-        elif inside and row.cache_apart and cache <= told:
-            raise UnreadableUsageError(
-                f"input_tokens: {row.total} says that it includes the {cache} tokens of the cache, their names do not"
-            )
-        else:
-            apart = beside or row.cache_apart
+        apart = _is_apart(
+            row, told, cache, inside=beyond in {0, reasoning}, beside=beyond in {cache, cache + reasoning}
+        )
+        if not apart and _OF_TWO_MINDS in usage and any(name in maker for name in _LEAVING_OUT):
+            raise UnreadableUsageError(f"input_tokens: may leave {_OF_TWO_MINDS} out or not, and nothing tells which")
     if apart:
         counts["input_tokens"] += cache
+
+
+def _is_apart(row: UsageRow, told: int, cache: int, *, inside: bool, beside: bool) -> bool:
+    """Whether the input leaves the cache out, by the shape and by what the total is the sum of."""
+    if inside == beside:
+        return row.cache_apart
+    if inside and row.cache_apart and cache <= told:
+        reason = f"{row.total} says that it includes the {cache} tokens of the cache, but their names do not"
+        raise UnreadableUsageError(f"input_tokens: {reason}")
+    return beside or row.cache_apart
 
 
 def _is_fresh(counts: Counter[str], fresh: int, cache: int, name: str) -> bool:
@@ -278,7 +287,7 @@ def _hold_against(total: int, reported: tuple[int, int], counts: Counter[str], t
 
 def _is_count(leaf: Any) -> bool:
     if isinstance(leaf, str):
-        return leaf.isdigit() and leaf.strip("0") != ""
+        return len(leaf) <= _DIGITS and leaf.isdigit() and leaf.strip("0") != ""
     return isinstance(leaf, int | float | Decimal) and bool(leaf) and not isinstance(leaf, bool)
 
 
@@ -291,9 +300,9 @@ def _make_pictures(counts: Counter[str], events: list[Any], model: str | None) -
 
 
 def _checked(usage: TokenUsage) -> TokenUsage:
-    if found := contradictions(usage):
+    if any(usage[2:]) and (found := contradictions(usage)):
         raise UnreadableUsageError("; ".join(f"{field}: {reason}" for field, reason in found))
-    for field, count in zip(usage._fields, usage, strict=True):
+    for field, count in zip(usage._fields, usage, strict=True) if max(usage) > _MOST else ():
         if count > _MOST:
             raise UnreadableUsageError(f"{field}: must be at most {_MOST}, not {_short(count)}")
     return usage

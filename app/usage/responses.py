@@ -6,7 +6,7 @@ from typing import Any
 from app.observability.logs import Log
 from app.usage.bill import facts_of, layers_of, not_billed, refuse_billed_elsewhere, unfinished_batch
 from app.usage.objects import FlatUsage, UnreadableUsageError
-from app.usage.places import events_of, usages_of
+from app.usage.places import events_of, telling, usages_of
 from app.usage.reader import model_of, tokens_of
 from app.usage.stated_costs import stated_cost
 from models import CallStatus, TokenUsage
@@ -24,7 +24,9 @@ _TEXTS = (
 )
 """Where an event of a stream has its piece of the answer."""
 _MEDIA = frozenset({"audio_seconds", "video_seconds", "images", "characters"})
-_WITHOUT_USAGE = frozenset({"cost", "cost_basis", "batch", "service_tier", "region"})
+_WITHOUT_USAGE = frozenset(
+    {"cost", "cost_basis", "batch", "service_tier", "region", "aggregated", "aggregated_requests"}
+)
 """What holds also where the usage cannot be read."""
 _MAX_REASON = 1_000
 
@@ -55,12 +57,16 @@ def _reported(
         events = events_of(response)
         if answered := model_of(events):
             named, model = {"model": answered}, answered
-        usages = usages_of(events)
-        layers = [layers_of(event) for event in events]
-        facts = facts_of(events, layers, usages, model) | stated_cost(response, events, usages, model)
+        told = telling(events)
+        usages = usages_of(told)
+        layers = [layers_of(event) for event in told]
+        facts = facts_of(told, layers, usages, model) | stated_cost(response[-1:], told, usages, model)
         if "cost" not in facts:
-            refuse_billed_elsewhere(events, layers, usages)
-        return named | _used(events, usages, facts, provider, model, streamed=streamed)
+            refuse_billed_elsewhere(told, layers, usages)
+        if not usages and streamed and _MEDIA.isdisjoint(facts):  # not asked for, or cut: the text tells about how much
+            log.info("usage.estimated", provider=provider)
+            return named | facts | {"output_text": "".join(text_of(event) or "" for event in response)}
+        return named | _used(told, usages, facts, provider, model)
     except Exception as error:  # noqa: BLE001 - a foreign object: whatever it raises, the caller's call goes on
         reason = str(error) if isinstance(error, UnreadableUsageError) else f"usage: raises {type(error).__name__}"
         log.warning("usage.unreadable", provider=provider, reason=reason[:200])
@@ -69,13 +75,7 @@ def _reported(
 
 
 def _used(
-    events: list[Any],
-    usages: list[FlatUsage],
-    facts: dict[str, Any],
-    provider: str | None,
-    model: str | None,
-    *,
-    streamed: bool,
+    events: list[Any], usages: list[FlatUsage], facts: dict[str, Any], provider: str | None, model: str | None
 ) -> dict[str, Any]:
     if not usages and not_billed(events):
         return facts | {"status": CallStatus.ERROR}
@@ -83,9 +83,6 @@ def _used(
         raise UnreadableUsageError("usage: of a batch that is not finished")
     if not _MEDIA.isdisjoint(facts) and not any(_has_tokens(usage) for usage in usages):
         return facts
-    if not usages and streamed:  # it was not asked for, or the stream was cut: the text tells about how much
-        log.info("usage.estimated", provider=provider)
-        return facts | {"output_text": "".join(text_of(event) or "" for event in events)}
     usage = tokens_of(events, usages, provider=provider, model=model, strict="cost" not in facts)
     return _counts(usage) | facts
 

@@ -5,17 +5,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from app.usage.media import MEDIA_NAMES
 from app.usage.objects import Names
 
 Terms = tuple[str | Names, ...]
 Term = tuple[str, int, bool, str]
 """A field of TokenUsage, which of its terms, whether it is besides, and the name (of a sum, all of it)."""
 
-# Numbers beside the counts that no price depends on, or that `bill.py` reads.
-_MONEY = re.compile(r"(^|[._])(cost|price|discount|balance|credit)s?($|[._])")
+# Numbers beside the counts that no price depends on: money, times and speeds above all.
+_NEVER_COUNTS = re.compile(
+    r"(^|[._])(cost|price|discount|balance|credit)s?($|[._])|(^|[._])time_to_|_per_(s|sec|second|minute)(_|$)"
+)
 _NO_COUNT = re.compile(
-    r"time|latency|duration|second|_ms$|_per_|rate$|ratio|percent|ticks|is_byok"
-    r"|index|version|limit|remaining|created|characters|character_count"
+    r"(^|[._])(time|times|latency|duration|ms|rate|ratio|percent|ticks|is_byok|index|version|id|timestamp|created)(_at|_ms)?($|[._])"
 )
 
 
@@ -68,9 +70,9 @@ class UsageRow:
 
     def lets_be(self, name: str) -> bool:
         """Whether a count under a name that is not read changes no price."""
-        if _MONEY.search(name):
+        if _NEVER_COUNTS.search(name):
             return True
-        if "cach" not in name and "tok" not in name.replace("tokens_per_", "") and _NO_COUNT.search(name):
+        if name in MEDIA_NAMES or ("cach" not in name and "tok" not in name and _NO_COUNT.search(name)):
             return True
         return any(fnmatchcase(name, pattern) for pattern in self.aside)
 

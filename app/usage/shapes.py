@@ -97,7 +97,7 @@ _INCLUSIVE = UsageRow(
         ),
         "input_video_tokens": (in_details("video_tokens", "video"),),
         "web_searches": (
-            "server_tool_use.web_search_requests",
+            ("server_tool_use.web_search_requests", "prompt_tokens_details.web_search_requests"),  # LiteLLM has both
             "num_sources_used",  # xAI's live search, billed by the source
             "server_side_tool_usage_details.web_search_calls",
             "server_side_tool_usage_details.x_search_calls",
@@ -259,6 +259,20 @@ _TITAN = UsageRow(
     },
 )
 
+# What a provider hands the AI SDK from its version 6 on.
+_AI_SDK_PROVIDER = UsageRow(
+    marks=of("input_tokens.total", "input_tokens.no_cache", "output_tokens.total"),
+    counts={
+        "input_tokens": ("input_tokens.total",),
+        "output_tokens": ("output_tokens.total",),
+        "cache_read_tokens": ("input_tokens.cache_read",),
+        "cache_write_tokens": ("input_tokens.cache_write",),
+        "reasoning_tokens": ("output_tokens.reasoning",),
+    },
+    uncached=("input_tokens.no_cache",),
+    aside=("output_tokens.text", "raw.*"),
+)
+
 _EMBEDDED = ("predictions.embeddings.statistics.token_count", "embeddings.statistics.token_count")
 _VERTEX_EMBEDDINGS = UsageRow(marks=of(*_EMBEDDED), counts={"input_tokens": (_EMBEDDED,)})
 
@@ -288,6 +302,7 @@ ROWS = (
     _INCLUSIVE,
     _INTERACTIONS,
     _MESSAGES,
+    _AI_SDK_PROVIDER,
     _TITAN,
     _VERTEX_EMBEDDINGS,
     _OLLAMA,

@@ -18,8 +18,10 @@ _IN_USAGE = (
     ("estimated_cost", 0),  # DeepInfra
 )
 # In the response, or beside it: by LiteLLM, by Claude Code of a whole run, by Vercel's gateway.
+_HIDDEN = "_hidden_params"
+"""An attribute of LiteLLM's objects that no opened one shows; of a stream, the last's."""
 _BESIDE = (
-    ("_hidden_params", "response_cost"),
+    (_HIDDEN, "response_cost"),
     ("hidden_params", "response_cost"),
     ("response_cost",),
     ("total_cost_usd",),
@@ -28,6 +30,7 @@ _BESIDE = (
     ("providerMetadata", "openrouter", "usage", "cost"),
     ("provider_metadata", "gateway", "cost"),
 )
+_BESIDE_KEYS = frozenset(path[0] for path in _BESIDE)
 _UPSTREAM = "cost_details.upstream_inference_cost"
 _MOST = 1_000_000_000
 _FREE = ":free"
@@ -38,19 +41,20 @@ def stated_cost(
 ) -> dict[str, Any]:
     """`cost` and `cost_basis` of `AICall`, where the response states its cost; empty where it does not.
 
-    A zero is believed only of a model that is free by its name: gateways write 0 for what they do not know, and for
-    what was paid upstream with the caller's own key, which is then the cost.
+    `response` is what was given, `events` what of it tells something. A zero is believed only of a model that is free
+    by its name: gateways write 0 for what they do not know, and for what was paid upstream with the caller's own key,
+    which is then the cost.
     """
     stated = [_of_usage(usage) for usage in usages]
     told = [(cost, basis) for cost, basis in stated if cost is not None]
     if told and len(told) == len(usages):
         return _believed(sum((cost for cost, _ in told), Decimal(0)), f"usage.{told[-1][1]}", model)
-    for event, given in zip(reversed(events), reversed(response), strict=True):
+    hidden = [{_HIDDEN: getattr(given, _HIDDEN, None)} for given in response if not isinstance(given, dict)]
+    for event in (*hidden, *reversed(events)):
+        if isinstance(event, dict) and _BESIDE_KEYS.isdisjoint(event):
+            continue
         for path in _BESIDE:
-            # what LiteLLM hides is an attribute that no opened object shows
-            top = event.get(path[0]) if isinstance(event, dict) else None
-            top = getattr(given, path[0], None) if top is None and path[0][0] == "_" else top
-            if top is not None and (cost := _dollars(follow(top, path[1:]), 0)) is not None:
+            if (cost := _dollars(follow(event, path), 0)) is not None:
                 return _believed(cost, ".".join(path), model)
     return {}
 

@@ -22,7 +22,8 @@ from tests.twins import entries
 
 pytestmark = pytest.mark.usefixtures("tracker")
 
-CHAT = {"model": "gpt-4o", "usage": {"prompt_tokens": 1_000, "completion_tokens": 500, "total_tokens": 1_500}}
+USAGE = {"prompt_tokens": 1_000, "completion_tokens": 500, "total_tokens": 1_500}
+CHAT = {"model": "gpt-4o", "usage": USAGE}
 RESPONSES = {
     "model": "gpt-4o",
     "usage": {"input_tokens": 1_000, "input_tokens_details": {"cached_tokens": 800}, "output_tokens": 500},
@@ -70,6 +71,35 @@ async def test_a_response_is_reported_with_its_tokens_and_its_cost(
     (entry,) = await entries(database)
     assert (entry["provider"], entry["inputTokens"], entry["outputTokens"]) == (provider, *tokens)
     assert entry["requestDuration"] == 812
+
+
+async def test_a_response_is_read_as_one_of_the_model_that_the_caller_names(database: Database) -> None:
+    usage = {"input_tokens": 23, "output_tokens": 1_056}
+    receipt = await track_openai_usage({"usage": usage}, user_id="u", content_type="image", model="gpt-image-1.5")
+
+    assert receipt.cost == Decimal("0.033907")  # as text it would be 0.010675
+    (entry,) = await entries(database)
+    assert entry["outputImageTokens"] == 1_056
+
+
+async def test_what_a_response_says_of_its_bill_is_recorded_with_it(database: Database) -> None:
+    flex = {
+        "model": "gpt-5-nano",
+        "service_tier": "flex",
+        "usage": {"prompt_tokens": 12_000, "completion_tokens": 3_000},
+    }
+    stated = {"model": "x/y", "usage": {**USAGE, "cost": 0.017558}}
+    unknown = {"model": "gpt-4o", "usage": {**USAGE, "novel_tokens": 5}}
+    receipts = [
+        await track_openai_usage(response, user_id="u", content_type="chat") for response in (flex, stated, unknown)
+    ]
+
+    assert [receipt.cost for receipt in receipts] == [Decimal("0.0009"), Decimal("0.017558"), None]
+    found = {entry["aiModel"]: entry for entry in await entries(database)}
+    assert (found["gpt-5-nano"]["serviceTier"], found["x/y"]["costSource"]) == ("flex", "reported")
+    assert found["gpt-4o"]["unpricedReason"] == (
+        "usage_unreadable: novel_tokens: a count of something under a name that is not known here"
+    )
 
 
 async def test_media_are_reported_by_seconds_and_by_pieces(database: Database) -> None:
