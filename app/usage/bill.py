@@ -7,6 +7,7 @@ from typing import Any
 from app.usage.media import media_of
 from app.usage.objects import FlatUsage, UnreadableUsageError, flat_usage, follow, is_leaf, opened, word_of
 from app.usage.places import ORDINARY_TIERS, answer_of, is_batch_line, is_of_another_model, sum_of
+from app.usage.reader import whole
 
 Layer = dict[str, Any]
 
@@ -151,11 +152,9 @@ def _searches_of(events: list[Any], layers: list[list[Layer]], usages: list[Flat
     name = (model or "").lower()
     if "deep-research" in name and (queries := sum(sum_of(usage.get("num_search_queries", [])) for usage in usages)):
         return int(queries)  # Perplexity's other models have them in the price of a request
-    billed = [
-        follow(layer, ("tool_usage", "web_search", "num_requests")) for layer in _each(layers) if "tool_usage" in layer
-    ]
-    if counts := [count for count in billed if isinstance(count, int) and count]:
-        return sum(counts)
+    billed = [follow(layer, ("tool_usage", "web_search", "num_requests")) for layer in _each(layers)]
+    if requests := sum(whole(count, "tool_usage.web_search.num_requests") for count in billed if count is not None):
+        return requests
     answers: dict[Any, int] = {}
     for number, of_event in enumerate(layers):
         if searches := sum(_searched(item) for layer in of_event for item in _items(layer, "output")):
@@ -211,15 +210,17 @@ def _sum_of_many(events: list[Any], usages: list[FlatUsage]) -> dict[str, Any]:
     for event in events:
         if _is_batch(event):
             completed = follow(event, ("request_counts", "completed"))
-            requests = completed if isinstance(completed, int) and completed > 0 else None
-            return {"batch": True, "aggregated": True, "aggregated_requests": requests}
+            requests = None if completed is None else whole(completed, "request_counts.completed")
+            return {"batch": True, "aggregated": True, "aggregated_requests": requests or None}
     lines = sum(is_batch_line(event) for event in events)
     if lines > 1:
         return {"aggregated": True, "aggregated_requests": lines}
-    requests = sum(sum_of(usage.get("requests", [])) for usage in usages)
-    if requests > 1 and int(requests) == requests:
-        return {"aggregated": True, "aggregated_requests": int(requests)}
-    return {}
+    requests = sum(_told(usage, "requests") for usage in usages)
+    return {"aggregated": True, "aggregated_requests": requests} if requests > 1 else {}
+
+
+def _told(usage: FlatUsage, name: str) -> int:
+    return sum(whole(leaf, name) for leaf in usage[name]) if name in usage else 0
 
 
 def _items(layer: Any, name: str) -> Any:

@@ -42,7 +42,7 @@ def _sound(events: list[Any], usages: list[FlatUsage]) -> dict[str, Any]:
     if not usages:
         told = [amount(found, name, _MOST_SECONDS) for event in events for name, found in _length_in(event)]
     seconds = sum(told, Decimal(0))
-    return {"audio_seconds": seconds} if seconds else {}
+    return {"audio_seconds": amount(seconds, "seconds", _MOST_SECONDS)} if seconds else {}
 
 
 def _one_of(usage: FlatUsage, names: tuple[str, ...]) -> Decimal:

@@ -77,10 +77,10 @@ def _dumped(value: Any) -> Any:
 
 
 def word_of(value: Any) -> str | None:
-    """A short word, such as a tier: a text, or the name of an enum's member."""
+    """A short word, such as a tier: a text in one line, or the name of an enum's member."""
     if isinstance(value, Enum):
         value = value.value if isinstance(value.value, str) else value.name
-    return value if isinstance(value, str) and 0 < len(value) <= _LONG_KEY else None
+    return value if isinstance(value, str) and 0 < len(value) <= _LONG_KEY and value.isprintable() else None
 
 
 def is_leaf(value: Any) -> bool:

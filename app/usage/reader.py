@@ -39,6 +39,7 @@ _MODELS = (
 _MOST = 1_000_000_000
 """What a count of `AICall` takes, far over any one call."""
 _DIGITS = 19
+_LONG_NAME = 256
 _THINKING_IN_TOTAL = "gemini"
 _OF_TWO_MINDS = "cached_input_tokens"
 _LEAVING_OUT = ("anthropic", "claude", "bedrock")
@@ -96,7 +97,7 @@ def model_of(events: list[Any]) -> str | None:
             if isinstance(event, dict) and place[0] not in event:
                 continue
             name = follow(event, place)
-            if isinstance(name, str) and name:
+            if isinstance(name, str) and 0 < len(name) <= _LONG_NAME and name.isprintable():
                 return name
     return None
 

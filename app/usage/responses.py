@@ -71,7 +71,12 @@ def _reported(
         reason = str(error) if isinstance(error, UnreadableUsageError) else f"usage: raises {type(error).__name__}"
         log.warning("usage.unreadable", provider=provider, reason=reason[:200])
         kept = {name: fact for name, fact in facts.items() if name in _WITHOUT_USAGE}
-        return named | kept | {"unreadable_usage": True, "unreadable_reason": reason[:_MAX_REASON]}
+        return named | kept | {"unreadable_usage": True, "unreadable_reason": _plain(reason)}
+
+
+def _plain(reason: str) -> str:
+    """Names of fields are the provider's: what is not text at all must not cost the call its entry."""
+    return reason[:_MAX_REASON].encode(errors="replace").decode()
 
 
 def _used(

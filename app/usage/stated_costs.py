@@ -60,7 +60,7 @@ def stated_cost(
 
 
 def _believed(cost: Decimal, basis: str, model: str | None) -> dict[str, Any]:
-    if not cost and not (model or "").endswith(_FREE):
+    if cost > _MOST or (not cost and not (model or "").endswith(_FREE)):
         return {}
     return {"cost": cost, "cost_basis": basis}
 

@@ -549,6 +549,11 @@ def test_what_a_foreign_object_raises_is_not_quoted() -> None:
     assert reported_of(Raises(), None) == {"unreadable_usage": True, "unreadable_reason": "usage: raises RuntimeError"}
 
 
+def test_a_name_that_is_not_text_still_makes_a_reason() -> None:
+    reported = reported_of({"usage": CHAT | {"novel\ud800": 5}}, None)
+    assert reported["unreadable_reason"] == "novel?: a count of something under a name that is not known here"
+
+
 LARGE: dict[str, tuple[dict[str, Any], str | None]] = {
     "many names": ({f"k{number}": "x" for number in range(500_000)}, "usage: holds more than 10000 values"),
     "a long list": ({"list": [{"a": 1}] * 500_000}, "usage: holds more than 10000 values"),
@@ -594,3 +599,53 @@ def test_an_unknown_attribute_never_yields_a_priced_call(
     reported = reported_of_stream([{}, response], provider) if streamed else reported_of(response, provider)
     found = priced(AICall(**{"user_id": "u", "content_type": "chat", "provider": provider, **reported})).cost
     assert (found.cost, stem in (found.unpriced_reason or "")) == (None, True)
+
+
+NAMES = st.sampled_from(
+    [
+        *("usage", "usageMetadata", "response", "message", "providerMetadata", "anthropic", "tool_usage", "web_search"),
+        *("service_tier", "model", "output", "type", "candidates", "groundingMetadata", "webSearchQueries", "is_byok"),
+        *(
+            "cost",
+            "total_cost",
+            "cost_details",
+            "upstream_inference_cost",
+            "cost_in_usd_ticks",
+            "inference_geo",
+            "speed",
+        ),
+        *("seconds", "duration", "characters", "requests", "num_requests", "request_counts", "completed", "object"),
+        *(
+            "data",
+            "created",
+            "b64_json",
+            "size",
+            "quality",
+            "custom_id",
+            "result",
+            "status",
+            "prompt_tokens",
+            "iterations",
+        ),
+        *("completion_tokens", "input_tokens", "output_tokens", "total_tokens", "cached_tokens", "num_search_queries"),
+    ]
+)
+LEAF = (
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 10**20)
+    | st.floats()
+    | st.sampled_from(["", "12", "batch", "video", "completed", "web_search_call", "a\nb", "x" * 300, "fast", "1e9"])
+)
+ANYTHING = st.recursive(
+    LEAF, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=5), max_leaves=25
+)
+
+
+@settings(max_examples=600, deadline=None, database=None, derandomize=True)
+@given(st.dictionaries(NAMES, ANYTHING, min_size=1, max_size=5), st.booleans())
+def test_whatever_comes_in_is_a_report_that_is_accepted(response: dict[str, Any], streamed: bool) -> None:
+    reported = reported_of_stream([response, {}], "openai") if streamed else reported_of(response, "openai")
+    call = AICall(**{"user_id": "u", "content_type": "chat", "model": "gpt-4o", **reported})
+    cost = priced(call).cost
+    assert call.is_unreadable is False or cost.cost is None or cost.source == "reported"
