@@ -215,7 +215,7 @@ def _sum_of_many(events: list[Any], usages: list[FlatUsage]) -> dict[str, Any]:
     lines = sum(is_batch_line(event) for event in events)
     if lines > 1:
         return {"aggregated": True, "aggregated_requests": lines}
-    requests = sum(_told(usage, "requests") for usage in usages)
+    requests = sum(_told(usage, "requests") or _told(usage, "successful_requests") for usage in usages)
     return {"aggregated": True, "aggregated_requests": requests} if requests > 1 else {}
 
 

@@ -38,6 +38,12 @@ _PLACES = (
     ("llm_output", "token_usage"),
     ("llm_output", "usage"),
     ("x_groq", "usage"),
+    ("result", "usage"),  # Cloudflare
+    ("token_usage",),  # CrewAI
+    ("context_wrapper", "usage"),  # OpenAI Agents
+    ("metrics", "accumulated_usage"),  # Strands
+    ("raw", "usage"),  # LlamaIndex
+    ("meta", "usage"),  # Haystack
     ("meta",),  # Cohere
     ("response", "meta"),
 )
@@ -93,6 +99,7 @@ _RUN_STEP = "thread.run.step"
 _STEPS = frozenset({"finish-step", "step-finish"})
 _ANSWERS = frozenset({"response.done", "response.completed", "response.incomplete", "response.failed"})
 _OF_ANOTHER_MODEL = "input_audio_transcription.completed"
+_TOTAL = "total_tokens"
 _TOTALS = tuple(row.total for row in ROWS if row.total)
 _BARE = frozenset(mark for row in ROWS for mark in row.marks if "." not in mark)
 
@@ -149,11 +156,17 @@ def answer_of(event: Any, number: int) -> Any:
         return follow(event, ("response", "id")) or number
     if kind == "assistant":
         return follow(event, ("message", "id")) or number
-    if kind in _STEPS or is_batch_line(event):
+    if kind in _STEPS or is_batch_line(event) or _is_addend(event):
         return number
     if _RUN_STEP in (follow(event, ("object",)), follow(event, ("data", "object"))):
         return number
     return None
+
+
+def _is_addend(event: Any) -> bool:
+    """LangChain's chunks are made to be added up: the first may have the input, and the last the output alone."""
+    usage = follow(event, ("usage_metadata",))
+    return usage is not None and not is_leaf(usage) and isinstance(follow(usage, ("input_tokens",)), int)
 
 
 def is_of_another_model(event: Any) -> bool:
@@ -237,7 +250,16 @@ def _object_at(event: Any, place: Names) -> FlatUsage:
     if isinstance(event, dict) and place[0] not in event:
         return {}
     found = follow(event, place)
-    return {} if found is None or is_leaf(found) else flat_usage(found)
+    if found is None or is_leaf(found):
+        return {}
+    usage = flat_usage(found)
+    if _TOTAL in usage and len(usage) == 1 and follow(event, ("data",)) and _are_embeddings(follow(event, ("data",))):
+        return {"prompt_tokens": usage[_TOTAL]}  # Voyage and Jina: there is nothing else that could have been used
+    return usage
+
+
+def _are_embeddings(data: Any) -> bool:
+    return isinstance(data, list | tuple) and all(follow(item, ("embedding",)) is not None for item in data)
 
 
 def _check_twins(event: Any, place: Names, found: FlatUsage) -> None:

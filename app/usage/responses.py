@@ -68,10 +68,12 @@ def _reported(
             return named | facts | {"output_text": "".join(text_of(event) or "" for event in response)}
         return named | _used(told, usages, facts, provider, model)
     except Exception as error:  # noqa: BLE001 - a foreign object: whatever it raises, the caller's call goes on
-        reason = str(error) if isinstance(error, UnreadableUsageError) else f"usage: raises {type(error).__name__}"
+        reason = _plain(
+            str(error) if isinstance(error, UnreadableUsageError) else f"usage: raises {type(error).__name__}"
+        )
         log.warning("usage.unreadable", provider=provider, reason=reason[:200])
         kept = {name: fact for name, fact in facts.items() if name in _WITHOUT_USAGE}
-        return named | kept | {"unreadable_usage": True, "unreadable_reason": _plain(reason)}
+        return named | kept | {"unreadable_usage": True, "unreadable_reason": reason}
 
 
 def _plain(reason: str) -> str:

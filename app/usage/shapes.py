@@ -134,6 +134,8 @@ _INCLUSIVE = UsageRow(
         "details.*_candidates_tokens",
         "details.thoughts_tokens",
         "raw.*",  # the AI SDK hands on what the provider said
+        "native_usage.*",  # and so does Spring AI
+        "successful_requests",
     ),
 )
 

@@ -367,6 +367,17 @@ SHAPES: dict[str, tuple[Any, dict[str, Any]]] = {
             "input_audio_tokens": 90,
         },
     ),
+    "crewai": (
+        {"token_usage": CHAT | {"cached_prompt_tokens": 5, "successful_requests": 2}},
+        TOKENS | {"cache_read_tokens": 5, "aggregated": True, "aggregated_requests": 2},
+    ),
+    "strands": ({"metrics": {"accumulated_usage": CONVERSE}}, TOKENS),
+    "haystack": ({"meta": {"usage": CHAT}}, TOKENS),
+    "spring ai": ({"metadata": {"usage": CHAT | {"nativeUsage": {"prompt_tokens": 1000}}}}, TOKENS),
+    "voyage": (
+        {"object": "list", "data": [{"embedding": [0.5]}], "model": "voyage-3", "usage": {"total_tokens": 8}},
+        {"model": "voyage-3", "input_tokens": 8, "output_tokens": 0},
+    ),
     "ollama": ({"prompt_eval_count": 1000, "eval_count": 100, "eval_duration": 99, "context": [1, 2]}, TOKENS),
     "anthropic's batch": (
         {"custom_id": "a", "result": {"type": "succeeded", "message": {"model": "claude", "usage": MESSAGE}}},
@@ -438,6 +449,14 @@ SUMS: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "codex, a whole session": (
         [turn({}), turn(CODEX)],
         TOKENS | {"cache_read_tokens": 900},
+    ),
+    "langchain, chunk by chunk": (
+        [
+            {"usage_metadata": {"input_tokens": 1000, "output_tokens": 0, "total_tokens": 1000}},
+            {"content": "…", "usage_metadata": None},
+            {"usage_metadata": {"input_tokens": 0, "output_tokens": 100, "total_tokens": 100}},
+        ],
+        TOKENS,
     ),
     "lines of a batch": (
         [{"custom_id": name, "response": {"body": {"usage": HALF}}} for name in "ab"],
