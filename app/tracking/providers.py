@@ -9,7 +9,7 @@ from typing import Any
 
 from app.tracking.api import track_ai_request
 from app.tracking.receipt import TrackReceipt
-from app.usage.responses import reported_of, reported_of_stream
+from app.usage.responses import reported_of, reported_of_stream, unless_told
 from models.call import UNKNOWN_MODEL
 
 
@@ -59,9 +59,6 @@ async def track_video_usage(
 
 async def _track(provider: str, response: Any, reported: dict[str, Any]) -> TrackReceipt:
     read = reported_of_stream if isinstance(response, list) else reported_of
-    known = {
-        "model": UNKNOWN_MODEL,
-        "provider": provider,
-        **read(response, reported.get("provider", provider), reported.get("model")),
-    }
-    return await track_ai_request(**{**known, **reported})
+    known = {"model": UNKNOWN_MODEL, "provider": provider}
+    known |= read(response, reported.get("provider", provider), reported.get("model"))
+    return await track_ai_request(**unless_told(known, reported))

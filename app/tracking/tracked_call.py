@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
 from app.tracking.receipt import TrackReceipt
-from app.usage.responses import reported_of, reported_of_stream, text_of
+from app.usage.responses import reported_of, reported_of_stream, text_of, unless_told
 from models import CallStatus
 
 TOO_MANY_REQUESTS = 429
@@ -58,11 +58,11 @@ class TrackedCall:
         facts = {"request_duration": self._since_start(time.perf_counter())}
         if self._first_token is not None:
             facts["time_to_first_token"] = self._since_start(self._first_token)
-        self.receipt = await self._track(**{**facts, **self._read(), **self._known, **self._outcome(error)})
+        self.receipt = await self._track(**{**facts, **unless_told(self._read(), self._known), **self._outcome(error)})
 
     def record(self, response: Any, **facts: Any) -> None:
         """Take the usage of a complete response. `facts` are further fields of `AICall`, and come first."""
-        self._facts = {**reported_of(response, *self._told()), **facts}
+        self._facts = unless_told(reported_of(response, *self._told()), facts)
 
     async def stream(self, chunks: AsyncIterable[Chunk]) -> AsyncIterator[Chunk]:
         """Pass the events of a stream through untouched, and record their usage."""
@@ -77,7 +77,7 @@ class TrackedCall:
     def _read(self) -> dict[str, Any]:
         if self._events is None:
             return self._facts
-        return {**reported_of_stream(self._events, *self._told()), **self._facts}
+        return unless_told(reported_of_stream(self._events, *self._told()), self._facts)
 
     def _told(self) -> tuple[str | None, str | None]:
         return self._known.get("provider"), self._known.get("model")

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from app.usage.counts import whole
 from app.usage.media import media_of
-from app.usage.objects import FlatUsage, UnreadableUsageError, flat_usage, follow, is_leaf, opened, word_of
-from app.usage.places import ORDINARY_TIERS, answer_of, is_batch_line, is_of_another_model, sum_of
-from app.usage.reader import whole
+from app.usage.objects import FlatUsage, UnreadableUsageError, flat_usage, follow, is_leaf, opened, sum_of, word_of
+from app.usage.places import ORDINARY_TIERS, answer_of, is_batch_line, is_of_another_model
 
 Layer = dict[str, Any]
 

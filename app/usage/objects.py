@@ -100,6 +100,18 @@ def flat_usage(value: Any, path: str = "") -> FlatUsage:
     return flat
 
 
+def flat_at(value: Any, place: Names) -> FlatUsage:
+    """The object at `place`, laid out flat; empty where there is none."""
+    if isinstance(value, dict) and place[0] not in value:
+        return {}
+    found = follow(value, place)
+    return {} if found is None or is_leaf(found) else flat_usage(found)
+
+
+def sum_of(leaves: list[Any]) -> Any:
+    return sum(leaf for leaf in leaves if isinstance(leaf, int | float))
+
+
 def _lay_out(value: Any, path: str, depth: int, flat: FlatUsage, allowance: Iterator[int]) -> None:
     if next(allowance, None) is None:
         raise UnreadableUsageError(f"usage: holds more than {_MOST_VALUES} values")

@@ -3,18 +3,21 @@
 from collections.abc import Iterable
 from typing import Any
 
+from app.usage.ai_sdk import with_metadata
 from app.usage.objects import (
     FlatUsage,
     Names,
     UnreadableUsageError,
+    flat_at,
     flat_usage,
     follow,
     is_leaf,
     opened,
     snake_case,
+    sum_of,
     word_of,
 )
-from app.usage.shapes import ROWS, SYNONYMS
+from app.usage.shapes import BARE, SYNONYMS, TOTALS
 
 # The first of these that is an object.
 _PLACES = (
@@ -78,30 +81,11 @@ _TELLING = frozenset(place[0] for place in (*_PLACES, *_LAST_TURN, *_SESSION)) |
 }
 """The members of an event by which it may tell something."""
 _APART = frozenset({_METRICS, *_AT_TOP})
-# Of the AI SDK's provider metadata: what the provider said itself, and cache counts that versions 4 and 5 tell there.
-_METADATA = ("providerMetadata", "provider_metadata", "experimental_providerMetadata")
-_RAW = (("anthropic", "usage"), ("google", "usageMetadata"), ("vertex", "usageMetadata"), ("openrouter", "usage"))
-_CACHE_COUNTS = {
-    "cached_prompt_tokens": "cached_prompt_tokens",
-    "prompt_cache_hit_tokens": "prompt_cache_hit_tokens",
-    "cache_read_input_tokens": "cache_read_input_tokens",
-    "cache_creation_input_tokens": "cache_creation_input_tokens",
-    "usage.cache_read_input_tokens": "cache_read_input_tokens",
-    "usage.cache_write_input_tokens": "cache_creation_input_tokens",
-}
-_LEAVING_OUT = frozenset({"anthropic", "bedrock", "vertex"})
-_MESSAGE_NAMES = {
-    "prompt_tokens": "input_tokens",
-    "completion_tokens": "output_tokens",
-    "cached_input_tokens": "cache_read_input_tokens",
-}
 _RUN_STEP = "thread.run.step"
 _STEPS = frozenset({"finish-step", "step-finish"})
 _ANSWERS = frozenset({"response.done", "response.completed", "response.incomplete", "response.failed"})
 _OF_ANOTHER_MODEL = "input_audio_transcription.completed"
 _TOTAL = "total_tokens"
-_TOTALS = tuple(row.total for row in ROWS if row.total)
-_BARE = frozenset(mark for row in ROWS for mark in row.marks if "." not in mark)
 
 
 def events_of(response: Any) -> list[Any]:
@@ -214,8 +198,8 @@ def _take(usage: FlatUsage, later: FlatUsage) -> None:
         for other in (SYNONYMS[name] & usage.keys()) - later.keys():
             if usage[other] != later[name] and sum_of(usage[other]) != sum_of(later[name]):
                 _forget(usage, other)
-    if usage.keys() & SYNONYMS.keys() and not any(total in later for total in _TOTALS):
-        for total in _TOTALS:
+    if usage.keys() & SYNONYMS.keys() and not any(total in later for total in TOTALS):
+        for total in TOTALS:
             usage.pop(total, None)
     usage.update(later)
 
@@ -227,10 +211,6 @@ def _forget(usage: FlatUsage, name: str) -> None:
             del usage[below]
 
 
-def sum_of(leaves: list[Any]) -> Any:
-    return sum(leaf for leaf in leaves if isinstance(leaf, int | float))
-
-
 def _usage_in(event: Any, *, of_many: bool) -> FlatUsage:
     if event is None or is_leaf(event):
         return {}
@@ -240,19 +220,14 @@ def _usage_in(event: Any, *, of_many: bool) -> FlatUsage:
         if found:
             if place in _TWINS:
                 _check_twins(event, place, found)
-            return _with_metadata(event, found)
-    if isinstance(event, dict) and not _BARE.isdisjoint(snake_case(key) for key in event if type(key) is str):
+            return with_metadata(event, found)
+    if isinstance(event, dict) and not BARE.isdisjoint(snake_case(key) for key in event if type(key) is str):
         return flat_usage({key: member for key, member in event.items() if key not in _APART})  # a usage of its own
     return {}
 
 
 def _object_at(event: Any, place: Names) -> FlatUsage:
-    if isinstance(event, dict) and place[0] not in event:
-        return {}
-    found = follow(event, place)
-    if found is None or is_leaf(found):
-        return {}
-    usage = flat_usage(found)
+    usage = flat_at(event, place)
     if _TOTAL in usage and len(usage) == 1 and follow(event, ("data",)) and _are_embeddings(follow(event, ("data",))):
         return {"prompt_tokens": usage[_TOTAL]}  # Voyage and Jina: there is nothing else that could have been used
     return usage
@@ -269,34 +244,3 @@ def _check_twins(event: Any, place: Names, found: FlatUsage) -> None:
             one, other = sum_of(found[name]), sum_of(again[name])
             if one and other and one != other:
                 raise UnreadableUsageError(f"{name}: is {one} in {'.'.join(place)} and {other} in {'.'.join(twin)}")
-
-
-def _with_metadata(event: Any, usage: FlatUsage) -> FlatUsage:
-    """The usage of the AI SDK with what its provider metadata adds. They are those of the last step alone.
-
-    Until version 6, the SDK hands on the input of Anthropic's models as it is, without the cache, whose counts stand in
-    the metadata in part or whole.
-    """
-    metadata = next((opened(event[name]) for name in _METADATA if name in event), None) if type(event) is dict else None
-    if not isinstance(metadata, dict) or "input_tokens_details.*" in usage:
-        return usage
-    of_last_step = len(follow(event, ("steps",)) or ()) > 1
-    for place in () if of_last_step else _RAW:
-        raw = _object_at(metadata, place)
-        if not raw.keys().isdisjoint(_BARE):
-            return raw
-    for maker, told in metadata.items():
-        counts = {} if told is None or is_leaf(told) else flat_usage(told)
-        found = {name: counts[path] for path, name in _CACHE_COUNTS.items() if sum_of(counts.get(path, []))}
-        if found and of_last_step:
-            raise UnreadableUsageError(f"{next(iter(found))}: of the last step alone, and there were several")
-        if found and maker in _LEAVING_OUT:
-            return _of_messages(usage) | found
-        usage = {**found, **usage}
-    return usage
-
-
-def _of_messages(usage: FlatUsage) -> FlatUsage:
-    """In Anthropic's own names, whose input leaves the cache out."""
-    renamed = {_MESSAGE_NAMES.get(name, name): leaves for name, leaves in usage.items()}
-    return {name: leaves for name, leaves in renamed.items() if name not in _TOTALS}

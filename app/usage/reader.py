@@ -4,11 +4,11 @@ The shapes of providers are rows in `shapes.py`, and `places.py` finds a respons
 the row that fits, held against the provider's own total, and refused when they cannot be right.
 """
 
-import math
 from collections import Counter
-from decimal import Decimal
 from typing import Any
 
+from app.usage.balance import hold_against, include_cache, include_reasoning
+from app.usage.counts import MOST, short, told_in, value_of
 from app.usage.objects import FlatUsage, UnreadableUsageError, follow
 from app.usage.pictures import makes_pictures
 from app.usage.places import events_of, telling, usages_of
@@ -36,14 +36,7 @@ _MODELS = (
     ("response", "modelId"),  # AI SDK
     ("model_name",),  # pydantic-ai
 )
-_MOST = 1_000_000_000
-"""What a count of `AICall` takes, far over any one call."""
-_DIGITS = 19
 _LONG_NAME = 256
-_THINKING_IN_TOTAL = "gemini"
-_OF_TWO_MINDS = "cached_input_tokens"
-_LEAVING_OUT = ("anthropic", "claude", "bedrock")
-"""Whose input count version 5 of the AI SDK hands on as it is: without the cache, and with a total to match."""
 _WRITTEN_TEXT = (
     "output_tokens_details.text_tokens",
     "output_tokens_details.text",
@@ -104,16 +97,16 @@ def model_of(events: list[Any]) -> str | None:
 
 def _counts(usage: FlatUsage, provider: str, model: str, *, strict: bool) -> Counter[str]:
     row = _row_of(usage)
-    told, besides = _told(usage, row, strict=strict)
+    told, besides = told_in(usage, row, strict=strict)
     counts = Counter({field: sum(term.values()) for field, term in told.items()})
-    total = _value(usage, row.total, "total_tokens")
+    total = value_of(usage, row.total, "total_tokens")
     reported = counts["input_tokens"], counts["output_tokens"]
-    _include_cache(counts, usage, row, total, f"{provider} {model}")
+    include_cache(counts, usage, row, total, f"{provider} {model}")
     if row.apart_mark not in usage:
         provider = model = ""
-    _include_reasoning(counts, row, total, provider, model)
+    include_reasoning(counts, row, total, provider, model)
     if strict and total and "prompt_audio_seconds" not in usage:  # Mistral's total counts audio billed by the second
-        _hold_against(total, reported, counts, told, row)
+        hold_against(total, reported, counts, told, row)
     for field, terms in besides.items():
         counts[field] += sum(terms.values())
     return counts
@@ -133,165 +126,6 @@ def _row_of(usage: FlatUsage) -> UsageRow:
     return fitting
 
 
-_Told = dict[str, dict[int, int]]
-
-
-def _told(usage: FlatUsage, row: UsageRow, *, strict: bool) -> tuple[_Told, _Told]:
-    """The counts of each field, term by term; terms are different facts, and each counts. What is billed besides the
-    provider's own counts is apart.
-
-    Raises UnreadableUsageError where one fact has two values, or a count of an unknown name stands there: it may be
-    what the bill is made of. Cached tokens at full price are many times off, and searches at none are free.
-    """
-    found: dict[tuple[str, int, bool], dict[str, int]] = {}
-    for name, leaves in usage.items():
-        if (terms := row.read.get(name)) is not None:
-            for field, number, besides, whole_name in terms:
-                told = found.setdefault((field, number, besides), {})
-                told[whole_name] = told.get(whole_name, 0) + _value(usage, name, field)
-        elif strict and name[-1:] != "*" and name not in row.evidence and any(map(_is_count, leaves)):
-            _refuse(name, row)
-    counts: tuple[_Told, _Told] = ({}, {})
-    for (field, number, besides), told in found.items():
-        counts[besides].setdefault(field, {})[number] = _one_value(field, told, row)
-    return counts
-
-
-def _one_value(field: str, told: dict[str, int], row: UsageRow) -> int:
-    if len(told) == 1:
-        return next(iter(told.values()))
-    values = {name: value for name, value in told.items() if value}
-    if len(values) > 1 and len(set(values.values())) > 1:
-        if field == "input_tokens" and values.keys() <= set(row.inputs):
-            return next(values[name] for name in row.inputs if name in values)
-        (one, value), (other, another) = list(values.items())[:2]
-        if value == another:
-            other, another = next((name, count) for name, count in values.items() if count != value)
-        raise UnreadableUsageError(f"{field}: is {value} in {one} and {another} in {other}")
-    return next(iter(values.values()), 0)
-
-
-def _refuse(name: str, row: UsageRow) -> None:
-    if not row.lets_be(name):
-        of_cache = "cached tokens" if "cach" in name else "something"
-        raise UnreadableUsageError(f"{name[:200]}: a count of {of_cache} under a name that is not known here")
-
-
-def _value(usage: FlatUsage, name: str, field: str) -> int:
-    count = 0
-    for leaf in usage.get(name, ()):
-        count += leaf if type(leaf) is int and 0 <= leaf <= _MOST else whole(leaf, f"{field} ({name})")
-    return count
-
-
-def whole(value: Any, field: str) -> int:
-    """A count as a whole number: also where it is written as a text, or as a float.
-
-    Raises UnreadableUsageError where it is not one, is below zero, or is larger than any call is.
-    """
-    if isinstance(value, str) and len(value) <= _DIGITS and value.isascii() and value.isdigit():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        raise UnreadableUsageError(f"{field}: must be a number of tokens, not {type(value).__name__}")
-    if not isinstance(value, int) and not (math.isfinite(value) and int(value) == value):
-        raise UnreadableUsageError(f"{field}: must be a whole number of tokens, not {value}")
-    if value < 0:
-        raise UnreadableUsageError(f"{field}: must be zero or more, not {_short(value)}")
-    if value > _MOST:
-        raise UnreadableUsageError(f"{field}: must be at most {_MOST}, not {_short(value)}")
-    return int(value)
-
-
-def _short(value: Any) -> str:
-    return f"{value:.6g}" if abs(value) < 1e300 else "more"  # noqa: PLR2004 - the largest float
-
-
-def _include_cache(counts: Counter[str], usage: FlatUsage, row: UsageRow, total: int, maker: str) -> None:
-    """Make the input include the cache, once. Where the input that was not cached is told, or the provider's own total
-    tells what it is the sum of, that holds; else the shape does, unless it is known of two minds.
-    """
-    cache = counts["cache_read_tokens"] + counts["cache_write_tokens"]
-    told, reasoning = counts["input_tokens"], counts["reasoning_tokens"]
-    if len(row.inputs) > 1:
-        _agree_on_input(usage, row, told, cache)
-    fresh = [name for name in row.uncached if name in usage]
-    if fresh:
-        apart = _is_fresh(counts, _value(usage, fresh[0], "input_tokens"), cache, fresh[0])
-    elif not cache:
-        return
-    else:
-        beyond = total - told - counts["output_tokens"] if total else None
-        apart = _is_apart(
-            row, told, cache, inside=beyond in {0, reasoning}, beside=beyond in {cache, cache + reasoning}
-        )
-        if not apart and _OF_TWO_MINDS in usage and any(name in maker for name in _LEAVING_OUT):
-            raise UnreadableUsageError(f"input_tokens: may leave {_OF_TWO_MINDS} out or not, and nothing tells which")
-    if apart:
-        counts["input_tokens"] += cache
-
-
-def _is_apart(row: UsageRow, told: int, cache: int, *, inside: bool, beside: bool) -> bool:
-    """Whether the input leaves the cache out, by the shape and by what the total is the sum of."""
-    if inside == beside:
-        return row.cache_apart
-    if inside and row.cache_apart and cache <= told:
-        reason = f"{row.total} says that it includes the {cache} tokens of the cache, but their names do not"
-        raise UnreadableUsageError(f"input_tokens: {reason}")
-    return beside or row.cache_apart
-
-
-def _is_fresh(counts: Counter[str], fresh: int, cache: int, name: str) -> bool:
-    """Whether the input leaves the cache out, by the count of what was not cached."""
-    told = counts["input_tokens"]
-    if not told:
-        counts["input_tokens"] = told = fresh
-    if told == fresh:
-        return True
-    if told != fresh + cache:
-        raise UnreadableUsageError(f"input_tokens: is {told}, but {name} and the cache are {fresh} and {cache}")
-    return False
-
-
-def _agree_on_input(usage: FlatUsage, row: UsageRow, told: int, cache: int) -> None:
-    for name in row.inputs:
-        other = _value(usage, name, "input_tokens")
-        if other and other not in {told, told - cache, told + cache}:
-            raise UnreadableUsageError(f"input_tokens: is {told}, and {other} in {name}")
-
-
-def _include_reasoning(counts: Counter[str], row: UsageRow, total: int, provider: str, model: str) -> None:
-    """Make the output include reasoning, once. Where the provider's own total tells whether it does, that holds; and
-    where reasoning stands apart and goes unnamed, it is what the total holds beyond prompt and answer.
-    """
-    reasoning = counts["reasoning_tokens"]
-    beyond = total - counts["input_tokens"] - counts["output_tokens"]
-    at_maker = provider in row.apart_at
-    apart = row.reasoning_apart or at_maker
-    if total and beyond in {0, reasoning} and (beyond or reasoning <= counts["output_tokens"]):
-        apart = beyond == reasoning
-    elif not reasoning and beyond > 0 and (at_maker or _THINKING_IN_TOTAL in model):
-        reasoning = counts["reasoning_tokens"] = beyond
-        apart = True
-    if apart:
-        counts["output_tokens"] += reasoning
-
-
-def _hold_against(total: int, reported: tuple[int, int], counts: Counter[str], told: _Told, row: UsageRow) -> None:
-    """A total that is not a sum of the parts says that something was not read: an answer that is billed, but looks
-    free.
-    """
-    inputs = {reported[0], counts["input_tokens"], told.get("input_tokens", {}).get(0, 0)}
-    outputs = {reported[1], counts["output_tokens"]}
-    if total not in {of_input + of_output for of_input in inputs for of_output in outputs}:
-        raise UnreadableUsageError(f"{row.total}: is {total}, but input and output are {reported[0]} and {reported[1]}")
-
-
-def _is_count(leaf: Any) -> bool:
-    if isinstance(leaf, str):
-        return len(leaf) <= _DIGITS and leaf.isdigit() and leaf.strip("0") != ""
-    return isinstance(leaf, int | float | Decimal) and bool(leaf) and not isinstance(leaf, bool)
-
-
 def _make_pictures(counts: Counter[str], events: list[Any], model: str | None) -> None:
     """What a model that makes images puts out is images, where it does not say otherwise."""
     if counts["output_image_tokens"] or counts["output_audio_tokens"]:
@@ -303,7 +137,7 @@ def _make_pictures(counts: Counter[str], events: list[Any], model: str | None) -
 def _checked(usage: TokenUsage) -> TokenUsage:
     if any(usage[2:]) and (found := contradictions(usage)):
         raise UnreadableUsageError("; ".join(f"{field}: {reason}" for field, reason in found))
-    for field, count in zip(usage._fields, usage, strict=True) if max(usage) > _MOST else ():
-        if count > _MOST:
-            raise UnreadableUsageError(f"{field}: must be at most {_MOST}, not {_short(count)}")
+    for field, count in zip(usage._fields, usage, strict=True) if max(usage) > MOST else ():
+        if count > MOST:
+            raise UnreadableUsageError(f"{field}: must be at most {MOST}, not {short(count)}")
     return usage

@@ -1,6 +1,6 @@
 """From a provider's response, or the events of its stream, to the fields of a report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.observability.logs import Log
@@ -28,6 +28,7 @@ _WITHOUT_USAGE = frozenset(
     {"cost", "cost_basis", "batch", "service_tier", "region", "aggregated", "aggregated_requests"}
 )
 """What holds also where the usage cannot be read."""
+_OVERRULED = (("cost", "cost_basis"), ("success", "status"))
 _MAX_REASON = 1_000
 
 
@@ -102,6 +103,14 @@ def _counts(usage: TokenUsage) -> dict[str, int]:
     """Both totals, zero or not: they are known. Of the parts, those that were used."""
     totals = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
     return {name: count for name, count in zip(TOKEN_FIELDS, usage, strict=True) if count} | totals
+
+
+def unless_told(read: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """What was read of a response under what the caller tells: a cost of the caller's own has not the response's basis,
+    nor an outcome of the caller's own the response's status.
+    """
+    overruled = {of for field, of in _OVERRULED if field in told}
+    return {**{field: fact for field, fact in read.items() if field not in overruled}, **told}
 
 
 def text_of(event: Any) -> str | None:

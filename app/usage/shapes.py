@@ -316,3 +316,7 @@ SYNONYMS: dict[str, set[str]] = {}
 for _row in ROWS:
     for _name, _others in _row.synonyms():
         SYNONYMS.setdefault(_name, set()).update(_others)
+
+TOTALS = tuple(row.total for row in ROWS if row.total)
+BARE = frozenset(mark for row in ROWS for mark in row.marks if "." not in mark)
+"""Names by which a usage object of its own is known."""

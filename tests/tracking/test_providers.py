@@ -102,6 +102,21 @@ async def test_what_a_response_says_of_its_bill_is_recorded_with_it(database: Da
     )
 
 
+async def test_what_the_caller_says_comes_before_what_the_response_says(database: Database) -> None:
+    response = {"model": "x/y", "usage": {**USAGE, "cost": 0.017558}}
+    failed = {"custom_id": "a", "result": {"type": "errored"}}
+    receipts = [
+        await track_openai_usage(response, user_id="u", content_type="chat", cost=Decimal("0.5")),
+        await track_anthropic_usage(failed, user_id="u", content_type="chat", success=True, cost=Decimal("0.25")),
+    ]
+
+    assert [(receipt.status, receipt.cost) for receipt in receipts] == [
+        ("committed", Decimal("0.5")),
+        ("committed", Decimal("0.25")),
+    ]
+    assert [entry.get("costBasis") for entry in await entries(database)] == [None, None]
+
+
 async def test_media_are_reported_by_seconds_and_by_pieces(database: Database) -> None:
     receipts = [
         await track_whisper_usage(120, user_id="u"),
