@@ -212,7 +212,7 @@ def _sum_of_many(events: list[Any], usages: list[FlatUsage]) -> dict[str, Any]:
             completed = follow(event, ("request_counts", "completed"))
             requests = None if completed is None else whole(completed, "request_counts.completed")
             return {"batch": True, "aggregated": True, "aggregated_requests": requests or None}
-    lines = sum(is_batch_line(event) for event in events)
+    lines = sum(is_batch_line(event) and not _failed(event) for event in events)
     if lines > 1:
         return {"aggregated": True, "aggregated_requests": lines}
     requests = sum(_told(usage, "requests") or _told(usage, "successful_requests") for usage in usages)

@@ -67,7 +67,7 @@ def _length_in(event: Any) -> list[tuple[str, Any]]:
 
 
 def _characters(events: list[Any], usages: list[FlatUsage]) -> dict[str, Any]:
-    for usage in usages:
+    for usage in usages or [{name: [event[name]] for name in _CHARACTERS if name in event} for event in _dicts(events)]:
         for name in _CHARACTERS:
             count = sum(amount(leaf, name, _MOST_CHARACTERS) for leaf in usage.get(name, ())) if name in usage else 0
             if count and count != int(count):
@@ -79,6 +79,10 @@ def _characters(events: list[Any], usages: list[FlatUsage]) -> dict[str, Any]:
         if isinstance(spoken, list) and spoken and isinstance(event, dict) and "audio_base64" in event:
             return {"characters": len(spoken)}
     return {}
+
+
+def _dicts(events: list[Any]) -> list[dict[str, Any]]:
+    return [event for event in events if isinstance(event, dict)]
 
 
 def _images(events: list[Any]) -> dict[str, Any]:

@@ -199,6 +199,7 @@ MEDIA: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "verbose json": ({"task": "transcribe", "duration": 8.47, "text": "…"}, {"audio_seconds": Decimal("8.47")}),
     "deepgram": ({"metadata": {"duration": 25.93, "channels": 1}}, {"audio_seconds": Decimal("25.93")}),
     "characters": ({"usage": {"characters": 120}}, {"characters": 120}),
+    "characters of the response itself": ({"character_count": 120}, {"characters": 120}),
     "elevenlabs": ({"audio_base64": "…", "alignment": {"characters": ["a", "b"]}}, {"characters": 2}),
     "dall-e": ({"created": 1, "data": [{"url": "…"}, {"b64_json": "…"}]}, {"images": 2}),
     "size and quality": (
