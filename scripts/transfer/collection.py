@@ -26,12 +26,16 @@ _OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(
 class SourceCollection:
     """A collection in the order of its ids, whatever their types."""
 
+    measure = "rows"
+
     def __init__(self, collection: Collection, mapping: Mapping, address: str) -> None:
         name: Any = collection.full_name  # the driver's stub takes the property for a method
         self.name = str(name)
         self.identity = f"{self.name} {re.sub('//[^/@]*@', '//', address)}"
         self._collection = collection.with_options(codec_options=_OPTIONS)
-        self._where = mapping.where
+        self._where = {
+            name: {"$in": value} if isinstance(value, list) else value for name, value in mapping.where.items()
+        }
 
     async def check(self) -> None:
         try:

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-from scripts.transfer.lines import Lines, Place, count_lines, fault_of, identity_of, paged
-from scripts.transfer.mapping import Mapping
+from scripts.transfer.lines import Lines, Place, count_bytes, fault_of, identity_of, paged
+from scripts.transfer.mapping import Mapping, advice
 from scripts.transfer.neutral import original
 from scripts.transfer.sources import Row, broken
 
@@ -16,12 +16,13 @@ DELIMITERS = ",;\t|"
 class CsvFile:
     """A file with a header. Cells may contain line breaks; every row has as many cells as the header."""
 
-    def __init__(self, path: Path, mapping: Mapping, needed: tuple[str, ...]) -> None:
+    measure = "bytes"
+
+    def __init__(self, path: Path, mapping: Mapping) -> None:
         self.name = str(path)
         self.identity = identity_of(path)
         self._path = path
         self._mapping = mapping
-        self._needed = needed
         self._columns: list[str] = []
         self._start: Place = (0, 0)
 
@@ -33,15 +34,14 @@ class CsvFile:
             raise broken(place, f"the header cannot be parsed: {error}") from error
         if fault := fault_of("".join(header), self._mapping.encoding):
             raise broken(place, fault)
-        missing = [name for name in self._needed if name not in header] + self._mapping.missing(header)
-        if missing:
+        if missing := self._mapping.missing(header):
             raise broken(place, f"missing column {', '.join(missing)}{self._hint(header)}")
         if twice := {name for name in header if header.count(name) > 1}:
             raise broken(place, f"two columns are named {', '.join(sorted(twice))}")
         self._columns, self._start = header, lines.place
 
     async def total(self) -> int:
-        return count_lines(self._path) - 1
+        return count_bytes(self._path)
 
     async def pages(self, after: Any, size: int) -> AsyncIterator[list[Row]]:
         start = self._start if after is None else tuple(after)
@@ -52,21 +52,23 @@ class CsvFile:
         lines = Lines(self._path, self._mapping.encoding, start)
         cells = self._reader(lines)
         while True:
-            first = lines.place[1] + 1
+            before, first = lines.place[0], lines.place[1] + 1
             try:
                 row = next(cells)
             except StopIteration:
                 return
             except csv.Error as error:
                 # a quote that is never closed swallows the lines after it
-                yield Row(_lines(first, lines), lines.place, None, f"cannot be parsed: {error}")
-                continue
-            if row:  # an empty line is not a row
-                yield self._row(first, lines, row)
+                found = Row(_lines(first, lines), lines.place, None, f"cannot be parsed: {error}")
+            else:
+                if not row:  # an empty line is not a row
+                    continue
+                found = self._row(first, lines, row)
+            yield found._replace(size=lines.place[0] - before)
 
     def _row(self, first: int, lines: Lines, cells: list[str]) -> Row:
         fault = fault_of("".join(cells), self._mapping.encoding)
-        if not lines.ended:
+        if not (lines.ended or lines.quoted):
             fault = "the last line has no line break, so it may be truncated: add one if it is complete"
         elif len(cells) != len(self._columns):
             fault = f"has {len(cells)} cells where the header has {len(self._columns)}"
@@ -84,7 +86,7 @@ class CsvFile:
     def _hint(self, header: list[str]) -> str:
         if len(header) == 1 and (other := [sign for sign in DELIMITERS if sign in header[0]]):
             return f": the header is one cell, so is the delimiter {other[0]!r} instead of {self._mapping.delimiter!r}?"
-        return f" (it has {', '.join(header)})"
+        return f" (it has {', '.join(header)}){advice(header)}"
 
 
 def _lines(first: int, lines: Lines) -> str:

@@ -3,24 +3,33 @@
 import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from app.ledger.outcomes import Outcome
 from app.ledger.twins import Pair
 from app.tracking import ReceiptStatus
+from models.documents import Document
 from scripts.toolkit.call_store import Store
 from scripts.toolkit.job import Job, Page, Summary
-from scripts.transfer.calls import Calls, RowError
+from scripts.transfer.calls import Calls, RowError, Told, meets
+from scripts.transfer.cells import first_of, has, value_of
+from scripts.transfer.conventions import ADVICE, proves_exclusive
 from scripts.transfer.entries import pair_of
-from scripts.transfer.mapping import Mapping
+from scripts.transfer.mapping import CARRIED, Mapping
 from scripts.transfer.rejects import Rejects
 from scripts.transfer.seen import SeenIds
-from scripts.transfer.sources import Row, Source
+from scripts.transfer.sources import Row, Source, broken
+from scripts.transfer.sums import SumsError, is_midnight
+from scripts.transfer.together import Group, Place, Together
 from scripts.transfer.values import UnreadableError
 
 PAGE = 1_000
 SHOWN = 10
+LARGE = 1_000
+"""Bytes of a row, from which on it is cut down to the columns that the mapping names."""
 MAX_COLUMNS = 500
 """How many column names are remembered for the notes at the end."""
 
@@ -28,19 +37,35 @@ _DELETED = (
     "createdAt: is before {}, and retention has deleted the calls of that time but not their totals: "
     "this one may be counted already"
 )
+_UNNAMED = (
+    "look like counts that the mapping does not name, so calls with them are unpriced unless their row has a cost: "
+    "map them, or list them under ignore"
+)
+_FREE = "where 0 means unknown, set zero_is_unknown for the cost in the mapping"
 
 NEW, KNOWN, REJECTED, LEFT_OUT = "new", "known", "rejected", "left out"
+MERGED = "told again"
+"""Rows of a call that another row tells better."""
 
 
 class Item(NamedTuple):
-    """A row and its source."""
+    """A row, or several rows of one call, and the source."""
 
     source: str
-    row: Row
+    group: Group
 
     @property
     def place(self) -> str:
-        return f"{self.source}, {self.row.line}"
+        return f"{self.source}, {self.group.line}"
+
+
+@dataclass(slots=True)
+class _Message(Pair):
+    """A call of a transcript, which copies of it in other transcripts tell again, under their own name."""
+
+    def said_by(self, entry: Document) -> Document:
+        said = Pair.said_by(self, entry)
+        return {name: value for name, value in said.items() if name not in {"conversationId", "createdAt"}}
 
 
 class Import(Job[Item]):
@@ -52,37 +77,63 @@ class Import(Job[Item]):
     worth_a_look = (REJECTED,)
 
     def __init__(
-        self, sources: Sequence[Source], mapping: Mapping, store: Store, rejects: Rejects, seen: SeenIds
+        self,
+        sources: Sequence[Source],
+        mapping: Mapping,
+        store: Store,
+        rejects: Rejects,
+        seen: SeenIds,
+        *,
+        as_sums: bool = False,
     ) -> None:
         self._sources = sources
         self._mapping = mapping
-        self._calls = Calls(mapping)
+        self._calls = Calls(mapping, as_sums=as_sums)
+        self._as_sums = as_sums
         self._store = store
         self._rejects = rejects
         self._seen = seen
         self._shown: list[str] = []
         self._columns: set[str] = set()
+        self._total = self._free = 0
+        self.what = " and ".join(sorted({source.measure for source in sources}))
 
     def key(self) -> dict[str, Any]:
         told = "\n".join([*(source.identity for source in self._sources), self._mapping.model_dump_json()])
-        return {"sources": hashlib.sha256(told.encode()).hexdigest()}
+        return {"sources": hashlib.sha256(f"{told}\n{self._as_sums}".encode()).hexdigest()}
+
+    @asynccontextmanager
+    async def opened(self, after: Any, *, execute: bool) -> AsyncIterator[None]:  # noqa: ARG002 - the same for all
+        """Before anything is written: that no file is one of sums, and that none leaves the cache out of the input
+        where nothing says so. Raises InvalidRequestError.
+        """
+        self._total = sum([await source.total() for source in self._sources])
+        mapping, is_open = self._mapping, self._calls.conventions.open
+        if not mapping.entries and (is_open or mapping.of_sums or not mapping.has_own_ids):
+            for source in self._sources:
+                async for rows in source.pages(None, PAGE):
+                    self._look_through(source, rows)
+                    if not is_open:
+                        break
+        yield
 
     async def total(self) -> int:
-        return sum([await source.total() for source in self._sources])
+        return self._total
 
     async def pages(self, after: Any) -> AsyncIterator[Page[Item]]:
         first, place, size = (0, None, 0) if after is None else (after["source"], after["place"], after["rejects"])
         self._rejects.begin(size)
+        start = Place(None, {}, {}) if place is None else Place(**place)
         for number, source in enumerate(self._sources[first:], first):
-            async for rows in source.pages(place, PAGE):
+            async for groups, behind in self._groups(source, start):
                 # the size of the rejects file is known when the page is done
-                after = {"source": number, "place": rows[-1].after, "rejects": 0}
-                yield Page([Item(source.name, row) for row in rows], after)
-            place = None
+                after = {"source": number, "place": behind._asdict(), "rejects": 0}
+                yield Page([Item(source.name, group) for group in groups], after, sum(each.size for each in groups))
+            start = Place(None, {}, {})
 
     async def do(self, page: Page[Item], *, execute: bool) -> Counter[str]:
         await self._store.refresh()
-        read = [(item, self._read(item.row)) for item in page.items]
+        read = [(item, self._pair(item.group)) for item in page.items]
         pairs = [pair for _, pair in read if isinstance(pair, Pair)]
         outcomes = iter(await (self._store.commit(pairs) if execute else self._store.look(pairs)))
         counts: Counter[str] = Counter()
@@ -90,9 +141,11 @@ class Import(Job[Item]):
         for item, found in read:
             what, why = self._judged(item, found, next(outcomes)) if isinstance(found, Pair) else found
             counts[what] += 1
+            if item.group.rows > 1:
+                counts[MERGED] += item.group.rows - 1
             if what == REJECTED:
                 rejected.append((item, why))
-        page.after["rejects"] = self._rejects.add([_noted(item, why) for item, why in rejected])
+        page.after["rejects"] = self._rejects.add([self._noted(item, why) for item, why in rejected])
         self._shown += [f"{item.place}: {why}" for item, why in rejected[: SHOWN - len(self._shown)]]
         return counts
 
@@ -104,30 +157,113 @@ class Import(Job[Item]):
             summary.notes.append(f"rejected rows: {self._rejects.path}")
         if self._columns and (unseen := self._mapping.missing(self._columns)):
             summary.notes.append(f"no row has {', '.join(unseen)}, which the mapping names")
+        if self._free:
+            summary.notes.append(f"{self._free:,} calls with tokens cost 0, by their rows: {_FREE}")
+        if unnamed := self._calls.unnamed:
+            summary.notes.append(f"{', '.join(sorted(unnamed))}: {_UNNAMED}")
         heads = {name.split(".")[0] for name in self._mapping.columns}
-        if unused := sorted(self._columns - heads - self._mapping.columns):
+        if unused := sorted(self._columns - heads - self._mapping.columns - unnamed):
             summary.notes.append(f"not imported, because the mapping does not name it: {', '.join(unused)}")
 
-    def _read(self, row: Row) -> Pair | tuple[str, str]:
+    def _look_through(self, source: Source, rows: list[Row]) -> None:
+        times = []
+        for row in rows:
+            try:
+                if row.values is None or not self._calls.wanted(row.values):
+                    continue
+                told = self._calls.read(row.values, source.name, row.line)
+            except (RowError, UnreadableError):
+                continue
+            if self._calls.conventions.open and not told.fields.get("tokens_used") and proves_exclusive(told.fields):
+                raise broken(f"{source.name}, {row.line}", f"the cache is more than the input: {ADVICE}")
+            times.append(told.fields["created_at"])
+        if times and not self._mapping.has_own_ids and not self._as_sums and all(map(is_midnight, times)):
+            raise SumsError(source.name)
+
+    async def _groups(self, source: Source, start: Place) -> AsyncIterator[tuple[list[Group], Place]]:
+        """The rows of `source` behind `start`, put together, at most PAGE at a time, each time with the place to go
+        on from.
+        """
+        together = Together(self._mapping.rows, start.passed, alone=self._mapping.entries)
+        behind, carried = start.at, start.carried
+        page: list[Group] = []
+        async for rows in source.pages(start.at, PAGE):
+            for row in rows:
+                group, after = self._read(source, row, carried)
+                group.before = behind, carried
+                behind, carried = row.after, after
+                for due in together.add(group):
+                    page.append(due)
+                    if len(page) == PAGE:
+                        yield page, together.place((behind, carried))
+                        page = []
+            if page:
+                yield page, together.place((behind, carried))
+                page = []
+        for due in together.rest():
+            page.append(due)
+            if len(page) == PAGE:
+                yield page, together.place((behind, carried))
+                page = []
+        if page:
+            yield page, together.place((behind, carried))
+
+    def _read(self, source: Source, row: Row, carried: dict[str, Any]) -> tuple[Group, dict[str, Any]]:
+        """What the row tells, and what it carries on to the next."""
         if row.values is None:
-            return REJECTED, row.fault
+            return Group(row.line, None, None, row.fault, row.size), carried
+        if self._mapping.entries:
+            return Group(row.line, row.values, Told({}), size=row.size), carried
+        # what waits for others of its call keeps no conversation in memory
+        kept = row.values if row.size < LARGE else self._named(row.values)
+        group = Group(row.line, kept, None, size=row.size)
         try:
-            if (pair := self._pair(row.values)) is None:
-                return LEFT_OUT, ""
+            self._remember(row.values)
+            carried = self._carried(row.values, carried)
+            values = {**row.values, CARRIED: carried} if self._mapping.carry else row.values
+            if self._calls.wanted(values):
+                group.told = self._calls.read(values, source.name, row.line)
+                group.key = self._key(values, group.told)
+        except (RowError, UnreadableError) as error:
+            group.fault = str(error)
+        return group, carried
+
+    def _carried(self, values: dict[str, Any], carried: dict[str, Any]) -> dict[str, Any]:
+        found = {
+            name: first_of(values, carry.column)
+            for name, carry in self._mapping.carry.items()
+            if meets(values, carry.where)
+        }
+        found = {name: value for name, value in found.items() if isinstance(value, str | int)}
+        return {**carried, **found} if found else carried
+
+    def _key(self, values: dict[str, Any], told: Told) -> tuple[Any, ...]:
+        rows = self._mapping.rows
+        same = [str(value_of(values, column)) for column in rows.same] if rows is not None else []
+        return told.fields.get("client_id"), *(same or [told.fields["request_id"]])
+
+    def _pair(self, group: Group) -> Pair | tuple[str, str]:
+        if group.told is None:
+            return (REJECTED, group.fault) if group.fault else (LEFT_OUT, "")
+        try:
+            pair = self._recorded(group)
         except (RowError, UnreadableError) as error:
             return REJECTED, str(error)
         if (whole_from := self._store.deleted_before(pair)) is not None:
             return REJECTED, _DELETED.format(whole_from)
         return pair
 
-    def _pair(self, values: dict[str, Any]) -> Pair | None:
-        """None for a row that is not wanted."""
+    def _recorded(self, group: Group) -> Pair:
+        assert group.told is not None  # noqa: S101 - see _pair
         if self._mapping.entries:
-            return pair_of(values, self._store.recorder)
-        self._remember(values)
-        if not self._calls.wanted(values):
-            return None
-        return self._store.recorder.record(self._calls.call(values), datetime.now(UTC)).pair
+            assert group.row is not None  # noqa: S101 - entries are taken from their row
+            return pair_of(group.row, self._store.recorder)
+        call = self._calls.call(group.told)
+        self._free += call.cost == 0 and not call.cached and bool(call.tokens_used or call.usage.total_tokens)
+        pair = self._store.recorder.record(call, datetime.now(UTC)).pair
+        if self._mapping.rows is None:
+            return pair
+        return _Message(pair.id, pair.entry, pair.event, pair.stamped)
 
     def _judged(self, item: Item, pair: Pair, outcome: Outcome) -> tuple[str, str]:
         if outcome.status is ReceiptStatus.REJECTED:
@@ -141,17 +277,17 @@ class Import(Job[Item]):
     def _remember(self, values: dict[str, Any]) -> None:
         if len(self._columns) < MAX_COLUMNS:
             self._columns.update(values)
-            self._columns.update(column for column in self._mapping.columns if "." in column and _has(values, column))
+            self._columns.update(column for column in self._mapping.columns if "." in column and has(values, column))
 
+    def _named(self, row: dict[str, Any]) -> dict[str, Any]:
+        named = {name: value_of(row, name) for name in sorted(self._mapping.columns)}
+        return {name: value for name, value in named.items() if value is not None}
 
-def _has(values: Any, column: str) -> bool:
-    for name in column.split("."):
-        if not isinstance(values, dict) or name not in values:
-            return False
-        values = values[name]
-    return True
-
-
-def _noted(item: Item, why: str) -> dict[str, Any]:
-    row = {} if item.row.values is None else {"row": item.row.values}
-    return {"source": item.source, "at": item.row.line, "reason": why, **row}
+    def _noted(self, item: Item, why: str) -> dict[str, Any]:
+        """A rejected row: of others than our own only the columns that the mapping names, as the rest may hold prompts
+        and answers.
+        """
+        row = item.group.row
+        if row is not None and not self._mapping.entries:
+            row = self._named(row)
+        return {"source": item.source, "at": item.group.line, "reason": why, **({} if row is None else {"row": row})}

@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from scripts.transfer.lines import Lines, Place, count_lines, fault_of, identity_of, paged
+from scripts.transfer.lines import MAX_LINE, Lines, Place, count_bytes, fault_of, identity_of, paged
 from scripts.transfer.mapping import Mapping
 from scripts.transfer.sources import Row, broken
 from scripts.transfer.values import since_1970
@@ -18,6 +18,8 @@ _MS = Decimal("0.001")
 class JsonFile:
     """A file of objects. MongoDB's extended JSON is understood."""
 
+    measure = "bytes"
+
     def __init__(self, path: Path, mapping: Mapping) -> None:
         self.name = str(path)
         self.identity = identity_of(path)
@@ -25,12 +27,12 @@ class JsonFile:
         self._encoding = mapping.encoding
 
     async def check(self) -> None:
-        first = next(iter(Lines(self._path, self._encoding)), "")
+        first = next(iter(Lines(self._path, self._encoding, are_rows=True)), "")
         if first.lstrip().startswith("["):
             raise broken(f"{self.name}, line 1", "is a JSON array: write one object per line, as `jq -c '.[]'` does")
 
     async def total(self) -> int:
-        return count_lines(self._path)
+        return count_bytes(self._path)
 
     async def pages(self, after: Any, size: int) -> AsyncIterator[list[Row]]:
         start = (0, 0) if after is None else tuple(after)
@@ -38,22 +40,33 @@ class JsonFile:
             yield page
 
     def _rows(self, start: Place) -> Iterator[Row]:
-        lines = Lines(self._path, self._encoding, start)
+        lines = Lines(self._path, self._encoding, start, are_rows=True)
+        before = lines.place[0]
         for text in lines:
-            if text.strip():
-                yield self._row(f"line {lines.place[1]}", lines, text)
+            if text.strip() or lines.too_long:
+                size, before = lines.place[0] - before, lines.place[0]
+                yield self._row(f"line {lines.place[1]}", lines, text)._replace(size=size)
 
     def _row(self, line: str, lines: Lines, text: str) -> Row:
-        if fault := fault_of(text, self._encoding):
+        fault = f"is longer than {MAX_LINE:,} bytes" if lines.too_long else fault_of(text, self._encoding)
+        if fault:
             return Row(line, lines.place, None, fault)
         try:
-            values = json.loads(text, parse_float=Decimal, object_hook=_plain)
+            values = json.loads(text, parse_float=Decimal, object_pairs_hook=_object)
         except (ValueError, TypeError, RecursionError, ArithmeticError) as error:
             cut = "" if lines.ended else "; it has no line break, so it may be truncated"
             return Row(line, lines.place, None, f"is not valid JSON: {error}{cut}")
         if not isinstance(values, dict):
             return Row(line, lines.place, None, "is not a JSON object")
         return Row(line, lines.place, values)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Any:
+    """Raises ValueError for a name that stands there twice with different values."""
+    found = dict(pairs)
+    if len(found) != len(pairs) and (twice := sorted({name for name, value in pairs if found[name] != value})):
+        raise ValueError(f"{', '.join(twice)} is there twice with different values")
+    return _plain(found)
 
 
 def _plain(found: dict[str, Any]) -> Any:

@@ -5,25 +5,27 @@ from pathlib import Path
 from typing import Any
 
 from scripts.transfer.lines import BLOCK, identity_of
-from scripts.transfer.mapping import Mapping
+from scripts.transfer.mapping import Mapping, advice
 from scripts.transfer.sources import Row, broken
 
 
 class ParquetFile:
     """A file whose rows are counted: its lines are row 1, 2, …"""
 
-    def __init__(self, path: Path, mapping: Mapping, needed: tuple[str, ...]) -> None:
+    measure = "rows"
+
+    def __init__(self, path: Path, mapping: Mapping) -> None:
         self.name = str(path)
         self.identity = identity_of(path)
         self._path = path
         self._mapping = mapping
-        self._needed = needed
 
     async def check(self) -> None:
         with self._opened() as file:
             names = file.schema_arrow.names
-        if missing := [name for name in self._needed if name not in names] + self._mapping.missing(names):
-            raise broken(self.name, f"missing column {', '.join(missing)} (it has {', '.join(names)})")
+        if missing := self._mapping.missing(names):
+            had = f"(it has {', '.join(names)})"
+            raise broken(self.name, f"missing column {', '.join(missing)} {had}{advice(names)}")
 
     async def total(self) -> int:
         with self._opened() as file:

@@ -15,6 +15,8 @@ class Row(NamedTuple):
     """The place after it, as a checkpoint keeps it."""
     values: dict[str, Any] | None
     fault: str = ""
+    size: int = 1
+    """In the measure of its source."""
 
 
 class Source(Protocol):
@@ -30,12 +32,17 @@ class Source(Protocol):
         """What an interrupted import must find unchanged to resume; it contains no password either."""
         ...
 
+    @property
+    def measure(self) -> str:
+        """What `total` and the sizes of rows count: bytes or rows."""
+        ...
+
     async def check(self) -> None:
         """Check what can be seen at once: that it can be read, and has the columns of the mapping."""
         ...
 
     async def total(self) -> int:
-        """About how many rows it has."""
+        """About how much there is, for the progress."""
         ...
 
     def pages(self, after: Any, size: int) -> AsyncIterator[list[Row]]:

@@ -14,20 +14,27 @@ _LENGTH = {"s": Decimal(1), "ms": Decimal("0.001"), "min": Decimal(60)}
 _MONEY = {"usd": Decimal(1), "cents": Decimal("0.01"), "micros": Decimal("0.000001")}
 _SINCE_1970 = {"s": Decimal(1), "ms": Decimal("0.001"), "us": Decimal("0.000001")}
 
+DURATIONS = ("request_duration", "time_to_first_token")
+LENGTHS = ("video_seconds", "audio_seconds")
+
 UNITS: dict[str, dict[str, Decimal]] = {
-    "request_duration": _DURATION,
-    "time_to_first_token": _DURATION,
-    "video_seconds": _LENGTH,
-    "audio_seconds": _LENGTH,
+    **dict.fromkeys(DURATIONS, _DURATION),
+    **dict.fromkeys(LENGTHS, _LENGTH),
     "cost": _MONEY,
     "created_at": _SINCE_1970,
 }
 """By field: how many of the call's own units (ms, seconds, USD; seconds since 1970) each unit is."""
 
+COUNTS = frozenset({*TOKEN_FIELDS, "tokens_used", "images", "characters", "aggregated_requests"})
+"""Fields that are whole numbers."""
+AMOUNTS = frozenset({*DURATIONS, *LENGTHS, "cost"})
+"""Fields that are numbers with a fraction."""
+
 _READERS: dict[str, Reader] = {
-    **dict.fromkeys((*TOKEN_FIELDS, "tokens_used", "images", "characters"), values.whole),
+    **dict.fromkeys(COUNTS, values.whole),
     **dict.fromkeys(("cached", "success", "unreadable_usage", "batch", "synthetic"), values.flag),
-    **dict.fromkeys(UNITS, values.number),
+    **dict.fromkeys((*DURATIONS, *LENGTHS), values.number),
+    "cost": values.dollars,
     "metadata": values.metadata,
 }
 

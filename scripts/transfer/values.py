@@ -1,6 +1,7 @@
 """From values in a file or a foreign document to values of a call. What cannot be read is reported, never guessed."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -17,6 +18,10 @@ MAX_DIGITS = 18
 """Before the point. A number is bounded before all else: 1e999999999 as an integer would have a billion digits."""
 _FLAGS = {"true": True, "t": True, "yes": True, "1": True, "false": False, "f": False, "no": False, "0": False}
 _SHOWN = 60
+_DAY = re.compile(r"\d{4}-?\d\d-?\d\d")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
+_US_DOLLARS = re.compile(r"(?:US\$|USD|\$)\s*|\s*(?:US\$|USD|\$)$", re.IGNORECASE)
+_DIGIT, _SIGN = re.compile(r"\d"), re.compile(r"[^\d\s.,+-]")
 
 
 class UnreadableError(ValueError):
@@ -34,10 +39,12 @@ def text(value: object) -> str:
 
 
 def number(value: object) -> Decimal:
-    """Exact. A float is what it prints as."""
+    """Exact. A float is what it prints as, and commas stand between thousands or nowhere."""
     try:
         if isinstance(value, Decimal128):
             found = value.to_decimal()
+        elif isinstance(value, str) and _THOUSANDS.fullmatch(value.strip()):
+            found = Decimal(value.strip().replace(",", ""))
         else:  # a bool is not a number: "True" is refused
             found = Decimal(repr(value) if isinstance(value, float) else str(value).strip())
     except InvalidOperation:
@@ -45,6 +52,21 @@ def number(value: object) -> Decimal:
     if not found.is_finite() or (found and found.adjusted() >= MAX_DIGITS):
         raise UnreadableError(f"{_shown(value)} is not a number that a call could have")
     return found
+
+
+def dollars(value: object) -> Decimal:
+    """An amount in US dollars, with or without their sign. Other currencies are refused: no rate is known here."""
+    if not isinstance(value, str):
+        return number(value)
+    bare = _US_DOLLARS.sub("", value.strip())
+    try:
+        return number(bare)
+    except UnreadableError:
+        if _DIGIT.search(bare) and _SIGN.search(bare):
+            raise UnreadableError(
+                f"{_shown(value)} is not an amount in US dollars, and no rate is known here"
+            ) from None
+        raise
 
 
 def whole(value: object) -> int:
@@ -69,6 +91,13 @@ def metadata(value: object) -> object:
         return json.loads(value)
     except (ValueError, RecursionError):
         raise UnreadableError(f"{_shown(value)} is not valid JSON") from None
+
+
+def is_day(value: object) -> bool:
+    """Whether it is a date without a time."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return True
+    return isinstance(value, str) and _DAY.fullmatch(value.strip()) is not None
 
 
 def moment(value: object, zone: ZoneInfo | None) -> datetime:

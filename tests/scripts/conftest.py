@@ -5,16 +5,19 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from pymongo import MongoClient
 
+from app.database import Database, connected
 from app.database.mongod import find_mongod
 from app.settings import Settings
 from tests.patience import patience
+from tests.scripts.imports import Importer, importer
 
 ROOT = Path(__file__).parents[2]
 
@@ -70,6 +73,28 @@ def command(settings: Settings, tmp_path: Path) -> Command:
         )
 
     return run
+
+
+@pytest.fixture(scope="module")
+async def beside(mongodb_uri: str) -> AsyncIterator[Database]:
+    name = f"test_{uuid4().hex[:12]}"
+    async with connected(mongodb_uri, name) as database:
+        yield database
+        await database.writes.client.drop_database(name)
+
+
+@pytest.fixture
+async def other(beside: Database) -> AsyncIterator[Database]:
+    """An empty database beside the first one: the same every time, for it takes long to make one."""
+    yield beside
+    for name in await beside.writes.list_collection_names():
+        await beside.writes[name].delete_many({})
+
+
+@pytest.fixture
+def imported(settings: Settings, tmp_path: Path) -> Importer:
+    """Import sources into a database, in this process."""
+    return importer(settings, tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -4,13 +4,12 @@ import asyncio
 import gzip
 import json
 import re
-from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -36,16 +35,15 @@ from app.reports.windows import TimeWindow
 from app.settings import Settings
 from app.tracking import Tracker
 from scripts.export_usage import export
-from scripts.toolkit.call_store import Store, storing
-from scripts.toolkit.job import CHECKPOINTS, Summary, run_job
+from scripts.toolkit.call_store import Store
+from scripts.toolkit.job import CHECKPOINTS
 from scripts.transfer import importing, lines
-from scripts.transfer.importing import Import
 from scripts.transfer.mapping import presets, read_mapping
 from scripts.transfer.opening import open_source
 from scripts.transfer.rejects import Rejects
-from scripts.transfer.seen import SeenIds
 from tests.routes.conftest import bearer
 from tests.scripts.conftest import Command
+from tests.scripts.imports import Importer, rejects
 from tests.scripts.jobs import Interrupted, failing_after
 from tests.scripts.ledgers import FORMER, KINDS, REAL, dump, fill
 from tests.twins import assert_twins, entries, events
@@ -53,59 +51,10 @@ from tests.twins import assert_twins, entries, events
 API_USAGE = "id,user_id,endpoint,model,provider,prompt_tokens,completion_tokens,total_tokens,cost_usd,status,created_at"
 ROW = "7,anna,/v1/chat,gpt-4o,openai,1000,500,1500,0,200,2026-03-02 12:00:00+01:00"
 
-Importer = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-async def beside(mongodb_uri: str) -> AsyncIterator[Database]:
-    name = f"test_{uuid4().hex[:12]}"
-    async with connected(mongodb_uri, name) as database:
-        yield database
-        await database.writes.client.drop_database(name)
-
-
-@pytest.fixture
-async def other(beside: Database) -> AsyncIterator[Database]:
-    """An empty database beside the first one: the same every time, for it takes long to make one."""
-    yield beside
-    for name in await beside.writes.list_collection_names():
-        await beside.writes[name].delete_many({})
-
-
-@pytest.fixture
-def imported(settings: Settings, tmp_path: Path) -> Importer:
-    """Import sources into a database, in this process."""
-
-    async def run(
-        database: Database,
-        *sources: Path | str,
-        mapping: str = "export",
-        execute: bool = True,
-        restart: bool = False,
-        **more: Any,
-    ) -> Summary:
-        timezone, collection = more.pop("timezone", None), more.pop("collection", None)
-        changed = settings.model_copy(update={"store_ip_address": True, "store_user_agent": True, **more})
-        async with AsyncExitStack() as stack:
-            read = read_mapping(mapping, timezone)
-            opened = [await open_source(str(source), read, collection, stack) for source in sources]
-            store = await stack.enter_async_context(storing(database, changed, execute=execute))
-            rejects = Rejects(tmp_path / "rejects.jsonl" if execute else None)
-            job = Import(opened, read, store, rejects, stack.enter_context(SeenIds()))
-            return await run_job(job, database, execute=execute, restart=restart)
-
-    return run
-
 
 @pytest.fixture
 async def calls(tracker: Tracker) -> int:
     return await fill(tracker)
-
-
-def rejects(tmp_path: Path) -> list[tuple[str, str]]:
-    path = tmp_path / "rejects.jsonl"
-    lines = path.read_text("utf-8").split("\n")[:-1] if path.exists() else []
-    return [(found["at"], found["reason"]) for found in map(json.loads, lines)]
 
 
 def names(folder: Path) -> list[str]:
@@ -796,7 +745,8 @@ async def test_a_parquet_file_of_pandas_has_moments_in_ns_and_nan_where_there_is
 async def test_a_row_whose_choosing_column_is_no_text_is_rejected(
     other: Database, imported: Importer, tmp_path: Path
 ) -> None:
-    (tmp_path / "a.jsonl").write_text('{"event": {"a": "\\ud800"}}\n{"event": "page_view"}\n')
+    page_view = '{"event": "page_view", "_id": 1, "userId": "u", "properties": {}, "createdAt": "2026-03-02T12:00:00Z"}'
+    (tmp_path / "a.jsonl").write_text(f'{{"event": {{"a": "\\ud800"}}}}\n{page_view}\n')
 
     summary = await imported(other, tmp_path / "a.jsonl", mapping="mongoose-analytics")
 
