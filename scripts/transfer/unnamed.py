@@ -18,6 +18,7 @@ from scripts.transfer.units import COUNTS
 from scripts.transfer.values import UnreadableError, number
 
 _LIKE_USAGE = re.compile(r"token|(^|[^a-z])toks?([^a-z]|$)|cach|web_?search|grounding", re.IGNORECASE)
+_USAGE = re.compile(r"usage|token|cach", re.IGNORECASE)
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _NO_COUNT = frozenset(
     {
@@ -68,13 +69,13 @@ class Unnamed:
         return self._kinds[name]
 
     def _kind_of(self, name: str, parent: str) -> Kind | None:
-        """Inside an object of counts every number counts."""
+        """In an object of usage every number counts; elsewhere those whose names look like it."""
         if name in self._named or any(fnmatchcase(name, pattern) for pattern in self._ignored):
             return None
         last = name.rpartition(".")[2]
         if _TIER.fullmatch(last):
             return _tier
-        return _count if (parent or _LIKE_USAGE.search(name)) and _may_count(last) else None
+        return _count if (_USAGE.search(parent) or _LIKE_USAGE.search(last)) and _may_count(last) else None
 
 
 def _may_count(name: str) -> bool:

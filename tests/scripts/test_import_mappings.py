@@ -224,6 +224,9 @@ def test_inside_of_a_usage_object_every_number_counts() -> None:
     told = read(nested, {"usage": usage, "foo_tokens": 5})
 
     assert told["unreadable_reason"].startswith("usage.details.foo: ")
+    other = {"input_tokens": "properties.in", "output_tokens": "properties.out"}
+    assert "unreadable_reason" not in read(other, {"properties": {"in": 100, "out": 10, "words": 500}})
+    assert "unreadable_reason" in read(other, {"properties": {"in": 100, "out": 10, "fooTokens": 500}})
 
 
 async def test_the_summary_names_the_columns_that_look_like_counts(
