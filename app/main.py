@@ -21,6 +21,7 @@ from app.http.rate_limit import RateLimit
 from app.http.serialization import ExactRequest, ExactResponse
 from app.live import open_hub
 from app.observability.metrics import Counters
+from app.otlp.memory import ExportMemory
 from app.reports.queries.views import ensure_views
 from app.reports.reports import Reports
 from app.rollups.state import stored_state
@@ -75,6 +76,7 @@ def create_app(
                     api_keys=api_keys,
                     tokens=tokens,
                     body_budget=BodyBudget(),
+                    export_memory=ExportMemory(),
                     live=live,
                     rate_limit=RateLimit(settings.rate_limit),
                     assets=Assets(settings.data_dir),

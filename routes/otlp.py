@@ -1,7 +1,8 @@
 """OpenTelemetry: spans of AI calls, as OTLP/HTTP sends them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,11 +16,13 @@ from app.auth.principals import DEFAULT_CLIENT, Principal, Scope
 from app.errors import BodyTooLargeError, DatabaseUnavailableError, UnsupportedMediaTypeError
 from app.http.bodies import body_budget_of
 from app.http.openapi import body_described
+from app.observability.logs import Log
 from app.otlp import messages
 from app.otlp.calls import Export, SpanFault, calls_of
 from app.otlp.failures import HANDLERS
+from app.otlp.memory import ExportMemory
 from app.otlp.messages import JSON, PROTOBUF
-from app.tracking import AICall, Fault, ReceiptStatus, Tracker
+from app.tracking import AICall, Fault, ReceiptStatus, Tracker, TrackReceipt
 from models.base import camel
 from models.faults import faults_of
 from routes.ingest import check_room
@@ -27,9 +30,11 @@ from routes.ingest import check_room
 MAX_BYTES = 8_000_000
 MAX_SPANS = 10_000
 MAX_TOLD = 5
-"""Faults that a response describes; the others are only counted."""
+"""Faults, and kinds of warnings, that an answer describes; the others it counts."""
 NOT_SAFE = {ReceiptStatus.UNKNOWN, ReceiptStatus.DROPPED}
 DOOR = "otlp"
+
+log = Log(__name__)
 
 
 @dataclass
@@ -77,13 +82,19 @@ class OtlpController(Controller):
             if spans > MAX_SPANS:
                 raise BodyTooLargeError(f"an export has at most {MAX_SPANS:,} spans, not {spans:,}; send it in parts")
             check_room(tracker, len(export.calls))
-            calls, faults = _validated(export, request.user)
+            memory: ExportMemory = request.app.state.export_memory
+            calls, faults = _validated(export, request.user, memory)
             for fault in faults:
                 tracker.rejected([Fault("span", fault.message)], DOOR, request.user.client)
             receipts = await tracker.track_calls(calls, DOOR)
         if any(receipt.status in NOT_SAFE for receipt in receipts):
             raise DatabaseUnavailableError("not all spans could be stored; send the export again, none counts twice")
-        answer = messages.success(len(faults), _told(faults), as_json=as_json)
+        warnings = _warnings(export, receipts)
+        for warning in warnings:
+            if memory.is_new(warning):
+                log.warning("otlp.warning", reason=warning)
+        told = [*_told(faults), *_grouped(warnings)]
+        answer = messages.success(len(faults), "; ".join(told), as_json=as_json)
         return Response(answer, media_type=media_type)
 
 
@@ -93,11 +104,13 @@ def _read(body: bytes, *, as_json: bool) -> _Read:
     return _Read(spans, Export() if spans > MAX_SPANS else calls_of(message))
 
 
-def _validated(export: Export, principal: Principal) -> tuple[list[AICall], list[SpanFault]]:
+def _validated(export: Export, principal: Principal, memory: ExportMemory) -> tuple[list[AICall], list[SpanFault]]:
     calls, faults = [], list(export.faults)
+    owner = _owner(principal)
     for call in export.calls:
+        own = {**owner, "request_id": memory.request_id(call, owner["client_id"])}
         try:
-            calls.append(AICall.model_validate({**call.fields, **_owner(principal)}))
+            calls.append(AICall.model_validate({**call.fields, **own}))
         except ValidationError as error:
             message = "; ".join(f"{camel(fault.field)} {fault.message}" for fault in faults_of(error))
             faults.append(SpanFault(call.span, message))
@@ -112,8 +125,25 @@ def _owner(principal: Principal) -> dict[str, str]:
     return owner
 
 
-def _told(faults: Sequence[SpanFault]) -> str:
+def _warnings(export: Export, receipts: Iterable[TrackReceipt]) -> Counter[str]:
+    """What is less than right with calls that were recorded, and of how many: why they have no price, what of their
+    spans was left out.
+    """
+    warnings = Counter(f"left out: {message}" for call in export.calls for message in call.left_out)
+    warnings.update(f"unpriced: {receipt.unpriced_reason}" for receipt in receipts if receipt.unpriced_reason)
+    return warnings
+
+
+def _grouped(warnings: Counter[str]) -> list[str]:
+    """The most frequent first. They say "recorded": spans that are not are told as rejected, one by one."""
+    told = [f"{calls} recorded, {warning}" for warning, calls in warnings.most_common(MAX_TOLD)]
+    if len(warnings) > MAX_TOLD:
+        told.append(f"and {len(warnings) - MAX_TOLD} more kinds of warnings")
+    return told
+
+
+def _told(faults: Sequence[SpanFault]) -> list[str]:
     told = [f"span {span}: {message}" for span, message in faults[:MAX_TOLD]]
     if len(faults) > MAX_TOLD:
         told.append(f"and {len(faults) - MAX_TOLD} more")
-    return "; ".join(told)
+    return told

@@ -1,19 +1,21 @@
-"""The attributes that are read, by name, and their values as Python. An attribute not listed here is never read.
+"""The attributes that are read, by name, and their values as Python.
 
 Names are those of OpenTelemetry's GenAI conventions, newest first, then of openllmetry, OpenInference, Langfuse and the
-Vercel AI SDK. Where a table has several names for one thing, the first that a span has is used.
+Vercel AI SDK. Where a table has several names for one thing, the first that a span has stands. Beside these only what a
+span says of its usage is read, see `usage_names`: an attribute that is neither named here nor of usage never is.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from pydantic import TypeAdapter, ValidationError
 
+from app.otlp.usage_attributes import SCALARS, Value, leaves_of, leaves_of_metadata
+from app.otlp.usage_names import MAX_NAME, PROVIDER_METADATA, meaning_of
 from models.fields import Name
 
-Value = str | bool | int | float | None
-"""None is a value that exists in a form that is not read here: a list, a map, bytes."""
 Attributes = Mapping[str, Value]
 Names = tuple[str, ...]
 
@@ -21,66 +23,37 @@ OPERATION: Names = ("gen_ai.operation.name",)
 OPENINFERENCE_KIND: Names = ("openinference.span.kind",)
 TRACELOOP_KIND: Names = ("traceloop.span.kind",)
 REQUEST_TYPE: Names = ("llm.request.type",)
+AI_SDK_OPERATION: Names = ("ai.operationId", "operation.name")
+LANGFUSE_TYPE: Names = ("langfuse.observation.type",)
+LANGSMITH_KIND: Names = ("langsmith.span.kind",)
 
 # llm.provider hosts the model, llm.system made it
-PROVIDER: Names = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system", "llm.vendor")
-RESPONSE_MODEL: Names = ("gen_ai.response.model", "llm.response.model_name", "llm.response.model")
+PROVIDER: Names = (
+    "gen_ai.provider.name",
+    "gen_ai.system",
+    "llm.provider",
+    "llm.system",
+    "llm.vendor",
+    "ai.model.provider",
+)
+RESPONSE_MODEL: Names = ("gen_ai.response.model", "llm.response.model_name", "llm.response.model", "ai.response.model")
 REQUEST_MODEL: Names = (
     "gen_ai.request.model",
     "llm.model_name",
     "embedding.model_name",
     "llm.request.model_name",
     "llm.request.model",
+    "ai.model.id",
+    "langfuse.observation.model.name",
 )
-RESPONSE_ID: Names = ("gen_ai.response.id",)
+MODEL: Names = RESPONSE_MODEL + REQUEST_MODEL
+RESPONSE_ID: Names = ("gen_ai.response.id", "ai.response.id")
 PARAMETERS: Names = ("llm.invocation_parameters", "embedding.invocation_parameters")
 """The request as JSON without its messages: a model or a user may be named nowhere else."""
 
-TOKENS: dict[str, Names] = {
-    "input_tokens": (
-        "gen_ai.usage.input_tokens",
-        "gen_ai.usage.prompt_tokens",
-        "llm.usage.prompt_tokens",
-        "llm.token_count.prompt",
-    ),
-    "output_tokens": (
-        "gen_ai.usage.output_tokens",
-        "gen_ai.usage.completion_tokens",
-        "llm.usage.completion_tokens",
-        "llm.token_count.completion",
-    ),
-    "cache_read_tokens": (
-        "gen_ai.usage.cache_read.input_tokens",
-        "gen_ai.usage.cache_read_input_tokens",
-        "llm.token_count.prompt_details.cache_read",
-    ),
-    "cache_write_tokens": (
-        "gen_ai.usage.cache_write.input_tokens",
-        "gen_ai.usage.cache_creation.input_tokens",
-        "gen_ai.usage.cache_creation_input_tokens",
-        "llm.token_count.prompt_details.cache_write",
-    ),
-    "reasoning_tokens": (
-        "gen_ai.usage.reasoning.output_tokens",
-        "gen_ai.usage.reasoning_tokens",
-        "llm.usage.reasoning_tokens",
-        "llm.token_count.completion_details.reasoning",
-    ),
-    "input_audio_tokens": ("gen_ai.usage.audio.input_tokens", "llm.token_count.prompt_details.audio"),
-    "output_audio_tokens": ("gen_ai.usage.audio.output_tokens", "llm.token_count.completion_details.audio"),
-    "cache_audio_read_tokens": ("gen_ai.usage.audio.cache_read.input_tokens",),
-    "input_image_tokens": ("gen_ai.usage.image.input_tokens",),
-    "output_image_tokens": ("gen_ai.usage.image.output_tokens",),
-    "cache_image_read_tokens": ("gen_ai.usage.image.cache_read.input_tokens",),
-    "input_video_tokens": ("gen_ai.usage.video.input_tokens",),
-}
-"""Fields of `TokenUsage`."""
-TOTAL_TOKENS: Names = ("gen_ai.usage.total_tokens", "llm.usage.total_tokens", "llm.token_count.total")
-
 ERROR_TYPE: Names = ("error.type",)
 FIRST_TOKEN_SECONDS: Names = ("gen_ai.response.time_to_first_chunk",)
-FIRST_TOKEN_MS: Names = ("ai.response.msToFirstChunk",)
-SERVICE_TIER: Names = ("openai.response.service_tier", "gen_ai.openai.response.service_tier")
+FIRST_TOKEN_MS: Names = ("ai.response.msToFirstChunk", "ai.stream.msToFirstChunk")
 REGION: Names = ("cloud.region",)
 """Of the span, which is the model's; the resource's is where the application runs."""
 SERVICE: Names = ("service.name",)
@@ -95,6 +68,7 @@ CONTEXT: dict[str, Names] = {
         "llm.user",
         "langfuse.user.id",
         "traceloop.association.properties.user_id",
+        "ai.telemetry.metadata.userId",
     ),
     "conversation_id": (
         "twinmeter.conversation_id",
@@ -104,21 +78,23 @@ CONTEXT: dict[str, Names] = {
         "traceloop.association.properties.conversation_id",
         "traceloop.association.properties.session_id",
         "traceloop.association.properties.thread_id",
+        "ai.telemetry.metadata.sessionId",
     ),
     "content_type": ("twinmeter.content_type",),
     "endpoint": ("twinmeter.endpoint",),
     "synthetic": ("twinmeter.synthetic",),
 }
 """Fields of `AICall` that a span may leave to the spans around it, or to its resource."""
+CONTEXT_NAMES = frozenset().union(*CONTEXT.values())
 
 KNOWN = frozenset().union(
-    OPERATION, OPENINFERENCE_KIND, TRACELOOP_KIND, REQUEST_TYPE, PROVIDER, RESPONSE_MODEL, REQUEST_MODEL, RESPONSE_ID,
-    PARAMETERS, *TOKENS.values(), TOTAL_TOKENS, ERROR_TYPE, FIRST_TOKEN_SECONDS, FIRST_TOKEN_MS, SERVICE_TIER, REGION,
-    SERVICE, ENVIRONMENT, *CONTEXT.values(),
+    OPERATION, OPENINFERENCE_KIND, TRACELOOP_KIND, REQUEST_TYPE, AI_SDK_OPERATION, LANGFUSE_TYPE, LANGSMITH_KIND,
+    PROVIDER, RESPONSE_MODEL, REQUEST_MODEL, RESPONSE_ID, PARAMETERS, ERROR_TYPE, FIRST_TOKEN_SECONDS, FIRST_TOKEN_MS,
+    REGION, SERVICE, ENVIRONMENT, CONTEXT_NAMES,
 )  # fmt: skip
 
-_SCALARS = frozenset({"string_value", "bool_value", "int_value", "double_value"})
 _name = TypeAdapter[str](Name)
+_PLAIN_NAME = re.compile(r"[\x20-\x7e]{1,256}")
 
 
 class Found(NamedTuple):
@@ -133,19 +109,30 @@ class UnusableSpanError(Exception):
 
 
 def read(pairs: Iterable[KeyValue]) -> dict[str, Value]:
-    """The known attributes of a span or a resource. One without a value counts as absent."""
+    """Those of a span's or a resource's attributes that are known, or say what was used: these with their objects
+    opened. One without a value is not there.
+    """
     found: dict[str, Value] = {}
     for pair in pairs:
-        if pair.key in KNOWN and (kind := pair.value.WhichOneof("value")) is not None:
-            found[pair.key] = getattr(pair.value, kind) if kind in _SCALARS else None
+        key, value = pair.key, pair.value
+        if key in KNOWN:
+            if (kind := value.WhichOneof("value")) is not None:
+                found[key] = getattr(value, kind) if kind in SCALARS else None
+        elif meaning_of(key) is not None:
+            if (kind := value.WhichOneof("value")) == "int_value":  # as nearly all are
+                found[key[:MAX_NAME]] = value.int_value
+            elif kind is not None:
+                found.update(leaves_of(key, value, kind))
+        elif key == PROVIDER_METADATA:
+            found.update(leaves_of_metadata(value))
     return found
 
 
 def first(attributes: Attributes, names: Names) -> Found | None:
     """The first of `names` that is there. An empty string counts as absent."""
     for name in names:
-        if attributes.get(name, "") != "":
-            return Found(name, attributes[name])
+        if name in attributes and (value := attributes[name]) != "":
+            return Found(name, value)
     return None
 
 
@@ -160,6 +147,8 @@ def name(found: Found | None) -> str | None:
     """What was found, as a name that `AICall` accepts. Raises UnusableSpanError where it is not one."""
     if found is None:
         return None
+    if type(found.value) is str and _PLAIN_NAME.fullmatch(found.value):  # a fifth of the time
+        return found.value
     try:
         return _name.validate_python(text(found))
     except ValidationError:

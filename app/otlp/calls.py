@@ -1,31 +1,41 @@
 """From an export to the AI calls in it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from app.otlp.answers import Answer, alike, answer_of
 from app.otlp.attributes import (
     ENVIRONMENT,
+    MODEL,
     REGION,
-    REQUEST_MODEL,
-    RESPONSE_MODEL,
     SERVICE,
-    SERVICE_TIER,
     UnusableSpanError,
     first,
     name,
     short_text,
 )
+from app.otlp.bills import bill_of
 from app.otlp.context import Context, context_fields, contexts_of, parameter
 from app.otlp.nesting import repeated
 from app.otlp.operations import Operation, operation_of, provider_of
-from app.otlp.outcomes import outcome_of, times_of
+from app.otlp.outcomes import clock_fault, latest_start_of, outcome_of, times_of
 from app.otlp.spans import SpanNode, innermost_first, nodes_of
 from app.otlp.tokens import usage_of
+from app.otlp.usage_attributes import Said, said_in
+from models import CallStatus, ServiceType
+from models.token_usage import PART_TOKENS
 
 ANONYMOUS = "anonymous"
 """The user of a call without one."""
+
+_TEXTS = frozenset({None, ServiceType.EMBEDDING})
+"""What cannot be had without a token."""
+_CLAUDE = ("anthropic", "claude", "bedrock")
+_NO_TOKENS = "input and output are both 0, in a call that succeeded"
 
 
 class SpanCall(NamedTuple):
@@ -34,7 +44,11 @@ class SpanCall(NamedTuple):
     span: str
     """Trace id and span id, in hexadecimal, with a dash between."""
     fields: dict[str, Any]
-    """Fields of `AICall`, by name, except the client: the caller supplies and validates that."""
+    """Of `AICall`, by name, but for the client: that is the caller's to say, and to validate."""
+    answer: Answer | None = None
+    """Which answer of a model it is, where that has an id."""
+    left_out: tuple[str, ...] = ()
+    """What of the span was not recorded, and why. The messages quote no value of the span."""
 
 
 class SpanFault(NamedTuple):
@@ -52,19 +66,48 @@ class Export:
     faults: list[SpanFault] = field(default_factory=list)
 
 
-def calls_of(request: ExportTraceServiceRequest) -> Export:
-    """The AI calls of `request`. Other spans are skipped, as is a span around another one for the same response.
+def calls_of(request: ExportTraceServiceRequest, arrived: datetime | None = None) -> Export:
+    """The AI calls of `request`, which `arrived` now or then. Spans that are none are passed over, as are all but one
+    of the spans for one answer.
 
     Takes time proportional to the number of spans, however they are nested.
     """
+    latest_start = latest_start_of(arrived or datetime.now(UTC))
     nodes = nodes_of(request)
     ordered = innermost_first(nodes)
     contexts = contexts_of(ordered)
     operations = {node: operation for node in nodes if (operation := operation_of(node.attributes))}
-    read = {node: _read(node, operation, contexts[node]) for node, operation in operations.items()}
-    calls = {node for node, result in read.items() if isinstance(result, SpanCall)}
-    passed_over = repeated(ordered, calls, set(read))
+    read = {node: _read(node, operation, contexts[node], latest_start) for node, operation in operations.items()}
+    calls = {node: result for node, result in read.items() if isinstance(result, SpanCall)}
+    passed_over = _known_less(ordered, calls)
+    passed_over |= repeated(ordered, calls.keys() - passed_over, read.keys() - passed_over)
     return _export([result for node, result in read.items() if node not in passed_over])
+
+
+def _known_less(innermost_first: list[SpanNode], calls: Mapping[SpanNode, SpanCall]) -> set[SpanNode]:
+    """Of the spans for one answer, beside or around each other, all but the one that knows most; else the innermost."""
+    answers = {node: call.answer for node, call in calls.items() if call.answer is not None}
+    if not (groups := list(alike(answers))):
+        return set()
+    places = {node: place for place, node in enumerate(innermost_first)}
+    less: set[SpanNode] = set()
+    for group in groups:
+        less |= set(group) - {max(group, key=lambda node: (_knowledge(calls[node].fields), -places[node]))}
+    return less
+
+
+def _knowledge(fields: Mapping[str, Any]) -> tuple[int, int]:
+    """How much a span knows of what is billed. One that names parts knows most; one that says something that nothing
+    here understands knows of something, which a price by the others' totals would leave out.
+    """
+    facts = sum(1 for name in fields if name in _BILLED)
+    if "unreadable_reason" in fields and "cost" not in fields:
+        return 1, facts
+    return (2 if any(name in fields for name in _PARTS) else 0), facts
+
+
+_PARTS = frozenset({*PART_TOKENS, "cost"})
+_BILLED = _PARTS | {"input_tokens", "output_tokens", "service_tier", "region"}
 
 
 def _export(results: list[SpanCall | SpanFault]) -> Export:
@@ -77,36 +120,64 @@ def _export(results: list[SpanCall | SpanFault]) -> Export:
     return export
 
 
-def _read(node: SpanNode, operation: Operation, context: Context) -> SpanCall | SpanFault:
+def _read(node: SpanNode, operation: Operation, context: Context, latest_start: int) -> SpanCall | SpanFault:
     try:
-        return SpanCall(node.name, _fields(node, operation, context))
+        return _call(node, operation, context, latest_start)
     except UnusableSpanError as error:
         return SpanFault(node.name, str(error))
 
 
-def _fields(node: SpanNode, operation: Operation, context: Context) -> dict[str, Any]:
+def _call(node: SpanNode, operation: Operation, context: Context, latest_start: int) -> SpanCall:
     if not node.has_valid_ids:
         raise UnusableSpanError("the trace id must have 16 bytes and the span id 8, not all of them zero")
+    span, attributes, answer = node.name, node.attributes, answer_of(node)
+    own, left_out = context_fields(context, node.resource)
     fields = {
-        "request_id": f"otlp:{node.name}",
+        "request_id": _request_id(span, answer),
         "user_id": ANONYMOUS,
         "content_type": operation.content_type,
         "service_type": operation.service_type,
         "model": _model_of(node),
-        "provider": provider_of(node.attributes),
-        "service_tier": short_text(first(node.attributes, SERVICE_TIER)),
-        "region": short_text(first(node.attributes, REGION)),
+        "provider": provider_of(attributes),
+        "region": short_text(first(attributes, REGION)),
         "metadata": _metadata(node),
-        **context_fields(context, node.resource),
-        **usage_of(node.attributes),
-        **outcome_of(node.span, node.attributes),
-        **times_of(node.span, node.attributes),
+        **own,
+        **outcome_of(node.span, attributes),
+        **times_of(node.span, attributes),
     }
-    return {field: value for field, value in fields.items() if value is not None}
+    if wrong := clock_fault(node.span, latest_start):
+        del fields["created_at"]  # which stands for the call's arrival
+        left_out.append(f"{wrong}: recorded as of its arrival")
+    if said := said_in(attributes):
+        fields |= _billed(said, operation, fields)
+    fields = {field: value for field, value in fields.items() if value is not None}
+    return SpanCall(span, fields, answer, tuple(left_out))
+
+
+def _request_id(span: str, answer: Answer | None) -> str:
+    """By the answer's own id, where that is one: then two instrumentations that report it, or a span that is sent again
+    years later, count once, whatever process takes them.
+    """
+    return f"otlp-response:{answer.response_id}" if answer and answer.is_unique else f"otlp:{span}"
+
+
+def _billed(said: list[Said], operation: Operation, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What the call used and cost."""
+    seller = f"{fields['provider']} {fields['model']}".lower()
+    by_claude = any(name in seller for name in _CLAUDE)
+    usage = usage_of(said, by_claude=by_claude, embeds=operation.service_type is ServiceType.EMBEDDING)
+    if _is_nothing(usage) and operation.service_type in _TEXTS and fields["status"] is CallStatus.SUCCESS:
+        usage = {"unreadable_usage": True, "unreadable_reason": _NO_TOKENS}
+    bill = bill_of(said)
+    return bill if "unreadable_reason" in bill else usage | bill
+
+
+def _is_nothing(usage: Mapping[str, Any]) -> bool:
+    return "input_tokens" in usage and "output_tokens" in usage and not any(usage.values())
 
 
 def _model_of(node: SpanNode) -> str:
-    found = first(node.attributes, RESPONSE_MODEL + REQUEST_MODEL) or parameter(node.attributes, "model")
+    found = first(node.attributes, MODEL) or parameter(node.attributes, "model")
     model = name(found)
     if model is None:
         raise UnusableSpanError("no attribute of the span names a model")

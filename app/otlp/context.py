@@ -4,7 +4,7 @@ from typing import Any
 
 from app.errors import InvalidRequestError
 from app.http.serialization import decode
-from app.otlp.attributes import CONTEXT, PARAMETERS, Attributes, Found, UnusableSpanError, first, name
+from app.otlp.attributes import CONTEXT, CONTEXT_NAMES, PARAMETERS, Attributes, Found, UnusableSpanError, first, name
 from app.otlp.spans import SpanNode
 
 Context = dict[str, Found]
@@ -23,14 +23,23 @@ def contexts_of(innermost_first: list[SpanNode]) -> dict[SpanNode, Context]:
     return contexts
 
 
-def context_fields(context: Context, resource: Attributes) -> dict[str, Any]:
-    """The context as fields of `AICall`, with the resource as the last source. Raises UnusableSpanError."""
+def context_fields(context: Context, resource: Attributes) -> tuple[dict[str, Any], list[str]]:
+    """The context as fields of `AICall`; last of all the resource is asked. With it what was left out, and why.
+
+    A meter counts a call whose user or conversation cannot be stored. But a load test that does not say so clearly is
+    none of the bill: that raises UnusableSpanError.
+    """
     fields: dict[str, Any] = {}
-    for field, names in CONTEXT.items():
-        found = context.get(field) or first(resource, names)
-        if found is not None:
-            fields[field] = _switch(found) if field == "synthetic" else name(found)
-    return fields
+    left_out: list[str] = []
+    for field, found in (_context_in(resource) | context).items():
+        if field == "synthetic":
+            fields[field] = _switch(found)
+            continue
+        try:
+            fields[field] = name(found)
+        except UnusableSpanError as error:
+            left_out.append(str(error))
+    return fields, left_out
 
 
 def parameters_of(attributes: Attributes) -> dict[str, Any]:
@@ -52,9 +61,16 @@ def parameter(attributes: Attributes, key: str) -> Found | None:
 
 
 def _own(attributes: Attributes) -> Context:
-    found = {field: first(attributes, names) for field, names in CONTEXT.items()}
-    found["user_id"] = found["user_id"] or parameter(attributes, "user")
-    return {field: said for field, said in found.items() if said is not None}
+    found = _context_in(attributes)
+    if "user_id" not in found and (user := parameter(attributes, "user")):
+        found["user_id"] = user
+    return found
+
+
+def _context_in(attributes: Attributes) -> Context:
+    if CONTEXT_NAMES.isdisjoint(attributes):
+        return {}
+    return {field: found for field, names in CONTEXT.items() if (found := first(attributes, names))}
 
 
 def _switch(found: Found) -> bool:

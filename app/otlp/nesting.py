@@ -43,7 +43,8 @@ def repeated(innermost_first: list[SpanNode], calls: set[SpanNode], candidates: 
     found: set[SpanNode] = set()
     for node in innermost_first:
         marks = within.pop(node, set())
-        answer = _answer_of(node.attributes) if node in candidates else None
+        alone = not marks and node.parent is None
+        answer = _answer_of(node.attributes) if node in candidates and not alone else None
         if answer and not marks.isdisjoint(answer.looks_for()):
             found.add(node)
         if answer and node in calls:

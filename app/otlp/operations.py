@@ -3,12 +3,14 @@
 from typing import NamedTuple
 
 from app.otlp.attributes import (
+    AI_SDK_OPERATION,
+    LANGFUSE_TYPE,
+    LANGSMITH_KIND,
+    MODEL,
     OPENINFERENCE_KIND,
     OPERATION,
     PROVIDER,
-    REQUEST_MODEL,
     REQUEST_TYPE,
-    RESPONSE_MODEL,
     TRACELOOP_KIND,
     Attributes,
     Names,
@@ -50,11 +52,28 @@ _OPERATIONS = {
 }
 _OPENINFERENCE_KINDS = {"llm": _TEXT, "embedding": _EMBEDDING}
 _REQUEST_TYPES = {"chat": _TEXT, "completion": _TEXT, "embedding": _EMBEDDING}
+# the Vercel AI SDK's calls; its own function around each does not count: it may make several
+_AI_SDK_OPERATIONS = {
+    "ai.generatetext.dogenerate": _TEXT,
+    "ai.streamtext.dostream": _TEXT,
+    "ai.generateobject.dogenerate": _TEXT,
+    "ai.streamobject.dostream": _TEXT,
+    "ai.embed.doembed": _EMBEDDING,
+    "ai.embedmany.doembed": _EMBEDDING,
+    "ai.generateimage.dogenerate": _IMAGE,
+    "ai.generatespeech.dogenerate": _SPEECH,
+    "ai.transcribe.dogenerate": _TRANSCRIPTION,
+}
+_LANGFUSE_TYPES = {"generation": _TEXT, "embedding": _EMBEDDING}
+_LANGSMITH_KINDS = {"llm": _TEXT, "embedding": _EMBEDDING}
 
 _TABLES: tuple[tuple[Names, dict[str, Operation]], ...] = (
     (OPERATION, _OPERATIONS),
     (OPENINFERENCE_KIND, _OPENINFERENCE_KINDS),
     (REQUEST_TYPE, _REQUEST_TYPES),
+    (AI_SDK_OPERATION, _AI_SDK_OPERATIONS),
+    (LANGFUSE_TYPE, _LANGFUSE_TYPES),
+    (LANGSMITH_KIND, _LANGSMITH_KINDS),
 )
 
 # what only surrounds calls, or retrieves an earlier response: its token counts belong to others
@@ -106,16 +125,20 @@ _NO_PROVIDERS = frozenset({"_other", "unknown", "langchain", "crewai"})
 def operation_of(attributes: Attributes) -> Operation | None:
     """What the span counts as; None where it is not an AI call, or surrounds some.
 
-    A span with a provider and a model, but without a kind, is a chat: the Vercel AI SDK and older versions of
-    openllmetry send such spans.
+    A span with a provider and a model, and without a word on what it is, is a chat: older versions of openllmetry send
+    such.
     """
-    if any(_word(attributes, names) in words for names, words in _SURROUNDING):
+    if not attributes:
         return None
-    said = [(_word(attributes, names), table) for names, table in _TABLES]
-    for word, table in said:
-        if word in table:
-            return table[word]
-    silent = not any(word for word, _ in said)
+    for names, words in _SURROUNDING:
+        if _word(attributes, names) in words:
+            return None
+    silent = True
+    for names, table in _TABLES:
+        if word := _word(attributes, names):
+            if word in table:
+                return table[word]
+            silent = False
     return _TEXT if silent and _names_a_model_call(attributes) else None
 
 
@@ -124,12 +147,18 @@ def provider_of(attributes: Attributes) -> str | None:
     said = name(first(attributes, PROVIDER))
     if said is None or said.lower() in _NO_PROVIDERS:
         return None
-    return _PROVIDERS.get(said.lower(), said)
+    return _PROVIDERS.get(said.lower(), said.lower())
 
 
 def _word(attributes: Attributes, names: Names) -> str:
-    return (text(first(attributes, names)) or "").lower()
+    word = (text(first(attributes, names)) or "").lower()
+    return _of_the_ai_sdk(word) if names is AI_SDK_OPERATION else word
+
+
+def _of_the_ai_sdk(word: str) -> str:
+    """It puts the application's name of the function behind its own; and others have an `operation.name` as well."""
+    return word.partition(" ")[0] if word.startswith("ai.") else ""
 
 
 def _names_a_model_call(attributes: Attributes) -> bool:
-    return bool(first(attributes, PROVIDER) and first(attributes, RESPONSE_MODEL + REQUEST_MODEL))
+    return bool(first(attributes, PROVIDER) and first(attributes, MODEL))

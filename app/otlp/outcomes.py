@@ -12,15 +12,17 @@ from app.otlp.attributes import (
     FIRST_TOKEN_SECONDS,
     Attributes,
     Names,
-    UnusableSpanError,
     first,
     text,
 )
 from models import CallStatus
+from models.fields import CLOCK_TOLERANCE, MAX_MILLISECONDS, OLDEST
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _NS_PER_MS = 1_000_000
-_MAX_MS = 1_000_000_000
+_OLDEST_NS = (OLDEST - _EPOCH) // _MICROSECOND * 1_000
+_MAX_MS = MAX_MILLISECONDS
 _FIRST_TOKEN: tuple[tuple[Names, int], ...] = ((FIRST_TOKEN_SECONDS, 1_000), (FIRST_TOKEN_MS, 1))
 """Attribute names, and the ms per unit of each."""
 
@@ -53,17 +55,30 @@ def _status_of(error: str) -> CallStatus:
 
 
 def times_of(span: Span, attributes: Attributes) -> dict[str, Any]:
-    """`created_at`, and in whole ms `request_duration` and `time_to_first_token`. Raises UnusableSpanError."""
+    """`created_at`, and in whole ms `request_duration` and `time_to_first_token`, each as far as it can be."""
     start, end = span.start_time_unix_nano, span.end_time_unix_nano
-    if not start:
-        raise UnusableSpanError("the span has no start time")
     times: dict[str, Any] = {"created_at": _EPOCH + timedelta(microseconds=start // 1_000)}
-    if end >= start:
+    if start and start <= end <= start + _MAX_MS * _NS_PER_MS:
         times["request_duration"] = round((end - start) / _NS_PER_MS)
     first_token = _first_token(attributes)
     if first_token is not None:
         times["time_to_first_token"] = first_token
     return times
+
+
+def latest_start_of(arrived: datetime) -> int:
+    """The latest start, in ns of Unix time, that a span which has `arrived` can have."""
+    return (arrived + CLOCK_TOLERANCE - _EPOCH) // _MICROSECOND * 1_000
+
+
+def clock_fault(span: Span, latest_start: int) -> str | None:
+    """What is wrong with the span's start; None where it can be."""
+    start = span.start_time_unix_nano
+    if _OLDEST_NS <= start <= latest_start:
+        return None
+    if not start:
+        return "the span has no start time"
+    return "the span starts in the future" if start > latest_start else f"the span starts before {OLDEST.date()}"
 
 
 def _first_token(attributes: Attributes) -> int | None:

@@ -88,9 +88,22 @@ def test_a_load_test_says_so_on_any_span_or_resource(value: Any, synthetic: bool
         ("user.id", "SECRET" * 50, "user.id must be a string of 1 to 256 characters without control characters"),
         ("session.id", [1], "session.id must be a string of 1 to 256 characters without control characters"),
         ("enduser.id", True, "enduser.id must be a string of 1 to 256 characters without control characters"),
-        ("twinmeter.synthetic", "perhaps", "twinmeter.synthetic must be true or false"),
-        ("twinmeter.synthetic", 1, "twinmeter.synthetic must be true or false"),
+        (
+            "twinmeter.content_type",
+            "a\x00",
+            "twinmeter.content_type must be a string of 1 to 256 characters without control characters",
+        ),
     ],
 )
-def test_a_name_that_cannot_be_stored_is_a_fault_that_says_which(attribute: str, value: Any, message: str) -> None:
-    assert fault_of(CHAT | {attribute: value}) == message
+def test_a_call_counts_without_a_name_that_cannot_be_stored_and_says_which(
+    attribute: str, value: Any, message: str
+) -> None:
+    [call] = calls_of(export(span(1, CHAT | {attribute: value}))).calls
+    assert call.left_out == (message,)
+    assert (call.fields["user_id"], call.fields["content_type"]) == ("anonymous", "chat")
+    assert "conversation_id" not in call.fields
+
+
+@pytest.mark.parametrize("value", ["perhaps", 1])
+def test_a_call_that_may_be_a_load_test_is_a_fault(value: Any) -> None:
+    assert fault_of(CHAT | {"twinmeter.synthetic": value}) == "twinmeter.synthetic must be true or false"

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from app.otlp.calls import calls_of
-from tests.otlp.exports import CHAT, counted, export, span
+from tests.otlp.exports import CHAT, MS, START_NS, counted, export, span
 
 AGENT = {"gen_ai.operation.name": "invoke_agent", "gen_ai.usage.input_tokens": 900, "gen_ai.request.model": "gpt-4o"}
 ID_A, ID_B = {"gen_ai.response.id": "a"}, {"gen_ai.response.id": "b"}
@@ -51,7 +51,58 @@ def test_spans_between_the_two_make_no_difference() -> None:
 
 
 def test_spans_beside_each_other_all_count() -> None:
-    assert counted(span(1, AGENT), *(span(number, CHAT | ID_A, parent=1) for number in (2, 3, 4))) == [2, 3, 4]
+    assert counted(span(1, AGENT), *(span(number, CHAT, parent=1) for number in (2, 3, 4))) == [2, 3, 4]
+
+
+BESIDE = {"start_time_unix_nano": START_NS + MS, "end_time_unix_nano": START_NS + 249 * MS}
+LATER = {"start_time_unix_nano": START_NS + 250 * MS, "end_time_unix_nano": START_NS + 500 * MS}
+UNIQUE = {"gen_ai.response.id": "msg_01XFDUDYJgAACzvnptvVoYEL"}
+TOKENS = {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 5}
+CACHED = TOKENS | {"gen_ai.usage.cache_read_tokens": 4}
+UNREADABLE = TOKENS | {"gen_ai.usage.hologram_tokens": 4}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "times", "calls"),
+    [
+        (ID_A, ID_A, BESIDE, 1),
+        (ID_A, ID_A, LATER, 2),
+        (ID_A, ID_B, BESIDE, 2),
+        (UNIQUE, UNIQUE, BESIDE, 1),
+        (UNIQUE, UNIQUE, LATER, 1),
+        ({}, {}, BESIDE, 2),
+    ],
+)
+def test_of_two_spans_beside_each_other_for_one_answer_one_counts(
+    first: dict[str, Any], second: dict[str, Any], times: dict[str, Any], calls: int
+) -> None:
+    spans = [span(1, AGENT), span(2, CHAT | first, parent=1), span(3, CHAT | second, parent=1, **times)]
+    assert len(counted(*spans)) == len(counted(*reversed(spans))) == calls
+
+
+def test_an_answer_that_is_told_in_two_traces_counts_once_by_an_id_of_its_own() -> None:
+    assert len(counted(span(1, CHAT | UNIQUE), span(2, CHAT | UNIQUE, trace_id=b"\x01" * 16))) == 1
+    assert len(counted(span(1, CHAT | ID_A), span(2, CHAT | ID_A, trace_id=b"\x01" * 16))) == 2
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "stands"),
+    [
+        (CACHED, TOKENS, 1),
+        (TOKENS, CACHED, 2),
+        (CACHED, CACHED, 2),
+        (CACHED, {}, 1),
+        (UNREADABLE, TOKENS, 1),
+        (UNREADABLE, CACHED, 2),
+        (TOKENS | {"gen_ai.usage.cost": 0.5}, TOKENS, 1),
+        (CACHED | {"gen_ai.response.service_tier": "flex"}, CACHED, 1),
+    ],
+)
+def test_of_two_spans_with_one_id_the_one_that_knows_more_counts(
+    outer: dict[str, Any], inner: dict[str, Any], stands: int
+) -> None:
+    nested = [span(1, CHAT | ID_A | outer), span(2, CHAT | ID_A | inner, parent=1)]
+    assert counted(*nested) == counted(*reversed(nested)) == [stands]
 
 
 def test_a_retry_within_counts_beside_the_answer() -> None:

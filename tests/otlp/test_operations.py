@@ -27,6 +27,15 @@ MODEL = {"gen_ai.request.model": "gpt-4o", "gen_ai.provider.name": "openai", "ge
         ({"llm.request.type": "embedding"}, "embedding", ServiceType.EMBEDDING),
         ({"llm.request.type": "unknown", "openinference.span.kind": "LLM"}, "chat", None),
         ({"traceloop.span.kind": "unknown"}, "chat", None),
+        ({"ai.operationId": "ai.generateText.doGenerate"}, "chat", None),
+        ({"operation.name": "ai.streamText.doStream my-function"}, "chat", None),
+        ({"ai.operationId": "ai.generateObject.doGenerate"}, "chat", None),
+        ({"ai.operationId": "ai.embed.doEmbed"}, "embedding", ServiceType.EMBEDDING),
+        ({"operation.name": "ai.embedMany.doEmbed"}, "embedding", ServiceType.EMBEDDING),
+        ({"operation.name": "POST /letters"}, "chat", None),
+        ({"langfuse.observation.type": "generation"}, "chat", None),
+        ({"langfuse.observation.type": "embedding"}, "embedding", ServiceType.EMBEDDING),
+        ({"langsmith.span.kind": "llm"}, "chat", None),
         ({}, "chat", None),
     ],
 )
@@ -54,6 +63,11 @@ def test_a_model_call_counts(attributes: dict[str, Any], content_type: str, serv
             for kind in ("AGENT", "TOOL", "CHAIN", "RETRIEVER", "RERANKER", "GUARDRAIL", "EVALUATOR", "PROMPT")
         ),
         {"llm.request.type": "rerank"},
+        {"ai.operationId": "ai.generateText"},
+        {"operation.name": "ai.embed"},
+        {"operation.name": "ai.toolCall"},
+        {"langfuse.observation.type": "span"},
+        {"langsmith.span.kind": "chain"},
     ],
 )
 def test_what_surrounds_calls_does_not_count_even_with_tokens(attributes: dict[str, Any]) -> None:
@@ -98,3 +112,4 @@ def test_who_hosts_a_model_goes_before_who_made_it() -> None:
     assert provider_of({"llm.system": "openai", "llm.provider": "azure"}) == "azure"
     assert provider_of({"gen_ai.system": "openai"}) == "openai"
     assert provider_of({"gen_ai.provider.name": "my-gateway"}) == "my-gateway"
+    assert provider_of({"ai.model.provider": "XAI.chat"}) == "xai.chat"

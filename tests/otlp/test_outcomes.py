@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.otlp.exports import CHAT, MS, START_NS, fault_of, fields_of
+from app.otlp.calls import calls_of
+from tests.otlp.exports import CHAT, MS, START_NS, export, fields_of, span
 
 
 @pytest.mark.parametrize(
@@ -64,8 +65,27 @@ def test_an_end_before_the_start_is_no_duration(end: int, duration: int | None) 
     assert fields_of(CHAT, end_time_unix_nano=end).get("request_duration") == duration
 
 
-def test_a_span_without_a_start_is_a_fault() -> None:
-    assert fault_of(CHAT, start_time_unix_nano=0) == "the span has no start time"
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        (0, "the span has no start time: recorded as of its arrival"),
+        (1, "the span starts before 2000-01-01: recorded as of its arrival"),
+        (START_NS + 301 * 10**9, "the span starts in the future: recorded as of its arrival"),
+        (2**64 - 1, "the span starts in the future: recorded as of its arrival"),
+    ],
+)
+def test_a_call_whose_clock_is_wrong_counts_as_of_its_arrival(start: int, message: str) -> None:
+    sent = export(span(1, CHAT, start_time_unix_nano=start, end_time_unix_nano=max(start, 2 * MS)))
+    [call] = calls_of(sent, arrived=datetime.fromtimestamp(START_NS / 1e9, UTC)).calls
+    assert call.left_out == (message,)
+    assert "created_at" not in call.fields
+
+
+def test_a_clock_may_be_five_minutes_ahead() -> None:
+    sent = export(span(1, CHAT, start_time_unix_nano=START_NS + 299 * 10**9))
+    [call] = calls_of(sent, arrived=datetime.fromtimestamp(START_NS / 1e9, UTC)).calls
+    assert call.left_out == ()
+    assert call.fields["created_at"] == datetime(2025, 10, 9, 8, 58, 19, 123456, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(

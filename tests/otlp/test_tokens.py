@@ -1,8 +1,10 @@
+import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from app.otlp.attributes import TOKENS
+from models.token_usage import TOKEN_FIELDS
 from tests.otlp.exports import CHAT, NO_NUMBERS, fields_of
 
 CURRENT = {
@@ -45,7 +47,7 @@ AUDIO = {"input_audio_tokens": 40, "output_audio_tokens": 30}
 
 def usage(**values: Any) -> dict[str, Any]:
     fields = fields_of({**CHAT, **values})
-    return {name: value for name, value in fields.items() if name in {*TOKENS, "tokens_used", "unreadable_usage"}}
+    return {name: value for name, value in fields.items() if name in {*TOKEN_FIELDS, "tokens_used", "unreadable_usage"}}
 
 
 @pytest.mark.parametrize(
@@ -129,7 +131,7 @@ def test_counts_that_contradict_each_other_leave_the_call_unpriced(counts: dict[
         ({"input_tokens": ""}, {}),
         ({"cache_read.input_tokens": 0}, {}),
         ({"total_tokens": 9}, {"tokens_used": 9}),
-        ({"input_tokens": 0, "output_tokens": 0}, {"input_tokens": 0, "output_tokens": 0}),
+        ({"total_tokens": 0}, {}),
         ({"input_tokens": 8}, {"input_tokens": 8}),
         ({"input_tokens": 8, "total_tokens": 10}, {"input_tokens": 8, "output_tokens": 2}),
         ({"output_tokens": 2, "total_tokens": 10}, {"input_tokens": 8, "output_tokens": 2}),
@@ -137,3 +139,172 @@ def test_counts_that_contradict_each_other_leave_the_call_unpriced(counts: dict[
 )
 def test_what_is_not_said_is_left_to_the_tracker(counts: dict[str, Any], read: dict[str, int]) -> None:
     assert usage(**{f"gen_ai.usage.{name}": count for name, count in counts.items()}) == read
+
+
+def reason(**values: Any) -> str | None:
+    """Why the usage of a chat with these attributes cannot be read."""
+    found = fields_of({**CHAT, **values}).get("unreadable_reason")
+    return None if found is None else str(found)
+
+
+CLAUDE = {"gen_ai.provider.name": "anthropic", "gen_ai.request.model": "claude-sonnet-4-6"}
+AI = {"ai.usage.inputTokens": 4740, "ai.usage.outputTokens": 255}
+WHOLE = {"input_tokens": 4740, "output_tokens": 255, "cache_read_tokens": 4000, "cache_write_tokens": 735}
+METADATA = {
+    "anthropic": {"usage": {"input_tokens": 5, "cache_read_input_tokens": 4000}, "cacheCreationInputTokens": 735}
+}
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        # the total proves that input has its cache, or lacks it, or a part of it
+        {"gen_ai.usage.input_tokens": 4740, "gen_ai.usage.total_tokens": 4995},
+        {"gen_ai.usage.input_tokens": 5, "gen_ai.usage.total_tokens": 4995},
+        {"gen_ai.usage.input_tokens": 4005, "gen_ai.usage.total_tokens": 4995},
+        # two names for it differ by the cache
+        {"gen_ai.usage.input_tokens": 4740, "gen_ai.usage.details.input_tokens": 5},
+        # what is not cached proves it
+        {"ai.usage.inputTokens": 4740, "ai.usage.inputTokenDetails.noCacheTokens": 5},
+        {"ai.usage.inputTokens": 5, "ai.usage.inputTokenDetails.noCacheTokens": 5},
+        # Langfuse's own names exclude each other
+        {"langfuse.observation.usage_details": '{"input": 5}'},
+        # Claude's own counts leave it out, and cannot be less than their parts otherwise
+        {"gen_ai.usage.input_tokens": 5, **CLAUDE},
+        {"gen_ai.usage.input_tokens": 5, "gen_ai.usage.total_tokens": 260, **CLAUDE},
+        # by the convention
+        {"gen_ai.usage.input_tokens": 4740},
+        {"gen_ai.usage.input_tokens": 4740, **CLAUDE},
+    ],
+)
+def test_input_is_brought_to_include_the_cache(attributes: dict[str, Any]) -> None:
+    cache = {"gen_ai.usage.cache_read_tokens": 4000, "gen_ai.usage.cache_write_tokens": 735}
+    assert usage(**attributes, **cache, **{"gen_ai.usage.output_tokens": 255}) == WHOLE
+
+
+@pytest.mark.parametrize("told", [4740, 5])
+def test_the_ai_sdk_passes_on_what_anthropic_said(told: int) -> None:
+    metadata = json.dumps(METADATA)
+    assert (
+        usage(**(AI | {"ai.usage.inputTokens": told}), **CLAUDE, **{"ai.response.providerMetadata": metadata}) == WHOLE
+    )
+
+
+@pytest.mark.parametrize(
+    ("attributes", "why"),
+    [
+        (
+            {"gen_ai.usage.input_tokens": 3, "gen_ai.usage.cache_read_tokens": 5758},
+            "cache_read_tokens: cache_read_tokens cannot exceed input_tokens (3)",
+        ),
+        (
+            {**AI, **CLAUDE, "ai.usage.cachedInputTokens": 4000},
+            "it cannot be told whether an input of 4740 includes 4000 cached tokens",
+        ),
+        (
+            {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.prompt_tokens": 11},
+            "gen_ai.usage.input_tokens is 10, but gen_ai.usage.prompt_tokens is 11",
+        ),
+        (
+            {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 5, "gen_ai.usage.total_tokens": 40},
+            "the total is 40, but input is 10 and output 5",
+        ),
+        (
+            {**AI, "ai.usage.inputTokenDetails.noCacheTokens": 7, "ai.usage.cachedInputTokens": 4000},
+            "input is 4740, but 7 uncached and 4000 cached tokens",
+        ),
+        (
+            {"gen_ai.usage.input_tokens": 0, "gen_ai.usage.output_tokens": 0},
+            "input and output are both 0, in a call that succeeded",
+        ),
+        (
+            {"gen_ai.usage.input_tokens": "many"},
+            "gen_ai.usage.input_tokens is not a whole number from 0 to 1000000000",
+        ),
+        (
+            {**AI, "gen_ai.usage.hologram": 1, "ai.usage.hologram": 2},
+            "gen_ai.usage.hologram (and 1 more) is usage of a kind that is not known here",
+        ),
+    ],
+)
+def test_usage_that_cannot_be_told_says_why(attributes: dict[str, Any], why: str) -> None:
+    assert reason(**attributes) == why
+
+
+@pytest.mark.parametrize(
+    "prefix", ["gen_ai.usage.", "gen_ai.usage.details.", "llm.usage.", "llm.token_count.", "ai.usage."]
+)
+@pytest.mark.parametrize("value", [1, 0.5, "7", [1], b"1"])
+def test_usage_of_a_made_up_name_never_yields_a_price(prefix: str, value: Any) -> None:
+    known = {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 5}
+    assert (
+        reason(**known, **{f"{prefix}hologram": value}) == f"{prefix}hologram is usage of a kind that is not known here"
+    )
+
+
+@pytest.mark.parametrize("value", [0, 0.0, "0", "", "words", False, None])
+def test_usage_of_a_made_up_name_that_says_no_number_changes_nothing(value: Any) -> None:
+    assert usage(**{"gen_ai.usage.input_tokens": 10, "gen_ai.usage.hologram": value}) == {"input_tokens": 10}
+
+
+def test_a_zero_does_not_stand_against_a_number() -> None:
+    told = {"gen_ai.usage.input_tokens": 0, "gen_ai.usage.prompt_tokens": 10, "gen_ai.usage.output_tokens": 5}
+    assert usage(**told) == {"input_tokens": 10, "output_tokens": 5}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "counts"),
+    [
+        (
+            {"langfuse.observation.usage_details": '{"input": 5, "output": 7, "output_reasoning": 3, "total": 15}'},
+            {"input_tokens": 5, "output_tokens": 10, "reasoning_tokens": 3},
+        ),
+        (
+            {"langfuse.observation.usage_details": '{"input": 5, "output": 7, "output_reasoning": 3}'},
+            {"input_tokens": 5, "output_tokens": 10, "reasoning_tokens": 3},
+        ),
+        (
+            {
+                "gen_ai.usage.input_tokens": 12,
+                "gen_ai.usage.output_tokens": 4,
+                "gen_ai.usage.input_token_details": '{"cache_read": 8}',
+            },
+            {"input_tokens": 12, "output_tokens": 4, "cache_read_tokens": 8},
+        ),
+        (
+            {
+                "gen_ai.usage.input_tokens": 20,
+                "gen_ai.usage.cache_creation.ephemeral_5m_input_tokens": 6,
+                "gen_ai.usage.cache_creation.ephemeral_1h_input_tokens": 4,
+            },
+            {"input_tokens": 20, "cache_write_tokens": 10, "cache_write_1h_tokens": 4},
+        ),
+        (
+            {"gen_ai.usage.input_tokens": 20, "gen_ai.usage.output_tokens": 4, "gen_ai.usage.web_search_requests": 2},
+            {"input_tokens": 20, "output_tokens": 4, "web_searches": 2},
+        ),
+        (
+            {
+                "gen_ai.usage.input_tokens": 20,
+                "gen_ai.usage.output_tokens": 4,
+                "gen_ai.usage.thoughts_tokens": 30,
+                "gen_ai.usage.tool_use_prompt_tokens": 6,
+                "gen_ai.usage.total_tokens": 60,
+            },
+            {"input_tokens": 26, "output_tokens": 34, "reasoning_tokens": 30},
+        ),
+    ],
+)
+def test_parts_are_read_from_objects_and_added_where_they_stand_apart(
+    attributes: dict[str, Any], counts: dict[str, int]
+) -> None:
+    assert usage(**attributes) == counts
+
+
+def test_seconds_characters_and_images_are_read() -> None:
+    told = {"gen_ai.usage.audio_seconds": 12.5, "gen_ai.usage.characters": "1200", "gen_ai.usage.images": 2}
+    fields = fields_of(CHAT | told)
+    assert (fields["audio_seconds"], fields["characters"], fields["images"]) == (Decimal("12.5"), 1200, 2)
+    assert reason(**{"gen_ai.usage.audio_seconds": "long"}) == (
+        "gen_ai.usage.audio_seconds is not a number of seconds from 0 to 1000000"
+    )

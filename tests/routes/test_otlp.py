@@ -1,22 +1,27 @@
 """Spans through `/v1/traces`."""
 
 import gzip
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from google.protobuf import json_format
 from google.rpc.status_pb2 import Status
 from httpx import Response
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from app.auth.principals import Role
 from app.auth.tokens import Tokens
 from app.database import Database
 from app.http.problems import PROBLEM_JSON
 from app.ledger.ledger import Ledger, LedgerUnavailableError
+from app.observability.logs import configure_logging
+from app.otlp.calls import calls_of
 from app.settings import Settings
 from tests.otlp.exports import CHAT, START_NS, TRACE, export, span, span_id
 from tests.routes.conftest import bearer
@@ -95,15 +100,151 @@ async def test_bad_spans_are_a_partial_success(client: Client, tokens: Tokens, d
     sent = export(
         span(1, {**CHAT, **USAGE}),
         span(2, {"gen_ai.operation.name": "chat"}),
-        span(3, CHAT, start_time_unix_nano=4_102_444_800 * 10**9, end_time_unix_nano=4_102_444_801 * 10**9),
     )
 
-    rejected, message = answered(await send(client, tokens, sent.SerializeToString()))
+    told = answered(await send(client, tokens, sent.SerializeToString()))
 
-    assert rejected == 2
-    assert f"{TRACE.hex()}-{span_id(2).hex()}" in message
-    assert "createdAt is more than 5 minutes in the future" in message
+    assert told == (1, f"span {TRACE.hex()}-{span_id(2).hex()}: no attribute of the span names a model")
     assert len(await entries(database)) == 1
+
+
+async def test_a_meter_counts_a_call_of_a_bad_user_and_a_wrong_clock_and_says_so(
+    client: Client, tokens: Tokens, database: Database
+) -> None:
+    ahead = (int(time.time()) + 600) * 10**9
+    sent = export(
+        span(1, {**CHAT, **USAGE, "user.id": "a\nb"}),
+        span(2, {**CHAT, **USAGE}, start_time_unix_nano=ahead, end_time_unix_nano=ahead + 10**9),
+    )
+
+    told = answered(await send(client, tokens, sent.SerializeToString()))
+
+    of_user = "user.id must be a string of 1 to 256 characters without control characters"
+    of_clock = "the span starts in the future: recorded as of its arrival"
+    assert told == (0, f"1 recorded, left out: {of_user}; 1 recorded, left out: {of_clock}")
+    stored = await entries(database)
+    assert [(entry["userId"], str(entry["cost"])) for entry in stored] == [("anonymous", "0.007500000000000")] * 2
+    assert all(entry["createdAt"] <= entry["recordedAt"] for entry in stored)
+
+
+async def test_why_calls_have_no_price_is_a_warning_by_kind_and_logged_once(client: Client, tokens: Tokens) -> None:
+    unknown = {**CHAT, **USAGE, "gen_ai.usage.hologram_tokens": 7}
+    sent = export(span(1, unknown), span(2, unknown), span(3, {**CHAT, **USAGE, "gen_ai.request.model": "house-7"}))
+    content = sent.SerializeToString()
+
+    configure_logging("warning")
+    with structlog.testing.capture_logs() as lines:
+        told = answered(await send(client, tokens, content))
+        again = answered(await send(client, tokens, content))
+    configure_logging("error")
+
+    of_usage = "unpriced: usage_unreadable: gen_ai.usage.hologram_tokens is usage of a kind that is not known here"
+    of_model = "unpriced: model_unknown: no price list has house-7"
+    assert told == again == (0, f"2 recorded, {of_usage}; 1 recorded, {of_model}")
+    assert [line["reason"] for line in lines if line["event"] == "otlp.warning"] == [of_usage, of_model]
+
+
+async def test_at_most_five_kinds_of_warnings_are_told(client: Client, tokens: Tokens) -> None:
+    spans = [span(n, {**CHAT, **USAGE, f"gen_ai.usage.hologram_{n}": n}) for n in range(1, 9)]
+
+    rejected, message = answered(await send(client, tokens, export(*spans).SerializeToString()))
+
+    assert rejected == 0
+    assert message.count("unpriced: usage_unreadable") == 5
+    assert message.endswith("; and 3 more kinds of warnings")
+
+
+ID = {"gen_ai.response.id": "chatcmpl-CkS8m1tPqVx2Zr9aYw4NfB7u"}
+SHORT_ID = {"gen_ai.response.id": "chatcmpl-1"}
+OTHER_TRACE = bytes(range(2, 18))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "calls"),
+    [
+        (span(1, {**CHAT, **USAGE, **ID}), span(2, {**CHAT, **USAGE, **ID}), 1),
+        (span(1, {**CHAT, **USAGE, **ID}), span(2, {**CHAT, **USAGE, **ID}, trace_id=OTHER_TRACE), 1),
+        (span(1, {**CHAT, **USAGE, **SHORT_ID}), span(2, {**CHAT, **USAGE, **SHORT_ID}), 1),
+        (span(1, {**CHAT, **USAGE, **SHORT_ID}), span(2, {**CHAT, **USAGE, **SHORT_ID}, trace_id=OTHER_TRACE), 2),
+        (
+            span(1, {**CHAT, **USAGE, **SHORT_ID}),
+            span(2, {**CHAT, **USAGE, **SHORT_ID}, start_time_unix_nano=START_NS + 10**9, end_time_unix_nano=0),
+            2,
+        ),
+        (span(1, {**CHAT, **USAGE}), span(2, {**CHAT, **USAGE}), 2),
+    ],
+    ids=["one id", "another trace", "a short id", "a short id, another trace", "a short id, later", "no id"],
+)
+async def test_an_answer_that_comes_in_two_exports_counts_once(
+    client: Client, tokens: Tokens, database: Database, first: Span, second: Span, calls: int
+) -> None:
+    for sent in (first, second, first):
+        assert answered(await send(client, tokens, export(sent).SerializeToString())) == (0, "")
+
+    assert len(await entries(database)) == calls
+
+
+async def test_another_client_s_answers_are_its_own(app: Litestar) -> None:
+    async with AsyncTestClient(app):
+        memory = app.state.export_memory
+        [one] = calls_of(export(span(1, {**CHAT, **SHORT_ID}))).calls
+        [other] = calls_of(export(span(2, {**CHAT, **SHORT_ID}))).calls
+        assert memory.request_id(one, "acme") == one.fields["request_id"]
+        assert memory.request_id(other, "acme") == one.fields["request_id"]
+        assert memory.request_id(other, "globex") == other.fields["request_id"]
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"gen_ai.usage.input_tokens": 2**63 - 1},
+        {"gen_ai.usage.input_tokens": -1},
+        {"gen_ai.usage.input_tokens": 1.5},
+        {"gen_ai.usage.prompt_tokens": 999},
+        {"gen_ai.usage.details.cache_read_tokens": 3, "gen_ai.usage.cache_read_tokens": 4},
+        {f"gen_ai.usage.hologram_{n}": n for n in range(1, 1_001)},
+        {"gen_ai.usage": '{"hologram": "' + "x" * 5_000_000 + '"}'},
+        {"gen_ai.usage": "[" * 100_000},
+        {"gen_ai.usage.details": [1, 2]},
+        {"gen_ai.usage." + "x" * 5_000_000: 1},
+    ],
+    ids=[
+        "2^63",
+        "negative",
+        "a float",
+        "two names",
+        "two caches",
+        "a thousand",
+        "5 MB",
+        "deep",
+        "a list",
+        "a long name",
+    ],
+)
+async def test_bad_usage_is_recorded_with_its_reason_and_no_price(
+    client: Client, tokens: Tokens, database: Database, attributes: dict[str, Any]
+) -> None:
+    sent = export(span(1, {**CHAT, **USAGE, **attributes})).SerializeToString()
+
+    rejected, message = answered(await send(client, tokens, sent))
+
+    assert rejected == 0
+    assert message.startswith("1 recorded, unpriced: usage_unreadable: gen_ai.usage")
+    (entry,) = await entries(database)
+    assert (entry["cost"], entry["costSource"]) == (None, "unpriced")
+
+
+async def test_a_null_or_a_text_that_is_a_number_is_no_fault(
+    client: Client, tokens: Tokens, database: Database
+) -> None:
+    told = {
+        "gen_ai.usage.input_tokens": "1000",
+        "gen_ai.usage.output_tokens": 500.0,
+        "gen_ai.usage.cached_tokens": None,
+    }
+    assert answered(await send(client, tokens, export(span(1, {**CHAT, **told})).SerializeToString())) == (0, "")
+    (entry,) = await entries(database)
+    assert str(entry["cost"]) == "0.007500000000000"
 
 
 @pytest.mark.parametrize(
