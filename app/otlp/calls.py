@@ -35,6 +35,12 @@ ANONYMOUS = "anonymous"
 _TEXTS = frozenset({None, ServiceType.EMBEDDING})
 """What cannot be had without a token."""
 _CLAUDE = ("anthropic", "claude", "bedrock")
+_EXCLUSIVE_SCOPES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("opentelemetry.instrumentation.bedrock", ("",)),
+    ("openlit", _CLAUDE),
+)
+"""Instrumentations that pass on input without the cache, as read in their sources (openllmetry 0.62, OpenLIT 1.45), and
+of which sellers or models."""
 _NO_TOKENS = "input and output are both 0, in a call that succeeded"
 
 
@@ -149,7 +155,7 @@ def _call(node: SpanNode, operation: Operation, context: Context, latest_start: 
         del fields["created_at"]  # which stands for the call's arrival
         left_out.append(f"{wrong}: recorded as of its arrival")
     if said := said_in(attributes):
-        fields |= _billed(said, operation, fields)
+        fields |= _billed(said, operation, fields, node.scope)
     fields = {field: value for field, value in fields.items() if value is not None}
     return SpanCall(span, fields, answer, tuple(left_out))
 
@@ -161,11 +167,13 @@ def _request_id(span: str, answer: Answer | None) -> str:
     return f"otlp-response:{answer.response_id}" if answer and answer.is_unique else f"otlp:{span}"
 
 
-def _billed(said: list[Said], operation: Operation, fields: Mapping[str, Any]) -> dict[str, Any]:
+def _billed(said: list[Said], operation: Operation, fields: Mapping[str, Any], scope: str) -> dict[str, Any]:
     """What the call used and cost."""
     seller = f"{fields['provider']} {fields['model']}".lower()
     by_claude = any(name in seller for name in _CLAUDE)
-    usage = usage_of(said, by_claude=by_claude, embeds=operation.service_type is ServiceType.EMBEDDING)
+    exclusive = any(scope.startswith(name) and any(map(seller.__contains__, of)) for name, of in _EXCLUSIVE_SCOPES)
+    embeds = operation.service_type is ServiceType.EMBEDDING
+    usage = usage_of(said, by_claude=by_claude, exclusive=exclusive, embeds=embeds)
     if _is_nothing(usage) and operation.service_type in _TEXTS and fields["status"] is CallStatus.SUCCESS:
         usage = {"unreadable_usage": True, "unreadable_reason": _NO_TOKENS}
     bill = bill_of(said)

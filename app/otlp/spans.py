@@ -18,6 +18,8 @@ class SpanNode:
     span: Span
     attributes: Attributes
     resource: Attributes
+    scope: str
+    """The name of the instrumentation."""
     parent: "SpanNode | None" = field(default=None, repr=False)
 
     @property
@@ -34,10 +36,11 @@ class SpanNode:
 def nodes_of(request: ExportTraceServiceRequest) -> list[SpanNode]:
     """Every span in the order of the export, linked to the one around it. Takes time proportional to the spans."""
     nodes = [
-        SpanNode(span, read(span.attributes), resource)
+        SpanNode(span, read(span.attributes), resource, scope)
         for resource_spans in request.resource_spans
         for resource in [read(resource_spans.resource.attributes)]
         for scope_spans in resource_spans.scope_spans
+        for scope in [scope_spans.scope.name]
         for span in scope_spans.spans
     ]
     by_id: dict[tuple[bytes, bytes], SpanNode] = {}

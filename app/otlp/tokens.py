@@ -44,19 +44,21 @@ class UnreadableError(ValueError):
     """Usage that cannot be told. The message names attributes and counts, and quotes no other value."""
 
 
-def usage_of(said: Iterable[Said], *, by_claude: bool = False, embeds: bool = False) -> dict[str, Any]:
+def usage_of(
+    said: Iterable[Said], *, by_claude: bool = False, exclusive: bool = False, embeds: bool = False
+) -> dict[str, Any]:
     """The counts as fields of `AICall`; none where the span has none: the tracker then estimates.
 
     `by_claude`: Anthropic's models count input without the cache, wherever they run, and not every instrumentation adds
-    it up. `embeds`: there is no output, so that a total is the input.
+    it up. `exclusive`: this one is known not to. `embeds`: there is no output, so that a total is the input.
     """
     try:
-        return _fields(list(said), by_claude=by_claude, embeds=embeds)
+        return _fields(list(said), by_claude=by_claude, exclusive=exclusive, embeds=embeds)
     except UnreadableError as error:
         return {"unreadable_usage": True, "unreadable_reason": str(error)}
 
 
-def _fields(said: list[Said], *, by_claude: bool, embeds: bool) -> dict[str, Any]:
+def _fields(said: list[Said], *, by_claude: bool, exclusive: bool, embeds: bool) -> dict[str, Any]:
     told, amounts = _told(said)
     counts = {field: _one_of(values) for field, values in told.items() if field not in _SIDES}
     for side in _SIDES:
@@ -72,7 +74,9 @@ def _fields(said: list[Said], *, by_claude: bool, embeds: bool) -> dict[str, Any
     if uncached is not None and _cached(counts):
         _prove_by_uncached(counts, uncached)
     elif total is not None:
-        _prove_by_total(counts, total, by_claude=by_claude)
+        _prove_by_total(counts, total, by_claude=by_claude, exclusive=exclusive)
+    elif exclusive:
+        counts["input_tokens"] = counts.get("input_tokens", 0) + _cached(counts)
     else:
         _settle_without_total(counts, said, by_claude=by_claude)
     counts.pop(TOOL_USE, None)
@@ -191,11 +195,11 @@ def _prove_by_uncached(counts: Counts, uncached: int) -> None:
     counts["input_tokens"] = uncached + cached
 
 
-def _prove_by_total(counts: Counts, total: int, *, by_claude: bool) -> None:
+def _prove_by_total(counts: Counts, total: int, *, by_claude: bool, exclusive: bool) -> None:
     """Bring both sides to where the total says they are."""
     told = tuple(counts.get(side, 0) for side in _SIDES)
     if total == sum(told):
-        if by_claude and _cached(counts) > told[0]:  # an SDK's own sum of what it was told
+        if exclusive or (by_claude and _cached(counts) > told[0]):  # a sum of what was told, not the provider's own
             counts["input_tokens"] = told[0] + _cached(counts)
         return
     beside = [(counts[part], side) for part, side in _BESIDE if counts.get(part)]

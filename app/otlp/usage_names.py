@@ -65,6 +65,7 @@ _COSTS = frozenset({"cost", "costs", "cost_details", "response_cost", "total_cos
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NOISE = frozenset({
     "tokens", "token", "count", "counts", "details", "detail", "usage", "num", "number", "content", "ephemeral",
+    "modality",
 })  # fmt: skip
 _SYNONYMS: dict[str, tuple[str, ...]] = {
     "prompt": ("input",),

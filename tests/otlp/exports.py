@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, InstrumentationScope, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
 from app.otlp.calls import calls_of
@@ -40,8 +40,9 @@ def span(number: int, values: dict[str, Any], *, parent: int = 0, failed: bool =
     return Span(**{**ids, **times, **around, "attributes": attributes(values), "status": status, **fields})
 
 
-def export(*spans: Span, resource: dict[str, Any] | None = None) -> ExportTraceServiceRequest:
-    resource_spans = ResourceSpans(scope_spans=[ScopeSpans(spans=spans)])
+def export(*spans: Span, resource: dict[str, Any] | None = None, scope: str = "") -> ExportTraceServiceRequest:
+    scope_spans = ScopeSpans(spans=spans, scope=InstrumentationScope(name=scope))
+    resource_spans = ResourceSpans(scope_spans=[scope_spans])
     resource_spans.resource.attributes.extend(attributes(resource or {}))
     return ExportTraceServiceRequest(resource_spans=[resource_spans])
 

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from app.otlp.calls import calls_of
 from models.token_usage import TOKEN_FIELDS
-from tests.otlp.exports import CHAT, NO_NUMBERS, fields_of
+from tests.otlp.exports import CHAT, NO_NUMBERS, export, fields_of, span
 
 CURRENT = {
     "gen_ai.usage.input_tokens": 1000,
@@ -180,6 +181,24 @@ METADATA = {
 def test_input_is_brought_to_include_the_cache(attributes: dict[str, Any]) -> None:
     cache = {"gen_ai.usage.cache_read_tokens": 4000, "gen_ai.usage.cache_write_tokens": 735}
     assert usage(**attributes, **cache, **{"gen_ai.usage.output_tokens": 255}) == WHOLE
+
+
+@pytest.mark.parametrize(
+    ("scope", "model", "input_tokens"),
+    [
+        ("opentelemetry.instrumentation.bedrock", "amazon.nova-pro-v1:0", 9_000),
+        ("openlit.otel.tracing", "claude-sonnet-4-6", 9_000),
+        ("openlit.otel.tracing", "gpt-4o", 5_000),
+        ("opentelemetry.instrumentation.anthropic", "claude-sonnet-4-6", 5_000),
+    ],
+)
+@pytest.mark.parametrize("total", [{}, {"gen_ai.usage.total_tokens": 5_100}])
+def test_instrumentations_that_are_known_to_leave_the_cache_out(
+    scope: str, model: str, input_tokens: int, total: dict[str, int]
+) -> None:
+    told = {"gen_ai.usage.input_tokens": 5_000, "gen_ai.usage.output_tokens": 100, "gen_ai.usage.cached_tokens": 4_000}
+    [call] = calls_of(export(span(1, CHAT | {"gen_ai.request.model": model} | told | total), scope=scope)).calls
+    assert (call.fields["input_tokens"], call.fields["cache_read_tokens"]) == (input_tokens, 4_000)
 
 
 @pytest.mark.parametrize("told", [4740, 5])
