@@ -52,7 +52,7 @@ _COST = Meaning(Kind.COST)
 # whose attributes are about model calls; others may count the usage of a disk
 _NAMESPACES = frozenset({
     "gen_ai", "genai", "llm", "ai", "embedding", "langfuse", "langsmith", "traceloop", "litellm", "openai", "anthropic",
-    "google", "openrouter", "aws", "azure", "mistral", "cohere", "groq", "xai", "deepseek", "logfire", "pydantic_ai",
+    "google", "openrouter", "aws", "azure", "mistral", "cohere", "groq", "xai", "deepseek",
 })  # fmt: skip
 # what was asked for, or what the application says of itself: never what was used
 _NOT_USED = frozenset({
@@ -60,6 +60,9 @@ _NOT_USED = frozenset({
     "budget", "limit", "limits", "max",
 })  # fmt: skip
 _USAGE = frozenset({"usage", "usage_details", "usage_metadata", "token_count", "token_counts", "token_usage"})
+_AT_TOP: tuple[list[str], ...] = ([], ["response"])
+"""Where a count of tokens is usage without saying so. Deeper ones may be of anything: pydantic-ai tells of the whole
+conversation's cache in `pydantic_ai.cache.established_tokens`."""
 _COSTS = frozenset({"cost", "costs", "cost_details", "response_cost", "total_cost", "cost_usd", "total_cost_usd"})
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -199,8 +202,8 @@ def _meaning(attribute: str) -> Meaning | None:
         if segment in _USAGE or segment in _COSTS:
             rest = segments[number + 1 :] if segment in _USAGE else segments[number:]
             return _WORDS.get(segments[-1]) or _of_words(rest)
-    last = segments[-1]
-    counts = last.endswith(("tokens", "token_count")) and _NOT_USED.isdisjoint(last.split("_"))
+    *around, last = segments
+    counts = around in _AT_TOP and last.endswith(("tokens", "token_count")) and _NOT_USED.isdisjoint(last.split("_"))
     return _WORDS.get(last) or (_of_words([last]) if counts else None)
 
 

@@ -11,6 +11,7 @@ import sys
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,6 +26,13 @@ from tests.real_clients.upstream import EMBEDDING_MODEL, RATE_LIMITED
 
 DOCS = Path(__file__).parents[2] / "docs" / "opentelemetry.md"
 PROMPT = "SECRET-PROMPT"
+MODULES = {
+    "openai-v2": "opentelemetry.instrumentation.openai_v2",
+    "openai-v2, latest conventions, with content": "opentelemetry.instrumentation.openai_v2",
+    "openllmetry": "opentelemetry.instrumentation.openai",
+    "OpenInference": "openinference.instrumentation.openai",
+}
+"""Who instruments the `openai` package; none of them by hand."""
 WORKFLOW: dict[str, str | int] = {"gen_ai.operation.name": "invoke_workflow", "gen_ai.usage.input_tokens": 999_999}
 
 
@@ -42,12 +50,11 @@ def main(instrumentation: str, exports: int) -> None:
 
 
 def instrument(name: str, provider: TracerProvider) -> None:
-    if name == "by hand":
+    module = MODULES.get(name)
+    if module is None:
         by_hand.instrument(provider)
-        return
-    from opentelemetry.instrumentation.openai_v2 import OpenAIInstrumentor  # noqa: PLC0415 - one or the other
-
-    OpenAIInstrumentor().instrument(tracer_provider=provider)  # type: ignore[no-untyped-call]
+    else:  # only that one: each changes the whole process
+        import_module(module).OpenAIInstrumentor().instrument(tracer_provider=provider)
 
 
 def follow_the_docs(tracer_provider: TracerProvider) -> None:

@@ -50,3 +50,5 @@ def _describe(span: Span, parts: list[Any]) -> None:
         if usage := part.usage:
             span.set_attribute("gen_ai.usage.input_tokens", usage.prompt_tokens)
             span.set_attribute("gen_ai.usage.output_tokens", getattr(usage, "completion_tokens", 0))
+            if details := getattr(usage, "prompt_tokens_details", None):
+                span.set_attribute("gen_ai.usage.cache_read.input_tokens", details.cached_tokens)

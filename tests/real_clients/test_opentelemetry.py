@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from tests.patience import patience
+from tests.real_clients.application import MODULES
 from tests.real_clients.conftest import Account, Deployment
 from tests.real_clients.upstream import EMBEDDING_MODEL, MODEL, RATE_LIMITED, openai_upstream
 from tests.test_server import ROOT
@@ -27,8 +28,20 @@ INSTRUMENTATIONS = {
         "OTEL_SEMCONV_STABILITY_OPT_IN": "gen_ai_latest_experimental",
         "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "span_only",
     },
+    "openllmetry": {},
+    "OpenInference": {},
 }
 """What makes the spans, and its settings."""
+FRAMEWORKS = {
+    "pydantic-ai": ("pydantic_ai",),
+    "pydantic-ai and openllmetry": ("pydantic_ai", "opentelemetry.instrumentation.openai"),
+    "LangChain": ("langchain_openai", "openinference.instrumentation.langchain"),
+}
+"""What makes the calls and the spans, and the modules that it takes."""
+SILENT_ON_CACHES = {"openai-v2", "openai-v2, latest conventions, with content"}
+"""Instrumentations that do not say what was read from a cache: their users pay less than they are told."""
+SILENT_ON_ERRORS = {"OpenInference"}
+"""And such as tell the kind of an error in an event alone, beside the provider's words."""
 
 
 @contextmanager
@@ -36,6 +49,15 @@ def application(
     address: str, key: str, instrumentation: str = "by hand", *, exports: int = 1
 ) -> Iterator[subprocess.Popen[str]]:
     """The application, which exports with `key` to the server at `address`."""
+    command = [sys.executable, "-m", "tests.real_clients.application", instrumentation, str(exports)]
+    with running_with_spans(command, address, key, INSTRUMENTATIONS[instrumentation]) as process:
+        yield process
+
+
+@contextmanager
+def running_with_spans(
+    command: list[str], address: str, key: str, variables: dict[str, str]
+) -> Iterator[subprocess.Popen[str]]:
     own = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "OPENAI_"))}
     with openai_upstream() as upstream:
         env = {
@@ -48,9 +70,8 @@ def application(
             "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf",
             "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION": "gzip",
             "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT": "30",
-            **INSTRUMENTATIONS[instrumentation],
+            **variables,
         }
-        command = [sys.executable, "-m", "tests.real_clients.application", instrumentation, str(exports)]
         with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as process:
             try:
                 yield process
@@ -66,15 +87,27 @@ def said(process: subprocess.Popen[str]) -> str:
 
 
 LETTER = ("u7", "c9", "cover-letter")
-CALLS = [
-    (*LETTER, MODEL, "success", 1_234, 567, Decimal("0.008755"), "priced"),
-    (*LETTER, MODEL, "success", 1_234, 567, Decimal("0.008755"), "priced"),
-    # a stream without usage: what a chat is taken to use, see app/pricing/estimates.toml
-    (*LETTER, MODEL, "success", 1_155, 211, Decimal("0.0049975"), "estimated"),
-    (*LETTER, RATE_LIMITED, "rate_limited", 0, 0, 0, "priced"),
-    ("anonymous", None, "embedding", EMBEDDING_MODEL, "success", 89, 0, Decimal("0.00000178"), "priced"),
-]
-"""What the application did, in its order. gpt-4o costs 2.50 and 10 USD a million tokens, the embedding model 0.02."""
+CACHED, UNCACHED = Decimal("0.007475"), Decimal("0.008755")
+"""gpt-4o costs 2.50 and 10 USD a million tokens, and 1.25 from the cache, which has 1,024 of 1,234."""
+
+
+def calls(answered: Decimal = CACHED, refused: str = "rate_limited") -> list[tuple[Any, ...]]:
+    """What the application did, in its order. The embedding model costs 0.02 USD a million tokens."""
+    return [
+        (*LETTER, MODEL, "success", 1_234, 567, answered, "priced"),
+        (*LETTER, MODEL, "success", 1_234, 567, answered, "priced"),
+        # a stream without usage: what a chat is taken to use, see app/pricing/estimates.toml
+        (*LETTER, MODEL, "success", 1_155, 211, Decimal("0.0049975"), "estimated"),
+        (*LETTER, RATE_LIMITED, refused, 0, 0, 0, "priced"),
+        ("anonymous", None, "embedding", EMBEDDING_MODEL, "success", 89, 0, Decimal("0.00000178"), "priced"),
+    ]
+
+
+def needed(*modules: str | None) -> None:
+    """Skip where a client is not installed: a deployment of this project needs none of them."""
+    for module in modules:
+        if module is not None:
+            pytest.importorskip(module)
 
 
 def told(account: Account) -> list[tuple[Any, ...]]:
@@ -88,13 +121,30 @@ def told(account: Account) -> list[tuple[Any, ...]]:
 def test_calls_are_there_to_the_token_and_count_once_however_often_they_are_exported(
     account: Account, deployment: Deployment, instrumentation: str
 ) -> None:
+    needed(MODULES.get(instrumentation))
     with application(account.address, account.new_key("ingest"), instrumentation, exports=2) as process:
         assert "Failed to export" not in said(process)
 
-    assert told(account) == CALLS
+    answered = UNCACHED if instrumentation in SILENT_ON_CACHES else CACHED
+    refused = "error" if instrumentation in SILENT_ON_ERRORS else "rate_limited"
+    assert told(account) == calls(answered, refused)
     totals = account.report("usage")["totals"]
     assert (totals["requests"], totals["errors"], totals["estimated"], totals["unpriced"]) == (5, 1, 1, 0)
-    assert (totals["cost"], totals["tokens"]["input"]) == (Decimal("0.02250928"), 3_712)
+    assert (totals["cost"], totals["tokens"]["input"]) == (2 * answered + Decimal("0.00499928"), 3_712)
+    assert "SECRET" not in deployment.everything_stored()
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_framework_s_call_is_there_once_with_what_it_read_from_the_cache(
+    account: Account, deployment: Deployment, framework: str
+) -> None:
+    needed(*FRAMEWORKS[framework])
+    command = [sys.executable, "-m", "tests.real_clients.framework", framework]
+    with running_with_spans(command, account.address, account.new_key("ingest"), {}) as process:
+        assert "Failed to export" not in said(process)
+
+    (call,) = told(account)
+    assert call[:1] + call[2:] == ("u7", "chat", MODEL, "success", 1_234, 567, CACHED, "priced")
     assert "SECRET" not in deployment.everything_stored()
 
 
@@ -109,7 +159,7 @@ def test_what_is_exported_while_the_server_is_down_arrives_once_it_is_back(tmp_p
         assert "retrying" in process.stderr.readline()
         with deployment.serving(str(urlsplit(address).port)):
             said(process)
-            assert told(account) == CALLS
+            assert told(account) == calls()
 
 
 def test_a_key_that_may_not_ingest_is_told_to_the_application(account: Account) -> None:

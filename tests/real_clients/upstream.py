@@ -17,7 +17,7 @@ USAGE = {
     "prompt_tokens": 1_234,
     "completion_tokens": 567,
     "total_tokens": 1_801,
-    "prompt_tokens_details": {"cached_tokens": 0},
+    "prompt_tokens_details": {"cached_tokens": 1_024},
     "completion_tokens_details": {"reasoning_tokens": 0},
 }
 EMBEDDING_USAGE = {"prompt_tokens": 89, "total_tokens": 89}
