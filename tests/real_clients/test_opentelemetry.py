@@ -148,6 +148,22 @@ def test_a_framework_s_call_is_there_once_with_what_it_read_from_the_cache(
     assert "SECRET" not in deployment.everything_stored()
 
 
+def test_the_vercel_ai_sdk_s_calls_are_there_once_with_what_they_read_from_the_cache(
+    account: Account, deployment: Deployment
+) -> None:
+    if not (ROOT / "node_modules" / "@ai-sdk" / "openai").is_dir():
+        pytest.skip("npm install")
+    command = ["node", str(ROOT / "tests" / "real_clients" / "vercel.mjs")]
+    with running_with_spans(command, account.address, account.new_key("ingest"), {}) as process:
+        assert said(process) == ""
+
+    assert told(account) == [
+        ("u7", None, "chat", MODEL, "success", 1_234, 567, CACHED, "priced"),
+        ("u7", None, "embedding", EMBEDDING_MODEL, "success", 89, 0, Decimal("0.00000178"), "priced"),
+    ]
+    assert "SECRET" not in deployment.everything_stored()
+
+
 def test_what_is_exported_while_the_server_is_down_arrives_once_it_is_back(tmp_path: Path, mongodb_uri: str) -> None:
     deployment = Deployment(tmp_path / "data", mongodb_uri)
     with deployment.serving() as address:
