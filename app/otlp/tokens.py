@@ -74,7 +74,7 @@ def _fields(said: list[Said], *, by_claude: bool, exclusive: bool, embeds: bool)
     if uncached is not None and _cached(counts):
         _prove_by_uncached(counts, uncached)
     elif total is not None:
-        _prove_by_total(counts, total, by_claude=by_claude, exclusive=exclusive)
+        _prove_by_total(counts, total, said, by_claude=by_claude, exclusive=exclusive)
     elif exclusive:
         counts["input_tokens"] = counts.get("input_tokens", 0) + _cached(counts)
     else:
@@ -195,12 +195,16 @@ def _prove_by_uncached(counts: Counts, uncached: int) -> None:
     counts["input_tokens"] = uncached + cached
 
 
-def _prove_by_total(counts: Counts, total: int, *, by_claude: bool, exclusive: bool) -> None:
-    """Bring both sides to where the total says they are."""
+def _prove_by_total(counts: Counts, total: int, said: list[Said], *, by_claude: bool, exclusive: bool) -> None:
+    """Bring both sides to where the total says they are. One that is their sum may be a client's own: of an exclusive
+    input it proves nothing.
+    """
     told = tuple(counts.get(side, 0) for side in _SIDES)
     if total == sum(told):
-        if exclusive or (by_claude and _cached(counts) > told[0]):  # a sum of what was told, not the provider's own
+        if exclusive:
             counts["input_tokens"] = told[0] + _cached(counts)
+        elif by_claude:
+            _settle_claude(counts, said)
         return
     beside = [(counts[part], side) for part, side in _BESIDE if counts.get(part)]
     fitting = {
@@ -219,12 +223,17 @@ def _settle_without_total(counts: Counts, said: list[Said], *, by_claude: bool) 
     for part, side in _BESIDE:
         if side in counts and _EXCLUSIVE[side] in names and names.isdisjoint(_INCLUSIVE[side]):
             counts[side] += counts.get(part, 0)
-    told, cached = counts.get("input_tokens", 0), _cached(counts)
-    if not cached or not by_claude or "input_tokens" not in counts:
+    if by_claude:
+        _settle_claude(counts, said)
+
+
+def _settle_claude(counts: Counts, said: list[Said]) -> None:
+    told, cached = counts.get("input_tokens"), _cached(counts)
+    if not cached or told is None:
         return
     if cached > told:
         counts["input_tokens"] = told + cached
-    elif any(name.startswith(_AI_SDK) for name in names):
+    elif any(each.attribute.startswith(_AI_SDK) for each in said):
         # version 5 leaves the cache out, version 6 does not, and an object's span does not tell which it is of
         raise UnreadableError(f"it cannot be told whether an input of {told} includes {cached} cached tokens")
 

@@ -217,6 +217,10 @@ def test_the_ai_sdk_passes_on_what_anthropic_said(told: int) -> None:
             "cache_read_tokens: cache_read_tokens cannot exceed input_tokens (3)",
         ),
         (
+            {**AI, **CLAUDE, "ai.usage.cachedInputTokens": 4000, "ai.usage.totalTokens": 4995},
+            "it cannot be told whether an input of 4740 includes 4000 cached tokens",
+        ),
+        (
             {**AI, **CLAUDE, "ai.usage.cachedInputTokens": 4000},
             "it cannot be told whether an input of 4740 includes 4000 cached tokens",
         ),
