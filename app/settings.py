@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     """IANA name of the zone in which days are counted."""
     features_file: Path | None = None
     estimates_file: Path | None = None
+    model_aliases: Path | None = None
+    """A TOML file of deployments and aliases, and the provider and model that each stands for."""
     track_deadline_ms: int = Field(250, ge=1, le=60_000)
     """How long reporting a call may block its caller, at most."""
     spool_max_mb: int = Field(1_024, ge=1, le=1_000_000)

@@ -81,7 +81,7 @@ class Reprice(Job[Document]):
     def __init__(self, database: Database, settings: Settings, arguments: argparse.Namespace) -> None:
         self._database = database
         self._zone: ZoneInfo = settings.zone
-        self._estimates_file = settings.estimates_file
+        self._settings = settings
         self._first: date = arguments.first or _month_of(arguments.last, settings.zone)
         self._last: date | None = arguments.last
         self._client: str | None = arguments.client
@@ -145,7 +145,9 @@ class Reprice(Job[Document]):
             summary.notes.append("changes are those since the run resumed; the counts cover all of it")
 
     async def _prices(self) -> Prices:
-        versions = PriceVersions(await PriceBook(self._database).all(), self._estimates_file)
+        versions = PriceVersions(
+            await PriceBook(self._database).all(), self._settings.estimates_file, self._settings.model_aliases
+        )
         self._fingerprint = versions.fingerprint()
         return versions.today() if self._version is None else versions.only(self._version)
 

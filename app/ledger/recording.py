@@ -33,7 +33,7 @@ class Recorder:
     def of(cls, settings: Settings, overrides: Overrides) -> Self:
         """That of a deployment. Raises ConfigurationError for a configured file that cannot be used."""
         features = Features.from_file(settings.features_file)
-        pricing = Pricing.of(overrides, settings.estimates_file)
+        pricing = Pricing.of(overrides, settings.estimates_file, settings.model_aliases)
         return cls(features, pricing, Privacy(settings.store_ip_address, settings.store_user_agent))
 
     def id_of(self, call: AICall, now: datetime) -> ObjectId:

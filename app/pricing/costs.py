@@ -1,20 +1,23 @@
 """What a call costs, where that figure comes from, and what a cache saved.
 
-The sources in order: the caller, an administrator's override, genai-prices, the media table. A call that does not say
-what it used is estimated first; one that no source has a price for is unpriced, never free.
+The sources are asked in this order: the caller, an administrator's override, genai-prices, the media table. A call that
+does not say what it used is estimated first; one that no source has a price for is unpriced, never free, and so is one
+that was served by a tier, or in a batch, that no source has a price for.
 """
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple, Protocol, Self
 
 from app.pricing.estimates import Estimates
-from app.pricing.media_prices import MediaPrices, PricedMedia
+from app.pricing.factors import ONE, Factors, multiplied
+from app.pricing.media_prices import PricedMedia
 from app.pricing.overrides import NO_TOKENS, MediaUse, OverrideTable
 from app.pricing.sellers import UNKNOWN_PROVIDER, Seller, Sellers
-from app.pricing.token_prices import PricedModel, TokenPrices
+from app.pricing.terms import Terms, terms_of
+from app.pricing.token_prices import PricedModel
 from app.pricing.token_rates import TokenPrice
 from models import CallStatus, CostSource, ServiceType, TokenUsage
 from models.call import AICall
@@ -58,6 +61,19 @@ class Overrides(Protocol):
     table: OverrideTable
 
 
+class _Unpriced(NamedTuple):
+    """Why a call has no price."""
+
+    code: UnpricedCode
+    words: str
+
+
+_Priced = tuple[TokenPrice, str]
+"""A price, and the version of the table that it is by."""
+_NotPriced = tuple[None, _Unpriced | None]
+"""None, and why, where there is more to say than that no source has a price for what was used."""
+
+
 class _Used(NamedTuple):
     """What a call used, as far as known or estimated."""
 
@@ -84,11 +100,12 @@ class Pricing:
         self._sellers = sellers
         self._book = book
         self._estimates = estimates
+        self._factors = Factors.packaged()
 
     @classmethod
-    def of(cls, book: Overrides, estimates_file: Path | None = None) -> Self:
-        """From the installed price lists. Raises ConfigurationError where the file cannot be used."""
-        return cls(Sellers(TokenPrices(), MediaPrices()), book, Estimates(estimates_file))
+    def of(cls, book: Overrides, estimates_file: Path | None = None, aliases_file: Path | None = None) -> Self:
+        """By the price lists that are installed. Raises ConfigurationError where a file cannot be used."""
+        return cls(Sellers.installed(aliases_file), book, Estimates(estimates_file))
 
     def price(self, call: AICall, service_type: ServiceType, at: datetime) -> PricedCall:
         """Price `call` as of `at`, the moment when it happened."""
@@ -105,8 +122,11 @@ class Pricing:
         """Equal for moments at which the same call, without a service tier or region, costs the same."""
         seller = self._sellers.of(model, provider)
         override = self._book.table.find(client_id=client_id, provider=seller.provider, model=model, at=at)
-        tokens = None if seller.tokens is None else seller.tokens.period(at)
-        return override, tokens, None if seller.media is None else seller.media.period(at)
+        lists = [each for each in (seller.tokens, *seller.others) if each is not None]
+        terms = Terms(None, False, seller.region.lower()) if seller.region else None
+        factors = terms and [self._factors.of(each, terms, NO_TOKENS, at) for each in lists]
+        media = None if seller.media is None else seller.media.period(at)
+        return override, *(each.period(at) for each in lists), media, *(factors or ())
 
     def _used(self, call: AICall, service_type: ServiceType) -> _Used | None:
         """None where nothing is known, and nothing may be assumed."""
@@ -136,27 +156,61 @@ class Pricing:
         if used is None:
             return _without_usage(call)
         try:
-            price, version = self._price(call, seller, used, at)
+            price, said = self._price(call, seller, used, at)
         except ValueError as error:  # counts that no price list can tell apart
             return _unpriced(UnpricedCode.USAGE_UNREADABLE, str(error))
-        if price is None:
-            return _unpriced(*_no_price(call, seller, used))
-        return _quantized(price, CostSource.ESTIMATED if used.estimated else CostSource.PRICED, version)
+        if price is None or not isinstance(said, str):
+            return _unpriced(*(said or _no_price(call, seller, used)))
+        return _quantized(price, CostSource.ESTIMATED if used.estimated else CostSource.PRICED, said)
 
-    def _price(self, call: AICall, seller: Seller, used: _Used, at: datetime) -> tuple[TokenPrice | None, str]:
-        """The price from the first source that covers everything that was used, and the source's version."""
+    def _price(self, call: AICall, seller: Seller, used: _Used, at: datetime) -> _Priced | _NotPriced:
+        """The price of the first source that has one for all that was used."""
         override = self._book.table.find(client_id=call.client_id, provider=seller.provider, model=call.model, at=at)
         if override is not None and (price := override.price(used.usage, used.media)):
             return price, override.version
-        if seller.tokens is not None and (price := _list_price(seller.tokens, used, call, at)):
+        terms = terms_of(call, seller.region)
+        why: _Unpriced | None = None
+        if seller.tokens is not None:
+            asked, said = self._asked(seller.tokens, used, terms, at)
+            if asked is not None and isinstance(said, str):
+                why = self._disagreement(asked, seller, used, terms, at) if seller.others else None
+                return (None, why) if why else (asked, said)
+            why = said if isinstance(said, _Unpriced) else None
+        usual = terms is None or not (terms.tier or terms.batch)
+        if seller.media is not None and usual and (price := _media_price(seller.media, used.media, call, at)):
+            return price, self._sellers.media_version
+        return None, why
+
+    def _asked(self, prices: PricedModel, used: _Used, terms: Terms | None, at: datetime) -> _Priced | _NotPriced:
+        """What one list asks, by where and how the call was served."""
+        price = _list_price(prices, used, terms, at)
+        if price is None:
+            return None, None
+        if terms is None:
             return price, self._sellers.token_version
-        price = None if seller.media is None else _media_price(seller.media, used.media, call, at)
-        return price, self._sellers.media_version
+        factor = self._factors.of(prices, terms, used.usage, at)
+        if isinstance(factor, str):
+            words = f"{prices.provider} has no price of {prices.model} for {factor}"
+            return None, _Unpriced(UnpricedCode.PRICE_MISSING, words)
+        if factor == ONE:
+            return price, self._sellers.token_version
+        return multiplied(price, factor), f"{self._sellers.token_version} + {self._factors.version}"
+
+    def _disagreement(
+        self, price: TokenPrice, seller: Seller, used: _Used, terms: Terms | None, at: datetime
+    ) -> _Unpriced | None:
+        """Where it is not known who sold the model, and one of those who do asks something else for this call."""
+        for prices in seller.others:
+            other, _ = self._asked(prices, used, terms, at)
+            if other is not None and other != price:
+                words = f"{prices.provider} asks another price of {prices.model} than its maker; {seller.provider} is "
+                return _Unpriced(UnpricedCode.SELLER_UNCERTAIN, f"{words}not known")
+        return None
 
 
-def _list_price(prices: PricedModel, used: _Used, call: AICall, at: datetime) -> TokenPrice | None:
-    """Tokens come first: where they are billed, images and seconds only say what they were used for."""
-    context = _context(call)
+def _list_price(prices: PricedModel, used: _Used, terms: Terms | None, at: datetime) -> TokenPrice | None:
+    """Tokens come first: where they are sold, images and seconds only say what they were used for."""
+    context = terms.context() if terms else None
     if used.usage != NO_TOKENS or used.media is _NO_MEDIA:
         price = prices.price(used.usage, at, context)
         if price is not None or used.media is _NO_MEDIA:
@@ -182,14 +236,17 @@ def _unpriced(code: UnpricedCode, words: str) -> Cost:
     return Cost(None, None, ZERO, CostSource.UNPRICED, unpriced_reason=unpriced_reason(code, words))
 
 
-def _no_price(call: AICall, seller: Seller, used: _Used) -> tuple[UnpricedCode, str]:
+def _no_price(call: AICall, seller: Seller, used: _Used) -> _Unpriced:
+    if seller.unpriced is not None:
+        return _Unpriced(*seller.unpriced)
     if seller.tokens is None and seller.media is None:
         at = "" if seller.provider == UNKNOWN_PROVIDER else f" at {seller.provider}"
-        return UnpricedCode.MODEL_UNKNOWN, f"no price list has {call.model}{at}"
-    model = seller.tokens.model if seller.tokens else call.model
+        return _Unpriced(UnpricedCode.MODEL_UNKNOWN, f"no price list has {call.model}{at}")
+    provider, model = (seller.tokens.provider, seller.tokens.model) if seller.tokens else (seller.provider, call.model)
     units = [name for name, count in zip(TOKEN_FIELDS, used.usage, strict=True) if count]
     units += [name for name, amount in used.media._asdict().items() if amount]
-    return UnpricedCode.PRICE_MISSING, f"{seller.provider} has no price of {model} for {', '.join(units) or 'a call'}"
+    words = f"{provider} has no price of {model} for {', '.join(units) or 'a call'}"
+    return _Unpriced(UnpricedCode.PRICE_MISSING, words)
 
 
 def _quantized(price: TokenPrice, source: CostSource, version: str) -> Cost:
@@ -219,19 +276,3 @@ def _quantities(media: MediaUse) -> Iterator[dict[str, int | Decimal]]:
         return
     yield {"audio_seconds": media.audio_seconds, **characters}
     yield {"audio_seconds": media.audio_seconds, "input_audio_seconds": media.audio_seconds, **characters}
-
-
-def _context(call: AICall) -> Mapping[str, str] | None:
-    """What a price may depend on besides model and time, by genai-prices' names.
-
-    What Anthropic calls a speed arrives as a service tier, and a batch may be reported either way.
-    """
-    tier, region = call.service_tier, call.region
-    if tier is None and region is None and not call.batch:
-        return None
-    context = {"service_tier": tier, "speed": tier} if tier else {}
-    if region:
-        context["region"] = region
-    if call.batch or tier == "batch":
-        context["processing"] = "batch"
-    return context

@@ -4,7 +4,7 @@ A price equals `genai_prices.calc_price` to the last digit wherever that has pri
 return 0 for lack of a price, the result here is None: unpriced.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, localcontext
 from fnmatch import fnmatchcase
@@ -77,6 +77,14 @@ class TokenPrices:
             return None
         return self._lookup(model, provider)
 
+    def sellers(self, model: str) -> "list[PricedModel]":
+        """The model at every provider that sells one under exactly this name, by the providers' own rules."""
+        name = model.lower()
+        if not name or len(model) > MAX_NAME:
+            return []
+        sold = (self._sold(provider, name) for provider in self._providers)
+        return [self._priced(found) for found in sold if found]
+
     def knows_provider(self, name: str) -> bool:
         """Whether any price list is this provider's, by its id or another name that genai-prices knows it by."""
         return len(name) <= MAX_NAME and find_provider_by_id(self._providers, name) is not None
@@ -84,8 +92,9 @@ class TokenPrices:
     def _find(self, model: str, provider: str | None) -> "PricedModel | None":
         name = model.lower()
         found = self._at_provider(name, provider) if provider is not None else self._anywhere(name)
-        if found is None:
-            return None
+        return self._priced(found) if found else None
+
+    def _priced(self, found: "_Found") -> "PricedModel":
         seller, info = found
         key = (seller.id, id(info))
         if key not in self._models:
@@ -218,6 +227,15 @@ class PricedModel:
             rates = self._rates_at(at, context)
         price = rates.price(usage, quantities)
         return self._by_genai_prices(rates, usage, at, context, quantities or {}) if price is None else price
+
+    def varies(self, names: Collection[str], context: Mapping[str, str], at: datetime) -> bool:
+        """Whether what `context` says under one of `names`, such as `service_tier`, has a price of its own."""
+        at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+        given = context.items()
+        return any(
+            when <= given and active(at) and any(name in names for name, _ in when)
+            for _, when, active in self._variants
+        )
 
     def period(self, at: datetime) -> int:
         """The price list that applies at `at` to calls without a context, by its number."""

@@ -6,7 +6,9 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from app.ledger.features import Features
+from app.pricing.aliases import Aliases
 from app.pricing.estimates import Estimates
+from scripts.diagnosis import words
 from scripts.diagnosis.examination import in_thread
 from scripts.diagnosis.finding import Check, Deployment, Finding, Group, notice, ok, problem
 
@@ -69,9 +71,16 @@ async def identity_provider(deployment: Deployment) -> Finding:
 async def files(deployment: Deployment) -> Finding:
     """Raises ConfigurationError naming the file and what is wrong in it."""
     settings = deployment.settings
-    named = [path.name for path in (settings.features_file, settings.estimates_file) if path is not None]
-    await in_thread(lambda: (Features.from_file(settings.features_file), Estimates(settings.estimates_file)))
-    return ok(f"{' and '.join(named)} can be used" if named else "none are set: features and estimates are built in")
+    paths = (settings.features_file, settings.estimates_file, settings.model_aliases)
+    named = [path.name for path in paths if path is not None]
+
+    def read() -> None:
+        Features.from_file(settings.features_file)
+        Estimates(settings.estimates_file)
+        Aliases(settings.model_aliases)
+
+    await in_thread(read)
+    return ok(f"{words.some(named)} can be used" if named else "none are set: features and estimates are built in")
 
 
 def _kept_secret(path: Path) -> Finding:

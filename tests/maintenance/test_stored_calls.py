@@ -42,13 +42,27 @@ MODELS = [
     "sora-2",
     "text-embedding-3-small",
     "of-nobody",
+    "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+    "bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+    "models/gemini-2.5-flash",
+    "projects/p/locations/us-east5/publishers/anthropic/models/claude-sonnet-4-6",
+    "claude-sonnet-4-5@20250929",
+    "claude-sonnet-4-5-20250929",
+    "anthropic/claude-sonnet-4.5",
+    "openai:gpt-4o",
+    "meta-llama/Llama-3.3-70B-Instruct",
+    "us-gov.anthropic.claude-3-haiku-20240307-v1:0",
+]
+PROVIDERS = [
+    *("openai", "azure", "google", "litellm", "openrouter", "My Gate", "nobody", "xai.chat", "amazon-bedrock"),
+    *("google.vertex.anthropic.messages", "gateway", "strands-agents", "ollama", "unknown", "anthropic"),
 ]
 some = st.integers(0, 3_000)
 reports = st.fixed_dictionaries(
     {"model": st.sampled_from(MODELS), "content_type": st.sampled_from(["chat", "summary", "haiku"])},
     optional={
         "client_id": st.just("acme"),
-        "provider": st.sampled_from(["openai", "azure", "google", "litellm", "openrouter", "My Gate"]),
+        "provider": st.sampled_from(PROVIDERS),
         "service_type": st.sampled_from(["chat", "image", "video", "audio", "embedding"]),
         "status": st.sampled_from(["success", "error", "timeout", "rate_limited"]),
         "cached": st.just(True),
@@ -70,9 +84,9 @@ reports = st.fixed_dictionaries(
         "quality": st.sampled_from(["hd", "standard"]),
         "unreadable_usage": st.just(True),
         "cost": st.sampled_from([Decimal(0), Decimal("1.25")]),
-        "service_tier": st.sampled_from(["priority", "flex", "batch"]),
+        "service_tier": st.sampled_from(["priority", "flex", "batch", "default", "fast"]),
         "batch": st.just(True),
-        "region": st.just("eu"),
+        "region": st.sampled_from(["eu", "us"]),
     },
 )
 
@@ -105,7 +119,7 @@ def test_pricing_a_fresh_entry_again_gives_the_identical_cost(reported: dict[str
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("provider", [None, "openai", "azure", "litellm", "openrouter", "google", "nobody"])
+@pytest.mark.parametrize("provider", [None, *PROVIDERS])
 def test_every_name_leads_to_its_own_seller_again(model: str, provider: str | None) -> None:
     entry, cost = stored(content_type="chat", model=model, provider=provider, input_tokens=1_000, output_tokens=100)
 

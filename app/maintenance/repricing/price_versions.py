@@ -10,7 +10,7 @@ from app.errors import ConfigurationError
 from app.maintenance.repricing.stored_calls import cost_of
 from app.pricing.costs import Cost, Pricing
 from app.pricing.estimates import BUILT_IN, Estimates
-from app.pricing.media_prices import MediaPrices
+from app.pricing.factors import Factors
 from app.pricing.overrides import OverrideTable
 from app.pricing.sellers import Sellers
 from app.pricing.token_prices import TokenPrices
@@ -31,28 +31,30 @@ class _Book:
 class PriceVersions:
     """What this installation has: one genai-prices snapshot, one media table, and the stored overrides."""
 
-    def __init__(self, overrides: list[PriceOverride], estimates_file: Path | None) -> None:
-        """Raises ConfigurationError where the file cannot be used."""
+    def __init__(
+        self, overrides: list[PriceOverride], estimates_file: Path | None, aliases_file: Path | None = None
+    ) -> None:
+        """Raises ConfigurationError where a file cannot be used."""
         self._overrides = {f"override {override.id}": override for override in overrides}
-        self._estimates_file = estimates_file
+        self._files = [file for file in (estimates_file, aliases_file) if file is not None]
         self._estimates = Estimates(estimates_file)
-        self._media = MediaPrices()
-        self._tokens = TokenPrices()
+        self._sellers = Sellers.installed(aliases_file)
+        self._factors = Factors.packaged()
 
     def names(self) -> list[str]:
-        """The available versions, as entries name them."""
-        return [self._tokens.version, self._media.version, *self._overrides]
+        """The versions that can be had, as entries name them."""
+        return [self._sellers.token_version, self._sellers.media_version, *self._overrides]
 
     def fingerprint(self) -> str:
         """A different string whenever anything that costs depend on differs."""
         overrides = sorted(override.model_dump_json() for override in self._overrides.values())
-        files = [file.read_text(encoding="utf-8") for file in (BUILT_IN, self._estimates_file) if file is not None]
-        said = "\0".join([*sorted(self.names()), *overrides, *files])
+        files = [file.read_text(encoding="utf-8") for file in (BUILT_IN, *self._files)]
+        said = "\0".join([*sorted(self.names()), self._factors.version, *overrides, *files])
         return blake2b(said.encode(), digest_size=16).hexdigest()
 
     def today(self) -> Prices:
         """All of them, as a call of today is priced."""
-        return self._prices(self._tokens, list(self._overrides.values()))
+        return self._prices(self._sellers, list(self._overrides.values()))
 
     def only(self, version: str) -> Prices:
         """One of them. What it has no price for stays as it is. Raises ConfigurationError naming the available ones.
@@ -65,16 +67,18 @@ class PriceVersions:
                 f"unknown price version {version!r}; available: {known}. "
                 "Earlier ones are not kept: run this with the twinmeter installation that had them"
             )
-        tokens = TokenPrices(NO_TOKEN_PRICES) if version == self._media.version else self._tokens
-        prices = self._prices(tokens, [self._overrides[version]] if version in self._overrides else [])
+        only_media = version == self._sellers.media_version
+        sellers = self._sellers.with_tokens(TokenPrices(NO_TOKEN_PRICES)) if only_media else self._sellers
+        prices = self._prices(sellers, [self._overrides[version]] if version in self._overrides else [])
+        # by a factor of ours too, which has no price by itself
+        versions = {version, f"{version} + {self._factors.version}"}
 
         def priced(entry: Document) -> Cost | None:
             cost = prices(entry)
-            return cost if cost is not None and cost.price_version == version else None
+            return cost if cost is not None and cost.price_version in versions else None
 
         return priced
 
-    def _prices(self, tokens: TokenPrices, overrides: list[PriceOverride]) -> Prices:
-        sellers = Sellers(tokens, self._media)
+    def _prices(self, sellers: Sellers, overrides: list[PriceOverride]) -> Prices:
         pricing = Pricing(sellers, _Book(overrides), self._estimates)
         return lambda entry: cost_of(entry, sellers, pricing)
