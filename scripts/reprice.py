@@ -15,8 +15,9 @@ A run covers the current month, unless --from or --to say otherwise: closed mont
     python -m scripts.reprice --from 2026-10-01 --to 2026-10-31 --client acme --model gpt-4o --execute
     python -m scripts.reprice --price-version "genai-prices 0.2.3"         by one price list, and no other
 
-Available price versions are those of this installation: its genai-prices snapshot, its media table, and each stored
-override. With --price-version, calls that it has no price for stay as they are. Earlier versions are not kept.
+Price versions that can be had are those of this deployment: its token prices (of the installed genai-prices, or what
+scripts.update_prices loaded), its media table, and each stored override. By one of them alone, calls that it has no
+price for stay as they are. Earlier ones are not kept.
 Exit status 3: calls are left without a cost, or are damaged: scripts.reconcile says how.
 """
 
@@ -145,9 +146,9 @@ class Reprice(Job[Document]):
             summary.notes.append("changes are those since the run resumed; the counts cover all of it")
 
     async def _prices(self) -> Prices:
-        versions = PriceVersions(
-            await PriceBook(self._database).all(), self._settings.estimates_file, self._settings.model_aliases
-        )
+        book, files = PriceBook(self._database), (self._settings.estimates_file, self._settings.model_aliases)
+        await book.refresh()
+        versions = PriceVersions(await book.all(), *files, book.table.tokens)
         self._fingerprint = versions.fingerprint()
         return versions.today() if self._version is None else versions.only(self._version)
 

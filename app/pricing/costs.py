@@ -17,7 +17,7 @@ from app.pricing.media_prices import PricedMedia
 from app.pricing.overrides import NO_TOKENS, MediaUse, OverrideTable
 from app.pricing.sellers import UNKNOWN_PROVIDER, Seller, Sellers
 from app.pricing.terms import Terms, terms_of
-from app.pricing.token_prices import PricedModel
+from app.pricing.token_prices import PricedModel, TokenPrices
 from app.pricing.token_rates import TokenPrice
 from models import CallStatus, CostSource, ServiceType, TokenUsage
 from models.call import AICall
@@ -56,7 +56,7 @@ class PricedCall(NamedTuple):
 
 
 class Overrides(Protocol):
-    """Provides the current overrides: a price book."""
+    """Where the administrators' prices of the moment are found, and the token prices that they loaded: a price book."""
 
     table: OverrideTable
 
@@ -97,7 +97,8 @@ class Pricing:
     """The price sources of one deployment."""
 
     def __init__(self, sellers: Sellers, book: Overrides, estimates: Estimates) -> None:
-        self._sellers = sellers
+        self._packaged = self._sellers = sellers
+        self._tokens: TokenPrices | None = None
         self._book = book
         self._estimates = estimates
         self._factors = Factors.packaged()
@@ -109,7 +110,7 @@ class Pricing:
 
     def price(self, call: AICall, service_type: ServiceType, at: datetime) -> PricedCall:
         """Price `call` as of `at`, the moment when it happened."""
-        seller = self._sellers.of(call.model, call.provider)
+        seller = self._now().of(call.model, call.provider)
         used = self._used(call, service_type)
         cost = self._cost(call, seller, used, at)
         if call.cached:
@@ -120,13 +121,21 @@ class Pricing:
 
     def period(self, client_id: str, model: str, provider: str | None, at: datetime) -> Hashable:
         """Equal for moments at which the same call, without a service tier or region, costs the same."""
-        seller = self._sellers.of(model, provider)
+        seller = self._now().of(model, provider)
         override = self._book.table.find(client_id=client_id, provider=seller.provider, model=model, at=at)
         lists = [each for each in (seller.tokens, *seller.others) if each is not None]
         terms = Terms(None, False, seller.region.lower()) if seller.region else None
         factors = terms and [self._factors.of(each, terms, NO_TOKENS, at) for each in lists]
         media = None if seller.media is None else seller.media.period(at)
         return override, *(each.period(at) for each in lists), media, *(factors or ())
+
+    def _now(self) -> Sellers:
+        """By the token prices of the moment: those that administrators loaded, else those that this was made with."""
+        tokens = self._book.table.tokens
+        if tokens is not self._tokens:
+            self._sellers = self._packaged if tokens is None else self._packaged.with_tokens(tokens)
+            self._tokens = tokens
+        return self._sellers
 
     def _used(self, call: AICall, service_type: ServiceType) -> _Used | None:
         """None where nothing is known, and nothing may be assumed."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from genai_prices.types import ModelPrice
 
+from app.pricing.token_prices import TokenPrices
 from app.pricing.token_rates import Rates, TokenPrice
 from models import PriceOverride, TokenUsage
 from models.money import ZERO
@@ -70,9 +71,11 @@ class OverridePrices:
 
 
 class OverrideTable:
-    """All overrides at one moment. Rebuilt when one changes, so that a call sees one state of them."""
+    """What administrators set at one moment. Made anew when it changes, so that a call sees one state of it."""
 
-    def __init__(self, overrides: Iterable[PriceOverride]) -> None:
+    def __init__(self, overrides: Iterable[PriceOverride], tokens: TokenPrices | None = None) -> None:
+        self.tokens = tokens
+        """The token prices that they loaded; None for those of the installed package."""
         self._by_model: dict[tuple[str | None, str], list[OverridePrices]] = {}
         # a provider's own override before one for any provider
         for override in sorted(overrides, key=lambda override: override.provider is None):

@@ -1,6 +1,6 @@
 """Where administrators' prices are kept: dated, never overlapping, and the same in every process within seconds."""
 
-import contextlib
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -8,38 +8,47 @@ from typing import Any
 import pymongo
 from beanie import PydanticObjectId
 from bson import Decimal128, ObjectId
-from pymongo.errors import DuplicateKeyError, PyMongoError
+from pymongo.errors import PyMongoError
 
 from app.database import Database, Session
 from app.database.following import follow
-from app.database.transactions import transact
 from app.errors import ConflictError, DatabaseUnavailableError, NotFoundError
+from app.observability.logs import Log
+from app.pricing.changes import PRICES, QUERY_SECONDS, change_prices
 from app.pricing.overrides import OverrideTable
+from app.pricing.price_data import PriceDataError
+from app.pricing.price_tables import PriceTables, load
+from app.pricing.token_prices import TokenPrices
 from models import PriceOverride, UnitPrices
 from models.base import camel
 
+log = Log(__name__)
+
 REFRESH_SECONDS = 2.0
-"""How often a process polls, so that a change applies everywhere within five seconds, one missed poll included."""
-QUERY_SECONDS = 5.0
+"""How often a process looks for a change, so that one holds everywhere within five seconds, a missed look included."""
 
 
 class PriceBook:
-    """The stored overrides, and this process's table of them."""
+    """The stored overrides and the token prices in use, and this process's table of them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._prices = database.writes[PriceOverride.Settings.name]
         self._versions = database.writes["versions"]
+        self._tables = PriceTables(database)
         self._seen: int | None = None
+        self._table: str | None = None
+        self._tokens: TokenPrices | None = None
         self.table = OverrideTable([])
 
     async def refresh(self) -> None:
-        """Reread the overrides, if they changed. Raises PyMongoError."""
+        """Read overrides and token prices anew, if they changed. Raises PyMongoError."""
         with pymongo.timeout(QUERY_SECONDS):
-            found = await self._versions.find_one({"_id": "prices"})
+            found = await self._versions.find_one({"_id": PRICES})
             version = found["version"] if found else 0
             if version != self._seen:
-                self.table = OverrideTable(await self.all())
+                await self._read_tokens(found.get("table") if found else None)
+                self.table = OverrideTable(await self.all(), self._tokens)
                 self._seen = version
 
     async def keep_fresh(self) -> None:
@@ -106,21 +115,21 @@ class PriceBook:
         return ended[0]
 
     async def _change(self, work: Callable[[Session | None], Awaitable[None]]) -> None:
-        """Do `work` and increment the version, in one transaction: of two concurrent changes, one sees the other."""
-
-        async def versioned(session: Session | None) -> None:
-            await self._versions.update_one({"_id": "prices"}, {"$inc": {"version": 1}}, session=session)
-            await work(session)
-
+        await change_prices(self._database, work)
         try:
-            with pymongo.timeout(QUERY_SECONDS):
-                # there before any transaction increments it: two that both insert it would not conflict, but fail
-                with contextlib.suppress(DuplicateKeyError):
-                    await self._versions.update_one({"_id": "prices"}, {"$setOnInsert": {"version": 0}}, upsert=True)
-                await transact(self._database, versioned)
             await self.refresh()
         except PyMongoError as error:
-            raise DatabaseUnavailableError(f"the price was not changed: {error}") from error
+            raise DatabaseUnavailableError(f"the price was changed, and could not be read again: {error}") from error
+
+    async def _read_tokens(self, table: str | None) -> None:
+        """The token prices in use, where they are others than before. One that cannot be read leaves what is there."""
+        if table == self._table:
+            return
+        try:
+            self._tokens = None if table is None else await asyncio.to_thread(load, *await self._tables.read(table))
+        except PriceDataError as error:  # stored by another version, or damaged
+            log.warning("prices.table_not_usable", table=table, error=str(error)[:200])
+        self._table = table
 
 
 def _overlapping(override: PriceOverride) -> dict[str, Any]:

@@ -188,6 +188,8 @@ class Sellers:
     def _at(self, model: str, provider: str | None) -> Seller | None:
         tokens = self._tokens.resolve(model, provider)
         media = self._media.resolve(model, tokens.provider if tokens else provider)
+        if tokens is not None and provider in {None, _LITELLM} and tokens.provider in self._names.products:
+            tokens = None  # of a subscription, which nobody named
         seller = tokens or media
         return Seller(seller.provider, tokens, media) if seller else None
 

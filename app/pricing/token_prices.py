@@ -50,12 +50,12 @@ _LEAST_SECONDS = {("groq", "whisper-large-v3"): 10, ("groq", "whisper-large-v3-t
 
 
 class TokenPrices:
-    """The models of one genai-prices snapshot (default: the installed package's own)."""
+    """The models of one genai-prices snapshot (default: the installed package's own), under the name of a version."""
 
-    def __init__(self, snapshot: DataSnapshot | None = None) -> None:
+    def __init__(self, snapshot: DataSnapshot | None = None, version: str | None = None) -> None:
         self._providers = snapshot.providers if snapshot else bundled_providers
-        self.version = f"genai-prices {package_version}"
-        if snapshot and snapshot.from_auto_update:
+        self.version = version or f"genai-prices {package_version}"
+        if version is None and snapshot and snapshot.from_auto_update:
             self.version += f" updated {snapshot.timestamp.isoformat(timespec='seconds')}"
         self._sellers = _Sellers(self._providers)
         self._models: dict[tuple[str, int], PricedModel] = {}  # as many as the snapshot has, whatever the names

@@ -29,16 +29,20 @@ class _Book:
 
 
 class PriceVersions:
-    """What this installation has: one genai-prices snapshot, one media table, and the stored overrides."""
+    """What this deployment has: its token prices, one media table, and the stored overrides."""
 
     def __init__(
-        self, overrides: list[PriceOverride], estimates_file: Path | None, aliases_file: Path | None = None
+        self,
+        overrides: list[PriceOverride],
+        estimates_file: Path | None,
+        aliases_file: Path | None = None,
+        tokens: TokenPrices | None = None,
     ) -> None:
-        """Raises ConfigurationError where a file cannot be used."""
+        """By the `tokens` that were loaded, else the package's. Raises ConfigurationError where a file is no use."""
         self._overrides = {f"override {override.id}": override for override in overrides}
         self._files = [file for file in (estimates_file, aliases_file) if file is not None]
         self._estimates = Estimates(estimates_file)
-        self._sellers = Sellers.installed(aliases_file)
+        self._sellers = Sellers.installed(aliases_file, tokens)
         self._factors = Factors.packaged()
 
     def names(self) -> list[str]:

@@ -1,0 +1,36 @@
+"""How prices are changed: counted, so that every process sees that there is something new."""
+
+import contextlib
+from collections.abc import Awaitable, Callable
+
+import pymongo
+from pymongo.errors import DuplicateKeyError, PyMongoError
+
+from app.database import Database, Session
+from app.database.transactions import transact
+from app.errors import DatabaseUnavailableError
+
+PRICES = "prices"
+"""The document of `versions` that is counted up; it names the price table in use, unless that is the packaged one."""
+QUERY_SECONDS = 5.0
+
+
+async def change_prices(database: Database, work: Callable[[Session | None], Awaitable[None]]) -> None:
+    """Do `work` and count the version up, in one transaction: of two changes at once, one sees the other.
+
+    Raises DatabaseUnavailableError, and what `work` raises.
+    """
+    versions = database.writes["versions"]
+
+    async def versioned(session: Session | None) -> None:
+        await versions.update_one({"_id": PRICES}, {"$inc": {"version": 1}}, session=session)
+        await work(session)
+
+    try:
+        with pymongo.timeout(QUERY_SECONDS):
+            # there before any transaction counts it up: two that both insert it would not conflict, but fail
+            with contextlib.suppress(DuplicateKeyError):
+                await versions.update_one({"_id": PRICES}, {"$setOnInsert": {"version": 0}}, upsert=True)
+            await transact(database, versioned)
+    except PyMongoError as error:
+        raise DatabaseUnavailableError(f"the price was not changed: {error}") from error
