@@ -110,7 +110,9 @@ class Pricing:
 
     def price(self, call: AICall, service_type: ServiceType, at: datetime) -> PricedCall:
         """Price `call` as of `at`, the moment when it happened."""
-        seller = self._now().of(call.model, call.provider)
+        if (tokens := self._book.table.tokens) is not self._tokens:
+            self._follow(tokens)
+        seller = self._sellers.of(call.model, call.provider)
         used = self._used(call, service_type)
         cost = self._cost(call, seller, used, at)
         if call.cached:
@@ -121,7 +123,9 @@ class Pricing:
 
     def period(self, client_id: str, model: str, provider: str | None, at: datetime) -> Hashable:
         """Equal for moments at which the same call, without a service tier or region, costs the same."""
-        seller = self._now().of(model, provider)
+        if (tokens := self._book.table.tokens) is not self._tokens:
+            self._follow(tokens)
+        seller = self._sellers.of(model, provider)
         override = self._book.table.find(client_id=client_id, provider=seller.provider, model=model, at=at)
         lists = [each for each in (seller.tokens, *seller.others) if each is not None]
         terms = Terms(None, False, seller.region.lower()) if seller.region else None
@@ -129,13 +133,10 @@ class Pricing:
         media = None if seller.media is None else seller.media.period(at)
         return override, *(each.period(at) for each in lists), media, *(factors or ())
 
-    def _now(self) -> Sellers:
-        """By the token prices of the moment: those that administrators loaded, else those that this was made with."""
-        tokens = self._book.table.tokens
-        if tokens is not self._tokens:
-            self._sellers = self._packaged if tokens is None else self._packaged.with_tokens(tokens)
-            self._tokens = tokens
-        return self._sellers
+    def _follow(self, tokens: TokenPrices | None) -> None:
+        """Price by the tokens that administrators loaded, else by those that this was made with."""
+        self._sellers = self._packaged if tokens is None else self._packaged.with_tokens(tokens)
+        self._tokens = tokens
 
     def _used(self, call: AICall, service_type: ServiceType) -> _Used | None:
         """None where nothing is known, and nothing may be assumed."""
@@ -180,11 +181,11 @@ class Pricing:
         terms = terms_of(call, seller.region)
         why: _Unpriced | None = None
         if seller.tokens is not None:
-            asked, said = self._asked(seller.tokens, used, terms, at)
-            if asked is not None and isinstance(said, str):
-                why = self._disagreement(asked, seller, used, terms, at) if seller.others else None
-                return (None, why) if why else (asked, said)
-            why = said if isinstance(said, _Unpriced) else None
+            asked = self._asked(seller.tokens, used, terms, at)
+            if asked[0] is not None:
+                why = self._disagreement(asked[0], seller, used, terms, at) if seller.others else None
+                return (None, why) if why else asked
+            why = asked[1]
         usual = terms is None or not (terms.tier or terms.batch)
         if seller.media is not None and usual and (price := _media_price(seller.media, used.media, call, at)):
             return price, self._sellers.media_version

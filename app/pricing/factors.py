@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from app.errors import ConfigurationError
+from app.pricing.lookups import LOOKUPS
 from app.pricing.media_table import Source
 from app.pricing.terms import Terms
 from app.pricing.token_prices import PricedModel
@@ -53,10 +54,13 @@ class Factor(BaseModel):
             raise ValueError("is for a region, a tier or a batch: one of them")
         return self
 
-    def fits(self, prices: PricedModel, at: datetime) -> bool:
+    def is_for(self, provider: str, model: str) -> bool:
+        return provider == self.provider and any(fnmatchcase(model, pattern) for pattern in self.models)
+
+    def times(self) -> tuple[datetime, datetime]:
+        """From when on it holds, and until before when."""
         start, end = (datetime.combine(day, time(), UTC) for day in (self.start, self.end))
-        sold = prices.provider == self.provider and any(fnmatchcase(prices.model, name) for name in self.models)
-        return sold and start <= at < end
+        return start, end
 
 
 class _File(BaseModel):
@@ -82,7 +86,8 @@ class Factors:
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
             raise ConfigurationError(f"{path} cannot be used: {error}") from error
         self.version = f"factors {table.version}"
-        self._rows: Sequence[Factor] = table.factor
+        self._table = table.factor
+        self._rows = lru_cache(LOOKUPS)(self._find)
 
     @classmethod
     @cache
@@ -92,8 +97,12 @@ class Factors:
 
     def of(self, prices: PricedModel, terms: Terms, usage: TokenUsage, at: datetime) -> Decimal | str:
         """What the list's price is to be multiplied by, or the name of what has no price: a tier, or a batch."""
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        dated = self._rows(prices.provider, prices.model)
+        rows = [row for start, end, row in dated if start <= at < end] if dated else []
+        if not (terms.tier or terms.batch):
+            return self._of_region(rows, terms.region) if terms.region else ONE
         context, factor = terms.context() or {}, ONE
-        rows = [row for row in self._rows if row.fits(prices, at)]
         cached = bool(usage.cache_read_tokens or usage.cache_write_tokens)
         if terms.tier and not prices.varies(("service_tier", "speed"), context, at):
             row = next((row for row in rows if row.tier == terms.tier and (row.cached or not cached)), None)
@@ -106,6 +115,9 @@ class Factors:
                 return "a batch"
             factor = MONEY.multiply(factor, row.factor)
         return MONEY.multiply(factor, self._of_region(rows, terms.region)) if terms.region else factor
+
+    def _find(self, provider: str, model: str) -> list[tuple[datetime, datetime, Factor]]:
+        return [(*row.times(), row) for row in self._table if row.is_for(provider, model)]
 
     @staticmethod
     def _of_region(rows: Sequence[Factor], region: str) -> Decimal:
