@@ -15,9 +15,9 @@ A run covers the current month, unless --from or --to say otherwise: closed mont
     python -m scripts.reprice --from 2026-10-01 --to 2026-10-31 --client acme --model gpt-4o --execute
     python -m scripts.reprice --price-version "genai-prices 0.2.3"         by one price list, and no other
 
-Price versions that can be had are those of this deployment: its token prices (of the installed genai-prices, or what
-scripts.update_prices loaded), its media table, and each stored override. By one of them alone, calls that it has no
-price for stay as they are. Earlier ones are not kept.
+Available price versions are those of this deployment: its token prices (of the installed genai-prices, or what
+scripts.update_prices loaded), its media table, and each stored override. With --price-version, calls that it has no
+price for stay as they are. Earlier versions are not kept.
 Exit status 3: calls are left without a cost, or are damaged: scripts.reconcile says how.
 """
 

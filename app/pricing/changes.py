@@ -11,12 +11,12 @@ from app.database.transactions import transact
 from app.errors import DatabaseUnavailableError
 
 PRICES = "prices"
-"""The document of `versions` that is counted up; it names the price table in use, unless that is the packaged one."""
+"""The document of `versions` that is incremented; it names the price table in use, unless that is the packaged one."""
 QUERY_SECONDS = 5.0
 
 
 async def change_prices(database: Database, work: Callable[[Session | None], Awaitable[None]]) -> None:
-    """Do `work` and count the version up, in one transaction: of two changes at once, one sees the other.
+    """Do `work` and increment the version, in one transaction: of two concurrent changes, one sees the other.
 
     Raises DatabaseUnavailableError, and what `work` raises.
     """
@@ -28,7 +28,7 @@ async def change_prices(database: Database, work: Callable[[Session | None], Awa
 
     try:
         with pymongo.timeout(QUERY_SECONDS):
-            # there before any transaction counts it up: two that both insert it would not conflict, but fail
+            # there before any transaction increments it: two that both insert it would not conflict, but fail
             with contextlib.suppress(DuplicateKeyError):
                 await versions.update_one({"_id": PRICES}, {"$setOnInsert": {"version": 0}}, upsert=True)
             await transact(database, versioned)

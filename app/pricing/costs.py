@@ -1,8 +1,8 @@
 """What a call costs, where that figure comes from, and what a cache saved.
 
-The sources are asked in this order: the caller, an administrator's override, genai-prices, the media table. A call that
-does not say what it used is estimated first; one that no source has a price for is unpriced, never free, and so is one
-that was served by a tier, or in a batch, that no source has a price for.
+The sources in order: the caller, an administrator's override, genai-prices, the media table. A call that does not say
+what it used is estimated first; one that no source has a price for is unpriced, never free, and so is one that was
+served by a tier, or in a batch, that no source has a price for.
 """
 
 from collections.abc import Hashable, Iterator
@@ -56,7 +56,7 @@ class PricedCall(NamedTuple):
 
 
 class Overrides(Protocol):
-    """Where the administrators' prices of the moment are found, and the token prices that they loaded: a price book."""
+    """Provides the current overrides, and the token prices that were loaded: a price book."""
 
     table: OverrideTable
 
@@ -105,7 +105,7 @@ class Pricing:
 
     @classmethod
     def of(cls, book: Overrides, estimates_file: Path | None = None, aliases_file: Path | None = None) -> Self:
-        """By the price lists that are installed. Raises ConfigurationError where a file cannot be used."""
+        """From the installed price lists. Raises ConfigurationError where a file cannot be used."""
         return cls(Sellers.installed(aliases_file), book, Estimates(estimates_file))
 
     def price(self, call: AICall, service_type: ServiceType, at: datetime) -> PricedCall:
@@ -174,7 +174,7 @@ class Pricing:
         return _quantized(price, CostSource.ESTIMATED if used.estimated else CostSource.PRICED, said)
 
     def _price(self, call: AICall, seller: Seller, used: _Used, at: datetime) -> _Priced | _NotPriced:
-        """The price of the first source that has one for all that was used."""
+        """The price from the first source that covers everything that was used, and the source's version."""
         override = self._book.table.find(client_id=call.client_id, provider=seller.provider, model=call.model, at=at)
         if override is not None and (price := override.price(used.usage, used.media)):
             return price, override.version
@@ -219,7 +219,7 @@ class Pricing:
 
 
 def _list_price(prices: PricedModel, used: _Used, terms: Terms | None, at: datetime) -> TokenPrice | None:
-    """Tokens come first: where they are sold, images and seconds only say what they were used for."""
+    """Tokens come first: where they are billed, images and seconds only say what they were used for."""
     context = terms.context() if terms else None
     if used.usage != NO_TOKENS or used.media is _NO_MEDIA:
         price = prices.price(used.usage, at, context)

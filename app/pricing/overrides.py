@@ -71,7 +71,7 @@ class OverridePrices:
 
 
 class OverrideTable:
-    """What administrators set at one moment. Made anew when it changes, so that a call sees one state of it."""
+    """What administrators set at one moment. Rebuilt when it changes, so that a call sees one state of it."""
 
     def __init__(self, overrides: Iterable[PriceOverride], tokens: TokenPrices | None = None) -> None:
         self.tokens = tokens

@@ -25,7 +25,7 @@ from models.base import camel
 log = Log(__name__)
 
 REFRESH_SECONDS = 2.0
-"""How often a process looks for a change, so that one holds everywhere within five seconds, a missed look included."""
+"""How often a process polls, so that a change applies everywhere within five seconds, one missed poll included."""
 
 
 class PriceBook:
@@ -42,7 +42,7 @@ class PriceBook:
         self.table = OverrideTable([])
 
     async def refresh(self) -> None:
-        """Read overrides and token prices anew, if they changed. Raises PyMongoError."""
+        """Reread overrides and token prices, if they changed. Raises PyMongoError."""
         with pymongo.timeout(QUERY_SECONDS):
             found = await self._versions.find_one({"_id": PRICES})
             version = found["version"] if found else 0

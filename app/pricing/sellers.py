@@ -26,7 +26,7 @@ class Seller(NamedTuple):
     tokens: PricedModel | None
     media: PricedMedia | None
     reported_provider: str | None = None
-    """What the caller said, where that provider cannot have answered: it does not sell the model, another one does."""
+    """What the caller said, where that provider cannot be right: it does not sell the model, another one does."""
     others: tuple[PricedModel, ...] = ()
     """Of a seller who is not known, all other lists that have the model: it has a price where they agree on it."""
     unpriced: tuple[UnpricedCode, str] | None = None
@@ -68,8 +68,8 @@ class Sellers:
         """The seller of `model`, given what the caller said of the provider.
 
         - An alias of the deployment stands for its provider and model, whoever is said to have answered.
-        - A provider that has a price list sold the call. If it does not sell the model it gives way to the one that
-          does, and is kept as the reported one.
+        - A provider that has a price list sold the call. If it does not sell the model it is replaced by the one
+          that does, and is kept as the reported one.
         - A framework or a gateway says nothing: the model's name tells, and its vendor first (`anthropic/claude-...`).
         - Somebody whom no price list has, and a machine of the caller's own, ask what no list says: unpriced.
         - Any other name proves nothing, and stays as the provider. The model has a price where it is *certain*: its

@@ -46,7 +46,7 @@ class PriceVersions:
         self._factors = Factors.packaged()
 
     def names(self) -> list[str]:
-        """The versions that can be had, as entries name them."""
+        """The available versions, as entries name them."""
         return [self._sellers.token_version, self._sellers.media_version, *self._overrides]
 
     def fingerprint(self) -> str:
