@@ -46,6 +46,12 @@ BY_FACTOR = f"{VERSION} + factors 2026-11"
         ({"provider": "google", "model": "gemini-2.5-flash", "service_tier": "flex"}, "0.00555", BY_FACTOR),
         ({"provider": "vertex", "model": "gemini-2.5-flash", "service_tier": "ON_DEMAND_FLEX"}, "0.00555", BY_FACTOR),
         (
+            {"provider": "bedrock", "model": "us.anthropic.claude-sonnet-4-5-20250929-v1:0", "batch": True},
+            "0.04455",
+            BY_FACTOR,
+        ),
+        (SONNET | {"provider": "google-vertex", "batch": True, "region": "europe-west1"}, "0.04455", BY_FACTOR),
+        (
             {"provider": "groq", "model": "llama-3.3-70b-versatile", "service_tier": "flex"},
             "0.00945",
             VERSION,
@@ -103,6 +109,20 @@ def test_a_tier_has_a_price_from_the_day_on_that_the_list_has_one() -> None:
 
     assert price(at=datetime(2026, 10, 11, tzinfo=UTC), **reported).cost.cost is None
     assert price(at=datetime(2026, 10, 12, tzinfo=UTC), **reported).cost.cost == Decimal("0.0009")
+
+
+def test_a_batch_was_half_before_the_list_said_so() -> None:
+    august = datetime(2026, 8, 5, tzinfo=UTC)
+    opus: dict[str, Any] = {
+        "model": "claude-opus-5",
+        "input_tokens": 100_000,
+        "output_tokens": 5_000,
+        "web_searches": 10,
+    }
+
+    assert price(at=august, batch=True, **opus).cost.cost == Decimal("0.4125")
+    assert price(at=august, batch=True, model="gpt-4o", **TOKENS).cost.cost == Decimal("0.03")
+    assert price(at=august, batch=True, model="gpt-4o", cache_read_tokens=1, **TOKENS).cost.cost is None
 
 
 def test_all_tokens_are_multiplied_and_searches_are_not() -> None:
