@@ -50,7 +50,7 @@ class SpanCall(NamedTuple):
     span: str
     """Trace id and span id, in hexadecimal, with a dash between."""
     fields: dict[str, Any]
-    """Of `AICall`, by name, but for the client: that is the caller's to say, and to validate."""
+    """Fields of `AICall`, by name, except the client: the caller supplies and validates that."""
     answer: Answer | None = None
     """Which answer of a model it is, where that has an id."""
     left_out: tuple[str, ...] = ()

@@ -175,7 +175,7 @@ def _add_up_writes(counts: Counts) -> None:
 
 
 def _other_side(counts: Counts, total: int | None) -> Counts:
-    """Input or output, where the span has only the other one and the total. A total that is too small stays one."""
+    """Input or output, where the span has only the other one and the total. A total that is too small is kept."""
     if total is not None:
         for side, other in (_SIDES, _SIDES[::-1]):
             if side not in counts and other in counts:
