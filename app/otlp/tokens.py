@@ -34,6 +34,9 @@ _EXCLUSIVE = {side: f"langfuse.observation.usage_details.{side.removesuffix('_to
 """Langfuse's own counts exclude each other: https://langfuse.com/docs/model-usage-and-cost"""
 _INCLUSIVE = {side: {f"gen_ai.usage.{side}", f"llm.usage.{side}"} for side in _SIDES}
 """Beside these they may be the same counts again."""
+_RAW_INPUT = "gen_ai.usage.raw.input_tokens"
+_ANTHROPICS_OWN = {"gen_ai.usage.raw.cache_read_input_tokens", "gen_ai.usage.raw.cache_creation_input_tokens"}
+"""Logfire passes on a provider's usage object as it was: with these beside its input, that is without the cache."""
 _AI_SDK = "ai.usage."
 _DIGITS = frozenset("0123456789")
 # looked up once: an enum finds a member slowly
@@ -60,6 +63,7 @@ def usage_of(
 
 def _fields(said: list[Said], *, by_claude: bool, exclusive: bool, embeds: bool) -> dict[str, Any]:
     told, amounts = _told(said)
+    _mark_anthropics_own(told)
     counts = {field: _one_of(values) for field, values in told.items() if field not in _SIDES}
     for side in _SIDES:
         if side in told:
@@ -102,6 +106,15 @@ def _told(said: list[Said]) -> tuple[dict[str, dict[str, int]], dict[str, Any]]:
         more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
         raise UnreadableError(f"{unknown[0]}{more} is usage of a kind that is not known here")
     return told, amounts
+
+
+def _mark_anthropics_own(told: dict[str, dict[str, int]]) -> None:
+    if (own := told.get("input_tokens", {}).get(_RAW_INPUT)) is None:
+        return
+    if any(
+        name in _ANTHROPICS_OWN for part in ("cache_read_tokens", "cache_write_tokens") for name in told.get(part, ())
+    ):
+        told[UNCACHED] = {_RAW_INPUT: own}
 
 
 def _says_a_number(value: Value) -> bool:

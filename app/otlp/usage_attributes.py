@@ -59,7 +59,11 @@ def _leaves(attribute: str, content: Any) -> Iterator[tuple[str, Value]]:
         for name, member in content.items():
             if member is not None:
                 yield from _leaves(f"{attribute}.{name}"[:MAX_NAME], member)
-    elif content != []:
+    elif isinstance(content, list) and all(isinstance(item, dict) and "modality" in item for item in content):
+        for item in content:  # as Gemini tells counts apart
+            rest = {name: member for name, member in item.items() if name != "modality"}
+            yield from _leaves(f"{attribute}.{item['modality']}"[:MAX_NAME], rest)
+    else:
         yield attribute[:MAX_NAME], content if isinstance(content, str | bool | int | float) else None
 
 

@@ -68,7 +68,7 @@ _COSTS = frozenset({"cost", "costs", "cost_details", "response_cost", "total_cos
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NOISE = frozenset({
     "tokens", "token", "count", "counts", "details", "detail", "usage", "num", "number", "content", "ephemeral",
-    "modality",
+    "modality", "raw",
 })  # fmt: skip
 _SYNONYMS: dict[str, tuple[str, ...]] = {
     "prompt": ("input",),
@@ -208,7 +208,7 @@ def _meaning(attribute: str) -> Meaning | None:
 
 
 def _of_words(segments: list[str]) -> Meaning:
-    if not segments or segments[0] == "raw":  # an object; or the provider's words, which the others repeat
+    if not segments:  # an object
         return _ASIDE
     said = {word for segment in segments for word in segment.split("_")} - _NOISE
     words = _without_the_obvious({word for each in said for word in _SYNONYMS.get(each, (each,))})

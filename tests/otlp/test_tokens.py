@@ -316,6 +316,31 @@ def test_a_zero_does_not_stand_against_a_number() -> None:
             },
             {"input_tokens": 26, "output_tokens": 34, "reasoning_tokens": 30},
         ),
+        (
+            {
+                "gen_ai.usage.input_tokens": 12,
+                "gen_ai.usage.output_tokens": 4,
+                "gen_ai.usage.raw": '{"promptTokenCount": 12, "totalTokenCount": 16, "promptTokensDetails": '
+                '[{"modality": "TEXT", "tokenCount": 9}, {"modality": "AUDIO", "tokenCount": 3}]}',
+            },
+            {"input_tokens": 12, "output_tokens": 4, "input_audio_tokens": 3},
+        ),
+        (
+            {
+                "gen_ai.usage.input_tokens": 5_000,
+                "gen_ai.usage.output_tokens": 4,
+                "gen_ai.usage.raw": '{"input_tokens": 5000, "output_tokens": 4, "cache_read_input_tokens": 4000}',
+            },
+            {"input_tokens": 9_000, "output_tokens": 4, "cache_read_tokens": 4_000},
+        ),
+        (
+            {
+                "gen_ai.usage.input_tokens": 5_000,
+                "gen_ai.usage.output_tokens": 4,
+                "gen_ai.usage.raw": '{"input_tokens": 5000, "input_tokens_details": {"cached_tokens": 4000}}',
+            },
+            {"input_tokens": 5_000, "output_tokens": 4, "cache_read_tokens": 4_000},
+        ),
     ],
 )
 def test_parts_are_read_from_objects_and_added_where_they_stand_apart(
