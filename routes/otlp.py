@@ -33,6 +33,7 @@ MAX_TOLD = 5
 """Faults, and kinds of warnings, that an answer describes; the others it counts."""
 NOT_SAFE = {ReceiptStatus.UNKNOWN, ReceiptStatus.DROPPED}
 DOOR = "otlp"
+LEFT_OUT = "left out: "
 
 log = Log(__name__)
 
@@ -91,7 +92,8 @@ class OtlpController(Controller):
             raise DatabaseUnavailableError("not all spans could be stored; send the export again, none counts twice")
         warnings = _warnings(export, receipts)
         for warning in warnings:
-            if memory.is_new(warning):
+            # why calls have no price is in the log already, whatever channel they came through
+            if warning.startswith(LEFT_OUT) and memory.is_new(warning):
                 log.warning("otlp.warning", reason=warning)
         told = [*_told(faults), *_grouped(warnings)]
         answer = messages.success(len(faults), "; ".join(told), as_json=as_json)
@@ -129,7 +131,7 @@ def _warnings(export: Export, receipts: Iterable[TrackReceipt]) -> Counter[str]:
     """What is less than right with calls that were recorded, and of how many: why they have no price, what of their
     spans was left out.
     """
-    warnings = Counter(f"left out: {message}" for call in export.calls for message in call.left_out)
+    warnings = Counter(f"{LEFT_OUT}{message}" for call in export.calls for message in call.left_out)
     warnings.update(f"unpriced: {receipt.unpriced_reason}" for receipt in receipts if receipt.unpriced_reason)
     return warnings
 

@@ -90,6 +90,7 @@ class _Used(NamedTuple):
 _NO_MEDIA = MediaUse()
 _NOTHING = (ZERO, ZERO, ZERO)
 _FREE = Cost(_NOTHING, ZERO, ZERO, CostSource.PRICED)
+_BY_SIZE = "is priced by the size or number of its requests, and this is a sum of many: report them one by one"
 _NOT_TOLD = "the response's usage could not be read"
 
 
@@ -180,6 +181,8 @@ class Pricing:
             return price, override.version
         terms = terms_of(call, seller.region)
         why: _Unpriced | None = None
+        if seller.tokens is not None and call.aggregated and seller.tokens.depends_on_size(used.usage, at):
+            return None, _Unpriced(UnpricedCode.PRICE_MISSING, f"{seller.tokens.model} {_BY_SIZE}")
         if seller.tokens is not None:
             asked = self._asked(seller.tokens, used, terms, at)
             if asked[0] is not None:

@@ -237,6 +237,10 @@ class PricedModel:
             for _, when, active in self._variants
         )
 
+    def depends_on_size(self, usage: TokenUsage, at: datetime) -> bool:
+        """Whether a sum of calls that used this together costs something else than one call that did."""
+        return (self._undated or self._rates_at(at, None)).depends_on_size(usage.input_tokens)
+
     def period(self, at: datetime) -> int:
         """The price list that applies at `at` to calls without a context, by its number."""
         if self._undated is not None:

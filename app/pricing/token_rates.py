@@ -97,6 +97,12 @@ class Rates:
         """Whether there are prices for all units of `keys`: their own, or one of a unit that includes them."""
         return bool(self._covered) and self._covered.issuperset(keys)
 
+    def depends_on_size(self, input_tokens: int) -> bool:
+        """Whether so much input costs something else in one request than in several: beyond the first tier, or where
+        each request has a fee.
+        """
+        return self._tiers[0].has_fee or bool(self._starts and bisect_left(self._starts, input_tokens))
+
     def price(self, usage: TokenUsage, quantities: Mapping[str, Count] | None) -> TokenPrice | None:
         """The price of a call; None where genai-prices has to decide, and to raise what it raises.
 
@@ -146,6 +152,11 @@ class _Tier:
         self._wholes = [(i, parts) for i in order if (parts := _parts(units[i], units))]
         self._weights = [(i, self._weight(i), _side(unit)) for i, unit in enumerate(units)]
         self._compile_common({unit.usage_key: rate for unit, rate in zip(units, self._rates, strict=True)})
+
+    @property
+    def has_fee(self) -> bool:
+        """Whether each request is billed, whatever it used."""
+        return self._fee != 0
 
     def _weight(self, of: int) -> int:
         """What one more of a unit adds to the cost.

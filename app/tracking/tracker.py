@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from bson import ObjectId
+from cachetools import LRUCache
 from pydantic import ValidationError
 
 from app.ledger.outcomes import Outcome, ReceiptStatus
@@ -26,12 +27,16 @@ from models.call import AICall
 from models.faults import Fault, faults_of
 from models.money import to_decimal
 
+log = Log(__name__)
+
 _Queued = tuple[Pair, Cost, "asyncio.Future[Outcome]"]
 
 SLICE = 20
 """Calls of a batch that are priced and built in one go, about 2 ms."""
 DEFAULT_CLIENT = "default"
 MAX_NAME = 256
+MOST_REASONS = 1_000
+"""Why calls had no price, that are in the log already: later ones make room for others."""
 FUNCTION = "function"
 """The door (ingest channel) of `track_ai_request`; the routes have their own."""
 
@@ -65,6 +70,7 @@ class Tracker:
         self.counters = counters
         self._recorder = recorder
         self._refusals = refusals
+        self._told_reasons: LRUCache[str, bool] = LRUCache(MOST_REASONS)
         self.background = Background(writer, self._build, recorder.id_of, counters)
         # bound once: an event at a level that is off then costs a fraction of a microsecond
         self._log = Log(__name__, bound=True)
@@ -141,7 +147,14 @@ class Tracker:
         recorded = self._recorder.record(call, now, entry_id=entry_id)
         if recorded.cost.cost is None:
             self.counters.unpriced.inc()
+            self._tell_once(recorded.cost.unpriced_reason or "")
         return recorded
+
+    def _tell_once(self, reason: str) -> None:
+        """Why calls have no price, in the log: each reason once, as long as it is remembered."""
+        if reason not in self._told_reasons:
+            log.warning("call.unpriced", reason=reason)
+        self._told_reasons[reason] = True
 
     def _build(self, posted: Posted) -> Pair:
         return self._recorded(*posted).pair

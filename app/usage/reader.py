@@ -122,7 +122,7 @@ def _row_of(usage: FlatUsage) -> UsageRow:
             fitting = fitting or row
     if fitting is None:
         names = ", ".join(name for name in usage if not name.endswith("*"))
-        raise UnreadableUsageError(f"usage: holds no token count of a known name, only {names[:200]}")
+        raise UnreadableUsageError(f"usage: has no token count under a known name, only {names[:200]}")
     return fitting
 
 

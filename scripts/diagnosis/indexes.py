@@ -7,6 +7,7 @@ from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 
 from app.database.connection import DOCUMENTS
+from models import refusals
 from models.rollups import INDEXES, ROLLUPS
 from scripts.diagnosis import words
 from scripts.diagnosis.finding import START, Check, Deployment, Finding, Group, notice, ok, problem
@@ -30,7 +31,7 @@ class Compared(NamedTuple):
 
 async def collections(deployment: Deployment) -> Finding:
     existing = set(await deployment.database.reads.list_collection_names())
-    declared = [*(document.Settings.name for document in DOCUMENTS), *ROLLUPS]
+    declared = [*(document.Settings.name for document in DOCUMENTS), *ROLLUPS, refusals.REFUSALS]
     if missing := [name for name in declared if name not in existing]:
         said = f"{len(missing)} of {len(declared)} collections are missing: {words.some(missing)}"
         return problem(said, f"is TWINMETER_DATABASE right? A start of the server creates them: {START}")
@@ -67,9 +68,8 @@ def declared_indexes() -> dict[str, Indexes]:
     declared: dict[str, list[IndexModel]] = {
         document.Settings.name: document.Settings.indexes for document in DOCUMENTS
     }
-    return {
-        name: {each.document["name"]: each.document for each in models} for name, models in (declared | INDEXES).items()
-    }
+    declared |= {**INDEXES, refusals.REFUSALS: refusals.INDEXES}
+    return {name: {each.document["name"]: each.document for each in models} for name, models in declared.items()}
 
 
 def compared(declared: dict[str, Indexes], present: dict[str, Indexes]) -> Compared:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from app.pricing.costs import _BY_SIZE
 from models import CostSource
 from models.unpriced import MAX_CHARACTERS, UnpricedCode, code_of, unpriced_reason
 from tests.pricing.test_costs import price
@@ -23,6 +24,10 @@ REASONS: list[tuple[dict[str, Any], str]] = [
         {"model": "whisper-1", "content_type": "transcription"},
         "usage_missing: neither tokens nor an amount of media was reported",
     ),
+    (
+        {"model": "gpt-5.5", "input_tokens": 1_000_000, "aggregated": True, "provider": "openai"},
+        f"price_missing: gpt-5.5 {_BY_SIZE}",
+    ),
     ({"unreadable_usage": True}, "usage_unreadable: the response's usage could not be read"),
     (
         {"unreadable_reason": "usage.cache_foo_tokens is not known"},
@@ -36,6 +41,14 @@ def test_every_unpriced_call_says_why(reported: dict[str, Any], reason: str) -> 
     cost = price(**reported).cost
 
     assert (cost.cost, cost.source, cost.unpriced_reason) == (None, CostSource.UNPRICED, reason)
+
+
+def test_a_sum_below_the_first_tier_costs_what_its_calls_do() -> None:
+    one = price(model="gpt-5.5", provider="openai", input_tokens=1_000).cost.cost
+    together = price(model="gpt-5.5", provider="openai", input_tokens=100_000, aggregated=True).cost.cost
+
+    assert one is not None
+    assert together == 100 * one
 
 
 def test_a_priced_call_needs_no_reason() -> None:

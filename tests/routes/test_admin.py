@@ -66,14 +66,14 @@ async def test_a_call_is_in_every_report_when_its_receipt_comes(client: Client, 
 
 async def test_one_call_is_told_with_all_that_is_known_of_it(client: Client, tokens: Tokens) -> None:
     more = {"campaignId": "spring", "metadata": {"page": "cv"}, "cacheReadTokens": 200, "clerkUserId": "clerk-1"}
-    await track(client, tokens, requestDuration=800, timeToFirstToken=90, serviceTier="flex", **more)
+    await track(client, tokens, requestDuration=800, timeToFirstToken=90, serviceTier="default", **more)
     (listed,) = (await ask(client, tokens, "/api/admin/ai/calls"))["calls"]
 
     found = await ask(client, tokens, f"/api/admin/ai/calls/{listed['id']}")
 
     assert {name: found[name] for name in listed} == listed
     assert {name: found[name] for name in more} == more
-    assert (found["timeToFirstToken"], found["serviceTier"], found["region"]) == (90, "flex", None)
+    assert (found["timeToFirstToken"], found["serviceTier"], found["region"]) == (90, "default", None)
     assert found["inputCost"] + found["outputCost"] + found["generationCost"] == found["cost"]
     assert (found["reasoningTokens"], found["batch"], found["ipAddress"]) == (0, False, None)
 

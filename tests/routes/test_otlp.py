@@ -141,7 +141,8 @@ async def test_why_calls_have_no_price_is_a_warning_by_kind_and_logged_once(clie
     of_usage = "unpriced: usage_unreadable: gen_ai.usage.hologram_tokens is usage of a kind that is not known here"
     of_model = "unpriced: model_unknown: no price list has house-7"
     assert told == again == (0, f"2 recorded, {of_usage}; 1 recorded, {of_model}")
-    assert [line["reason"] for line in lines if line["event"] == "otlp.warning"] == [of_usage, of_model]
+    logged = [line["reason"] for line in lines if line["event"] == "call.unpriced"]
+    assert [f"unpriced: {reason}" for reason in logged] == [of_usage, of_model]
 
 
 async def test_at_most_five_kinds_of_warnings_are_told(client: Client, tokens: Tokens) -> None:

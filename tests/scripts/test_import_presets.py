@@ -89,7 +89,7 @@ async def test_a_bill_of_days_is_refused_and_with_as_sums_marked_as_one(
     assert (summary.counts["new"], again.counts["new"], again.counts["known"], rejects(tmp_path)) == (2, 0, 2, [])
     first, second = sorted(await entries(other), key=lambda entry: int(entry["inputTokens"]))
     assert figures(first) == (62950, 16932, 0, 15969, Decimal("0.75801125"))
-    assert figures(second, "webSearches", "batch")[:-1] == (100000, 5000, 0, 0, 10, True)
+    assert figures(second, "webSearches", "batch") == (100000, 5000, 0, 0, 10, True, Decimal("0.4125"))
     assert [(entry["aggregated"], entry["createdAt"].isoformat()[:13]) for entry in (first, second)] == (
         [(True, "2026-08-05T12")] * 2
     )

@@ -41,7 +41,6 @@ UNPRICED = {
     "A16b-zero-parts-with-total": "usage_unreadable: total_tokens: is 1079, but input and output are 0 and 0",
 }
 """Rows that need not have a figure, only no wrong one."""
-REGION_PRICED_APART = "A03e-anthropic-us-geo"
 
 
 class Book:
@@ -74,8 +73,6 @@ def test_a_response_of_the_field_gives_the_tokens_and_the_cost_that_are_right(ro
         assert call.audio_seconds == Decimal(expected["audioSeconds"])
     if (reason := UNPRICED.get(row["id"])) is not None:
         assert (found.cost.cost, found.cost.unpriced_reason) == (None, reason)
-    elif row["id"] == REGION_PRICED_APART and call.region == "us" and found.cost.cost == Decimal("0.000219"):
-        pytest.xfail("the price list has no factor for a region yet")
     elif "cost" in expected:
         assert found.cost.cost == Decimal(expected["cost"])
 
