@@ -7,7 +7,10 @@ import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-proto";
 import { BatchSpanProcessor, NodeTracerProvider } from "@opentelemetry/sdk-trace-node";
 import { embed, generateText } from "ai";
 
-const provider = new NodeTracerProvider({ spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter())] });
+// a busy machine may take its time
+const PATIENT_MS = 60_000;
+const exporter = new OTLPTraceExporter({ timeoutMillis: PATIENT_MS });
+const provider = new NodeTracerProvider({ spanProcessors: [new BatchSpanProcessor(exporter, { exportTimeoutMillis: PATIENT_MS })] });
 const experimental_telemetry = { isEnabled: true, tracer: provider.getTracer("ai"), metadata: { userId: "u7" } };
 
 await generateText({ model: openai.chat("gpt-4o"), prompt: "SECRET-PROMPT", experimental_telemetry, maxRetries: 0 });
