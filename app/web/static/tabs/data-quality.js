@@ -124,6 +124,7 @@ function findings(/** @type {Context} */ context, /** @type {Answers} */ { quali
     {},
     finding(context, {
       id: "reasons",
+      span: 12,
       title: "Why calls are unpriced",
       about: "By kind of reason and model; each call says it in words.",
       good: "Every call in this period has a price.",
@@ -178,6 +179,7 @@ function findings(/** @type {Context} */ context, /** @type {Answers} */ { quali
     }),
     finding(context, {
       id: "folded",
+      span: 12,
       title: "Names beyond the limit",
       about: "Reports group names beyond a client's limit as “other”; the calls keep them.",
       good: "No client has reached the limit.",
@@ -198,7 +200,7 @@ function refused(context, rows) {
   return panel(context, {
     id: "refused",
     title: "Refused calls",
-    span: 6,
+    span: 12,
     note: rows?.length ? "Counted by reason for 30 days; nothing else of them is kept." : null,
     empty:
       rows === null
@@ -223,14 +225,14 @@ function refused(context, rows) {
 /**
  * @template {Row & {requests: number, tokens?: Tokens}} T
  * @param {Context} context
- * @param {{id: string, title: string, about: string, good: string, rows: T[], columns: Column<T>[],
+ * @param {{id: string, span?: number, title: string, about: string, good: string, rows: T[], columns: Column<T>[],
  *   href: (row: T) => string, rowKey?: (row: T) => string, noun: string}} what `good` is said where there is none
  */
-function finding(context, { id, title, about, good, rows, columns, href, rowKey, noun }) {
+function finding(context, { id, span = 6, title, about, good, rows, columns, href, rowKey, noun }) {
   return panel(context, {
     id,
     title,
-    span: id === "folded" ? 12 : 6,
+    span,
     note: rows.length ? `${about}${rows.length < MOST ? "" : ` Top ${MOST}; the CSV has all.`}` : null,
     empty: rows.length ? null : good,
     tools: id === "unpriced" ? download(context, "data-quality") : null,
