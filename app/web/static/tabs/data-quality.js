@@ -214,7 +214,7 @@ function refused(context, rows) {
       columns: [
         { key: "door", label: "Channel", content: (row) => format.words(row.door) },
         { key: "field", label: "Field", content: (row) => (row.field ? el("code", {}, row.field) : "") },
-        { key: "reason", label: "Reason" },
+        { key: "reason", label: "Reason", content: (row) => el("span", {}, row.reason) }, // whole, unlike a name
         { key: "calls", label: "Calls", as: "count" },
       ],
       rowKey: (row) => `${row.door} ${row.field} ${row.reason}`,
