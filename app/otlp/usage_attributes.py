@@ -15,6 +15,7 @@ SCALARS = frozenset({"string_value", "bool_value", "int_value", "double_value"})
 MAX_OBJECT = 100_000
 """Characters of an object as JSON: a hundred times what one of usage has."""
 _DEPTH = 6
+"""Objects within objects; usage has three. What lies deeper is there, and nothing here reads it."""
 _json = msgspec.json.Decoder()
 
 
@@ -36,9 +37,9 @@ def said_in(attributes: Mapping[str, Value]) -> list[Said]:
 def leaves_of(attribute: str, value: AnyValue, kind: str) -> Iterator[tuple[str, Value]]:
     """An attribute of usage, or each member of the object that it holds as JSON or as a map, under its path."""
     if kind == "kvlist_value":
-        yield from _leaves(attribute, _plain(value, _DEPTH))
+        yield from _leaves(attribute, _plain(value, _DEPTH), _DEPTH)
     elif kind == "string_value" and value.string_value[:1] in {"{", "["}:
-        yield from _leaves(attribute, _decoded(value.string_value))
+        yield from _leaves(attribute, _decoded(value.string_value), _DEPTH)
     else:
         yield attribute[:MAX_NAME], getattr(value, kind) if kind in SCALARS else None
 
@@ -54,17 +55,21 @@ def leaves_of_metadata(value: AnyValue) -> Iterator[tuple[str, Value]]:
             yield f"{PROVIDER_METADATA}.{path}", found
 
 
-def _leaves(attribute: str, content: Any) -> Iterator[tuple[str, Value]]:
-    if isinstance(content, dict):
+def _leaves(attribute: str, content: Any, depth: int) -> Iterator[tuple[str, Value]]:
+    if isinstance(content, dict) and depth:
         for name, member in content.items():
             if member is not None:
-                yield from _leaves(f"{attribute}.{name}"[:MAX_NAME], member)
-    elif isinstance(content, list) and all(isinstance(item, dict) and "modality" in item for item in content):
+                yield from _leaves(f"{attribute}.{name}"[:MAX_NAME], member, depth - 1)
+    elif isinstance(content, list) and depth and all(map(_is_of_a_modality, content)):
         for item in content:  # as Gemini tells counts apart
             rest = {name: member for name, member in item.items() if name != "modality"}
-            yield from _leaves(f"{attribute}.{item['modality']}"[:MAX_NAME], rest)
+            yield from _leaves(f"{attribute}.{item['modality']}"[:MAX_NAME], rest, depth - 1)
     else:
         yield attribute[:MAX_NAME], content if isinstance(content, str | bool | int | float) else None
+
+
+def _is_of_a_modality(item: Any) -> bool:
+    return isinstance(item, dict) and isinstance(item.get("modality"), str)
 
 
 def _decoded(text: str) -> Any:

@@ -6,13 +6,12 @@ killed had gathered is lost: these are calls that their callers know were refuse
 
 import asyncio
 import contextlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pymongo
-from pymongo.errors import PyMongoError
 
 from app.database import Database
 from app.database.updates import upsert
@@ -22,8 +21,9 @@ from models.refusals import KEY, REFUSALS
 
 WRITE_SECONDS = 2.0
 TIMEOUT_SECONDS = 5.0
-MOST_REASONS = 1_000
-"""Kinds of refusals in memory; later ones are counted under one name, so that made-up fields fill no memory."""
+MOST_REASONS = 100
+"""Kinds of refusals that a process keeps apart, by client and day. Later ones are counted under one name, so that
+made-up fields fill neither memory nor the collection, and crowd out no other client's."""
 MOST_CHARACTERS = 200
 OTHERS = ("", "other reasons")
 
@@ -41,25 +41,35 @@ class Refusals:
         self._zone = zone
         self._clock = clock or (lambda: datetime.now(UTC))
         self._waiting: Counter[Kind] = Counter()
+        self._day = ""
+        self._kinds: defaultdict[str, set[Kind]] = defaultdict(set)
+        """Those of the day, by client."""
 
     def count(self, client: str, door: str, faults: Iterable[Fault]) -> None:
         """Count one refused call of a client under each of its reasons, once."""
+        client = _storable(client)
         day = self._clock().astimezone(self._zone).date().isoformat()
+        if day != self._day:
+            self._day, self._kinds = day, defaultdict(set)
+        known = self._kinds[client]
         for field, reason in {_plain(fault) for fault in faults}:
             kind = (day, client, door, field, reason)
-            if kind not in self._waiting and len(self._waiting) >= MOST_REASONS:
-                kind = (day, client, door, *OTHERS)
+            if kind not in known:
+                if len(known) < MOST_REASONS:
+                    known.add(kind)
+                else:
+                    kind = (day, client, door, *OTHERS)
             self._waiting[kind] += 1
 
     async def run(self) -> None:
         """Write what has gathered, for ever."""
         while True:
             await asyncio.sleep(WRITE_SECONDS)
-            with contextlib.suppress(PyMongoError):  # it waits for the next round, and `write` has said so
+            with contextlib.suppress(Exception):  # it waits for the next round, and `write` has said so
                 await self.write()
 
     async def write(self) -> None:
-        """Write what has gathered. Raises PyMongoError; then it goes on waiting."""
+        """Write what has gathered. Raises what the database raises; then it goes on waiting."""
         counted, self._waiting = self._waiting, Counter()
         updates = [
             {
@@ -72,18 +82,26 @@ class Refusals:
         try:
             with pymongo.timeout(TIMEOUT_SECONDS):
                 await upsert(self._database, REFUSALS, updates, None)
-        except PyMongoError as error:
+        except Exception as error:
             self._waiting += counted
             log.warning("refusals.not_written", error=str(error)[:200])
             raise
 
     async def close(self) -> None:
         """Write what is left, if that can be done."""
-        with contextlib.suppress(PyMongoError):
+        with contextlib.suppress(Exception):  # `write` has said so, and a stop goes on
             await self.write()
 
 
 def _plain(fault: Fault) -> Fault:
-    """Without names that callers make up: of metadata the field alone, of a span none of its ids."""
-    field = fault.field.partition(".")[0] if fault.field.startswith("metadata") else fault.field
-    return Fault(field[:MOST_CHARACTERS], fault.message[:MOST_CHARACTERS])
+    """Without names that callers make up: of metadata the field alone, of a span none of its ids, and of unknown
+    fields only what can be a name, which is one word.
+    """
+    field = fault.field.partition(".")[0] if fault.field.startswith("metadata") else fault.field[:MOST_CHARACTERS]
+    named = field.isascii() and field.isprintable() and " " not in field
+    return Fault(field if named else "", _storable(fault.message[:MOST_CHARACTERS]))
+
+
+def _storable(text: str) -> str:
+    """`text` as UTF-8 can hold it: half a surrogate pair, which Python's strings can be, is refused by the driver."""
+    return text.encode(errors="replace").decode()

@@ -138,8 +138,9 @@ def _paths_of_item(item: Any, path: str) -> Iterator[str]:
     yield path
     for tag in TAGS:
         value = follow(item, (tag,))
-        if isinstance(value, str | Enum):  # an SDK gives an enum, JSON its name
-            yield f"{path}.{tag}={getattr(value, 'name', value)}"
+        name = value.name if isinstance(value, Enum) else value  # an SDK gives an enum, JSON its name
+        if isinstance(name, str) and len(name) <= _LONG_KEY:  # it stands in the path of each member
+            yield f"{path}.{tag}={name}"
 
 
 def _attributes(value: Any) -> dict[str, Any]:

@@ -3,8 +3,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 from app.otlp.calls import calls_of
+from app.otlp.usage_attributes import leaves_of
 from models.token_usage import TOKEN_FIELDS
 from tests.otlp.exports import CHAT, NO_NUMBERS, export, fields_of, span
 
@@ -356,3 +358,18 @@ def test_seconds_characters_and_images_are_read() -> None:
     assert reason(**{"gen_ai.usage.audio_seconds": "long"}) == (
         "gen_ai.usage.audio_seconds is not a number of seconds from 0 to 1000000"
     )
+
+
+def test_usage_nested_without_end_is_one_unread_value_and_fails_no_other_span() -> None:
+    deep = '{"a":' * 900 + "1" + "}" * 900
+    wide = '{"a":' * 20 + "{" + ",".join(f'"k{number}":1' for number in range(1_000)) + "}" + "}" * 20
+
+    for text in (deep, wide):
+        said = list(leaves_of("gen_ai.usage.details", AnyValue(string_value=text), "string_value"))
+        assert said == [("gen_ai.usage.details.a.a.a.a.a.a", None)]
+
+
+def test_a_modality_that_is_an_object_is_none() -> None:
+    text = json.dumps([{"modality": {"a": 1}, "tokenCount": 5}])
+
+    assert list(leaves_of("gen_ai.usage.x", AnyValue(string_value=text), "string_value")) == [("gen_ai.usage.x", None)]

@@ -79,6 +79,43 @@ async def test_made_up_fields_fill_no_memory(database: Database, monkeypatch: py
     assert max(len(field) for _, _, _, field, _, _ in found) == 200
 
 
+async def test_one_client_crowds_out_no_other(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_REASONS", 2)
+    refusals = Refusals(database, BERLIN, lambda: NOW)
+    for number in range(4):
+        refusals.count("loud", "track", [Fault(f"field{number}", "unknown field")])
+        await refusals.write()  # the limit is one of the day, not of what waits
+    refusals.count("acme", "track", [Fault("model", "is required")])
+    await refusals.write()
+
+    assert [row[1:] for row in await stored(database)] == [
+        ("loud", "track", "", "other reasons", "2"),
+        ("acme", "track", "model", "is required", "1"),
+        ("loud", "track", "field0", "unknown field", "1"),
+        ("loud", "track", "field1", "unknown field", "1"),
+    ]
+
+
+async def test_of_a_name_that_is_a_text_nothing_is_kept(database: Database) -> None:
+    refusals = Refusals(database, BERLIN, lambda: NOW)
+    refusals.count("acme", "track", [Fault("my secret prompt", "unknown field")])
+    await refusals.write()
+
+    assert [row[1:] for row in await stored(database)] == [("acme", "track", "", "unknown field", "1")]
+
+
+async def test_what_utf_8_cannot_hold_stops_no_count(settings: Settings, database: Database) -> None:
+    async with open_tracker(settings, database, Counters()) as tracker:
+        receipt = await tracker.track(client_id="\ud800", user_id="u1", content_type="chat", model="gpt-4o")
+        assert receipt.status == "rejected"
+        await refused_twice(tracker)
+
+    assert [(client, door, calls) for _, client, door, *_, calls in await stored(database)] == [
+        ("acme", "function", "2"),
+        ("?", "function", "1"),
+    ]
+
+
 async def test_a_process_that_stops_leaves_them_in_the_database(settings: Settings, database: Database) -> None:
     async with open_tracker(settings, database, Counters()) as tracker:
         await refused_twice(tracker)

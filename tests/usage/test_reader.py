@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
+from app.usage.objects import flat_usage
 from app.usage.reader import UnreadableUsageError, read_model, read_usage
 from models.token_usage import TokenUsage, contradictions
 
@@ -1224,6 +1225,12 @@ def test_nesting_without_end_is_refused_not_a_crash() -> None:
         usage = {"prompt_tokens_details": usage}
     with pytest.raises(UnreadableUsageError, match="usage: not reported"):
         read_usage({"usage": usage})
+
+
+def test_a_tag_that_is_a_text_is_in_no_path() -> None:
+    item = {"type": "x" * 1_000, "tokens": 5}
+
+    assert list(flat_usage([item], "usage")) == ["usage.type", "usage.*", "usage.tokens"]
 
 
 MODELS: dict[str, tuple[Any, str | None]] = {
