@@ -13,10 +13,9 @@ from typing import Any
 from app.otlp.usage_attributes import Said, Value
 from app.otlp.usage_names import TOOL_USE, TOTAL, UNCACHED, WRITE_5M, Kind
 from models import TokenUsage
+from models.fields import MAX_COUNT
 from models.token_usage import PART_FIELDS, contradictions
 
-MAX_COUNT = 1_000_000_000
-"""The limit of `AICall`: more cannot be the count of one call."""
 MAX_DIGITS = 10
 MAX_SECONDS = 1_000_000
 

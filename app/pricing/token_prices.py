@@ -230,7 +230,7 @@ class PricedModel:
 
     def varies(self, names: Collection[str], context: Mapping[str, str], at: datetime) -> bool:
         """Whether what `context` says under one of `names`, such as `service_tier`, has a price of its own."""
-        at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+        at = _in_utc(at)
         given = context.items()
         return any(
             when <= given and active(at) and any(name in names for name, _ in when)
@@ -245,7 +245,7 @@ class PricedModel:
         """The price list that applies at `at` to calls without a context, by its number."""
         if self._undated is not None:
             return 0
-        return self._list_at(at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC))
+        return self._list_at(_in_utc(at))
 
     def _by_genai_prices(
         self,
@@ -274,7 +274,7 @@ class PricedModel:
 
     def _rates_at(self, at: datetime, context: Mapping[str, str] | None) -> Rates:
         if at.tzinfo is not UTC:
-            at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+            at = _in_utc(at)
         key: tuple[int, ...] = (self._list_at(at), *(self._variants_at(at, context) if context else ()))
         rates = self._compiled.get(key)
         if rates is None:
@@ -316,6 +316,10 @@ def _active(constraint: StartDateConstraint | TimeOfDateConstraint | None) -> Ca
     if end < start:
         return lambda at: at.time() >= start or at.time() < end
     return lambda at: start <= at.time() < end
+
+
+def _in_utc(at: datetime) -> datetime:
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _utc_time(of_day: time) -> time:

@@ -6,9 +6,8 @@ from typing import Any
 
 from app.usage.objects import FlatUsage, UnreadableUsageError
 from app.usage.rows import UsageRow
+from models.fields import MAX_COUNT
 
-MOST = 1_000_000_000
-"""What a count of `AICall` takes, far over any one call."""
 _DIGITS = 19
 
 
@@ -60,7 +59,7 @@ def _refuse(name: str, row: UsageRow) -> None:
 def value_of(usage: FlatUsage, name: str, field: str) -> int:
     count = 0
     for leaf in usage.get(name, ()):
-        count += leaf if type(leaf) is int and 0 <= leaf <= MOST else whole(leaf, f"{field} ({name})")
+        count += leaf if type(leaf) is int and 0 <= leaf <= MAX_COUNT else whole(leaf, f"{field} ({name})")
     return count
 
 
@@ -83,8 +82,8 @@ def whole(value: Any, field: str) -> int:
         raise UnreadableUsageError(f"{field}: must be a whole number of tokens, not {value}")
     if value < 0:
         raise UnreadableUsageError(f"{field}: must be zero or more, not {short(value)}")
-    if value > MOST:
-        raise UnreadableUsageError(f"{field}: must be at most {MOST}, not {short(value)}")
+    if value > MAX_COUNT:
+        raise UnreadableUsageError(f"{field}: must be at most {MAX_COUNT}, not {short(value)}")
     return int(value)
 
 

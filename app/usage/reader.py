@@ -8,12 +8,13 @@ from collections import Counter
 from typing import Any
 
 from app.usage.balance import hold_against, include_cache, include_reasoning
-from app.usage.counts import MOST, short, told_in, value_of
+from app.usage.counts import short, told_in, value_of
 from app.usage.objects import FlatUsage, UnreadableUsageError, follow
 from app.usage.pictures import makes_pictures
 from app.usage.places import events_of, telling, usages_of
 from app.usage.rows import UsageRow
 from app.usage.shapes import ROWS
+from models.fields import MAX_COUNT
 from models.token_usage import TokenUsage, contradictions
 
 __all__ = ["UnreadableUsageError", "read_model", "read_usage"]
@@ -137,7 +138,7 @@ def _make_pictures(counts: Counter[str], events: list[Any], model: str | None) -
 def _checked(usage: TokenUsage) -> TokenUsage:
     if any(usage[2:]) and (found := contradictions(usage)):
         raise UnreadableUsageError("; ".join(f"{field}: {reason}" for field, reason in found))
-    for field, count in zip(usage._fields, usage, strict=True) if max(usage) > MOST else ():
-        if count > MOST:
-            raise UnreadableUsageError(f"{field}: must be at most {MOST}, not {short(count)}")
+    for field, count in zip(usage._fields, usage, strict=True) if max(usage) > MAX_COUNT else ():
+        if count > MAX_COUNT:
+            raise UnreadableUsageError(f"{field}: must be at most {MAX_COUNT}, not {short(count)}")
     return usage
