@@ -129,9 +129,7 @@ def _tier_of(layers: list[list[Layer]], usages: list[FlatUsage]) -> tuple[str | 
 
 _LANGCHAIN = {tier: f"input_tokens_details.{tier}" for tier in ("flex", "priority")}
 _READ_OF_OBJECTS = frozenset(
-    {*_TIERS, "performanceConfig", "output", "candidates", "tool_usage", "object", "status", "request_counts"}
-    | {place[0] for place in _INNER}
-    | {"response_cost", "total_cost_usd", "costUSD", "data", "created", "size", "quality"}
+    {*_TIERS, "performanceConfig", "output", "candidates", "tool_usage"} | {place[0] for place in _INNER}
 )
 
 
