@@ -55,8 +55,6 @@ class TokenPrices:
     def __init__(self, snapshot: DataSnapshot | None = None, version: str | None = None) -> None:
         self._providers = snapshot.providers if snapshot else bundled_providers
         self.version = version or f"genai-prices {package_version}"
-        if version is None and snapshot and snapshot.from_auto_update:
-            self.version += f" updated {snapshot.timestamp.isoformat(timespec='seconds')}"
         self._sellers = _Sellers(self._providers)
         self._models: dict[tuple[str, int], PricedModel] = {}  # as many as the snapshot has, whatever the names
         self._lookup = lru_cache(LOOKUPS)(self._find)

@@ -17,7 +17,7 @@ from app.usage.shapes import ROWS
 from models.fields import MAX_COUNT
 from models.token_usage import TokenUsage, contradictions
 
-__all__ = ["UnreadableUsageError", "read_model", "read_usage"]
+__all__ = ["UnreadableUsageError", "read_usage"]
 
 _MODELS = (
     ("model",),
@@ -80,12 +80,8 @@ def tokens_of(
     return _checked(TokenUsage(**counts))
 
 
-def read_model(response: Any) -> str | None:
-    """Read the name of the model that answered; in a stream, the last that is named (Azure's first event names "")."""
-    return model_of(events_of(response))
-
-
 def model_of(events: list[Any]) -> str | None:
+    """The name of the model that answered; in a stream, the last that is named (Azure's first event names "")."""
     for event in reversed(events):
         for place in _MODELS:
             if isinstance(event, dict) and place[0] not in event:

@@ -567,9 +567,3 @@ def test_made_up_names_fill_no_memory() -> None:
     assert len(prices._models) == 1
     caches = (bundled._lookup_cache, bundled._provider_cache, bundled._provider_misses)
     assert not any("made-up" in str(key) for cache in caches for key in cache)
-
-
-def test_the_price_version_names_the_package_and_a_fetched_snapshot_its_time() -> None:
-    fetched = data_snapshot.DataSnapshot(providers, from_auto_update=True, timestamp=NOW)
-    assert TokenPrices().version == "genai-prices 0.2.3"
-    assert TokenPrices(fetched).version == "genai-prices 0.2.3 updated 2026-10-20T12:00:00+00:00"

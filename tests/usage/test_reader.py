@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
 from app.usage.objects import flat_usage
-from app.usage.reader import UnreadableUsageError, read_model, read_usage
+from app.usage.places import events_of
+from app.usage.reader import UnreadableUsageError, model_of, read_usage
 from models.token_usage import TokenUsage, contradictions
 
 RECORDED = Path(__file__).parents[1] / "data" / "provider_usage_recorded.jsonl"
@@ -37,7 +38,7 @@ def test_recorded_file_is_whole() -> None:
 
 
 def test_recorded_responses_name_the_model_that_answered() -> None:
-    named = [(read_model(row["response"]), row["model"]) for row in ROWS]
+    named = [(model_of(events_of(row["response"])), row["model"]) for row in ROWS]
     assert [pair for pair in named if pair[0] not in {None, pair[1]}] == []
     # Bedrock names no model in Converse and Nova, nor Gemini in batches of embeddings: it is in the request's path.
     assert sum(model is None for model, _ in named) == 74
@@ -1260,7 +1261,7 @@ MODELS: dict[str, tuple[Any, str | None]] = {
 
 @pytest.mark.parametrize(("response", "model"), MODELS.values(), ids=MODELS)
 def test_model_is_the_one_that_answered(response: Any, model: str | None) -> None:
-    assert read_model(response) == model
+    assert model_of(events_of(response)) == model
 
 
 NAMES = [
@@ -1279,7 +1280,7 @@ ANYTHING = st.recursive(
 @settings(max_examples=400, deadline=None, database=None, derandomize=True)
 @given(st.dictionaries(st.sampled_from(NAMES), ANYTHING, min_size=1, max_size=4))
 def test_whatever_comes_in_the_answer_is_possible_tokens_or_a_named_refusal(response: dict[str, Any]) -> None:
-    read_model(response)
+    model_of(events_of(response))
     try:
         usage = read_usage(response)
     except UnreadableUsageError as error:
