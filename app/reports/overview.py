@@ -58,7 +58,9 @@ class Quality(Row):
 
 
 class MonthEnd(Row):
-    """The projected cost of the month: the average of its complete days, times the number of its days."""
+    """The projected cost of the month: the average of its complete days, times the number of its days; at least the
+    month to date, which is more where today costs more than the days before it.
+    """
 
     cost: Decimal | None
     """USD, to 15 decimals, half-even; null on the first day. Calls without a known price are not in it."""
@@ -171,7 +173,7 @@ def overview_report(
     return OverviewReport(
         today=_period_totals(parts.day),
         month=month,
-        month_end=_month_end(parts.spans.month, parts.complete_days),
+        month_end=_month_end(parts.spans.month, parts.complete_days, month.cost),
         trends=Trends(
             today=_trend(parts.spans.of_day, parts.of_day), month=_trend(parts.spans.of_month, parts.of_month)
         ),
@@ -196,14 +198,14 @@ def _complete_days(month: ReportQuery) -> ReportQuery | None:
     return None if first == this_day else month.over(first, this_day - DAY)
 
 
-def _month_end(month: ReportQuery, complete: Document) -> MonthEnd:
+def _month_end(month: ReportQuery, complete: Document, to_date: Decimal) -> MonthEnd:
     this_day = month.window.last
     days = this_day.day - 1
     days_in_month = monthrange(this_day.year, this_day.month)[1]
     cost = None
     if days:
         with localcontext(prec=40):  # wide enough that it is rounded once only
-            cost = quantize_usd(to_decimal(complete.get("cost")) * days_in_month / days)
+            cost = max(to_date, quantize_usd(to_decimal(complete.get("cost")) * days_in_month / days))
     return MonthEnd(cost=cost, complete_days=days, days_in_month=days_in_month)
 
 

@@ -15,6 +15,7 @@ from app.reports.rows import (
     Window,
     percent,
 )
+from models.base import camel
 from models.money import to_decimal
 from models.rollups import Finding
 
@@ -70,7 +71,7 @@ class RefusedCalls(Row):
     door: str
     """Ingest channel: track, batch, otlp, function, background."""
     field: str
-    """Empty where the fault is of the call as a whole."""
+    """As in the answer to the caller; empty where the fault is of the call as a whole."""
     reason: str
     calls: int
 
@@ -204,12 +205,15 @@ def quality_report(query: ReportQuery, parts: QualityParts, generated_at: dateti
             cost=to_decimal(parts.aggregated["cost"]),
             tokens=parts.aggregated["tokensUsed"],
         ),
-        refused_calls=None
-        if parts.refused is None
-        else [RefusedCalls(**row["_id"], calls=row["calls"]) for row in parts.refused[:MOST_FINDINGS]],
+        refused_calls=None if parts.refused is None else [_refused_calls(row) for row in parts.refused[:MOST_FINDINGS]],
         folded_names=[FoldedNames(dimension=name, requests=row["requests"]) for name, row in parts.folded],
         generated_at=generated_at,
     )
+
+
+def _refused_calls(row: Document) -> RefusedCalls:
+    named = row["_id"] | {"field": camel(row["_id"]["field"])}
+    return RefusedCalls(**named, calls=row["calls"])
 
 
 async def _refused(read: Reader, query: ReportQuery) -> Documents | None:

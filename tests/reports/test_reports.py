@@ -233,6 +233,17 @@ async def test_a_month_ends_as_its_complete_days_went(tracker: Tracker, database
     assert nothing.model_dump() == {"cost": None, "complete_days": 0, "days_in_month": 31}
 
 
+async def test_a_month_never_ends_below_what_it_has_cost_already(tracker: Tracker, database: Database) -> None:
+    """2 USD a day for two days, and 100 USD on the third: at this pace 62 USD, of which 104 are spent."""
+    third = datetime(2024, 5, 3, 9, tzinfo=UTC)
+    for at, cost in ((third - timedelta(days=2), 2), (third - timedelta(days=1), 2), (third, 100)):
+        await calls_at(tracker, 1, at, cost=Decimal(cost))
+
+    found = await reports(database, now=third + timedelta(hours=1)).overview(Synthetic.EXCLUDE)
+
+    assert (found.month.cost, found.month_end.cost) == (Decimal(104), Decimal(104))
+
+
 async def calls_at(tracker: Tracker, count: int, at: datetime, **more: Any) -> None:
     fields = {"user_id": "u", "content_type": "chat", "model": "gpt-4o", "input_tokens": 1_000, **more}
     for _ in range(count):

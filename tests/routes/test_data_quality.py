@@ -32,8 +32,8 @@ async def test_refused_calls_of_every_channel_are_counted_by_reason(
 
     found = await quality()
     assert [(row["door"], row["field"], row["calls"]) for row in found["refusedCalls"]] == [
-        ("batch", "created_at", 1),
-        ("batch", "input_tokens", 1),
+        ("batch", "createdAt", 1),
+        ("batch", "inputTokens", 1),
         ("track", "surprise", 1),
     ]
     assert found["totals"]["requests"] == 1
