@@ -1,0 +1,72 @@
+"""An outage of MongoDB, and a fault."""
+
+import pytest
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    ConfigurationError,
+    DuplicateKeyError,
+    ExecutionTimeout,
+    InvalidOperation,
+    NetworkTimeout,
+    NotPrimaryError,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+    WaitQueueTimeoutError,
+    WTimeoutError,
+)
+
+from app.database.outages import answering, is_outage
+from app.errors import DatabaseUnavailableError
+
+TRANSIENT = {"errorLabels": ["TransientTransactionError"]}
+TOPOLOGY = "127.0.0.1:27017: [Errno 111] Connection refused, Timeout: 30s, Topology Description: <...>"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AutoReconnect("connection closed"),
+        NetworkTimeout("timed out"),
+        NotPrimaryError("not primary"),
+        ServerSelectionTimeoutError(TOPOLOGY),
+        WaitQueueTimeoutError("no connection is free"),
+        ExecutionTimeout("operation exceeded time limit", 50),
+        WTimeoutError("waiting for replication timed out", 64),
+        OperationFailure("not primary", 10107),
+        OperationFailure("interrupted at shutdown", 11600),
+        OperationFailure("transaction aborted", 251, TRANSIENT),
+        BulkWriteError({"errorLabels": ["TransientTransactionError"], "writeErrors": []}),
+        OperationFailure("cursor id 1 not found", 43),
+        OperationFailure("unable to read from a snapshot", 246),
+    ],
+)
+def test_what_passes_by_itself_is_an_outage(error: PyMongoError) -> None:
+    assert is_outage(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvalidOperation("read preference in a transaction must be primary"),
+        ConfigurationError("no such option"),
+        OperationFailure("unknown operator: $foo", 2),
+        OperationFailure("not authorized", 13),
+        OperationFailure("authentication failed", 18),
+        DuplicateKeyError("E11000 duplicate key", 11000),
+        BulkWriteError({"writeErrors": [{"code": 121, "errmsg": "failed validation"}]}),
+    ],
+)
+def test_what_only_a_person_can_mend_is_none(error: PyMongoError) -> None:
+    assert not is_outage(error)
+
+
+def test_an_outage_is_said_without_the_words_of_the_driver_and_a_fault_is_raised_as_it_is() -> None:
+    with pytest.raises(DatabaseUnavailableError) as away, answering(1):
+        raise ServerSelectionTimeoutError(TOPOLOGY)
+    with pytest.raises(InvalidOperation), answering(1):
+        raise InvalidOperation("ours")
+
+    assert away.value.detail == "MongoDB does not answer; try again shortly"
+    assert TOPOLOGY in str(away.value.__cause__)
