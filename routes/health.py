@@ -22,11 +22,11 @@ class HealthController(Controller):
     tags = ("health",)
     opt = PUBLIC
 
-    @get("/health", summary="Liveness")
+    @get(["/health", "/livez"], summary="Liveness")
     async def health(self) -> HealthBody:
         return HealthBody(status="ok")
 
-    @get("/ready", summary="Readiness: dependencies and tracking status")
+    @get(["/ready", "/readyz"], summary="Readiness: dependencies and tracking status")
     async def ready(
         self, state: State, tracker: NamedDependency[Tracker], reports: NamedDependency[Reports]
     ) -> ExactResponse[ReadyBody]:

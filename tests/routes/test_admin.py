@@ -175,7 +175,7 @@ async def test_a_bad_parameter_is_a_problem_that_names_it(
     assert [error["field"] for error in response.json()["errors"]] == [field]
 
 
-OPEN = {"/health", "/ready", "/metrics"}
+OPEN = {"/health", "/livez", "/ready", "/readyz", "/metrics"}
 # shells without data, and the session that a browser starts and ends
 PAGES = {"/", "/admin", "/admin/{slug:str}", "/admin/static/{version:str}/{name:path}", "/admin/session"}
 PROTECTED = [
@@ -263,9 +263,11 @@ async def test_reports_are_for_administrators(
 
 
 async def test_health_ready_metrics_and_schema_need_no_token(empty: Client) -> None:
-    assert (await empty.get("/health")).json() == {"status": "ok"}
-    ready = await empty.get("/ready")
-    assert (ready.status_code, ready.json()["transactions"], ready.json()["advice"]) == (200, True, None)
+    for alive in ("/health", "/livez"):
+        assert (await empty.get(alive)).json() == {"status": "ok"}
+    for address in ("/ready", "/readyz"):
+        ready = await empty.get(address)
+        assert (ready.status_code, ready.json()["transactions"], ready.json()["advice"]) == (200, True, None)
     schema = (await empty.get("/schema")).json()
     assert set(schema["paths"]) == {*OPEN, *(path.replace(":str", "") for _, path in PROTECTED)}
 

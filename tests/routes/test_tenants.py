@@ -28,7 +28,9 @@ OPEN, READ, ADMIN = "open", "read", "admin"
 """Who may ask a route: anyone, whoever has that scope."""
 ROUTES = {
     "/health": OPEN,
+    "/livez": OPEN,
     "/ready": OPEN,
+    "/readyz": OPEN,
     "/metrics": OPEN,
     "/api/analytics": READ,
     "/api/admin/ai/overview": ADMIN,
@@ -50,7 +52,10 @@ ROUTES = {
 ENDLESS = {"/api/admin/ai/live"}
 """Routes whose answers do not end; whom they tell what is tested with them."""
 TABLES = ("daily", "features", "models", "providers", "users", "calls", "conversations", "data-quality")
-NOTHING_BY_CLIENT = {"/health", "/ready", "/metrics", "/api/admin/prices", "/api/admin/ai/technical"}
+NOTHING_BY_CLIENT = {
+    *("/health", "/livez", "/ready", "/readyz", "/metrics"),
+    *("/api/admin/prices", "/api/admin/ai/technical"),
+}
 """Routes without a `clientId` to ask for."""
 OWN_NAMES = {
     "/api/analytics": ["talk"],
