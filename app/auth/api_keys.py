@@ -3,7 +3,7 @@
 import contextlib
 import hmac
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,7 +20,8 @@ from app.auth.api_key_text import hashed, id_of, new_key
 from app.auth.principals import Principal, Scope
 from app.database import Database
 from app.database.following import follow
-from app.errors import DatabaseUnavailableError, NotAuthenticatedError, NotFoundError
+from app.database.outages import answering
+from app.errors import NotAuthenticatedError, NotFoundError
 from app.observability.logs import Log
 from app.process import background
 from models import ApiKey
@@ -89,21 +90,21 @@ class KeyRing:
             expires_at=expires_at,
         )
         stored = {**key.model_dump(by_alias=True, exclude={"revision_id"}), "_id": ObjectId(key.id)}
-        with _within_limit():
+        with answering(CHANGE_SECONDS):
             await self._keys.insert_one(stored)
         log.info("api_key.created", key=key_id, client=client, scopes=key.scopes, by=created_by)
         return key, text
 
     async def all(self, client: str | None) -> list[ApiKey]:
         """The keys of a client, or of all, including revoked ones, in order of creation."""
-        with _within_limit():
+        with answering(CHANGE_SECONDS):
             cursor = self._keys.find(_of(client)).sort([("clientId", 1), ("createdAt", 1)])
             return [key async for stored in cursor if (key := _read(stored)) is not None]
 
     async def revoke(self, key_id: str, client: str | None) -> ApiKey:
         """Revoke a key of a client, or of any, permanently. Repeating it changes nothing. Raises NotFoundError."""
         chosen = {"keyId": {"$eq": key_id}, **_of(client)}
-        with _within_limit():
+        with answering(CHANGE_SECONDS):
             await self._keys.update_one({**chosen, "revokedAt": None}, {"$set": {"revokedAt": self._clock()}})
             stored = await self._keys.find_one(chosen)
         if stored is None:
@@ -139,12 +140,8 @@ class KeyRing:
             return key
         if key_id in self._unknown:
             return None
-        try:
-            with pymongo.timeout(QUERY_SECONDS):
-                stored = await self._keys.find_one({"keyId": key_id})
-        except PyMongoError as error:
-            message = "the API key cannot be checked now: MongoDB does not answer; try again shortly"
-            raise DatabaseUnavailableError(message) from error
+        with answering(QUERY_SECONDS, "the API key cannot be checked now: MongoDB does not answer; try again shortly"):
+            stored = await self._keys.find_one({"keyId": key_id})
         key = None if stored is None else _read(stored)
         if key is None:
             self._unknown[key_id] = True
@@ -195,15 +192,6 @@ def _read(stored: dict[str, Any]) -> ApiKey | None:
 
 def _of(client: str | None) -> dict[str, Any]:
     return {} if client is None else {"clientId": {"$eq": client}}
-
-
-@contextlib.contextmanager
-def _within_limit() -> Iterator[None]:
-    try:
-        with pymongo.timeout(CHANGE_SECONDS):
-            yield
-    except PyMongoError as error:
-        raise DatabaseUnavailableError(f"MongoDB does not answer: {error}") from error
 
 
 @asynccontextmanager

@@ -8,8 +8,10 @@ import pydantic
 from litestar import Request
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
+from pymongo.errors import PyMongoError
 
-from app.errors import AppError, InvalidRequestError
+from app.database.outages import is_outage
+from app.errors import AppError, DatabaseUnavailableError, InvalidRequestError
 from app.http.serialization import ExactResponse
 from app.observability.logs import Log
 from models.base import camel
@@ -23,6 +25,8 @@ PROBLEM_JSON = "application/problem+json"
 log = Log(__name__)
 
 
+MAX_CAUSE = 500
+"""Characters."""
 DISCONNECTED = "client disconnected prematurely"
 """How Litestar reports that a client disconnected while it sent its request."""
 
@@ -39,8 +43,13 @@ def problem(
 
 def _of_ours(_: AnyRequest, error: AppError) -> Problem:
     if "Retry-After" in error.headers:
-        log.warning("request.refused", status=error.status, error=error.detail)
+        # what lies below, such as the driver's view of the servers, is for the log alone
+        log.warning("request.refused", status=error.status, error=error.detail, cause=_cause(error))
     return problem(error.status, error.title, error.detail, errors=error.errors, headers=error.headers)
+
+
+def _cause(error: BaseException) -> str | None:
+    return None if error.__cause__ is None else str(error.__cause__)[:MAX_CAUSE]
 
 
 def _of_litestar(request: AnyRequest, error: HTTPException) -> Problem:
@@ -76,6 +85,15 @@ def _described(error: HTTPException) -> tuple[str, list[Any]]:
     return "; ".join(f"{fault['field']}: {fault['message']}" for fault in errors), errors
 
 
+def _of_driver(request: AnyRequest, error: PyMongoError) -> Problem:
+    """Where nobody below said what an outage means there."""
+    if not is_outage(error):
+        return _unexpected(request, error)
+    unavailable = DatabaseUnavailableError("MongoDB does not answer; try again shortly")
+    unavailable.__cause__ = error
+    return _of_ours(request, unavailable)
+
+
 def _unexpected(request: AnyRequest, error: Exception) -> Problem:
     log.error("request.failed", method=request.method, path=request.url.path, exc_info=error)
     detail = "An unexpected error; the server's log has the details."
@@ -95,5 +113,10 @@ def _json_name(field: str) -> str:
     return {"first": "from", "last": "to"}.get(first, camel(first)) + dot + rest
 
 
-HANDLERS: ExceptionHandlersMap = {AppError: _of_ours, HTTPException: _of_litestar, Exception: _unexpected}
+HANDLERS: ExceptionHandlersMap = {
+    AppError: _of_ours,
+    HTTPException: _of_litestar,
+    PyMongoError: _of_driver,
+    Exception: _unexpected,
+}
 """By kind of error, the default response of every route."""

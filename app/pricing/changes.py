@@ -3,12 +3,11 @@
 import contextlib
 from collections.abc import Awaitable, Callable
 
-import pymongo
-from pymongo.errors import DuplicateKeyError, PyMongoError
+from pymongo.errors import DuplicateKeyError
 
 from app.database import Database, Session
+from app.database.outages import answering
 from app.database.transactions import transact
-from app.errors import DatabaseUnavailableError
 
 PRICES = "prices"
 """The document of `versions` that is incremented; it names the price table in use, unless that is the packaged one."""
@@ -26,11 +25,8 @@ async def change_prices(database: Database, work: Callable[[Session | None], Awa
         await versions.update_one({"_id": PRICES}, {"$inc": {"version": 1}}, session=session)
         await work(session)
 
-    try:
-        with pymongo.timeout(QUERY_SECONDS):
-            # there before any transaction increments it: two that both insert it would not conflict, but fail
-            with contextlib.suppress(DuplicateKeyError):
-                await versions.update_one({"_id": PRICES}, {"$setOnInsert": {"version": 0}}, upsert=True)
-            await transact(database, versioned)
-    except PyMongoError as error:
-        raise DatabaseUnavailableError(f"the price was not changed: {error}") from error
+    with answering(QUERY_SECONDS, "the price may not have been changed: MongoDB does not answer; look, and try again"):
+        # there before any transaction increments it: two that both insert it would not conflict, but fail
+        with contextlib.suppress(DuplicateKeyError):
+            await versions.update_one({"_id": PRICES}, {"$setOnInsert": {"version": 0}}, upsert=True)
+        await transact(database, versioned)

@@ -8,11 +8,11 @@ from typing import Any
 import pymongo
 from beanie import PydanticObjectId
 from bson import Decimal128, ObjectId
-from pymongo.errors import PyMongoError
 
 from app.database import Database, Session
 from app.database.following import follow
-from app.errors import ConflictError, DatabaseUnavailableError, NotFoundError
+from app.database.outages import answering
+from app.errors import ConflictError, NotFoundError
 from app.observability.logs import Log
 from app.pricing.changes import PRICES, QUERY_SECONDS, change_prices
 from app.pricing.overrides import OverrideTable
@@ -48,7 +48,7 @@ class PriceBook:
             version = found["version"] if found else 0
             if version != self._seen:
                 await self._read_tokens(found.get("table") if found else None)
-                self.table = OverrideTable(await self.all(), self._tokens)
+                self.table = OverrideTable(await self._all(), self._tokens)
                 self._seen = version
 
     async def keep_fresh(self) -> None:
@@ -56,7 +56,11 @@ class PriceBook:
         await follow(self.refresh, what="prices", every=REFRESH_SECONDS)
 
     async def all(self) -> list[PriceOverride]:
-        """Every override, including ended ones, by model and date."""
+        """Every override, including ended ones, by model and date. Raises DatabaseUnavailableError."""
+        with answering(QUERY_SECONDS):
+            return await self._all()
+
+    async def _all(self) -> list[PriceOverride]:
         cursor = self._prices.find().sort([("model", 1), ("effectiveFrom", 1)])
         return [PriceOverride.model_validate(stored) async for stored in cursor]
 
@@ -116,10 +120,8 @@ class PriceBook:
 
     async def _change(self, work: Callable[[Session | None], Awaitable[None]]) -> None:
         await change_prices(self._database, work)
-        try:
+        with answering(QUERY_SECONDS, "the price was changed, and could not be read again: MongoDB does not answer"):
             await self.refresh()
-        except PyMongoError as error:
-            raise DatabaseUnavailableError(f"the price was changed, and could not be read again: {error}") from error
 
     async def _read_tokens(self, table: str | None) -> None:
         """The token prices in use, where they are others than before. One that cannot be read leaves what is there."""

@@ -4,11 +4,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
-import pymongo
-from pymongo.errors import PyMongoError
-
 from app.database import Database, Session
-from app.errors import DatabaseUnavailableError
+from app.database.outages import answering
 from app.reports.queries.rollup_rows import Query
 from app.reports.queries.stages import Stage
 from models import AIUsage, Analytics
@@ -85,12 +82,9 @@ async def reading(database: Database) -> AsyncIterator[Reader]:
 @contextmanager
 def in_time() -> Iterator[None]:
     """Bounds the time of the queries within. Raises DatabaseUnavailableError."""
-    try:
-        with pymongo.timeout(QUERY_SECONDS):
-            yield
-    except PyMongoError as error:
-        way_out = f" within {QUERY_SECONDS} s; request a shorter window, or try again later" if error.timeout else ""
-        raise DatabaseUnavailableError(f"MongoDB did not answer{way_out}: {error}") from error
+    way_out = f"MongoDB did not answer within {QUERY_SECONDS} s; request a shorter window, or try again later"
+    with answering(QUERY_SECONDS, way_out):
+        yield
 
 
 async def opened(database: Database) -> Reader:
