@@ -21,7 +21,9 @@ from app.http.rate_limit import RateLimit
 from app.http.serialization import ExactRequest, ExactResponse
 from app.live import open_hub
 from app.observability.metrics import Counters
+from app.observability.workers import Worker
 from app.otlp.memory import ExportMemory
+from app.process import background
 from app.reports.queries.views import ensure_views
 from app.reports.reports import Reports
 from app.rollups.state import stored_state
@@ -49,22 +51,28 @@ OPEN_TO_ANYONE = {"exclude": f"^{openapi.PATH}(/|$)", "exclude_http_methods": ()
 
 
 def create_app(
-    settings: Settings, mongodb_uri: str, on_failure: Callable[[AppError], None] = lambda _: None
+    settings: Settings,
+    mongodb_uri: str,
+    on_failure: Callable[[AppError], None] = lambda _: None,
+    worker: Worker | None = None,
 ) -> Litestar:
     """The ASGI application of one deployment. It connects to MongoDB when it starts.
 
-    `on_failure` is called with the reason when the start fails, which an ASGI server can only log.
+    `on_failure` is called with the reason when the start fails, which an ASGI server can only log. `worker` says what
+    it shares with others, where it is one of several processes.
     """
 
     @asynccontextmanager
     async def services(app: Litestar) -> AsyncIterator[None]:
+        counters = Counters(worker)
         try:
             async with (
                 connected(mongodb_uri, settings.database) as database,
-                open_tracker(settings, database, Counters()) as tracker,
+                open_tracker(settings, database, counters) as tracker,
                 open_key_ring(database) as api_keys,
                 open_tokens(settings) as tokens,
-                open_hub(database, tracker.counters) as live,
+                open_hub(database, counters) as live,
+                background(counters.keep_published(), "metrics"),
             ):
                 await ensure_views(database, (await stored_state(database))["timezone"])
                 app.state.update(

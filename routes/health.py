@@ -37,14 +37,14 @@ class HealthController(Controller):
         body = await standing(state.database, tracker, reports)
         return ExactResponse(body, status_code=503 if body.status == "unavailable" else 200)
 
-    @get("/metrics", summary="Prometheus metrics of this process", media_type=METRICS)
+    @get("/metrics", summary="Prometheus metrics of this server", media_type=METRICS)
     async def metrics(self, tracker: NamedDependency[Tracker]) -> bytes:
         return tracker.counters.exposition()
 
 
 async def standing(database: Database, tracker: Tracker, reports: Reports) -> ReadyBody:
     """The status of this process."""
-    alive, tracking = await database.answers(), await tracker.standing()
+    alive, tracking, processes = await database.answers(), await tracker.standing(), tracker.counters.processes()
     spool = SpoolBody(**tracking.spool._asdict())
     fresh, advice = None, None if database.transactional else STANDALONE_ADVICE
     if alive:
@@ -56,7 +56,7 @@ async def standing(database: Database, tracker: Tracker, reports: Reports) -> Re
         status="ready" if alive else "degraded" if spool.error is None else "unavailable",
         database="ok" if alive else "does not answer",
         transactions=database.transactional,
-        queued=tracking.queued,
+        queued=int(sum(process.figures["twinmeter_queued_calls"] for process in processes)),
         spool=spool,
         calls=tracker.counters.snapshot(),
         freshness=fresh,

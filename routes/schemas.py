@@ -225,7 +225,7 @@ class BreakerBody(Row):
 
 
 class CommitsBody(Row):
-    """Transactions of this process since it started."""
+    """Transactions since the server started."""
 
     transactions: int
     calls: int
@@ -233,14 +233,30 @@ class CommitsBody(Row):
     """Their total duration."""
 
 
+class ProcessBody(Row):
+    """One process of the server. Figures of another one than that which answers are up to a second old."""
+
+    pid: int
+    since: datetime
+    calls: int
+    """Reported to it and its predecessors, whatever the outcome."""
+    queued: int
+    streams: int
+    """Open event streams."""
+    away: bool
+    """Whether its calls go to the spool."""
+
+
 class TechnicalBody(ReadyBody):
-    """The status of the responding process: what `/ready` says, and those of its `/metrics` that help a person."""
+    """The status of the server: what `/ready` says, and those of its `/metrics` that help a person."""
 
     room: int
-    """How many more calls its queue accepts."""
+    """How many more calls its queues accept."""
     breaker: BreakerBody
+    """Of the process that answers."""
     commits: CommitsBody
     doors: dict[str, dict[str, int]]
     """Calls by ingest channel and outcome."""
     replayed: dict[str, int]
     """Calls delivered from the spool, by outcome."""
+    processes: list[ProcessBody]

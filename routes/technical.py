@@ -1,4 +1,4 @@
-"""The status of the responding process, for administrators."""
+"""The status of the server, for administrators."""
 
 from decimal import Decimal
 
@@ -8,20 +8,21 @@ from litestar.di import NamedDependency
 
 from app.auth.middleware import requires
 from app.auth.principals import Scope
+from app.observability.metrics import Standing
 from app.reports.reports import Reports
 from app.tracking import Tracker
 from routes.health import standing
-from routes.schemas import BreakerBody, CommitsBody, TechnicalBody
+from routes.schemas import BreakerBody, CommitsBody, ProcessBody, TechnicalBody
 
 
 class TechnicalController(Controller):
-    """Figures of one process: with several behind a proxy, each answers for itself."""
+    """Figures of one server and its workers: with several servers behind a proxy, each answers for itself."""
 
     path = "/api/admin/ai/technical"
     tags = ("admin",)
     guards = (requires(Scope.ADMIN),)
 
-    @get("/", summary="Writer, spool, breaker and freshness of this process")
+    @get("/", summary="Writer, spool, breaker, freshness and processes of this server")
     async def technical(
         self, state: State, tracker: NamedDependency[Tracker], reports: NamedDependency[Reports]
     ) -> TechnicalBody:
@@ -29,14 +30,28 @@ class TechnicalController(Controller):
         ready = await standing(state.database, tracker, reports)
         tracking = await tracker.standing()
         transactions, calls, seconds = tracker.counters.commits()
+        processes = tracker.counters.processes()
         return TechnicalBody(
             **dict(ready),
-            room=tracking.room,
+            room=int(sum(process.figures["twinmeter_queue_room"] for process in processes)),
             breaker=_breaker(tracking.away_seconds),
             commits=CommitsBody(transactions=transactions, calls=calls, seconds=_milliseconds(seconds)),
             doors=tracker.counters.doors(),
             replayed=tracker.counters.delivered(),
+            processes=[_process(process) for process in processes],
         )
+
+
+def _process(standing: Standing) -> ProcessBody:
+    figures = standing.figures
+    return ProcessBody(
+        pid=standing.pid,
+        since=standing.since,
+        calls=standing.calls,
+        queued=int(figures["twinmeter_queued_calls"]),
+        streams=int(figures["twinmeter_live_listeners"]),
+        away=bool(figures["twinmeter_mongodb_away"]),
+    )
 
 
 def _breaker(seconds: float | None) -> BreakerBody:

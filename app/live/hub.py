@@ -40,7 +40,7 @@ class Hub:
         """For all other clients: no later commit was missed."""
         self._newest: OrderedDict[str | None, str] = OrderedDict()
         """The newest commit by client, and of all; the oldest is first."""
-        counters.watch("twinmeter_live_listeners", "Open event streams", lambda: len(self._listeners))
+        counters.watch("twinmeter_live_listeners", "Open event streams", lambda: len(self._listeners), added=True)
         counters.watch("twinmeter_live_down", "1 while pages wait for the change stream", lambda: self._is_down)
 
     @property

@@ -2,16 +2,21 @@
 
 import logging
 import sys
+from functools import cache
 from typing import Any
 
 import structlog
 from prometheus_client import Counter
 
-UNWRITTEN = Counter(
-    "twinmeter_unwritten_log_lines",
-    "Log lines that could not be written, as to a closed pipe or a full disk",
-    registry=None,
-)
+
+@cache
+def unwritten() -> Counter:
+    """Of this process, from its first use on: by then it is known whether workers share their metrics."""
+    name, what = (
+        "twinmeter_unwritten_log_lines",
+        "Log lines that could not be written, as to a closed pipe or a full disk",
+    )
+    return Counter(name, what, registry=None)
 
 
 def configure_logging(level: str) -> None:
@@ -64,4 +69,4 @@ class Log:
         try:
             getattr(self._log, level)(event, **facts)
         except Exception:  # noqa: BLE001 - there is nowhere left to say it but the counter
-            UNWRITTEN.inc()
+            unwritten().inc()

@@ -1,25 +1,59 @@
-"""The metrics of one process."""
+"""The metrics of one process, or of all workers of a server: whichever is asked answers for all."""
 
+import asyncio
+import os
+import time
 from collections import Counter as Tally
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import NamedTuple
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Metric,
+    generate_latest,
+)
 from prometheus_client.samples import Sample
 
-from app.observability.logs import UNWRITTEN
+from app.observability.logs import unwritten
+from app.observability.workers import Worker
 
 METRICS = CONTENT_TYPE_LATEST
 """Media type of `Counters.exposition`."""
 COMMIT_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+PUBLISH_SECONDS = 1.0
 BATCH_CALLS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000)
 
 
-class Counters:
-    """What this process has done with the calls reported to it. Served at `/metrics`."""
+_STARTED = "twinmeter_process_start_seconds"
 
-    def __init__(self) -> None:
+
+class Standing(NamedTuple):
+    """A live process of the server, and its own figures."""
+
+    pid: int
+    since: datetime
+    calls: int
+    """Reported to it, and to those that had its number before."""
+    figures: defaultdict[str, float]
+    """Its metrics without labels, by name; 0 for what is yet to come. Those of other workers are up to a second old."""
+
+
+class Counters:
+    """What was done with the calls reported to this process, or to all workers. Served at `/metrics`."""
+
+    def __init__(self, worker: Worker | None = None) -> None:
+        self._worker = worker
         self.registry = CollectorRegistry()
-        self.registry.register(UNWRITTEN)
+        """Of this process's own metrics."""
+        self._all = self.registry if worker is None else worker.registry()
+        self._watched: list[tuple[Gauge, Callable[[], float]]] = []
+        self.registry.register(unwritten())
         self.calls = Counter(
             "twinmeter_calls",
             "AI calls by ingest channel and receipt status",
@@ -48,6 +82,16 @@ class Counters:
         self._batches = Histogram(
             "twinmeter_batch_calls", "Calls in a committed transaction", buckets=BATCH_CALLS, registry=self.registry
         )
+        starts = Counter("twinmeter_process_starts", "Starts of processes of this server", registry=self.registry)
+        starts.inc()
+        started = Gauge(
+            _STARTED,
+            "When a process started, in seconds since 1970",
+            ["process"],
+            registry=self.registry,
+            multiprocess_mode="livemax",
+        )
+        started.labels(str(os.getpid())).set(time.time())
 
     def count(self, door: str, status: str, calls: int = 1) -> None:
         self.calls.labels(door, status).inc(calls)
@@ -67,48 +111,77 @@ class Counters:
         for status, calls in statuses.items():
             self._replayed.labels(status).inc(calls)
 
-    def watch(self, name: str, description: str, value: Callable[[], float]) -> None:
-        """Expose a figure that is read when metrics are scraped."""
-        Gauge(name, description, registry=self.registry).set_function(value)
+    def watch(self, name: str, description: str, value: Callable[[], float], *, added: bool = False) -> None:
+        """Expose a figure that is read when metrics are scraped, and each second for the other workers.
+
+        Together they have the largest of their figures, or where they are `added` the sum.
+        """
+        mode = "livesum" if added else "livemax"
+        gauge = Gauge(name, description, registry=self.registry, multiprocess_mode=mode)  # type: ignore[arg-type]
+        self._watched.append((gauge, value))
+
+    def publish(self) -> None:
+        """Bring the watched figures up to date."""
+        for gauge, value in self._watched:
+            gauge.set(value())
+
+    async def keep_published(self) -> None:
+        """Let the other workers see them, each second, until cancelled."""
+        while True:
+            self.publish()
+            await asyncio.sleep(PUBLISH_SECONDS)
 
     def snapshot(self) -> dict[str, int]:
         """Calls by receipt status."""
         found: Tally[str] = Tally()
-        for labels, value in _totals(self.calls):
-            found[labels["status"]] += int(value)
+        for sample in self._samples("twinmeter_calls_total"):
+            found[sample.labels["status"]] += int(sample.value)
         return dict(found)
 
     def doors(self) -> dict[str, dict[str, int]]:
         """Calls by ingest channel and receipt status."""
         found: dict[str, dict[str, int]] = {}
-        for labels, value in _totals(self.calls):
-            found.setdefault(labels["door"], {})[labels["status"]] = int(value)
+        for sample in self._samples("twinmeter_calls_total"):
+            found.setdefault(sample.labels["door"], {})[sample.labels["status"]] = int(sample.value)
         return found
 
     def delivered(self) -> dict[str, int]:
         """Calls from the spool, by outcome."""
-        return {labels["status"]: int(value) for labels, value in _totals(self._replayed)}
+        return {
+            sample.labels["status"]: int(sample.value) for sample in self._samples("twinmeter_replayed_calls_total")
+        }
 
     def commits(self) -> tuple[int, int, float]:
         """Transactions, the calls in them, and the seconds that they took in total."""
         return (
-            int(_sample(self._commits, "_count")),
-            int(_sample(self._batches, "_sum")),
-            _sample(self._commits, "_sum"),
+            int(self._samples("twinmeter_commit_seconds_count")[0].value),
+            int(self._samples("twinmeter_batch_calls_sum")[0].value),
+            self._samples("twinmeter_commit_seconds_sum")[0].value,
         )
+
+    def processes(self) -> list[Standing]:
+        """Every live process of the server."""
+        self.publish()
+        each = [self.registry.collect()] if self._worker is None else self._worker.each()
+        return [standing for metrics in each for standing in _standing(metrics)]
 
     def exposition(self) -> bytes:
         """All of them in Prometheus' text format."""
-        return generate_latest(self.registry)
+        self.publish()
+        return generate_latest(self._all)
+
+    def _samples(self, name: str) -> list[Sample]:
+        return [sample for family in self._all.collect() for sample in family.samples if sample.name == name]
 
 
-def _totals(counter: Counter) -> list[tuple[dict[str, str], float]]:
-    return [(sample.labels, sample.value) for sample in _samples(counter) if sample.name.endswith("_total")]
-
-
-def _sample(histogram: Histogram, ending: str) -> float:
-    return next(sample.value for sample in _samples(histogram) if sample.name.endswith(ending))
-
-
-def _samples(metric: Counter | Histogram) -> list[Sample]:
-    return [sample for family in metric.collect() for sample in family.samples]
+def _standing(metrics: Iterable[Metric]) -> Iterator[Standing]:
+    """None where it is just starting."""
+    samples = [sample for family in metrics for sample in family.samples]
+    for started in samples:
+        if started.name == _STARTED:
+            yield Standing(
+                pid=int(started.labels["process"]),
+                since=datetime.fromtimestamp(started.value, UTC),
+                calls=int(sum(sample.value for sample in samples if sample.name == "twinmeter_calls_total")),
+                figures=defaultdict(float, {sample.name: sample.value for sample in samples if not sample.labels}),
+            )

@@ -95,11 +95,11 @@ def _chore(work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
 
 
 def _watch(tracker: Tracker, counters: Counters) -> None:
-    writer = tracker.writer
-    counters.watch("twinmeter_queued_calls", "Calls in memory that wait for a commit", lambda: writer.queued)
-    counters.watch(
-        "twinmeter_posted_calls", "Calls in memory reported with wait=False", lambda: tracker.background.queued
-    )
-    counters.watch("twinmeter_spooled_calls", "Calls on disk that wait for MongoDB", lambda: writer.spooler.depth.calls)
-    counters.watch("twinmeter_spool_bytes", "Their size", lambda: writer.spooler.depth.bytes)
-    counters.watch("twinmeter_mongodb_away", "1 while calls go to the spool", lambda: writer.breaker.is_open)
+    writer, background, watch = tracker.writer, tracker.background, counters.watch
+    watch("twinmeter_queued_calls", "Calls in memory that wait for a commit", lambda: writer.queued, added=True)
+    watch("twinmeter_queue_room", "How many more calls the queue accepts", lambda: writer.room, added=True)
+    watch("twinmeter_posted_calls", "Calls in memory reported with wait=False", lambda: background.queued, added=True)
+    # one spool, whoever looks at it
+    watch("twinmeter_spooled_calls", "Calls on disk that wait for MongoDB", lambda: writer.spooler.depth.calls)
+    watch("twinmeter_spool_bytes", "Their size", lambda: writer.spooler.depth.bytes)
+    watch("twinmeter_mongodb_away", "1 while calls go to the spool", lambda: writer.breaker.is_open)

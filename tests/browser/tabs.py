@@ -139,7 +139,10 @@ TABS = {
             "commits": "technical.commits.transactions",
             "lastCommit": "technical.freshness.lastCommit",
         },
-        {"distribution": Table("latency.buckets", lambda row: str(row["from"]), ("count",), empty="count")},
+        {
+            "distribution": Table("latency.buckets", lambda row: str(row["from"]), ("count",), empty="count"),
+            "processes": Table("technical.processes", key_of("pid"), ("calls", "queued", "streams")),
+        },
     ),
     "analytics": Tab(
         {"analytics": ("/api/analytics", {"type": "all"})},

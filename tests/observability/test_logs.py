@@ -6,15 +6,15 @@ import pytest
 
 from app.database import Database
 from app.ledger.ledger import Ledger
-from app.observability.logs import UNWRITTEN, configure_logging
+from app.observability.logs import configure_logging, unwritten
 from app.observability.metrics import Counters
 from app.settings import Settings
 from app.tracking import open_tracker
 from tests.twins import assert_twins
 
 
-def unwritten() -> float:
-    return next(sample.value for sample in next(iter(UNWRITTEN.collect())).samples if sample.name.endswith("_total"))
+def count() -> float:
+    return next(sample.value for sample in next(iter(unwritten().collect())).samples if sample.name.endswith("_total"))
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def closed_log(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_log_that_cannot_be_written_holds_up_no_call(
     settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = unwritten()
+    before = count()
     counters = Counters()
     async with open_tracker(settings, database, counters) as tracker:
         first = await tracker.track(user_id="u", content_type="chat", model="gpt-4o")
@@ -46,5 +46,5 @@ async def test_a_log_that_cannot_be_written_holds_up_no_call(
     assert [first.status, failed.status, last.status] == ["committed", "rejected", "committed"]
     assert len(await assert_twins(database)) == 2
     # at least a commit and a receipt for each of two calls, and the fault
-    assert unwritten() - before >= 5
-    assert f"twinmeter_unwritten_log_lines_total {unwritten()}" in counters.exposition().decode()
+    assert count() - before >= 5
+    assert f"twinmeter_unwritten_log_lines_total {count()}" in counters.exposition().decode()

@@ -1,6 +1,7 @@
 """What administrators read over HTTP, and what they are told when they ask wrongly."""
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -124,6 +125,9 @@ async def test_technical_says_how_the_process_stands(client: Client, tokens: Tok
     assert (found["calls"], found["replayed"]) == ({"committed": 1}, {})
     assert (found["commits"]["transactions"], found["commits"]["calls"]) == (1, 1)
     assert found["commits"]["seconds"] > 0
+    (process,) = found["processes"]
+    assert process.pop("since") <= datetime.now(UTC).isoformat()
+    assert process == {"pid": os.getpid(), "calls": 1, "queued": 0, "streams": 0, "away": False}
 
 
 async def test_a_window_by_dates_and_filters(client: Client, tokens: Tokens) -> None:

@@ -276,6 +276,7 @@ export type Technical = {
   commits: { transactions: number; calls: number; seconds: Amount };
   freshness: { lastCommit: string | null; viewsLagSeconds: Amount; pendingDeltas: number } | null;
   advice: string | null;
+  processes: { pid: number; since: string; calls: number; queued: number; streams: number; away: boolean }[];
 };
 
 export type DataQuality = {

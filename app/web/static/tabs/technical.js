@@ -134,7 +134,7 @@ function standing(/** @type {Context} */ context, /** @type {Answers} */ { techn
       id: "writer",
       title: "Writer",
       span: 4,
-      note: "Of the process that answered this page",
+      note: "Of all processes together; the breaker is that of the one that answered",
       content: pairs([
         [
           "Status",
@@ -197,11 +197,34 @@ function standing(/** @type {Context} */ context, /** @type {Answers} */ { techn
     }),
     panel(context, {
       id: "calls",
-      title: "Calls since the process started",
-      empty: Object.values(of.calls).some(Boolean) ? null : "No calls reported to this process since it started.",
+      title: "Calls since the server started",
+      span: 5,
+      empty: Object.values(of.calls).some(Boolean) ? null : "No calls reported to this server since it started.",
       table: counters(of.calls),
     }),
+    panel(context, {
+      id: "processes",
+      title: "Processes",
+      span: 7,
+      table: processes(of.processes, zone),
+    }),
   );
+}
+
+function processes(/** @type {Answers["technical"]["processes"]} */ rows, /** @type {string} */ zone) {
+  return table({
+    caption: "Processes of the server",
+    columns: [
+      { key: "pid", label: "Process" },
+      { key: "since", label: "Since", content: (row) => format.instant(row.since, zone) },
+      { key: "away", label: "Calls go to", content: (row) => (row.away ? "the spool" : "MongoDB") },
+      { key: "calls", label: "Calls", as: "count" },
+      { key: "queued", label: "Queued", as: "count" },
+      { key: "streams", label: "Open pages", as: "count" },
+    ],
+    rows,
+    rowKey: (row) => String(row.pid),
+  });
 }
 
 function counters(/** @type {Record<string, number>} */ calls) {
