@@ -21,6 +21,7 @@ from app.auth.principals import Principal, Scope
 from app.database import Database
 from app.database.following import follow
 from app.database.outages import answering
+from app.database.updates import latest
 from app.errors import NotAuthenticatedError, NotFoundError
 from app.observability.logs import Log
 from app.process import background
@@ -163,7 +164,8 @@ class KeyRing:
             self._known[key_id] = key
 
     def _note_use(self, key: ApiKey, now: datetime) -> None:
-        if key.last_used_at is None or now - key.last_used_at >= USE_EVERY:
+        # a use ahead of now was noted while a clock was wrong
+        if key.last_used_at is None or abs(now - key.last_used_at) >= USE_EVERY:
             key.last_used_at = now
             self._uses[key.key_id] = now
 
@@ -172,7 +174,10 @@ class KeyRing:
         try:
             if uses:
                 await self._keys.bulk_write(
-                    [UpdateOne({"keyId": key_id}, {"$max": {"lastUsedAt": at}}) for key_id, at in uses.items()],
+                    [
+                        UpdateOne({"keyId": key_id}, [{"$set": {"lastUsedAt": latest("lastUsedAt", at)}}])
+                        for key_id, at in uses.items()
+                    ],
                     ordered=False,
                 )
         except PyMongoError:

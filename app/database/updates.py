@@ -1,6 +1,7 @@
 """Many small updates at once, through the plain command: the driver's bulk writes take several times as long."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from pymongo.errors import OperationFailure
@@ -9,6 +10,16 @@ from app.database import DURABLE, Database, Session
 
 CHUNK = 500
 """Updates per command, so that other work gets its turn in between."""
+
+
+def latest(field: str, moment: datetime) -> dict[str, Any]:
+    """For an update as a pipeline: the later one of a stored moment and another.
+
+    A stored one that is ahead of the server's clock was written while a clock was wrong: `$max` would keep it until
+    then, so it is replaced.
+    """
+    stored = f"${field}"
+    return {"$cond": [{"$gt": [stored, "$$NOW"]}, moment, {"$max": [stored, moment]}]}
 
 
 async def upsert(

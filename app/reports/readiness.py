@@ -1,6 +1,6 @@
 """Whether the rollups can answer, and how fresh they are."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -9,7 +9,6 @@ from app.errors import RollupsNotReadyError
 from app.reports.queries import rollups
 from app.reports.reader import Document, Reader, first
 from app.reports.rows import Row
-from models.rollups import STATE
 
 REBUILD = "python -m scripts.rebuild_rollups"
 
@@ -32,7 +31,7 @@ class Rollups(NamedTuple):
 
 async def checked(read: Reader, zone: ZoneInfo) -> Rollups:
     """The state of the rollups. Raises RollupsNotReadyError where reports from them would be wrong."""
-    state = first(await read.find(STATE, {"_id": "rollups"}))
+    state = first(await read.cells(rollups.state()))
     if not state:
         raise RollupsNotReadyError("there are no rollups yet: start the service once, or open tracking")
     if state["timezone"] != zone.key:
@@ -50,10 +49,10 @@ async def checked(read: Reader, zone: ZoneInfo) -> Rollups:
 
 def _freshness(state: Document, waiting: Document) -> Freshness:
     commits = [commit for commit in (state.get("lastCommit"), waiting.get("newest")) if commit is not None]
-    oldest = waiting.get("oldest")
-    lag = 0.0 if oldest is None else max(0.0, (datetime.now(UTC) - oldest).total_seconds())
+    oldest, now = waiting.get("oldest"), state["now"]
+    lag = 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
     return Freshness(
-        last_commit=max(commits, default=None),
+        last_commit=min(max(commits), now) if commits else None,
         views_lag_seconds=round(Decimal(lag), 3),
         pending_deltas=waiting.get("count", 0),
     )

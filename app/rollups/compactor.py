@@ -8,7 +8,7 @@ leaves nothing behind.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -20,7 +20,7 @@ from pymongo.errors import PyMongoError
 
 from app.database import Database, Session
 from app.database.transactions import transact_once, undisturbed
-from app.database.updates import upsert
+from app.database.updates import latest, upsert
 from app.observability.logs import Log
 from app.rollups.active_users import ActiveUsers
 from app.rollups.cell_updates import CellChanges
@@ -59,10 +59,6 @@ class Merged(NamedTuple):
 Merge = Callable[[list[Document], Document, Session | None], Awaitable[None]]
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Compactor:
     """One process's compactor. Only the one with the lease merges."""
 
@@ -72,8 +68,9 @@ class Compactor:
         session: Session | None,
         lease: Lease | None = None,
         local_time: LocalTime | None = None,
-        clock: Callable[[], datetime] = utc_now,
+        clock: Callable[[], datetime] | None = None,
     ) -> None:
+        """The `clock` is MongoDB's own, unless another is given."""
         self._database = database
         self._local_time = local_time
         """That of this process's ledger, which follows the zone of the rollups."""
@@ -188,8 +185,8 @@ class Compactor:
         ids = [delta["_id"] for delta in deltas]
         self._stored = await self._active.store(ids, session)
         await self._deltas.update_many({"_id": {"$in": ids}}, {"$set": MERGED}, session=session)
-        last = max(delta["at"] for delta in deltas)
-        await self._states.update_one(STATE_KEY, {"$max": {"lastCommit": last}}, session=session)
+        last = latest("lastCommit", max(delta["at"] for delta in deltas))
+        await self._states.update_one(STATE_KEY, [{"$set": {"lastCommit": last}}], session=session)
 
     async def _merge_subjects(self, deltas: list[Document], state: Document, session: Session | None) -> None:
         ids = [delta["_id"] for delta in deltas]

@@ -33,9 +33,11 @@ class Lease:
         Raises PyMongoError.
         """
         mine = {"$eq": ["$holder", self._holder]}
-        # where there is no lease yet, `until` is missing, which sorts before every date
-        taken = {"$or": [by_force, mine, {"$lt": ["$until", "$$NOW"]}]}
-        until = {"$dateAdd": {"startDate": "$$NOW", "unit": "second", "amount": LEASE_SECONDS}}
+        until = _ahead(LEASE_SECONDS)
+        # where there is no lease yet, `until` is missing, which sorts before every date; one that lasts longer than any
+        # was taken while the server's clock was ahead, by a holder that may have died since
+        ended = [{"$lt": ["$until", "$$NOW"]}, {"$gt": ["$until", _ahead(2 * LEASE_SECONDS)]}]
+        taken = {"$or": [by_force, mine, *ended]}
         change = {
             "holder": {"$cond": [taken, self._holder, "$holder"]},
             "until": {"$cond": [taken, until, "$until"]},
@@ -64,3 +66,7 @@ class Lease:
         """
         if self._previous is not None:
             await self._admin.command("killSessions", [{"id": self._previous}])
+
+
+def _ahead(seconds: int) -> dict[str, Any]:
+    return {"$dateAdd": {"startDate": "$$NOW", "unit": "second", "amount": seconds}}

@@ -85,9 +85,9 @@ async def _is_unused(database: Database) -> bool:
 
 
 async def stored_state(database: Database) -> Document:
-    """The document, which is there from the first start on."""
-    stored = await database.writes[STATE].find_one(STATE_KEY)
-    assert stored is not None  # noqa: S101 - see RollupState.open
+    """The document, which is there from the first start on, with the server's time as `now`."""
+    found = database.writes[STATE].aggregate([{"$match": STATE_KEY}, {"$set": {"now": "$$NOW"}}])
+    (stored,) = await found.to_list(1)
     return stored
 
 

@@ -32,7 +32,7 @@ RETRY_SECONDS = 30.0
 class Trailing:
     """Keeps the trailing totals of one deployment."""
 
-    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, clock: Callable[[], datetime] | None) -> None:
         self._clock = clock
         self._not_before = 0.0
         """When to retry after late calls disturbed the last attempt, by the monotonic clock."""
@@ -45,10 +45,10 @@ class Trailing:
     async def keep_up(self) -> None:
         """Build what is missing for today, and remove what was for earlier days."""
         state = await stored_state(self._database)
-        today = self._clock().astimezone(ZoneInfo(state["timezone"])).date()
-        if today.isoformat() > state["today"]:
-            # from here on, a merge of a day before today counts as late, in every process
-            await self._states.update_one(STATE_KEY, {"$set": {"today": today.isoformat()}})
+        now = self._clock() if self._clock else state["now"]
+        today = now.astimezone(ZoneInfo(state["timezone"])).date()
+        if today.isoformat() != state["today"]:
+            await self._begin(today.isoformat())
             state = await stored_state(self._database)
         yesterday = today - timedelta(days=1)
         kept = {window["days"] for window in state["trailing"] if window["last"] == yesterday.isoformat()}
@@ -58,6 +58,15 @@ class Trailing:
         if any(window["last"] < yesterday.isoformat() for window in state["trailing"]):
             await self._states.update_one(STATE_KEY, {"$pull": {"trailing": {"last": {"$lt": yesterday.isoformat()}}}})
             await self._totals.delete_many({"last": {"$lt": yesterday.isoformat()}})
+
+    async def _begin(self, today: str) -> None:
+        """From here on, a merge of a day before `today` counts as late, in every process.
+
+        A clock that was ahead may have begun later days: windows that have them go, for `today` is late no more.
+        """
+        ahead = {"trailing": {"last": {"$gte": today}}}
+        await self._states.update_one(STATE_KEY, {"$set": {"today": today}, "$pull": ahead, "$inc": {"late": 1}})
+        await self._totals.delete_many({"last": {"$gte": today}})
 
     async def add_late(self, deltas: list[ObjectId], state: Document, session: Session | None) -> None:
         """Add what `deltas` say of days before today, in the transaction that merges them."""

@@ -74,7 +74,7 @@ class Refusals:
         updates = [
             {
                 "q": {"_id": dict(zip(KEY, kind, strict=True))},
-                "u": {"$inc": {"calls": calls}, "$max": {"last": self._clock()}},
+                "u": {"$inc": {"calls": calls}, "$currentDate": {"last": True}},
                 "upsert": True,
             }
             for kind, calls in counted.items()

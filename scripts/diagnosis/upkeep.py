@@ -47,9 +47,10 @@ async def use(deployment: Deployment) -> Finding:
 
 
 async def runs(deployment: Deployment) -> Finding:
-    found = (
-        await deployment.database.reads[CHECKPOINTS].find({"at": {"$lt": deployment.clock() - AT_WORK}}).to_list(None)
-    )
+    now = deployment.clock()
+    # neither long ago nor, after a clock was set back, ahead of now
+    at_work = {"at": {"$gte": now - AT_WORK, "$lte": now + AT_WORK}}
+    found = await deployment.database.reads[CHECKPOINTS].find({"$nor": [at_work]}).to_list(None)
     if not found:
         return ok("no command was interrupted")
     names = words.some(

@@ -235,6 +235,18 @@ async def test_the_last_use_is_written_at_most_once_a_minute_and_never_goes_back
     assert await used_at(61) == NOW + timedelta(seconds=60)
 
 
+async def test_a_use_noted_while_a_clock_was_ahead_does_not_stay(ring: KeyRing, clock: Clock) -> None:
+    clock.now = datetime.now(UTC) + timedelta(days=400)
+    key, text = await create(ring)
+    await ring.principal(text)
+    await ring.refresh()
+    clock.now = right = datetime.now(UTC).replace(microsecond=0)
+    await ring.principal(text)
+    await ring.refresh()
+
+    assert [each.last_used_at for each in await ring.all(None) if each.key_id == key.key_id] == [right]
+
+
 async def test_a_refused_key_is_not_used(ring: KeyRing, clock: Clock) -> None:
     key, text = await create(ring, expires_at=NOW)
     await refused(ring, text, "has expired")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -20,14 +21,15 @@ from app.reports.reports import Reports
 from app.reports.windows import requested_window
 from app.rollups.compactor import Compactor
 from app.rollups.lease import Lease
-from app.rollups.state import STATE_KEY
+from app.rollups.state import STATE_KEY, stored_state
 from app.settings import Settings
 from app.tracking import Tracker, open_tracker
-from models.rollups import DAYS, DELTAS, STATE
+from models.rollups import DAYS, DELTAS, STATE, TRAILING
 from tests.patience import patience, until
 
 ROOT = Path(__file__).parents[2]
 UTC = ZoneInfo("UTC")
+SECOND = timedelta(seconds=1)
 CALL = {"content_type": "chat", "model": "gpt-4o", "input_tokens": 1_000, "conversation_id": "c"}
 
 
@@ -165,6 +167,64 @@ async def test_a_lease_that_ran_out_is_free(database: Database) -> None:
 
         assert await second.acquire()
         assert not await first.acquire()
+
+
+async def test_a_lease_from_when_the_servers_clock_was_ahead_is_free(database: Database) -> None:
+    async with database.committer_session() as one, database.committer_session() as two:
+        first, second = Lease(database, one), Lease(database, two)
+        await first.acquire()
+        tomorrow = [{"$set": {"until": {"$dateAdd": {"startDate": "$$NOW", "unit": "day", "amount": 1}}}}]
+        await database.writes[STATE].update_one({"_id": "compactor"}, tomorrow)
+
+        assert await second.acquire()
+        assert not await first.acquire()
+
+
+async def test_freshness_is_right_again_as_soon_as_a_clock_is(database: Database, writer: Tracker) -> None:
+    async def shown() -> datetime:
+        moment = (await Reports(database, UTC).freshness()).last_commit
+        assert moment is not None
+        return moment
+
+    async with database.committer_session() as session:
+        compactor = Compactor(database, session)
+        await track(writer, 1)
+        await database.writes[DELTAS].update_many({}, [{"$set": {"at": {"$add": ["$at", 86_400_000]}}}])
+        before = datetime.now(UTC)
+        waiting = await shown()
+        await compactor.merge_all()
+        merged = await shown()
+        await track(writer, 1)
+        (delta,) = await database.writes[DELTAS].find().to_list(None)
+        await compactor.merge_all()
+
+        assert before - SECOND < waiting <= merged <= datetime.now(UTC) + SECOND
+        assert await shown() == delta["at"]
+
+
+async def test_a_day_that_a_clock_began_too_early_is_taken_back(database: Database, writer: Tracker) -> None:
+    """Until then every merge of today was late: rankings were summed from the days, on a busy server all day long."""
+    now = datetime.now(UTC)
+
+    async def kept(compactor: Compactor) -> tuple[str, set[str], int]:
+        await compactor.trailing.keep_up()
+        state = await stored_state(database)
+        return state["today"], {window["last"] for window in state["trailing"]}, state["late"]
+
+    async with database.committer_session() as session:
+        await track(writer, 3)
+        await Compactor(database, session).merge_all()
+        early = await kept(Compactor(database, session, clock=lambda: now + timedelta(days=1)))
+        right = await kept(compactor := Compactor(database, session, clock=lambda: now))
+        await track(writer, 3)
+        await compactor.merge_all()
+        after = await kept(compactor)
+
+    yesterday, today, tomorrow = ((now + timedelta(days=days)).date().isoformat() for days in (-1, 0, 1))
+    assert early[:2] == (tomorrow, {today})
+    assert right[:2] == (today, {yesterday})
+    assert after == right
+    assert await database.writes[TRAILING].count_documents({"last": {"$gte": today}}) == 0
 
 
 async def test_the_freshness_of_a_report_says_how_far_the_views_lie_behind(database: Database, writer: Tracker) -> None:

@@ -45,6 +45,15 @@ async def test_they_are_kept_for_thirty_days(database: Database) -> None:
     assert indexes["expiry"]["key"] == [("last", 1)]
 
 
+async def test_how_long_they_are_kept_does_not_depend_on_a_processs_clock(database: Database) -> None:
+    refusals = Refusals(database, BERLIN, lambda: datetime.now(UTC) + timedelta(days=400))
+    refusals.count("acme", "track", [Fault("model", "is required")])
+    await refusals.write()
+
+    (kept,) = await database.writes[REFUSALS].find().to_list(None)
+    assert abs(kept["last"] - datetime.now(UTC)) < timedelta(hours=1)
+
+
 async def test_while_mongodb_is_away_they_wait(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     refusals = Refusals(database, BERLIN, lambda: NOW)
     refusals.count("acme", "track", [Fault("model", "is required")])

@@ -35,6 +35,7 @@ from models.rollups import (
     LATENCY,
     NOT_MERGED,
     PART,
+    STATE,
     TOTALS,
     USAGE_TOTALS,
     USER_MONTHS,
@@ -266,6 +267,11 @@ def unique_users_by_model(query: ReportQuery) -> Query:
         {"$group": {"_id": "$key"}},
         {"$group": {"_id": {"provider": "$_id.provider", "model": "$_id.model"}, "users": {"$sum": 1}}},
     ]
+
+
+def state() -> Query:
+    """The state of the rollups, with the server's time as `now`."""
+    return STATE, [{"$match": {"_id": "rollups"}}, {"$set": {"now": "$$NOW"}}]
 
 
 def waiting(timezone: str) -> Query:
