@@ -87,7 +87,7 @@ class OtlpController(Controller):
             calls, faults = _validated(export, request.user, memory)
             for fault in faults:
                 tracker.rejected([Fault("span", fault.message)], DOOR, request.user.client)
-            receipts = await tracker.track_calls(calls, DOOR)
+            receipts = await tracker.track_calls(calls, DOOR, by_user=request.user.user is not None)
         if any(receipt.status in NOT_SAFE for receipt in receipts):
             raise DatabaseUnavailableError("not all spans could be stored; send the export again, none counts twice")
         warnings = _warnings(export, receipts)
@@ -110,7 +110,7 @@ def _validated(export: Export, principal: Principal, memory: ExportMemory) -> tu
     calls, faults = [], list(export.faults)
     owner = _owner(principal)
     for call in export.calls:
-        own = {**owner, "request_id": memory.request_id(call, owner["client_id"])}
+        own = {**owner, "request_id": memory.request_id(call, owner["client_id"], principal.user)}
         try:
             calls.append(AICall.model_validate({**call.fields, **own}))
         except ValidationError as error:

@@ -88,7 +88,7 @@ class TrackController(Controller):
         if not isinstance(call, AICall):
             tracker.rejected(call, "track", request.user.client)
             raise refusal(call)
-        receipt = await tracker.track_call(call, "track")
+        receipt = await tracker.track_call(call, "track", by_user=request.user.user is not None)
         headers = AGAIN_IN_A_SECOND if receipt.status is ReceiptStatus.DROPPED else None
         return ExactResponse(ReceiptBody.of(receipt), status_code=STATUS_CODES[receipt.status], headers=headers)
 
@@ -136,7 +136,8 @@ async def _reported(
         read.append(call_of(row, principal, header_user))
         if number % SLICE == SLICE - 1:
             await asyncio.sleep(0)
-    receipts = iter(await tracker.track_calls([call for call in read if isinstance(call, AICall)], "batch"))
+    calls = [call for call in read if isinstance(call, AICall)]
+    receipts = iter(await tracker.track_calls(calls, "batch", by_user=principal.user is not None))
     return [
         next(receipts) if isinstance(call, AICall) else tracker.rejected(call, "batch", principal.client)
         for call in read

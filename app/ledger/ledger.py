@@ -59,15 +59,14 @@ class Ledger:
         `seconds` bounds the attempt. `again` says that an earlier attempt at the same pairs ended without a known
         result, so that what is found stored may be its work. Raises LedgerUnavailableError.
         """
-        first: dict[ObjectId, Pair] = {}
-        for pair in pairs:
-            first.setdefault(pair.id, pair)
+        firsts = _firsts(pairs)
         try:
             with pymongo.timeout(seconds):
-                outcomes = await self._commit_distinct(list(first.values()), again=again)
+                distinct = list({first.id: first for first in firsts}.values())
+                outcomes = await self._commit_distinct(distinct, again=again)
         except PyMongoError as error:
             raise LedgerUnavailableError(str(error)) from error
-        return [_outcome_of_each(pair, first[pair.id], outcomes[pair.id]) for pair in pairs]
+        return [_outcome_of_each(pair, first, outcomes[first.id]) for pair, first in zip(pairs, firsts, strict=True)]
 
     async def _commit_distinct(self, pairs: list[Pair], *, again: bool) -> dict[ObjectId, Outcome]:
         """A document that can never be stored is found by bisection, and never affects the others."""
@@ -87,7 +86,7 @@ class Ledger:
     async def _transact_until_settled(
         self, session: Session, pairs: list[Pair], *, again: bool
     ) -> dict[ObjectId, Outcome]:
-        """Inserts are optimistic: stored ids are looked up only where one is likely, or was found."""
+        """Inserts are optimistic: stored ids are looked up only where one is likely, or was found, and shared ones."""
         look_up = again
         for pause in pauses():
             try:
@@ -104,7 +103,7 @@ class Ledger:
         self, session: Session, pairs: list[Pair], *, look_up: bool, again: bool
     ) -> dict[ObjectId, Outcome]:
         async def write(session: Session) -> dict[ObjectId, Outcome]:
-            stored = await self._stored(pairs, session) if look_up else _Stored({}, set())
+            stored = await (self._stored if look_up else self._shared)(pairs, session)
             return await self._insert(pairs, stored, session, again=again)
 
         return await transact_once(session, write)
@@ -116,11 +115,14 @@ class Ledger:
     async def _insert(
         self, pairs: list[Pair], stored: "_Stored", session: Session | None, *, again: bool
     ) -> dict[ObjectId, Outcome]:
-        entries = [pair.entry for pair in pairs if pair.id not in stored.entries]
+        first = {pair.id: pair.first_in(stored.entries) for pair in pairs}
+        entries = [pair.entry for pair in pairs if first[pair.id] is None]
         await _insert(self._entries, entries, session)
-        await _insert(self._events, [pair.event for pair in pairs if pair.id not in stored.events], session)
+        await _insert(
+            self._events, [pair.event for pair in pairs if _lacks_event(pair, first[pair.id], stored)], session
+        )
         await self._insert_delta(entries, session)
-        return {pair.id: _outcome(pair, stored.entries.get(pair.id), again=again) for pair in pairs}
+        return {pair.id: _outcome(pair, first[pair.id], again=again) for pair in pairs}
 
     async def _insert_delta(self, entries: list[Document], session: Session | None) -> None:
         """One document with everything that the batch adds to the rollups: no two writers ever touch the same one."""
@@ -129,15 +131,41 @@ class Ledger:
         await self._deltas.insert_one(await delta_of(entries, self.local_time, self._caps), session=session)
 
     async def _stored(self, pairs: list[Pair], session: Session | None) -> "_Stored":
-        known = {"_id": {"$in": [pair.id for pair in pairs]}}
-        entries = {entry["_id"]: entry async for entry in self._entries.find(known, session=session)}
-        events = {event["_id"] async for event in self._events.find(known, {"_id": 1}, session=session)}
-        return _Stored(entries, events)
+        entries = await self._entries_of([id_ for pair in pairs for id_ in pair.ids], session)
+        own = {"_id": {"$in": [pair.id for pair in pairs]}}
+        return _Stored(entries, {event["_id"] async for event in self._events.find(own, {"_id": 1}, session=session)})
+
+    async def _shared(self, pairs: list[Pair], session: Session | None) -> "_Stored":
+        """What no insert would find: few calls have an id beside their own, and only they cost a look-up."""
+        shared = [pair.shared_id for pair in pairs if pair.shared_id is not None]
+        return _Stored(await self._entries_of(shared, session) if shared else {}, set())
+
+    async def _entries_of(self, ids: list[ObjectId], session: Session | None) -> dict[ObjectId, Document]:
+        found = self._entries.find({"_id": {"$in": ids}}, session=session)
+        return {entry["_id"]: entry async for entry in found}
 
 
 class _Stored(NamedTuple):
     entries: dict[ObjectId, Document]
     events: set[ObjectId]
+
+
+def _firsts(pairs: Sequence[Pair]) -> list[Pair]:
+    """For each pair of a batch the first of the same call: often itself."""
+    first: dict[ObjectId, Pair] = {}
+    firsts = []
+    for pair in pairs:
+        if pair.shared_id in first:
+            known = pair.first_in({id_: first[id_].entry for id_ in pair.ids if id_ in first})
+            firsts.append(first.setdefault(pair.id, pair) if known is None else first[known["_id"]])
+        else:
+            firsts.append(first.setdefault(pair.id, pair))
+    return firsts
+
+
+def _lacks_event(pair: Pair, first: Document | None, stored: _Stored) -> bool:
+    """Whether its event is to be written: also that of a torn pair, whose entry alone is there."""
+    return pair.id not in stored.events and (first is None or first["_id"] == pair.id)
 
 
 async def _insert(collection: Collection, documents: list[Document], session: Session | None) -> None:
@@ -159,7 +187,7 @@ async def _insert(collection: Collection, documents: list[Document], session: Se
 def _outcome(pair: Pair, stored: Document | None, *, again: bool) -> Outcome:
     if stored is None:
         return _COMMITTED
-    if again and not pair.conflicts_with(stored):
+    if again and stored["_id"] == pair.id and not pair.conflicts_with(stored):
         return _COMMITTED
     return _repeated(pair, stored)
 

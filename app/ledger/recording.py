@@ -7,7 +7,7 @@ from bson import ObjectId
 
 from app.ledger.features import Feature, Features
 from app.ledger.privacy import Privacy
-from app.ledger.twins import IdMint, Pair, build_pair, service_type_of
+from app.ledger.twins import IdMint, Pair, build_pair, service_type_of, twin_id
 from app.pricing.costs import Cost, Overrides, PricedCall, Pricing
 from app.settings import Settings
 from models.call import AICall
@@ -41,15 +41,28 @@ class Recorder:
         return self._mint.id_of(call, now)
 
     def record(
-        self, call: AICall, now: datetime, *, entry_id: ObjectId | None = None, feature: Feature | None = None
+        self,
+        call: AICall,
+        now: datetime,
+        *,
+        entry_id: ObjectId | None = None,
+        feature: Feature | None = None,
+        by_user: bool = False,
     ) -> Recorded:
         """Both documents of `call`, which is reported `now` (UTC), with the prices of the time when it happened.
 
-        `entry_id` and `feature` are for callers that have decided them already.
+        `entry_id` and `feature` are for callers that have decided them already. `by_user` says that the call's own user
+        reports it: its request id is then that user's alone.
         """
         feature = feature or self.features.of(call.content_type)
         priced = self.pricing.price(call, service_type_of(call, feature), call.created_at or now)
-        return Recorded(self.restore(call, feature, priced, now, entry_id or self.id_of(call, now)), priced.cost)
+        shared_id = own_id = entry_id or self.id_of(call, now)
+        if by_user and call.request_id is not None:
+            own_id = twin_id(call.client_id, call.request_id, call.user_id)
+        pair = self.restore(call, feature, priced, now, own_id)
+        if own_id != shared_id:
+            pair.shared_id = shared_id
+        return Recorded(pair, priced.cost)
 
     def restore(
         self, call: AICall, feature: Feature, priced: PricedCall, recorded_at: datetime, entry_id: ObjectId

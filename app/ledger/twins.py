@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -49,7 +50,7 @@ OPTIONAL_FIELDS = {
 """Facts that most calls do not have: stored when reported and not zero."""
 
 _DECIDED_HERE = frozenset(
-    {"recordedAt", "schemaVersion", "priceVersion", "savedCost", "estimatedUsage", "repriced", "unpricedReason"}
+    {"_id", "recordedAt", "schemaVersion", "priceVersion", "savedCost", "estimatedUsage", "repriced", "unpricedReason"}
 )
 _DECIDED_BY_PRICES = frozenset({"inputCost", "outputCost", "generationCost", "cost", "costSource"})
 
@@ -63,9 +64,25 @@ class Pair:
     event: Document
     stamped: bool
     """Whether the time of the call is ours, because the caller gave none."""
+    shared_id: ObjectId | None = None
+    """Where the user reports it with a token of their own: its id if the application has reported it, or an earlier
+    version stored it. What is found there is this call only if it is the user's.
+    """
+
+    @property
+    def ids(self) -> tuple[ObjectId, ...]:
+        """Under which the same call may have been reported before."""
+        return (self.id,) if self.shared_id is None else (self.id, self.shared_id)
+
+    def first_in(self, entries: Mapping[ObjectId, Document]) -> Document | None:
+        """The entry of the first report of this call among `entries`, by id."""
+        if (own := entries.get(self.id)) is not None or self.shared_id is None:
+            return own
+        shared = entries.get(self.shared_id)
+        return shared if shared is not None and shared["userId"] == self.entry["userId"] else None
 
     def conflicts_with(self, stored: Document) -> bool:
-        """Whether `stored`, an entry with the same id, differs from this one in what it says about the call."""
+        """Whether `stored`, an entry of the same call, differs from this one in what it says about it."""
         return self.said_by(self.entry) != self.said_by(stored)
 
     def said_by(self, entry: Document) -> Document:
@@ -97,13 +114,17 @@ class IdMint:
         return ObjectId(int(now.timestamp()).to_bytes(4, "big") + self._mint + count.to_bytes(3, "big"))
 
 
-def twin_id(client_id: str, request_id: str) -> ObjectId:
+def twin_id(client_id: str, request_id: str, user_id: str | None = None) -> ObjectId:
     """The `_id` of both twins of a named request: always the same one, so that a replay is the same document.
 
-    96 bits of BLAKE2b: two of ten billion requests share an id with a probability below one in a billion. A client's
-    name is part of it, so a client can only hit another one's ids by a second preimage.
+    `user_id` is given where the user reports it with a token of their own: their request ids are theirs alone.
+
+    96 bits of BLAKE2b: two of ten billion requests share an id with a probability below one in a billion. The client's
+    and the user's name are part of it (none contains a zero byte), so they can only hit another one's ids by a second
+    preimage.
     """
-    return ObjectId(blake2b(f"{client_id}\0{request_id}".encode(), digest_size=12).digest())
+    owner = client_id if user_id is None else f"{client_id}\0{user_id}"
+    return ObjectId(blake2b(f"{owner}\0{request_id}".encode(), digest_size=12).digest())
 
 
 def service_type_of(call: AICall, feature: Feature) -> ServiceType:

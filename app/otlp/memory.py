@@ -22,8 +22,9 @@ class ExportMemory:
         self._answers: TTLCache[Hashable, tuple[tuple[Answer, str], ...]] = TTLCache(ANSWERS, ANSWER_SECONDS)
         self._logged: LRUCache[str, None] = LRUCache(REASONS)
 
-    def request_id(self, call: SpanCall, client_id: str) -> str:
-        """What makes the call itself: that of the span which told of the same answer before, if any did.
+    def request_id(self, call: SpanCall, client_id: str, user_id: str | None) -> str:
+        """What makes the call itself: that of the span which told of the same answer before, if any did. What a user
+        (`user_id`) exports with a token of their own is remembered for that user alone.
 
         An answer whose id is unique needs no memory: its call's own request id says so, in every process.
         """
@@ -31,7 +32,7 @@ class ExportMemory:
         answer = call.answer
         if answer is None or answer.is_unique:
             return own
-        key = (client_id, *answer.key)
+        key = (client_id, user_id, *answer.key)
         told = self._answers.get(key, ())
         for before, request_id in told:
             if answer.is_that_of(before):

@@ -51,6 +51,7 @@ CREATE TRIGGER IF NOT EXISTS removed AFTER DELETE ON calls BEGIN
 END;
 """
 """`refused` keeps what MongoDB will never accept, for a person to look at."""
+_ADD = "INSERT OR IGNORE INTO calls (id, pair) VALUES (?, ?)"
 
 
 class SpoolError(AppError):
@@ -104,12 +105,8 @@ class Spool:
 
     def find(self, ids: Iterable[ObjectId]) -> dict[ObjectId, Pair]:
         """Those of `ids` that wait here. Raises SpoolError."""
-        found = {}
         with self._reading() as connection:
-            for id_ in ids:
-                if row := connection.execute("SELECT pair FROM calls WHERE id = ?", (id_.binary,)).fetchone():
-                    found[id_] = _decoded(row[0])
-        return found
+            return _found(connection, ids)
 
     def settle(self, page: Sequence[Spooled], refused: Sequence[tuple[Spooled, str]] = ()) -> None:
         """Remove a page that MongoDB has; set aside what it will never accept, with the reason. Raises SpoolError."""
@@ -229,21 +226,34 @@ def _connected(path: Path) -> sqlite3.Connection:
 def _encoded(pair: Pair) -> bytes | None:
     """None for what BSON, and so MongoDB, cannot represent."""
     try:
-        return bson.encode({"entry": pair.entry, "event": pair.event, "stamped": pair.stamped})
+        document = {"entry": pair.entry, "event": pair.event, "stamped": pair.stamped, "sharedId": pair.shared_id}
+        return bson.encode(document)
     except (bson.errors.BSONError, OverflowError, UnicodeError):
         return None
 
 
 def _decoded(blob: bytes) -> Pair:
     stored = bson.decode(blob, CODEC)
-    return Pair(stored["entry"]["_id"], stored["entry"], stored["event"], stored["stamped"])
+    # earlier versions wrote no shared id
+    return Pair(stored["entry"]["_id"], stored["entry"], stored["event"], stored["stamped"], stored.get("sharedId"))
 
 
 def _appended(connection: sqlite3.Connection, pair: Pair, blob: bytes | None) -> Outcome:
     if blob is None:
         return Outcome(ReceiptStatus.REJECTED, reason="a field contains what MongoDB cannot store")
-    added = connection.execute("INSERT OR IGNORE INTO calls (id, pair) VALUES (?, ?)", (pair.id.binary, blob)).rowcount
-    if added:
+    # nearly all have one id alone: one statement
+    if pair.shared_id is None and connection.execute(_ADD, (pair.id.binary, blob)).rowcount:
         return Outcome(ReceiptStatus.SPOOLED)
-    (stored,) = connection.execute("SELECT pair FROM calls WHERE id = ?", (pair.id.binary,)).fetchone()
-    return Outcome.duplicate(pair, _decoded(stored).entry)
+    waiting = {id_: known.entry for id_, known in _found(connection, pair.ids).items()}
+    if (first := pair.first_in(waiting)) is not None:
+        return Outcome.duplicate(pair, first)
+    connection.execute(_ADD, (pair.id.binary, blob))
+    return Outcome(ReceiptStatus.SPOOLED)
+
+
+def _found(connection: sqlite3.Connection, ids: Iterable[ObjectId]) -> dict[ObjectId, Pair]:
+    found = {}
+    for id_ in ids:
+        if row := connection.execute("SELECT pair FROM calls WHERE id = ?", (id_.binary,)).fetchone():
+            found[id_] = _decoded(row[0])
+    return found

@@ -94,25 +94,28 @@ class Tracker:
         except Exception as error:  # noqa: BLE001 - the promise: tracking never raises into an AI endpoint
             return self._failed(error, door)
 
-    async def track_call(self, call: AICall, door: str) -> TrackReceipt:
-        """Report one validated call. `door` is its ingest channel, for the counters."""
-        queued = self._queued(call, door)
+    async def track_call(self, call: AICall, door: str, *, by_user: bool = False) -> TrackReceipt:
+        """Report one validated call. `door` is its ingest channel, for the counters.
+
+        `by_user` says that the call's own user reports it, with a token of theirs: its request id is then theirs alone.
+        """
+        queued = self._queued(call, door, by_user=by_user)
         del call  # under load many calls wait at once: what a waiting one no longer needs is released
         return await self._told(queued, door)
 
-    async def track_calls(self, calls: Sequence[AICall], door: str) -> list[TrackReceipt]:
+    async def track_calls(self, calls: Sequence[AICall], door: str, *, by_user: bool = False) -> list[TrackReceipt]:
         """Report many validated calls, which are committed together. Receipts are in the same order."""
         queued = []
         for number, call in enumerate(calls):
-            queued.append(self._queued(call, door))
+            queued.append(self._queued(call, door, by_user=by_user))
             if number % SLICE == SLICE - 1:
                 await asyncio.sleep(0)  # give others their turn: a thousand calls take some 80 ms
         return [await self._told(each, door) for each in queued]
 
-    def _queued(self, call: AICall, door: str) -> _Queued | TrackReceipt:
+    def _queued(self, call: AICall, door: str, *, by_user: bool) -> _Queued | TrackReceipt:
         try:
             now = datetime.now(UTC)
-            pair, cost = self._recorded(call, now)
+            pair, cost = self._recorded(call, now, by_user=by_user)
             return pair, cost, self.writer.write(pair, door)
         except Exception as error:  # noqa: BLE001 - as above
             return self._failed(error, door)
@@ -143,8 +146,10 @@ class Tracker:
         self._log.warning("tracking.rejected", errors=[f"{field}: {message}" for field, message in faults])
         return TrackReceipt(ReceiptStatus.REJECTED, errors=tuple(faults))
 
-    def _recorded(self, call: AICall, now: datetime, entry_id: ObjectId | None = None) -> Recorded:
-        recorded = self._recorder.record(call, now, entry_id=entry_id)
+    def _recorded(
+        self, call: AICall, now: datetime, entry_id: ObjectId | None = None, *, by_user: bool = False
+    ) -> Recorded:
+        recorded = self._recorder.record(call, now, entry_id=entry_id, by_user=by_user)
         if recorded.cost.cost is None:
             self.counters.unpriced.inc()
             self._tell_once(recorded.cost.unpriced_reason or "")
@@ -163,13 +168,15 @@ class Tracker:
         feature, cached = pair.entry["feature"], pair.entry["cached"]
         self._log.debug("call.tracked", status=outcome.status, feature=feature, cost=cost.cost, cached=cached)
         amount, saved, source, reason = cost.cost, cost.saved_cost, cost.source, cost.unpriced_reason
+        entry_id = pair.id
         if (first := outcome.stands) is not None:
+            entry_id = first["_id"]
             feature, source = first["feature"], CostSource(first["costSource"])
             amount = None if first["cost"] is None else to_decimal(first["cost"])
             saved, reason = to_decimal(first["savedCost"]), first.get("unpricedReason")
         return TrackReceipt(
             outcome.status,
-            str(pair.id),
+            str(entry_id),
             feature,
             amount,
             saved,

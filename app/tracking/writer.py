@@ -171,16 +171,18 @@ class Writer:
         if not self.spooler.depth.calls:
             return batch
         try:
-            known = await self.spooler.waiting_here([call.pair.id for call in batch])
+            known = await self.spooler.waiting_here([id_ for call in batch for id_ in call.pair.ids])
         except SpoolError as error:  # then the ledger alone decides which was first
             log.error("spool.failed", error=str(error))  # noqa: TRY400 - says all there is
             return batch
+        waiting = {id_: pair.entry for id_, pair in known.items()}
+        first = [call.pair.first_in(waiting) for call in batch]
         self._tell(
-            (call, Outcome.duplicate(call.pair, known[call.pair.id].entry))
-            for call in batch
-            if call.pair.id in known and not call.spooling
+            (call, Outcome.duplicate(call.pair, entry))
+            for call, entry in zip(batch, first, strict=True)
+            if entry is not None and not call.spooling
         )
-        return [call for call in batch if call.pair.id not in known]
+        return [call for call, entry in zip(batch, first, strict=True) if entry is None]
 
     async def _commit(self, batch: list[Waiting]) -> None:
         for call in batch:

@@ -14,7 +14,7 @@ from mongomock_motor import AsyncMongoMockClient
 from app.database import Database, Session
 from app.ledger.features import Features
 from app.ledger.ledger import Ledger, LedgerUnavailableError
-from app.ledger.twins import IdMint, Pair, build_pair
+from app.ledger.twins import IdMint, Pair, build_pair, twin_id
 from app.pricing.costs import Cost, PricedCall
 from app.pricing.sellers import Seller
 from app.rollups.local_time import LocalTime
@@ -30,6 +30,14 @@ def pair(request_id: str | None = None, **reported: Any) -> Pair:
     call = AICall(user_id="u", content_type="chat", model="gpt-4o", request_id=request_id, **reported)
     seller, cost = Seller("openai", None, None), Cost(None, None, Decimal(0), CostSource.UNPRICED)
     return build_pair(call, Features().of("chat"), PricedCall(seller, call.usage, cost), NOW, MINT.id_of(call, NOW))
+
+
+def own(user: str, request_id: str, **reported: Any) -> Pair:
+    """A call that its user reports with a token of their own."""
+    call = pair(request_id, **reported)
+    own_id = twin_id("default", request_id, user)
+    entry, event = ({**document, "_id": own_id, "userId": user} for document in (call.entry, call.event))
+    return Pair(own_id, entry, event, call.stamped, shared_id=call.id)
 
 
 def ledger_of(database: Database, session: Session | None) -> Ledger:
@@ -146,3 +154,41 @@ async def test_without_transactions_the_same_call_repairs_a_torn_pair() -> None:
     assert await statuses(ledger, [pair("whole"), pair("whole", images=1)]) == ["duplicate", "duplicate"]
     assert len(await assert_twins(database)) == 2
     assert [type(entry["_id"]) for entry in await entries(database)] == [ObjectId, ObjectId]
+
+
+async def test_a_user_s_report_is_the_application_s_call_in_a_batch_and_in_the_ledger(database: Database) -> None:
+    by_application, by_user, by_eve = pair("r"), own("u", "r"), own("eve", "r")
+    async with database.committer_session() as session:
+        ledger = ledger_of(database, session)
+        together = await ledger.commit([by_application, by_user, by_eve], seconds=10)
+        later = await ledger.commit([own("u", "r", images=1), own("eve", "r")], seconds=10)
+
+    found = [(outcome.status, outcome.conflicting) for outcome in (*together, *later)]
+    assert found == [
+        ("committed", False),
+        ("duplicate", False),
+        ("committed", False),
+        ("duplicate", True),
+        ("duplicate", False),
+    ]
+    assert [outcome.stands and outcome.stands["userId"] for outcome in later] == ["u", "eve"]
+    assert await assert_twins(database) == {str(by_application.id), str(by_eve.id)}
+
+
+async def test_calls_with_one_id_cost_no_look_up(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up: list[list[ObjectId]] = []
+    entries_of = Ledger._entries_of
+
+    async def noted(ledger: Ledger, ids: list[ObjectId], session: Session | None) -> dict[ObjectId, Any]:
+        looked_up.append(ids)
+        return await entries_of(ledger, ids, session)
+
+    monkeypatch.setattr(Ledger, "_entries_of", noted)
+    async with database.committer_session() as session:
+        ledger = ledger_of(database, session)
+        await ledger.commit([pair(str(i)) for i in range(10)], seconds=10)
+        assert looked_up == []
+        mixed = [pair("a"), own("u", "b"), pair("c"), own("u", "d")]
+        await ledger.commit(mixed, seconds=10)
+
+    assert looked_up == [[mixed[1].shared_id, mixed[3].shared_id]]
