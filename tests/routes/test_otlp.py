@@ -185,14 +185,16 @@ async def test_an_answer_that_comes_in_two_exports_counts_once(
     assert len(await entries(database)) == calls
 
 
-async def test_another_client_s_answers_are_its_own(app: Litestar) -> None:
+async def test_another_client_s_and_another_user_s_answers_are_their_own(app: Litestar) -> None:
     async with AsyncTestClient(app):
         memory = app.state.export_memory
         [one] = calls_of(export(span(1, {**CHAT, **SHORT_ID}))).calls
         [other] = calls_of(export(span(2, {**CHAT, **SHORT_ID}))).calls
-        assert memory.request_id(one, "acme") == one.fields["request_id"]
-        assert memory.request_id(other, "acme") == one.fields["request_id"]
-        assert memory.request_id(other, "globex") == other.fields["request_id"]
+        assert memory.request_id(one, "acme", None) == one.fields["request_id"]
+        assert memory.request_id(other, "acme", None) == one.fields["request_id"]
+        assert memory.request_id(other, "globex", None) == other.fields["request_id"]
+        assert memory.request_id(other, "acme", "eve") == other.fields["request_id"]
+        assert memory.request_id(one, "acme", "ann") == one.fields["request_id"]
 
 
 @pytest.mark.parametrize(
