@@ -1,17 +1,33 @@
-"""How a process runs: background tasks, and the garbage collector."""
+"""How a process runs: background tasks, long work on its event loop, and the garbage collector."""
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Coroutine
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from app.observability.logs import Log
 
 COLLECT_AFTER = 20_000
 """Objects. A batch of waiting calls is some ten thousand, which Python's 700 would have walked over and over."""
 
+TURN_SECONDS = 0.005
+"""How long work may hold the event loop before others get their turn."""
+
+Item = TypeVar("Item")
+
 log = Log(__name__)
+
+
+async def in_turns(items: Iterable[Item]) -> AsyncIterator[Item]:
+    """`items`, between which others get their turn as soon as making and handling them has held the loop for 5 ms."""
+    until = time.perf_counter() + TURN_SECONDS
+    for item in items:
+        yield item
+        if time.perf_counter() >= until:
+            await asyncio.sleep(0)
+            until = time.perf_counter() + TURN_SECONDS
 
 
 @asynccontextmanager

@@ -6,6 +6,13 @@ from pydantic import ValidationError
 
 from models.base import snake
 
+MOST_FAULTS = 20
+"""Faults of one report that are told; the others are counted."""
+MORE = "..."
+"""The field of what is said instead of the other faults: how many there are."""
+MAX_FIELD = 256
+"""Characters of a field's name that are told, as many as any name has."""
+
 
 class Fault(NamedTuple):
     """One thing wrong with a report."""
@@ -15,16 +22,23 @@ class Fault(NamedTuple):
     message: str
 
 
-def faults_of(error: ValidationError) -> list[Fault]:
-    """Every fault that a model found in what it was given."""
-    return [Fault(_field_of(detail), _message_of(detail)) for detail in error.errors(include_url=False)]
+def faults_of(error: ValidationError, most: int = MOST_FAULTS) -> list[Fault]:
+    """What a model found wrong with what it was given: the first faults, and how many more there are."""
+    faults = [Fault(_field_of(detail), _message_of(detail)) for detail in error.errors(include_url=False)[:most]]
+    left = error.error_count() - len(faults)
+    return [*faults, Fault(MORE, f"and {left:,} more")] if left else faults
+
+
+def shortened(name: str) -> str:
+    """A field's name, as far as it is told."""
+    return name if len(name) <= MAX_FIELD else f"{name[:MAX_FIELD]}…"
 
 
 def _field_of(detail: Any) -> str:
     if "field" in detail.get("ctx", {}):
         return str(detail["ctx"]["field"])
     first, *rest = [str(part) for part in detail["loc"] if part != "[key]"] or [""]
-    return ".".join([first if detail["type"] == "extra_forbidden" else snake(first), *rest])
+    return shortened(".".join([first if detail["type"] == "extra_forbidden" else snake(first), *rest]))
 
 
 def _message_of(detail: Any) -> str:

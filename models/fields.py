@@ -48,9 +48,14 @@ def _stored_precision(value: datetime) -> datetime:
     return value.replace(microsecond=value.microsecond // 1000 * 1000)
 
 
-def _checked_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
-    if len(metadata) > MAX_METADATA_KEYS:
+def _few_keys(metadata: object) -> object:
+    """Before any key is looked at: of a hundred thousand each would have a fault of its own."""
+    if isinstance(metadata, dict) and len(metadata) > MAX_METADATA_KEYS:
         raise PydanticCustomError("metadata_too_large", f"at most {MAX_METADATA_KEYS} keys are allowed")
+    return metadata
+
+
+def _checked_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
     checked = {key: _scalar(key, value) for key, value in metadata.items()}
     size = sum(len(key.encode()) + len(str(value).encode()) for key, value in checked.items())
     if size > MAX_METADATA_BYTES:
@@ -85,4 +90,4 @@ Seconds = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False), Aft
 Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000_000, allow_inf_nan=False)]
 Moment = Annotated[AwareDatetime, AfterValidator(_stored_precision)]
 Text = Annotated[str, StringConstraints(max_length=10_000_000)]
-Metadata = Annotated[dict[MetadataKey, Any], AfterValidator(_checked_metadata)]
+Metadata = Annotated[dict[MetadataKey, Any], BeforeValidator(_few_keys), AfterValidator(_checked_metadata)]

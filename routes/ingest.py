@@ -11,11 +11,11 @@ from app.errors import InvalidRequestError, TooManyRequestsError
 from app.http.batches import BadRow
 from app.tracking import AICall, Fault, Tracker
 from models.base import camel
-from models.faults import faults_of
+from models.faults import MOST_FAULTS, faults_of
 
 
-def call_of(row: Any, principal: Principal, header_user: str | None) -> AICall | list[Fault]:
-    """The call that a decoded row reports, or everything that is wrong with it."""
+def call_of(row: Any, principal: Principal, header_user: str | None, most: int = MOST_FAULTS) -> AICall | list[Fault]:
+    """The call that a decoded row reports, or what is wrong with it: so many faults, and the number of others."""
     if isinstance(row, BadRow):
         return [Fault("", row.message)]
     if not isinstance(row, dict):
@@ -23,7 +23,7 @@ def call_of(row: Any, principal: Principal, header_user: str | None) -> AICall |
     try:
         return AICall.model_validate(owned(principal, row, header_user))
     except ValidationError as error:
-        return faults_of(error)
+        return faults_of(error, most)
     except InvalidRequestError as error:
         return [Fault(fault["field"], fault["message"]) for fault in error.errors]
 

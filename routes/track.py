@@ -1,6 +1,5 @@
 """Where applications report their AI calls."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -13,18 +12,20 @@ from app.auth.middleware import requires
 from app.auth.ownership import USER_HEADER
 from app.auth.principals import Principal, Scope
 from app.errors import AGAIN_IN_A_SECOND, UnsupportedMediaTypeError, invalid
-from app.http.batches import NDJSON, rows_of
+from app.http.batches import NDJSON, read_row, rows_of
 from app.http.bodies import body_budget_of
 from app.http.openapi import array_of, body_described, schema_of
-from app.http.serialization import JSON, ExactResponse, decode
-from app.tracking import AICall, ReceiptStatus, Tracker, TrackReceipt
+from app.http.serialization import JSON, ExactResponse, decode_flat
+from app.process import in_turns
+from app.tracking import AICall, Fault, ReceiptStatus, Tracker, TrackReceipt
+from models.faults import MOST_FAULTS
 from routes.ingest import call_of, check_room, refusal
 from routes.schemas import BatchBody, ReceiptBody
 
 MAX_CALL_BYTES = 1_000_000
 MAX_BATCH_BYTES = 5_000_000
-SLICE = 50
-"""Rows that are validated in one go."""
+MOST_FAULTS_OF_A_BATCH = 1_000
+"""Faults that one answer tells. Beyond them each bad row has its first one, and the number of others."""
 STATUS_CODES = {
     ReceiptStatus.COMMITTED: 201,
     ReceiptStatus.DUPLICATE: 200,
@@ -84,7 +85,7 @@ class TrackController(Controller):
             raise UnsupportedMediaTypeError(f"send application/json, not {media_type or 'a body without a type'}")
         check_room(tracker, 1)
         async with body_budget_of(request).body(request, MAX_CALL_BYTES) as body:
-            call = call_of(_with_key(decode(body), idempotency_key), request.user, user_header)
+            call = call_of(_with_key(decode_flat(body), idempotency_key), request.user, user_header)
         if not isinstance(call, AICall):
             tracker.rejected(call, "track", request.user.client)
             raise refusal(call)
@@ -131,14 +132,15 @@ def _with_key(row: Any, key: str | None) -> Any:
 async def _reported(
     rows: list[Any], principal: Principal, header_user: str | None, tracker: Tracker
 ) -> list[TrackReceipt]:
-    read = []
-    for number, row in enumerate(rows):
-        read.append(call_of(row, principal, header_user))
-        if number % SLICE == SLICE - 1:
-            await asyncio.sleep(0)
+    read: list[AICall | list[Fault]] = []
+    left = MOST_FAULTS_OF_A_BATCH
+    async for row in in_turns(rows):
+        call = call_of(read_row(row, MAX_CALL_BYTES), principal, header_user, max(1, min(left, MOST_FAULTS)))
+        left -= 0 if isinstance(call, AICall) else len(call)
+        read.append(call)
     calls = [call for call in read if isinstance(call, AICall)]
     receipts = iter(await tracker.track_calls(calls, "batch", by_user=principal.user is not None))
     return [
         next(receipts) if isinstance(call, AICall) else tracker.rejected(call, "batch", principal.client)
-        for call in read
+        async for call in in_turns(read)
     ]

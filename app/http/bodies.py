@@ -1,7 +1,7 @@
 """Bodies of requests: read whole, within caps, before anything in them is handled."""
 
 import zlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,10 +14,16 @@ from app.errors import (
     TooManyRequestsError,
     UnsupportedMediaTypeError,
 )
+from app.process import in_turns
 
 MAX_IN_HAND = 64_000_000
 """Bytes of bodies that one process handles at a time; as Python objects they take about ten times as much."""
 GZIP = 16 + zlib.MAX_WBITS
+MAX_MEMBERS = 1_000
+"""Pieces of gzip, one after another, that one body may be: as many as a batch has rows."""
+FIRST_STEP = 256
+PART_BYTES = 64 * 1024
+"""How much is inflated in one go."""
 
 
 class BodyBudget:
@@ -74,30 +80,45 @@ async def inflated_body(request: Request[Any, Any, Any], limit: int) -> bytes:
         if error.status_code == BodyTooLargeError.status:
             raise too_large(limit) from error
         raise
-    body = inflated(body, limit) if named else body
+    body = await inflated(body, limit) if named else body
     if len(body) > limit:
         raise too_large(limit)
     return body
 
 
-def inflated(body: bytes, limit: int) -> bytes:
+async def inflated(body: bytes, limit: int) -> bytes:
     """`body`, which is gzip of one or more members. A bomb is never inflated beyond the limit."""
     parts: list[bytes] = []
     size = 0
-    while body:
-        member = zlib.decompressobj(GZIP)
-        try:
-            part = member.decompress(body, limit + 1 - size)
-        except zlib.error as error:
-            raise InvalidRequestError(f"the body is not valid gzip: {error}") from error
+    async for part in in_turns(_inflated_parts(body)):
         size += len(part)
         if size > limit:
             raise too_large(limit)
-        if not member.eof:
-            raise InvalidRequestError("the body is truncated gzip: its end is missing")
         parts.append(part)
-        body = member.unused_data
     return b"".join(parts)
+
+
+def _inflated_parts(body: bytes) -> Iterator[bytes]:
+    """What `body` inflates to, part by part. Takes time proportional to both, however many members there are."""
+    rest, members = memoryview(body), 0
+    while rest:
+        members += 1
+        if members > MAX_MEMBERS:
+            raise InvalidRequestError(f"the body is more than {MAX_MEMBERS:,} pieces of gzip; compress it as a whole")
+        member, step = zlib.decompressobj(GZIP), FIRST_STEP
+        while not member.eof:
+            given = rest[:step]
+            try:
+                part = member.decompress(given, PART_BYTES)
+            except zlib.error as error:
+                raise InvalidRequestError(f"the body is not valid gzip: {error}") from error
+            if not (given or part):
+                raise InvalidRequestError("the body is truncated gzip: its end is missing")
+            yield part
+            # what a member leaves over is a copy: of short steps, because it may be one of very many
+            left = member.unused_data if member.eof else member.unconsumed_tail
+            rest = rest[len(given) - len(left) :]
+            step = min(2 * step, PART_BYTES)
 
 
 def too_large(limit: int) -> BodyTooLargeError:

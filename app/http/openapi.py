@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import (
     Components,
     OpenAPIMediaType,
@@ -25,7 +25,8 @@ CONFIG = OpenAPIConfig(
     description="AI usage and cost monitoring: report calls, read exact figures. Money is USD, durations are ms.",
     path=PATH,
     use_handler_docstrings=True,
-    render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"]), YamlRenderPlugin()],
+    # no YAML: to write it took a second of the event loop for each request, and JSON is YAML
+    render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"])],
     security=[{"bearer": []}],
     components=Components(
         security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT or API key")}

@@ -16,7 +16,7 @@ import pymongo
 from app.database import Database
 from app.database.updates import upsert
 from app.observability.logs import Log
-from models.faults import Fault
+from models.faults import MORE, Fault
 from models.refusals import KEY, REFUSALS
 
 WRITE_SECONDS = 2.0
@@ -52,7 +52,7 @@ class Refusals:
         if day != self._day:
             self._day, self._kinds = day, defaultdict(set)
         known = self._kinds[client]
-        for field, reason in {_plain(fault) for fault in faults}:
+        for field, reason in {_plain(fault) for fault in faults if fault.field != MORE}:
             kind = (day, client, door, field, reason)
             if kind not in known:
                 if len(known) < MOST_REASONS:

@@ -16,6 +16,7 @@ from app.observability.logs import Log
 from app.observability.metrics import Counters
 from app.pricing.costs import Cost
 from app.pricing.price_book import PriceBook
+from app.process import in_turns
 from app.spool.spooler import SpoolStanding
 from app.tracking.background import DOOR as BACKGROUND
 from app.tracking.background import Background, Posted
@@ -31,8 +32,6 @@ log = Log(__name__)
 
 _Queued = tuple[Pair, Cost, "asyncio.Future[Outcome]"]
 
-SLICE = 20
-"""Calls of a batch that are priced and built in one go, about 2 ms."""
 DEFAULT_CLIENT = "default"
 MAX_NAME = 256
 MOST_REASONS = 1_000
@@ -105,12 +104,8 @@ class Tracker:
 
     async def track_calls(self, calls: Sequence[AICall], door: str, *, by_user: bool = False) -> list[TrackReceipt]:
         """Report many validated calls, which are committed together. Receipts are in the same order."""
-        queued = []
-        for number, call in enumerate(calls):
-            queued.append(self._queued(call, door, by_user=by_user))
-            if number % SLICE == SLICE - 1:
-                await asyncio.sleep(0)  # give others their turn: a thousand calls take some 80 ms
-        return [await self._told(each, door) for each in queued]
+        queued = [self._queued(call, door, by_user=by_user) async for call in in_turns(calls)]
+        return [await self._told(each, door) async for each in in_turns(queued)]
 
     def _queued(self, call: AICall, door: str, *, by_user: bool) -> _Queued | TrackReceipt:
         try:

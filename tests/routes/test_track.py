@@ -119,3 +119,28 @@ async def test_a_body_that_does_not_call_itself_json_is_not_read(empty: Client, 
     response = await empty.post("/api/ai/track", content=json.dumps(CALL), headers=headers)
 
     assert (response.status_code, response.json()["detail"]) == (415, "send application/json, not text/plain")
+
+
+async def test_of_many_faults_the_first_are_told_and_the_others_counted(empty: Client, tokens: Tokens) -> None:
+    headers = bearer(tokens, Role.SERVICE)
+    odd = {f"odd{n}": n for n in range(60)}
+
+    few = await empty.post("/api/ai/track", json=CALL | odd, headers=headers)
+    many = await empty.post("/api/ai/track", json=CALL | {f"odd{n}": n for n in range(50_000)}, headers=headers)
+    keys = await empty.post(
+        "/api/ai/track", json=CALL | {"metadata": {f"a.{n}": n for n in range(5_000)}}, headers=headers
+    )
+
+    assert [response.status_code for response in (few, many, keys)] == [400, 400, 400]
+    errors = few.json()["errors"]
+    assert [error["field"] for error in errors] == [*(f"odd{n}" for n in range(20)), "..."]
+    assert errors[-1]["message"] == "and 40 more"
+    assert "fields; at most 100 can be meant" in many.json()["detail"]
+    assert keys.json()["errors"] == [{"field": "metadata", "message": "at most 32 keys are allowed"}]
+    assert max(len(response.content) for response in (few, many, keys)) < 5_000
+
+
+async def test_the_name_of_an_unknown_field_is_told_as_far_as_a_name_goes(empty: Client, tokens: Tokens) -> None:
+    response = await empty.post("/api/ai/track", json=CALL | {"x" * 60_000: 1}, headers=bearer(tokens, Role.SERVICE))
+
+    assert response.json()["errors"][0]["field"] == "x" * 256 + "…"
