@@ -10,6 +10,7 @@ import uvicorn
 from litestar.types import ASGIApp
 
 from app.errors import AppError, ConfigurationError
+from app.http.protocol import KEEP_ALIVE_SECONDS, LimitedProtocol
 from app.main import create_app, end_streams
 from app.process import tune_garbage_collector
 from app.settings import Settings
@@ -53,7 +54,9 @@ async def _serve(
     app = create(settings, mongodb_uri, failures.append)
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=LimitedProtocol,
+        limit_concurrency=settings.max_connections,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         loop="none",
         lifespan="on",
         log_config=None,

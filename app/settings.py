@@ -54,6 +54,8 @@ class Settings(BaseSettings):
     """How much disk space calls that wait for MongoDB may take; about a thousand bytes each."""
     rate_limit: int = Field(0, ge=0, le=1_000_000)
     """Requests per second that each caller may send to one process; 0 for no limit."""
+    max_connections: int = Field(2_000, ge=10, le=100_000)
+    """How many connections one process holds; later ones are told to come back."""
     store_ip_address: bool = False
     """Whether the network of a caller's IP address is kept: IPv4 to /24, IPv6 to /48."""
     store_user_agent: bool = False

@@ -19,8 +19,9 @@ from app.http.rate_limit import RateLimit
 from app.observability.logs import Log
 
 REQUEST_ID = "x-request-id"
-BODY_SECONDS = 30.0
-"""How long a client may take to send its body."""
+BODY_SECONDS = 10.0
+"""How long a client may take to send its body, and then a second more for each so many bytes that have come:"""
+BODY_BYTES_PER_SECOND = 16_000
 REQUEST_SECONDS = 90.0
 """How long a request may take in all. Reports have shorter limits of their own."""
 SLOW_SECONDS = 2.0
@@ -79,14 +80,23 @@ class RequestLimits(ASGIMiddleware):
 
 
 def _in_time(receive: Receive) -> Receive:
+    """`receive`, as long as the body comes fast enough: who lets it trickle holds its place in the budget of bodies."""
     until = asyncio.get_running_loop().time() + BODY_SECONDS
+    complete = False
 
     async def receive_in_time() -> Any:
+        nonlocal until, complete
+        if complete:  # what comes then is the end of the connection
+            return await receive()
         try:
             async with asyncio.timeout_at(until):
-                return await receive()
+                message: Any = await receive()
         except TimeoutError as error:
-            raise RequestTimeoutError(f"the body did not arrive within {BODY_SECONDS:.0f} seconds") from error
+            rate = f"{BODY_SECONDS:.0f} seconds and one more for each {BODY_BYTES_PER_SECOND // 1000} kB"
+            raise RequestTimeoutError(f"the body took longer than {rate}") from error
+        until += len(message.get("body", b"")) / BODY_BYTES_PER_SECOND
+        complete = not message.get("more_body", False)
+        return message
 
     return receive_in_time
 

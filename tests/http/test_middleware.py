@@ -69,12 +69,22 @@ async def test_a_request_that_takes_too_long_is_given_up(app: Litestar, monkeypa
     assert (response.status_code, response.json()["title"]) == (503, "Took too long")
 
 
-async def test_a_body_that_never_comes_is_given_up(app: Litestar, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.http.middleware.BODY_SECONDS", 0.01)
+@pytest.mark.parametrize(("part", "status"), [(b"", 408), (b"1", 408), (b"1" * 1_000, 201)])
+async def test_a_body_that_never_comes_or_trickles_is_given_up(
+    app: Litestar, monkeypatch: pytest.MonkeyPatch, part: bytes, status: int
+) -> None:
+    monkeypatch.setattr("app.http.middleware.BODY_SECONDS", 0.05)
+    monkeypatch.setattr("app.http.middleware.BODY_BYTES_PER_SECOND", 100)
     sent: list[Any] = []
+    received = 0
 
     async def receive() -> Any:
-        await asyncio.Event().wait()
+        nonlocal received
+        if not part:
+            await asyncio.Event().wait()
+        await asyncio.sleep(0.01)
+        received += len(part)
+        return {"type": "http.request", "body": part, "more_body": received < 20_000}
 
     async def send(message: Any) -> None:
         sent.append(message)
@@ -89,14 +99,14 @@ async def test_a_body_that_never_comes_is_given_up(app: Litestar, monkeypatch: p
         "raw_path": b"/body",
         "query_string": b"",
         "root_path": "",
-        "headers": [(b"content-type", b"application/json"), (b"content-length", b"10")],
+        "headers": [(b"content-type", b"application/json"), (b"content-length", b"20000")],
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 80),
         "state": {},
     }
     await app(scope, receive, send)
 
-    assert sent[0]["status"] == 408
+    assert sent[0]["status"] == status
 
 
 def test_a_caller_may_send_its_rate_and_a_burst_and_no_more() -> None:
