@@ -18,7 +18,9 @@ from pymongo.errors import ConfigurationError as PyMongoConfigurationError
 from pymongo.errors import InvalidURI, OperationFailure, PyMongoError
 from pymongo.write_concern import WriteConcern
 
-from app.errors import ConfigurationError, DatabaseUnavailableError
+from app.database.address import APP_NAME, SETTING, Address, checked
+from app.database.start_failures import failure_of
+from app.errors import ConfigurationError
 from app.observability.logs import Log
 from models import AIUsage, Analytics, ApiKey, PriceOverride, refusals
 from models.rollups import INDEXES, ROLLUPS
@@ -35,15 +37,13 @@ DOCUMENTS = [AIUsage, Analytics, PriceOverride, ApiKey]
 STARTUP_SECONDS = 10
 PING_SECONDS = 1
 STREAMING: dict[str, Any] = {
-    "timeoutMS": None,  # overrides the address: a time-out would end every stream
+    "readConcernLevel": "majority",  # change streams know no other
     # listeners must learn soon that the stream is down; an idle server still answers every second
     "serverSelectionTimeoutMS": 2_000,
     "connectTimeoutMS": 5_000,
     "socketTimeoutMS": 5_000,
 }
 NAMESPACE_EXISTS = 48
-NOT_AUTHORIZED = 13
-INDEX_CONFLICTS = (85, 86)
 STANDALONE_ADVICE = (
     "this server has no transactions: start mongod with --replSet NAME and run rs.initiate() once; one member is enough"
 )
@@ -67,12 +67,16 @@ class Database:
         Raises ConfigurationError for an address that cannot be used, and DatabaseUnavailableError when no server
         answers within ten seconds.
         """
-        writer, reader, streamer = _client(uri), _client(uri), _client(uri, **STREAMING)
+        address = checked(uri)
+        if address.without:
+            log.info("mongodb.options_without_effect", options=address.without)
+        writer, reader, streamer = _client(address), _client(address), _client(address, **STREAMING)
         try:
             with pymongo.timeout(STARTUP_SECONDS):
                 hello = await writer.admin.command("hello")
+                _check_member(hello)
                 database = cls(
-                    writes=writer.get_database(name, write_concern=DURABLE),
+                    writes=writer.get_database(name),
                     reads=reader.get_database(name),
                     streams=streamer.get_database(name),
                     transactional=_transactional(hello),
@@ -84,13 +88,7 @@ class Database:
         except PyMongoError as error:
             for client in (writer, reader, streamer):
                 client.close()
-            code, why = getattr(error, "code", None), (getattr(error, "details", None) or {}).get("errmsg", error)
-            if code == NOT_AUTHORIZED:
-                message = f"the user of TWINMETER_MONGODB_URI must be allowed to read and write {name}: {why}"
-                raise ConfigurationError(message) from error
-            if code in INDEX_CONFLICTS:
-                raise ConfigurationError(f"an index of {name} conflicts with ours; drop it: {why}") from error
-            raise DatabaseUnavailableError(f"MongoDB does not answer: {error}") from error
+            raise failure_of(error, name) from error
         return database
 
     async def drop_retired_indexes(self) -> None:
@@ -169,17 +167,33 @@ def _transactional(hello: dict[str, Any]) -> bool:
     return "setName" in hello or hello.get("msg") == "isdbgrid"
 
 
-def _client(uri: str, what: str = "TWINMETER_MONGODB_URI", **options: Any) -> Client:
+def _check_member(hello: dict[str, Any]) -> None:
+    """Only a direct connection ever finds a member that is not the primary."""
+    if not hello.get("isWritablePrimary"):
+        raise ConfigurationError(
+            f"{SETTING} has directConnection=true, and names a member that is not the primary: "
+            "leave that option out, and name all members and their replicaSet"
+        )
+
+
+def _client(address: Address, **options: Any) -> Client:
+    return _opened(SETTING, address.uri, address.options | options)
+
+
+def _opened(what: str, uri: str, options: dict[str, Any]) -> Client:
     try:
-        return AsyncIOMotorClient(uri, tz_aware=True, appname="twinmeter", **options)
-    except (InvalidURI, PyMongoConfigurationError, ValueError) as error:
+        return AsyncIOMotorClient(uri, **options)
+    except (InvalidURI, PyMongoConfigurationError, ValueError, OSError) as error:
         raise ConfigurationError(f"{what} cannot be used: {error}") from error
 
 
 @asynccontextmanager
 async def foreign_collection(uri: str, name: str) -> AsyncIterator[Collection]:
-    """A collection of a foreign database, which `uri` names, to read from for the length of a block."""
-    client = _client(uri, "the source's address")
+    """A collection of a foreign database, which `uri` names, to read from for the length of a block.
+
+    All options of the address count: we guarantee nothing there, and a secondary may well be the place to read from.
+    """
+    client = _opened("the source's address", uri, {"tz_aware": True, "appName": APP_NAME})
     try:
         yield client.get_default_database()[name]
     except PyMongoConfigurationError as error:
@@ -204,9 +218,10 @@ async def looking(uri: str, name: str) -> AsyncIterator[Database]:
 
     Raises ConfigurationError for an address that cannot be used, and PyMongoError when no server answers.
     """
-    client = _client(uri)
+    client = _client(checked(uri))
     try:
         database, hello = client[name], await client.admin.command("hello")
+        _check_member(hello)
         await init_beanie(database, document_models=DOCUMENTS, skip_indexes=True)
         yield Database(database, database, database, _transactional(hello))
     finally:

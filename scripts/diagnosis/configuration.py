@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from app.database.address import checked
 from app.ledger.features import Features
 from app.pricing.aliases import Aliases
 from app.pricing.estimates import Estimates
@@ -52,7 +53,9 @@ async def mongodb(deployment: Deployment) -> Finding:
     if deployment.settings.mongodb_uri is None:
         said = "MongoDB is the embedded one: without authentication, on one disk, and down with its server"
         return notice(said, "set TWINMETER_MONGODB_URI to a replica set of your own")
-    return ok("TWINMETER_MONGODB_URI is set")
+    without = checked(deployment.settings.mongodb_uri.get_secret_value()).without
+    said = f"; these options of it have no effect here: {words.some(without)}" if without else ""
+    return ok(f"TWINMETER_MONGODB_URI is set{said}")
 
 
 async def identity_provider(deployment: Deployment) -> Finding:

@@ -11,10 +11,11 @@ import pymongo
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
 from app.database import Database
-from app.database.connection import NOT_AUTHORIZED, looking
+from app.database.connection import looking
 from app.database.deployment import reachable_uri
 from app.database.mongod import MongodError
-from app.errors import AppError, RollupsNotReadyError
+from app.database.start_failures import Code, reason
+from app.errors import AppError, ConfigurationError, RollupsNotReadyError
 from app.maintenance.reconcile.days import DisturbedZoneError
 from app.settings import Settings
 from models import AIUsage
@@ -23,7 +24,6 @@ from scripts.diagnosis.finding import START, Check, Deployment, Finding, Group, 
 CONNECT_SECONDS = 5.0
 GRACE_SECONDS = 1.0
 """For the driver to end by itself, so that the server ends its work as well."""
-AUTHENTICATION_FAILED = 18
 AWAY = "MongoDB is away"
 
 Result = TypeVar("Result")
@@ -71,11 +71,6 @@ def _settle(answer: "asyncio.Future[Result]", done: "Future[Result]") -> None:
         answer.set_result(done.result())
 
 
-def reason(error: Exception) -> str:
-    """What the driver says, without its view of the topology."""
-    return str(error).split(" (configured timeouts", 1)[0].split(", Timeout: ", 1)[0].split(", full error", 1)[0]
-
-
 async def _connected(stack: AsyncExitStack, settings: Settings, seconds: float) -> tuple[Database | None, Finding]:
     try:
         uri = reachable_uri(settings)
@@ -95,7 +90,7 @@ async def _may_read(database: Database) -> Finding:
     try:
         await database.writes[AIUsage.Settings.name].find_one({}, {"_id": 1})
     except OperationFailure as error:
-        if error.code != NOT_AUTHORIZED:
+        if error.code != Code.NOT_AUTHORIZED:
             raise
         said = f"the user of TWINMETER_MONGODB_URI may not read the database {database.writes.name}"
         return problem(said, f"grant it the role read on {database.writes.name}")
@@ -103,8 +98,10 @@ async def _may_read(database: Database) -> Finding:
 
 
 def _not_connected(error: Exception) -> Finding:
-    if isinstance(error, OperationFailure) and error.code == AUTHENTICATION_FAILED:
+    if isinstance(error, OperationFailure) and error.code == Code.AUTHENTICATION_FAILED:
         return problem("MongoDB does not take the user and password of TWINMETER_MONGODB_URI", "correct them")
+    if isinstance(error, ConfigurationError):
+        return problem(str(error), "no server starts with it")
     advice = "start it, or correct TWINMETER_MONGODB_URI; calls go to the spool meanwhile"
     return problem(f"MongoDB does not answer: {reason(error)}", advice)
 
@@ -125,7 +122,7 @@ def _failed(error: Exception, seconds: float) -> Finding:
     match cause:
         case TimeoutError() | PyMongoError(timeout=True):
             return notice(f"could not be determined within {seconds:g} s", "give it more time: --seconds 60")
-        case OperationFailure(code=13):
+        case OperationFailure(code=Code.NOT_AUTHORIZED):
             return unchecked(f"the user may not: {(cause.details or {}).get('errmsg', cause)}")
         case ConnectionFailure():
             return problem(f"MongoDB stopped answering: {reason(cause)}", "look at its log")

@@ -5,7 +5,8 @@ from typing import Any
 
 from pymongo.errors import OperationFailure
 
-from app.database.connection import NOT_AUTHORIZED, STANDALONE_ADVICE
+from app.database.connection import STANDALONE_ADVICE
+from app.database.start_failures import Code
 from scripts.diagnosis import words
 from scripts.diagnosis.finding import Check, Deployment, Finding, Group, notice, ok, problem, unchecked
 
@@ -58,7 +59,7 @@ async def majority(deployment: Deployment) -> Finding:
     try:
         status = await admin(deployment, "replSetGetStatus")
     except OperationFailure as error:
-        if error.code != NOT_AUTHORIZED:
+        if error.code != Code.NOT_AUTHORIZED:
             raise
         return ok(f"a majority is {behind:.0f} s behind the primary; single members need the role clusterMonitor")
     return members_well(status, behind)

@@ -7,6 +7,7 @@ import pytest
 from app.database import Database, connected
 from app.errors import ConfigurationError, DatabaseUnavailableError
 from app.settings import Settings
+from models import ApiKey
 from models.rollups import ROLLUPS
 
 LEDGER_INDEXES = {
@@ -65,8 +66,30 @@ async def test_an_index_of_others_that_is_in_the_way_is_said_by_its_name(
 async def test_a_server_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.database.connection.STARTUP_SECONDS", 0.2)
 
-    with pytest.raises(DatabaseUnavailableError, match="MongoDB does not answer"):
+    with pytest.raises(DatabaseUnavailableError) as failed:
         await Database.connect("mongodb://127.0.0.1:1", "nowhere")
+    assert str(failed.value) == (
+        "MongoDB does not answer: 127.0.0.1:1: [Errno 111] Connection refused; "
+        "start it, or correct TWINMETER_MONGODB_URI"
+    )
+
+
+async def test_a_unique_index_that_cannot_be_built_is_said_with_an_example_and_the_way_out(
+    settings: Settings, database: Database, mongodb_uri: str
+) -> None:
+    keys = database.writes[ApiKey.Settings.name]
+    await keys.drop_index("key")
+    await keys.insert_many([{"keyId": "once"}, {"keyId": "twice"}, {"keyId": "twice"}])
+
+    with pytest.raises(ConfigurationError) as failed:
+        await Database.connect(mongodb_uri, settings.database)
+
+    assert str(failed.value) == (
+        "the unique index key of api_keys cannot be built: keyId must be unique, and several documents have "
+        f'{{"keyId": "twice"}}. In mongosh, in the database {settings.database}: '
+        'db.api_keys.find({"keyId": "twice"}) '
+        "shows them; delete or change all but one, and start again"
+    )
 
 
 async def test_an_address_that_is_none_is_said_with_its_setting() -> None:
