@@ -16,6 +16,7 @@ from app.database import connected
 from app.errors import AppError
 from app.http import openapi, problems
 from app.http.bodies import BodyBudget
+from app.http.head import HeadIsGet
 from app.http.middleware import RequestLimits, add_headers, within_rate
 from app.http.rate_limit import RateLimit
 from app.http.serialization import ExactRequest, ExactResponse
@@ -95,7 +96,7 @@ def create_app(
             on_failure(error)
             raise
 
-    return Litestar(
+    app = Litestar(
         # routes
         route_handlers=[
             TrackController,
@@ -130,6 +131,9 @@ def create_app(
         # documentation
         openapi_config=openapi.CONFIG,
     )
+    # before routing, which knows no HEAD
+    app.asgi_handler = HeadIsGet(app.asgi_handler)
+    return app
 
 
 def end_streams(app: ASGIApp) -> None:

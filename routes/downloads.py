@@ -1,10 +1,11 @@
 """Tables as files: CSV that a spreadsheet opens but does not run."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from litestar import Controller, get
+from litestar.background_tasks import BackgroundTask
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.response import Stream
@@ -53,7 +54,9 @@ class DownloadController(Controller):
         headers = {"content-disposition": f'attachment; filename="{name}"'}
         if found.truncated:
             headers["x-truncated"] = "true"
-        return Stream(_lines(found), media_type=CSV, headers=headers)
+        lines = _lines(found)
+        # Litestar closes no generator whose reader goes away between two pieces
+        return Stream(lines, media_type=CSV, headers=headers, background=BackgroundTask(_end, lines, found))
 
 
 def _table(file: str) -> Table:
@@ -63,12 +66,19 @@ def _table(file: str) -> Table:
     raise NotFoundError(f"unknown table; available: {', '.join(f'{table}.csv' for table in Table)}")
 
 
-async def _lines(found: Download) -> AsyncIterator[str]:
-    # closed here also when the client goes away: it holds a session
-    async with aclosing(found.batches) as batches:
-        yield text_of([found.columns])
-        async for rows in batches:
-            # in a thread, because callers who report must not wait for it
-            yield await asyncio.to_thread(text_of, rows)
+async def _end(lines: AsyncGenerator[str, None], found: Download) -> None:
+    await lines.aclose()
+    await found.close()  # also where not even the first line was taken
+
+
+async def _lines(found: Download) -> AsyncGenerator[str, None]:
+    try:
+        async with aclosing(found.batches) as batches:
+            yield text_of([found.columns])
+            async for rows in batches:
+                # in a thread, because callers who report must not wait for it
+                yield await asyncio.to_thread(text_of, rows)
+    finally:
+        await found.close()
     if found.truncated:
         yield text_of([[TRUNCATED]])

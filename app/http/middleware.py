@@ -15,6 +15,7 @@ from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import RequestTimeoutError, TookTooLongError
+from app.http.head import allowing_head
 from app.http.rate_limit import RateLimit
 from app.observability.logs import Log
 
@@ -118,6 +119,8 @@ async def add_headers(message: Message, scope: Scope) -> None:
     scope["state"][_STATUS_KEY] = message["status"]
     headers = list(message.get("headers", ()))
     said = {name.lower() for name, _ in headers}
+    if b"allow" in said:
+        headers = allowing_head(headers)
     headers.append((_REQUEST_ID, request_id(scope).encode("latin-1")))
     headers.extend(header for header in _SECURITY_HEADERS if header[0] not in said)
     message["headers"] = headers
