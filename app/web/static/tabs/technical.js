@@ -191,6 +191,12 @@ function standing(/** @type {Context} */ context, /** @type {Answers} */ { techn
               freshness.viewsLagSeconds,
             ],
             ["Commits to merge", "pendingDeltas", format.count(freshness.pendingDeltas), freshness.pendingDeltas],
+            [
+              "Unreadable",
+              "setAsideDeltas",
+              freshness.setAsideDeltas ? `${format.count(freshness.setAsideDeltas)}, see the doctor` : "none",
+              freshness.setAsideDeltas,
+            ],
             ["Database", "database", `${of.database}${of.transactions ? "" : ", without transactions"}`, of.database],
           ])
         : el("p.state", {}, of.advice ?? "Not available while the database does not answer."),
