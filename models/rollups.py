@@ -36,7 +36,7 @@ NAMES = "rollup_names"
 SET_ASIDE = "rollup_deltas_set_aside"
 """Deltas that could not be read: of each, the `fields` that are damaged, and its `days`; empty where it has none."""
 STATE = "rollup_state"
-"""One document, `rollups`: zone, completeness and version; and one, `compactor`: the lease."""
+"""One document, `rollups`: zone and completeness; and one, `compactor`: the lease."""
 
 ERASURES = "erasures"
 """Running erasures: the user, the pseudonym, and the conversations that have been renamed. Empty otherwise."""
@@ -72,7 +72,6 @@ EVERYONE = "*"
 """The scope of all clients together. No client may have this name."""
 OTHER = "other"
 """Where names beyond a client's cap are counted."""
-SCHEMA_VERSION = 1
 
 PART = ("provider", "model", "serviceType", "feature")
 """The dimensions of usage."""
