@@ -281,7 +281,16 @@ export type Technical = {
     setAsideDeltas: number;
   } | null;
   advice: string | null;
-  processes: { pid: number; since: string; calls: number; queued: number; streams: number; away: boolean }[];
+  processes: {
+    pid: number;
+    since: string;
+    calls: number;
+    queued: number;
+    streams: number;
+    away: boolean;
+    lagP99: Amount;
+    lagMax: Amount;
+  }[];
 };
 
 export type DataQuality = {

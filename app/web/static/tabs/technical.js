@@ -227,6 +227,7 @@ function processes(/** @type {Answers["technical"]["processes"]} */ rows, /** @t
       { key: "calls", label: "Calls", as: "count" },
       { key: "queued", label: "Queued", as: "count" },
       { key: "streams", label: "Open pages", as: "count" },
+      { key: "lagMax", label: "Longest wait", content: (row) => format.duration(Number(row.lagMax)) },
     ],
     rows,
     rowKey: (row) => String(row.pid),
