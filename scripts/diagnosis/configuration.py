@@ -46,7 +46,7 @@ async def rate(deployment: Deployment) -> Finding:
     if not deployment.settings.rate_limit:
         said = "TWINMETER_RATE_LIMIT is 0: one caller may use up the whole server"
         return notice(said, "set it to a few times what your busiest caller sends in a second")
-    return ok(f"{deployment.settings.rate_limit:,} requests per second for each caller and process")
+    return ok(f"{deployment.settings.rate_limit:,} requests per second for each caller")
 
 
 async def mongodb(deployment: Deployment) -> Finding:
@@ -62,14 +62,13 @@ async def identity_provider(deployment: Deployment) -> Finding:
     settings = deployment.settings
     if settings.jwks_url is None:
         return ok("none: only our own secret signs tokens")
-    whom = settings.jwt_audience or settings.jwt_authorized_parties
-    asked = {"TWINMETER_JWT_ISSUER": settings.jwt_issuer, "TWINMETER_JWT_AUDIENCE": whom}
-    if missing := [name for name, value in asked.items() if not value]:
+    asked = {"TWINMETER_JWT_ISSUER": settings.jwt_issuer, "TWINMETER_JWT_AUDIENCE": settings.jwt_audience}
+    if missing := [name for name, value in asked.items() if value is None]:
         said = (
             f"TWINMETER_JWKS_URL is set, but not {' and '.join(missing)}: tokens for other applications are valid here"
         )
         return (problem if settings.jwt_issuer is None else notice)(said, "set them: see docs/operations.md")
-    return ok("issuer and audience (or authorized party) are required")
+    return ok("issuer and audience are required")
 
 
 async def files(deployment: Deployment) -> Finding:

@@ -137,15 +137,6 @@ def test_without_a_rate_everything_is_admitted() -> None:
         limit.admit("a")
 
 
-def test_callers_that_were_quiet_longest_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.http.rate_limit.MOST_CALLERS", 2)
-    limit = RateLimit(1)
-    for caller in ("a", "b", "c"):
-        limit.admit(caller)
-
-    assert list(limit._buckets) == ["b", "c"]
-
-
 async def test_a_request_is_a_line_of_the_log_with_its_id(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.http.middleware.SLOW_SECONDS", 0.0)
     configure_logging("info")
