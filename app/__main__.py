@@ -17,8 +17,8 @@ from app.database.deployment import mongodb
 from app.database.mongod import MongodError
 from app.errors import AppError
 from app.observability.logs import configure_logging
-from app.server import serve
 from app.settings import Settings
+from app.workers.supervisor import supervise
 
 PYTHON = os.path.relpath(sys.executable)
 
@@ -34,15 +34,27 @@ async def announce(address: str) -> None:
     sys.stdout.flush()
 
 
+async def run(settings: Settings, mongodb_uri: str) -> None:
+    """Serve in this process, or with workers. Raises AppError."""
+    if settings.workers > 1:
+        await supervise(settings, mongodb_uri, announce)
+        return
+    from app.server import serve  # noqa: PLC0415 - a third of the memory, and a supervisor needs nothing of it
+
+    await serve(settings, mongodb_uri, announce)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until stopped. Returns the exit status. `arguments` default to those of the command line."""
     shape = argparse.RawDescriptionHelpFormatter
-    argparse.ArgumentParser("python -m app", description=__doc__, formatter_class=shape).parse_args(arguments)
+    parser = argparse.ArgumentParser("python -m app", description=__doc__, formatter_class=shape)
+    parser.add_argument("--workers", metavar="N", help="how many processes serve (default: TWINMETER_WORKERS, else 1)")
+    given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
     try:
-        settings = Settings()
+        settings = Settings(**given)
         configure_logging(settings.log_level)
         with mongodb(settings, shared=False) as uri:
-            uvloop.run(serve(settings, uri, announce))
+            uvloop.run(run(settings, uri))
     except (AppError, MongodError, ValidationError) as error:
         sys.stderr.write(f"twinmeter cannot start: {error}\n")
         return 1

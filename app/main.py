@@ -16,12 +16,10 @@ from app.database import connected
 from app.errors import AppError
 from app.http import openapi, problems
 from app.http.bodies import BodyBudget
-from app.http.head import HeadIsGet
 from app.http.middleware import RequestLimits, add_headers, within_rate
 from app.http.rate_limit import RateLimit
 from app.http.serialization import ExactRequest, ExactResponse
 from app.live import open_hub
-from app.observability.lag import LoopWatch
 from app.observability.metrics import Counters
 from app.observability.workers import Worker
 from app.otlp.memory import ExportMemory
@@ -63,7 +61,6 @@ def create_app(
     `on_failure` is called with the reason when the start fails, which an ASGI server can only log. `worker` says what
     it shares with others, where it is one of several processes.
     """
-    limits = RequestLimits()
 
     @asynccontextmanager
     async def services(app: Litestar) -> AsyncIterator[None]:
@@ -75,7 +72,6 @@ def create_app(
                 open_key_ring(database) as api_keys,
                 open_tokens(settings) as tokens,
                 open_hub(database, counters) as live,
-                background(LoopWatch(counters, limits.in_hand).run(), "lag"),
                 background(counters.keep_published(), "metrics"),
             ):
                 await ensure_views(database, (await stored_state(database))["timezone"])
@@ -90,7 +86,7 @@ def create_app(
                     body_budget=BodyBudget(),
                     export_memory=ExportMemory(),
                     live=live,
-                    rate_limit=RateLimit(settings.rate_limit),
+                    rate_limit=RateLimit(settings.rate_limit, worker and worker.folder / "rate_limit"),
                     assets=Assets(settings.data_dir),
                     sessions=Sessions(settings.signing_secret, settings.session_lifetime),
                 )
@@ -99,7 +95,7 @@ def create_app(
             on_failure(error)
             raise
 
-    app = Litestar(
+    return Litestar(
         # routes
         route_handlers=[
             TrackController,
@@ -125,7 +121,7 @@ def create_app(
         plugins=[PydanticPlugin(prefer_alias=True), openapi.DecimalsAreNumbers()],
         template_config=templates(),
         # access and errors
-        middleware=[limits, DefineMiddleware(AuthenticationMiddleware, **OPEN_TO_ANYONE)],
+        middleware=[RequestLimits(), DefineMiddleware(AuthenticationMiddleware, **OPEN_TO_ANYONE)],
         guards=[within_rate],
         before_send=[add_headers],
         exception_handlers=problems.HANDLERS,
@@ -134,9 +130,12 @@ def create_app(
         # documentation
         openapi_config=openapi.CONFIG,
     )
-    # before routing, which knows no HEAD
-    app.asgi_handler = HeadIsGet(app.asgi_handler)
-    return app
+
+
+def say_stopping(app: ASGIApp) -> None:
+    """Let `/ready` tell load balancers to send elsewhere."""
+    if isinstance(app, Litestar):
+        app.state.stopping = True
 
 
 def end_streams(app: ASGIApp) -> None:

@@ -1,17 +1,19 @@
-"""Serves the application in this process until it receives a stop signal, and stops cleanly."""
+"""Serves the application in this process until it is told to stop, and stops cleanly."""
 
 import asyncio
 import contextlib
 import signal
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import uvicorn
 from litestar.types import ASGIApp
 
 from app.errors import AppError, ConfigurationError
 from app.http.protocol import KEEP_ALIVE_SECONDS, LimitedProtocol
-from app.main import create_app, end_streams
+from app.listening import address_of, listener
+from app.main import create_app, end_streams, say_stopping
 from app.process import tune_garbage_collector
 from app.settings import Settings
 
@@ -41,17 +43,70 @@ class _Server(uvicorn.Server):
             self.answering.set()
 
 
+class Stop:
+    """How a server is stopped. Calls that were accepted are committed, or go to the spool, in every case."""
+
+    def __init__(self, server: _Server, app: ASGIApp, drain_seconds: float) -> None:
+        self._server = server
+        self._app = app
+        self._drain_seconds = drain_seconds
+        self._begun = False
+
+    def signalled(self) -> None:
+        """Begin, or do not wait any longer."""
+        if self._begun:
+            self.at_once()
+        else:
+            self.begin()
+
+    def begin(self) -> None:
+        """Say so in `/ready` and go on serving, so that load balancers send elsewhere first; then close."""
+        if self._begun:
+            return
+        self._begun = True
+        say_stopping(self._app)
+        if self._drain_seconds and self._server.started:
+            asyncio.get_running_loop().call_later(self._drain_seconds, self._close)
+        else:
+            self._close()
+
+    def at_once(self) -> None:
+        """Close, without waiting for the drain or for open requests."""
+        self._begun = True
+        self._close()
+        self._server.config.timeout_graceful_shutdown = 0
+        for connection in list(self._server.server_state.connections):
+            connection.transport.abort()
+
+    def _close(self) -> None:
+        end_streams(self._app)
+        self._server.should_exit = True
+
+
+def at_signals(stop: Stop) -> None:
+    """Stop at SIGINT or SIGTERM, and at the second one at once."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.signalled)
+
+
 async def serve(settings: Settings, mongodb_uri: str, companion: Companion, create: CreateApp = create_app) -> None:
     """Serve until SIGINT or SIGTERM. Raises AppError where the start fails."""
-    with _listen(settings) as listener:
-        await _serve(settings, mongodb_uri, listener, companion, create)
+    create_it = partial(create, settings, mongodb_uri)
+    with listener(settings) as listening:
+        await serve_on(listening, settings, create_it, companion, at_signals)
 
 
-async def _serve(
-    settings: Settings, mongodb_uri: str, listener: socket.socket, companion: Companion, create: CreateApp
+async def serve_on(
+    listening: socket.socket,
+    settings: Settings,
+    create: Callable[[Failure], ASGIApp],
+    companion: Companion,
+    arrange: Callable[[Stop], None],
 ) -> None:
+    """Serve until what `arrange` has set up stops it. Raises AppError where the start fails."""
     failures: list[AppError] = []
-    app = create(settings, mongodb_uri, failures.append)
+    app = create(failures.append)
     config = uvicorn.Config(
         app,
         http=LimitedProtocol,
@@ -66,18 +121,10 @@ async def _serve(
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     server = _Server(config)
-    beside = asyncio.create_task(_accompany(server, companion, _address(listener)))
-
-    def stop() -> None:
-        beside.cancel()
-        end_streams(app)
-        server.should_exit = True
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
+    arrange(Stop(server, app, settings.drain_seconds))
+    beside = asyncio.create_task(_accompany(server, companion, address_of(listening)))
     try:
-        await server.serve(sockets=[listener])
+        await server.serve(sockets=[listening])
     except SystemExit as error:  # how uvicorn says that the lifespan could not start
         raise (failures[0] if failures else ConfigurationError("the server did not start")) from error
     finally:
@@ -90,19 +137,3 @@ async def _serve(
 async def _accompany(server: _Server, companion: Companion, address: str) -> None:
     await server.answering.wait()
     await companion(address)
-
-
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
-    except OSError as error:
-        raise ConfigurationError(
-            f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): "
-            "set TWINMETER_PORT (0 takes any free one) or TWINMETER_HOST"
-        ) from error
-
-
-def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

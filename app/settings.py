@@ -6,35 +6,15 @@ from datetime import timedelta
 from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr, StringConstraints, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DatabaseName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,38}$")]
 ClaimName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-
-
-def _listed(value: Any) -> Any:
-    """The parts of a text between commas."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-def _mapped(value: Any) -> Any:
-    """The pairs of a text such as `admins=admin, backend=service`."""
-    if not isinstance(value, str):
-        return value
-    pairs = [part.rpartition("=") for part in _listed(value)]
-    if any(not name.strip() for name, _, _ in pairs):
-        raise ValueError("must be pairs such as shop-admins=admin, separated by commas")
-    return {name.strip(): role.strip() for name, _, role in pairs}
-
-
-Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
-"""Several texts, separated by commas."""
-Roles = Annotated[dict[str, Literal["admin", "service", "user"]], NoDecode, BeforeValidator(_mapped)]
 
 
 class Settings(BaseSettings):
@@ -46,6 +26,10 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65_535)
+    workers: int = Field(1, ge=1, le=64)
+    """How many processes serve, on one port."""
+    drain_seconds: float = Field(0, ge=0, le=600)
+    """How long a server that was told to stop goes on serving, while `/ready` says `stopping`."""
     data_dir: Path = Path(".data")
     mongodb_uri: SecretStr | None = None
     """A replica set or sharded cluster. Without it an embedded MongoDB is started in `data_dir`."""
@@ -55,13 +39,9 @@ class Settings(BaseSettings):
     jwks_url: str | None = None
     """Where an identity provider has its public keys (RFC 7517). Without it only our own secret signs tokens."""
     jwt_issuer: str | None = None
-    jwt_audience: Listed = ()
-    jwt_authorized_parties: Listed = ()
-    """Whom an identity provider may have issued its tokens to (`azp`); such a token need not name an audience."""
+    jwt_audience: str | None = None
     jwt_role_claim: ClaimName = "role"
     """A claim's exact name, or a dotted path into claims."""
-    jwt_roles: Roles = Field(default_factory=dict)
-    """What an identity provider's roles mean here. Without it the names are our own."""
     jwt_user_claim: ClaimName = "sub"
     jwt_client_claim: ClaimName = "client"
     session_hours: int = Field(12, ge=1, le=168)
@@ -77,7 +57,7 @@ class Settings(BaseSettings):
     spool_max_mb: int = Field(1_024, ge=1, le=1_000_000)
     """How much disk space calls that wait for MongoDB may take; about a thousand bytes each."""
     rate_limit: int = Field(0, ge=0, le=1_000_000)
-    """Requests per second that each caller may send to one process; 0 for no limit."""
+    """Requests per second that each caller may send to one server and its workers; 0 for no limit."""
     max_connections: int = Field(2_000, ge=10, le=100_000)
     """How many connections one process holds; later ones are told to come back."""
     store_ip_address: bool = False

@@ -32,10 +32,13 @@ class HealthController(Controller):
     ) -> ExactResponse[ReadyBody]:
         """200 `degraded` while MongoDB is away and calls go to the spool; 503 when the spool accepts none either.
 
+        503 `stopping` from the moment that the server was told to stop: requests are answered until its port closes.
         Calls are still accepted while the rollups need rebuilding.
         """
         body = await standing(state.database, tracker, reports)
-        return ExactResponse(body, status_code=503 if body.status == "unavailable" else 200)
+        if state.get("stopping"):
+            body = body.model_copy(update={"status": "stopping"})
+        return ExactResponse(body, status_code=503 if body.status in {"unavailable", "stopping"} else 200)
 
     @get("/metrics", summary="Prometheus metrics of this server", media_type=METRICS)
     async def metrics(self, tracker: NamedDependency[Tracker]) -> bytes:

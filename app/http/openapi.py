@@ -18,12 +18,10 @@ from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
 from pydantic import BaseModel
 
-from app import __version__
-
 PATH = "/schema"
 CONFIG = OpenAPIConfig(
     title="twinmeter",
-    version=__version__,
+    version="0.1.0",
     description="AI usage and cost monitoring: report calls, read exact figures. Money is USD, durations are ms.",
     path=PATH,
     use_handler_docstrings=True,

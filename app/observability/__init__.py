@@ -1,1 +1,1 @@
-"""Logs, metrics, and how late the event loop runs."""
+"""Logs and metrics."""

@@ -35,7 +35,6 @@ from models.rollups import (
     LATENCY,
     NOT_MERGED,
     PART,
-    SET_ASIDE,
     STATE,
     TOTALS,
     USAGE_TOTALS,
@@ -278,23 +277,17 @@ def state() -> Query:
 def waiting(timezone: str) -> Query:
     """Of deltas with unmerged figures: when the `oldest` and the `newest` were committed, and how many there are.
 
-    `foreign` is how many deltas count their days in another zone than `timezone`, and `setAside` how many could not be
-    read. Until these are set aside they have no moment and no zone.
+    `foreign` is how many deltas count their days in another zone than `timezone`.
     """
-    pending = {"$not": [{"$or": ["$merged", "$setAside"]}]}
-    at = {"$cond": [{"$eq": [{"$type": "$at"}, "date"]}, {"$min": ["$at", "$$NOW"]}, "$$REMOVE"]}
-    in_other_zone = {"$and": [{"$eq": [{"$type": "$timezone"}, "string"]}, {"$ne": ["$timezone", timezone]}]}
-    unreadable: list[Stage] = [{"$project": {"setAside": {"$literal": True}}}]
+    pending = {"$not": ["$merged"]}
     group = {
         "_id": None,
-        "oldest": {"$min": {"$cond": [pending, at, "$$REMOVE"]}},
-        "newest": {"$max": at},
+        "oldest": {"$min": {"$cond": [pending, "$at", "$$REMOVE"]}},
+        "newest": {"$max": "$at"},
         "count": {"$sum": {"$toInt": pending}},
-        "foreign": {"$sum": {"$toInt": in_other_zone}},
-        "setAside": {"$sum": {"$cond": ["$setAside", 1, 0]}},
+        "foreign": {"$sum": {"$toInt": {"$ne": ["$timezone", timezone]}}},
     }
-    shown = {"$project": {"at": 1, "merged": 1, "timezone": 1}}
-    return DELTAS, [shown, {"$unionWith": {"coll": SET_ASIDE, "pipeline": unreadable}}, {"$group": group}]
+    return DELTAS, [{"$group": group}]
 
 
 def _named(values: list[Any]) -> dict[str, Any]:

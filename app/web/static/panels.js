@@ -103,9 +103,7 @@ export function download(
   /** @type {string} */ name,
   /** @type {Parameters} */ more = {},
 ) {
-  // people open it in Excel, which takes UTF-8 without a mark for another code page
-  const asked = { ...context.parameters(), ...more, bom: "true" };
-  const href = context.address(`/api/admin/ai/download/${name}.csv`, asked);
+  const href = context.address(`/api/admin/ai/download/${name}.csv`, { ...context.parameters(), ...more });
   return el(
     "a.button.small.quiet",
     { href, download: "", title: "All rows for these filters, with exact decimals" },

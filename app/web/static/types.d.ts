@@ -274,23 +274,9 @@ export type Technical = {
   calls: Record<string, number>;
   breaker: { open: boolean; seconds: Amount | null };
   commits: { transactions: number; calls: number; seconds: Amount };
-  freshness: {
-    lastCommit: string | null;
-    viewsLagSeconds: Amount;
-    pendingDeltas: number;
-    setAsideDeltas: number;
-  } | null;
+  freshness: { lastCommit: string | null; viewsLagSeconds: Amount; pendingDeltas: number } | null;
   advice: string | null;
-  processes: {
-    pid: number;
-    since: string;
-    calls: number;
-    queued: number;
-    streams: number;
-    away: boolean;
-    lagP99: Amount;
-    lagMax: Amount;
-  }[];
+  processes: { pid: number; since: string; calls: number; queued: number; streams: number; away: boolean }[];
 };
 
 export type DataQuality = {

@@ -1,0 +1,1 @@
+"""Several processes that serve together: the supervisor, and its workers."""
