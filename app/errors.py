@@ -49,10 +49,6 @@ class NotAuthenticatedError(AppError):
     default_headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": "Bearer"}
 
 
-class SessionEndedError(NotAuthenticatedError):
-    """A session that is not valid, or no longer. The response ends it in the browser too."""
-
-
 class NotAllowedError(AppError):
     """Known, but not entitled to this."""
 

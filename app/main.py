@@ -16,10 +16,12 @@ from app.database import connected
 from app.errors import AppError
 from app.http import openapi, problems
 from app.http.bodies import BodyBudget
+from app.http.head import HeadIsGet
 from app.http.middleware import RequestLimits, add_headers, within_rate
 from app.http.rate_limit import RateLimit
 from app.http.serialization import ExactRequest, ExactResponse
 from app.live import open_hub
+from app.observability.lag import LoopWatch
 from app.observability.metrics import Counters
 from app.observability.workers import Worker
 from app.otlp.memory import ExportMemory
@@ -61,6 +63,7 @@ def create_app(
     `on_failure` is called with the reason when the start fails, which an ASGI server can only log. `worker` says what
     it shares with others, where it is one of several processes.
     """
+    limits = RequestLimits()
 
     @asynccontextmanager
     async def services(app: Litestar) -> AsyncIterator[None]:
@@ -72,6 +75,7 @@ def create_app(
                 open_key_ring(database) as api_keys,
                 open_tokens(settings) as tokens,
                 open_hub(database, counters) as live,
+                background(LoopWatch(counters, limits.in_hand).run(), "lag"),
                 background(counters.keep_published(), "metrics"),
             ):
                 await ensure_views(database, (await stored_state(database))["timezone"])
@@ -95,7 +99,7 @@ def create_app(
             on_failure(error)
             raise
 
-    return Litestar(
+    app = Litestar(
         # routes
         route_handlers=[
             TrackController,
@@ -121,7 +125,7 @@ def create_app(
         plugins=[PydanticPlugin(prefer_alias=True), openapi.DecimalsAreNumbers()],
         template_config=templates(),
         # access and errors
-        middleware=[RequestLimits(), DefineMiddleware(AuthenticationMiddleware, **OPEN_TO_ANYONE)],
+        middleware=[limits, DefineMiddleware(AuthenticationMiddleware, **OPEN_TO_ANYONE)],
         guards=[within_rate],
         before_send=[add_headers],
         exception_handlers=problems.HANDLERS,
@@ -130,6 +134,9 @@ def create_app(
         # documentation
         openapi_config=openapi.CONFIG,
     )
+    # before routing, which knows no HEAD
+    app.asgi_handler = HeadIsGet(app.asgi_handler)
+    return app
 
 
 def say_stopping(app: ASGIApp) -> None:

@@ -6,15 +6,35 @@ from datetime import timedelta
 from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, StringConstraints, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 DatabaseName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,38}$")]
 ClaimName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+
+
+def _listed(value: Any) -> Any:
+    """The parts of a text between commas."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _mapped(value: Any) -> Any:
+    """The pairs of a text such as `admins=admin, backend=service`."""
+    if not isinstance(value, str):
+        return value
+    pairs = [part.rpartition("=") for part in _listed(value)]
+    if any(not name.strip() for name, _, _ in pairs):
+        raise ValueError("must be pairs such as shop-admins=admin, separated by commas")
+    return {name.strip(): role.strip() for name, _, role in pairs}
+
+
+Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+"""Several texts, separated by commas."""
+Roles = Annotated[dict[str, Literal["admin", "service", "user"]], NoDecode, BeforeValidator(_mapped)]
 
 
 class Settings(BaseSettings):
@@ -39,9 +59,13 @@ class Settings(BaseSettings):
     jwks_url: str | None = None
     """Where an identity provider has its public keys (RFC 7517). Without it only our own secret signs tokens."""
     jwt_issuer: str | None = None
-    jwt_audience: str | None = None
+    jwt_audience: Listed = ()
+    jwt_authorized_parties: Listed = ()
+    """Whom an identity provider may have issued its tokens to (`azp`); such a token need not name an audience."""
     jwt_role_claim: ClaimName = "role"
     """A claim's exact name, or a dotted path into claims."""
+    jwt_roles: Roles = Field(default_factory=dict)
+    """What an identity provider's roles mean here. Without it the names are our own."""
     jwt_user_claim: ClaimName = "sub"
     jwt_client_claim: ClaimName = "client"
     session_hours: int = Field(12, ge=1, le=168)

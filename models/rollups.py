@@ -5,6 +5,8 @@ Cells hold the same figures by scope, which is one client or everyone, or by cli
 that are zero are absent.
 """
 
+from typing import Any
+
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from models.base import camel
@@ -31,8 +33,10 @@ TRAILING = "rollup_trailing"
 """Window x scope x synthetic x user: requests from the window's first day up to yesterday."""
 NAMES = "rollup_names"
 """Client: the names that have cells of their own."""
+SET_ASIDE = "rollup_deltas_set_aside"
+"""Deltas that could not be read: of each, the `fields` that are damaged, and its `days`; empty where it has none."""
 STATE = "rollup_state"
-"""One document, `rollups`: zone, completeness and version; and one, `compactor`: the lease."""
+"""One document, `rollups`: zone and completeness; and one, `compactor`: the lease."""
 
 ERASURES = "erasures"
 """Running erasures: the user, the pseudonym, and the conversations that have been renamed. Empty otherwise."""
@@ -49,6 +53,7 @@ ROLLUPS = (
     FINDINGS,
     TRAILING,
     NAMES,
+    SET_ASIDE,
     STATE,
 )
 """Every collection of the rollups."""
@@ -57,11 +62,16 @@ MERGED = {"merged": True}
 """Matches a delta whose figures are in the cells, but not yet its users and conversations."""
 NOT_MERGED = {"merged": {"$exists": False}}
 
+
+def in_other_zone(timezone: str) -> dict[str, Any]:
+    """Matches a delta that counts its days in another zone. One without a zone is damaged."""
+    return {"timezone": {"$type": "string", "$ne": timezone}}
+
+
 EVERYONE = "*"
 """The scope of all clients together. No client may have this name."""
 OTHER = "other"
 """Where names beyond a client's cap are counted."""
-SCHEMA_VERSION = 1
 
 PART = ("provider", "model", "serviceType", "feature")
 """The dimensions of usage."""

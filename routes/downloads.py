@@ -1,12 +1,14 @@
 """Tables as files: CSV that a spreadsheet opens but does not run."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Annotated
 
 from litestar import Controller, get
+from litestar.background_tasks import BackgroundTask
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
 from app.auth.middleware import requires
@@ -19,6 +21,7 @@ from app.reports.query import ReportQuery
 from app.reports.reports import Reports
 
 CSV = "text/csv"
+BOM = "\ufeff"
 TRUNCATED = f"truncated: these are the first {MAX_ROWS:,} rows; request a shorter window or narrower filters"
 
 
@@ -36,6 +39,10 @@ class DownloadController(Controller):
         reports: NamedDependency[Reports],
         report_query: NamedDependency[ReportQuery],
         call_filters: NamedDependency[CallFilters],
+        *,
+        bom: Annotated[
+            bool, QueryParameter(description="true: begins with a byte order mark, by which Excel knows UTF-8.")
+        ] = False,
     ) -> Stream:
         """`file` is `daily.csv`, `features.csv`, `models.csv`, `providers.csv`, `users.csv`, `calls.csv`,
         `conversations.csv` or `data-quality.csv`.
@@ -53,7 +60,9 @@ class DownloadController(Controller):
         headers = {"content-disposition": f'attachment; filename="{name}"'}
         if found.truncated:
             headers["x-truncated"] = "true"
-        return Stream(_lines(found), media_type=CSV, headers=headers)
+        lines = _lines(found, BOM if bom else "")
+        # Litestar closes no generator whose reader goes away between two pieces
+        return Stream(lines, media_type=CSV, headers=headers, background=BackgroundTask(_end, lines, found))
 
 
 def _table(file: str) -> Table:
@@ -63,12 +72,19 @@ def _table(file: str) -> Table:
     raise NotFoundError(f"unknown table; available: {', '.join(f'{table}.csv' for table in Table)}")
 
 
-async def _lines(found: Download) -> AsyncIterator[str]:
-    # closed here also when the client goes away: it holds a session
-    async with aclosing(found.batches) as batches:
-        yield text_of([found.columns])
-        async for rows in batches:
-            # in a thread, because callers who report must not wait for it
-            yield await asyncio.to_thread(text_of, rows)
+async def _end(lines: AsyncGenerator[str, None], found: Download) -> None:
+    await lines.aclose()
+    await found.close()  # also where not even the first line was taken
+
+
+async def _lines(found: Download, mark: str) -> AsyncGenerator[str, None]:
+    try:
+        async with aclosing(found.batches) as batches:
+            yield mark + text_of([found.columns])
+            async for rows in batches:
+                # in a thread, because callers who report must not wait for it
+                yield await asyncio.to_thread(text_of, rows)
+    finally:
+        await found.close()
     if found.truncated:
         yield text_of([[TRUNCATED]])

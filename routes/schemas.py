@@ -245,6 +245,10 @@ class ProcessBody(Row):
     """Open event streams."""
     away: bool
     """Whether its calls go to the spool."""
+    lag_p99: Decimal
+    """How late its event loop ran what was due, in ms: 99% of the last minute."""
+    lag_max: Decimal
+    """The most of it."""
 
 
 class TechnicalBody(ReadyBody):

@@ -51,6 +51,8 @@ def _process(standing: Standing) -> ProcessBody:
         queued=int(figures["twinmeter_queued_calls"]),
         streams=int(figures["twinmeter_live_listeners"]),
         away=bool(figures["twinmeter_mongodb_away"]),
+        lag_p99=round(Decimal(1000 * figures["twinmeter_loop_lag_p99_seconds"]), 1),
+        lag_max=round(Decimal(1000 * figures["twinmeter_loop_lag_max_seconds"]), 1),
     )
 
 

@@ -2,8 +2,9 @@
 
 Use it after damage, after a restore, or every night. For every day it checks that each entry has its event and each
 event its entry, that an event matches its entry, that the parts of a cost sum to it and are stored with all digits, and
-that cells and waiting deltas equal a recount of the ledger: every collection, every figure. Each difference is reported
-with its id and its figures. A day is read in one snapshot, so concurrent writers do not matter.
+that cells and waiting deltas equal a recount of the ledger: every collection, every figure; and that no delta had to be
+set aside because it could not be read. Each difference is reported with its id and its figures. A day is read in one
+snapshot, so concurrent writers do not matter.
 
 With --execute, missing or wrong events are rewritten from their entries (an external user id cannot be restored), costs
 are rounded to their stored digits, and days whose cells differ are recounted. It cannot repair:
@@ -29,10 +30,11 @@ from datetime import date, timedelta
 from typing import Any
 
 from app.database import Database
-from app.maintenance.reconcile.days import DayCheck, Difference
+from app.maintenance.reconcile.days import CELL, DayCheck, Difference
 from app.maintenance.reconcile.repairs import Repairs
 from app.maintenance.reconcile.trailing import TrailingCheck
 from app.maintenance.reconcile.undated import UndatedCheck
+from app.maintenance.reconcile.unread import UnreadCheck
 from app.rollups.state import RollupState
 from app.settings import Settings
 from models import AI_GENERATION
@@ -42,6 +44,7 @@ from scripts.toolkit.job import Job, Page, Summary
 
 TRAILING = "trailing totals"
 UNDATED = "undated"
+UNREAD = "unread deltas"
 """The last pages, which are not days; in order, and after every day."""
 
 Document = dict[str, Any]
@@ -76,9 +79,12 @@ class Reconcile(Job[str]):
         self._days = DayCheck(database, settings.zone)
         self._trailing = TrailingCheck(database)
         self._undated = UndatedCheck(database)
+        self._unread = UnreadCheck(database, self._first, self._last)
         self._repairs = Repairs(database, settings.zone)
         self._all: list[date] = []
         self._rows: list[Document] = []
+        self._cells_differ = False
+        """Whether cells differ after their repair."""
 
     def key(self) -> Document:
         return {name: day and day.isoformat() for name, day in (("first", self._first), ("last", self._last))}
@@ -90,10 +96,10 @@ class Reconcile(Job[str]):
         yield
 
     async def total(self) -> int:
-        return len(self._all) + 2
+        return len(self._all) + 3
 
     async def pages(self, after: Any) -> AsyncIterator[Page[str]]:
-        for place in (*(day.isoformat() for day in self._all), TRAILING, UNDATED):
+        for place in (*(day.isoformat() for day in self._all), TRAILING, UNDATED, UNREAD):
             if after is None or place > after:
                 yield Page([place], place)
 
@@ -107,12 +113,19 @@ class Reconcile(Job[str]):
         if page.items == [UNDATED]:
             found = await self._undated.differences()
             return self._counted(found, found)
+        if page.items == [UNREAD]:
+            found = left = await self._unread.differences()
+            if found and execute and not self._cells_differ:
+                await self._unread.repair()
+                left = await self._unread.differences()
+            return self._counted(found, left)
         day = date.fromisoformat(page.items[0])
         first = day.day == 1 or day == self._all[0]
         checked = again = await self._days.day(day, first=first)
         if checked.differences and execute:
             await self._repairs.repair(day, checked)
             again = await self._days.day(day, first=first)
+        self._cells_differ |= any(difference.kind == CELL for difference in again.differences)
         counts = self._counted(checked.differences, again.differences)
         return counts + Counter(entries=checked.entries, cells=checked.cells)
 

@@ -18,11 +18,12 @@ from pymongo.errors import PyMongoError
 
 from app.auth.api_key_text import hashed, id_of, new_key
 from app.auth.principals import Principal, Scope
+from app.auth.refusals import Reason, RefusedError
 from app.database import Database
 from app.database.following import follow
 from app.database.outages import answering
 from app.database.updates import latest
-from app.errors import NotAuthenticatedError, NotFoundError
+from app.errors import NotFoundError
 from app.observability.logs import Log
 from app.process import background
 from models import ApiKey
@@ -56,18 +57,18 @@ class KeyRing:
         self._uses: dict[str, datetime] = {}
 
     async def principal(self, text: str) -> Principal:
-        """The bearer of the key with this text. Raises NotAuthenticatedError, and DatabaseUnavailableError where a key
-        that was not seen yet cannot be looked up.
+        """The bearer of the key with this text. Raises RefusedError, and DatabaseUnavailableError where a key that was
+        not seen yet cannot be looked up.
         """
         key_id = id_of(text)
         key = None if key_id is None else await self._found(key_id)
         if key is None or not hmac.compare_digest(key.hash, hashed(text)):
-            raise NotAuthenticatedError("the API key is not valid here")
+            raise RefusedError(Reason.API_KEY, "the API key is not valid here")
         now = self._clock()
         if key.revoked_at is not None:
-            raise NotAuthenticatedError("the API key has been revoked")
+            raise RefusedError(Reason.REVOKED, "the API key has been revoked")
         if key.expires_at is not None and key.expires_at <= now:
-            raise NotAuthenticatedError("the API key has expired; ask for a new one")
+            raise RefusedError(Reason.EXPIRED, "the API key has expired; ask for a new one")
         self._note_use(key, now)
         # a scope that this version does not know grants nothing
         granted = frozenset(scope for scope in Scope if scope in key.scopes)

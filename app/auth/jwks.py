@@ -11,7 +11,8 @@ import httpx
 import jwt
 from jwt import PyJWK
 
-from app.errors import KeyServerUnavailableError, NotAuthenticatedError
+from app.auth.refusals import Reason, RefusedError
+from app.errors import KeyServerUnavailableError
 from app.observability.logs import Log
 from app.process import background
 
@@ -24,35 +25,59 @@ MAX_BYTES = 262_144
 LEAST_RSA_BITS = 2_048
 """RFC 7518, 3.3."""
 
-ALGORITHMS = {("RSA", None): "RS256", ("EC", "P-256"): "ES256"}
-"""The only algorithm that a key may be used with, by its type and curve: it never depends on what a token says."""
+RSA_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+"""Of which an RSA key names one; the first where it names none, as Entra's do."""
+OTHER_ALGORITHMS = {
+    ("EC", "P-256"): "ES256",
+    ("EC", "P-384"): "ES384",
+    ("EC", "P-521"): "ES512",
+    ("OKP", "Ed25519"): "EdDSA",
+    ("OKP", "Ed448"): "EdDSA",
+}
+"""By type and curve. A key is used with one algorithm alone: it never depends on what a token says."""
 
 log = Log(__name__)
 
 
 class KeySet:
-    """The keys by id. Known keys stay valid while the server is away."""
+    """The keys of a provider. Known ones stay valid while its server is away."""
 
     def __init__(self, url: str, client: httpx.AsyncClient, clock: Callable[[], float] = time.monotonic) -> None:
         self._url = url
         self._client = client
         self._clock = clock
-        self._keys: dict[str, PyJWK] = {}
+        self._keys: list[PyJWK] = []
         self._one_at_a_time = asyncio.Lock()
         self._asked: float | None = None
         self._answered = True
 
-    async def key(self, key_id: str) -> PyJWK:
-        """The key with this id. Raises NotAuthenticatedError for one that the provider does not have, and
-        KeyServerUnavailableError where the provider cannot be reached.
+    async def key(self, key_id: str | None, algorithm: str) -> PyJWK:
+        """The key with this id for this algorithm; without an id, the only one for it. Raises RefusedError for one that
+        the provider does not have, and KeyServerUnavailableError where the provider cannot be reached.
         """
-        if key_id not in self._keys:
+        if not (named := self._named(key_id, algorithm)):
             await self._refresh_unless_just_done()
-        if (key := self._keys.get(key_id)) is not None:
-            return key
-        if not self._answered:
+            named = self._named(key_id, algorithm)
+        if not named and not self._answered:
             raise KeyServerUnavailableError("the identity provider's keys cannot be read now; try again shortly")
-        raise NotAuthenticatedError("the token is signed with a key that the identity provider does not have")
+        if not named:
+            raise RefusedError(Reason.KEY, "the token is signed with a key that the identity provider does not have")
+        fitting = [key for key in named if key.algorithm_name == algorithm]
+        if not fitting:
+            others = ", ".join(sorted({key.algorithm_name for key in named}))
+            raise RefusedError(Reason.ALGORITHM, f"algorithm {algorithm} is not that of the provider's key: {others}")
+        if len(fitting) > 1:
+            message = (
+                f"the token does not say which key it is of (kid): the provider has {len(fitting)} for {algorithm}"
+            )
+            raise RefusedError(Reason.KEY, message)
+        return fitting[0]
+
+    def _named(self, key_id: str | None, algorithm: str) -> list[PyJWK]:
+        """Keys with this id, whatever they are for; without an id all for this algorithm."""
+        if key_id is None:
+            return [key for key in self._keys if key.algorithm_name == algorithm]
+        return [key for key in self._keys if key.key_id == key_id]
 
     async def keep_fresh(self) -> None:
         """Fetch the keys at intervals, until cancelled."""
@@ -95,27 +120,33 @@ class KeySet:
         return json.loads(body)
 
 
-def usable_keys(document: Any) -> dict[str, PyJWK]:
-    """The public signing keys of a set that we accept, by id. Raises ValueError where it is not a set of keys."""
+def usable_keys(document: Any) -> list[PyJWK]:
+    """The public signing keys of a set that we accept. Raises ValueError where it is not a set of keys."""
     if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
         raise ValueError("not a set of keys")  # noqa: TRY004 - what a server sends is not an argument
-    found = [key for each in document["keys"] if isinstance(each, dict) and (key := _usable(each)) is not None]
-    return {str(key.key_id): key for key in found}
+    return [key for each in document["keys"] if isinstance(each, dict) and (key := _usable(each)) is not None]
 
 
 def _usable(jwk: dict[str, Any]) -> PyJWK | None:
-    curve = jwk.get("crv") if jwk.get("kty") == "EC" else None
-    algorithm = next((name for kind, name in ALGORITHMS.items() if kind == (jwk.get("kty"), curve)), None)
+    algorithm = _algorithm_of(jwk)
     # a key whose private part is published proves nothing
-    if algorithm is None or "d" in jwk or not isinstance(jwk.get("kid"), str):
-        return None
-    if jwk.get("alg", algorithm) != algorithm or jwk.get("use", "sig") != "sig":
+    if algorithm is None or "d" in jwk or not isinstance(jwk.get("kid", ""), str) or jwk.get("use", "sig") != "sig":
         return None
     try:
         key = PyJWK(jwk, algorithm)
     except (jwt.PyJWTError, ValueError, TypeError):
         return None
-    return key if algorithm != "RS256" or key.key.key_size >= LEAST_RSA_BITS else None
+    return key if jwk["kty"] != "RSA" or key.key.key_size >= LEAST_RSA_BITS else None
+
+
+def _algorithm_of(jwk: dict[str, Any]) -> str | None:
+    """The only one that a key may be used with; None where we accept none."""
+    if jwk.get("kty") == "RSA":
+        named = jwk.get("alg", RSA_ALGORITHMS[0])
+        return named if named in RSA_ALGORITHMS else None
+    kind = (jwk.get("kty"), jwk.get("crv"))
+    algorithm = next((name for each, name in OTHER_ALGORITHMS.items() if each == kind), None)
+    return algorithm if jwk.get("alg", algorithm) == algorithm else None
 
 
 @asynccontextmanager

@@ -10,9 +10,10 @@ from litestar.handlers.base import BaseRouteHandler
 from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
 
 from app.auth.principals import Principal, Scope
+from app.auth.refusals import Reason, RefusedError, SessionEndedError
 from app.auth.same_origin import check_own_page
 from app.auth.sessions import CLEARED, COOKIE
-from app.errors import NotAllowedError, NotAuthenticatedError, SessionEndedError
+from app.errors import NotAllowedError
 
 API_KEY_PREFIX = "tm_"
 PUBLIC = {"exclude_from_auth": True}
@@ -20,7 +21,7 @@ PUBLIC = {"exclude_from_auth": True}
 
 
 async def principal_of(credential: str, state: State) -> Principal:
-    """The bearer of a token or an API key. Raises NotAuthenticatedError, and 503s where it cannot be checked now."""
+    """The bearer of a token or an API key. Raises RefusedError, and 503s where it cannot be checked now."""
     checker = state.api_keys if credential.startswith(API_KEY_PREFIX) else state.tokens
     principal: Principal = await checker.principal(credential)
     return principal
@@ -38,7 +39,7 @@ class AuthenticationMiddleware(AbstractAuthenticationMiddleware):
         elif not bears and (cookie := connection.cookies.get(COOKIE)) is not None:
             asked = partial(_of_session, cookie, connection)
         else:
-            raise NotAuthenticatedError("send a token or an API key: Authorization: Bearer TOKEN")
+            raise RefusedError(Reason.MISSING, "send a token or an API key: Authorization: Bearer TOKEN")
         # the text itself goes no further: nothing behind this needs it, and nothing can log it; a response that lasts
         # for hours only checks again
         return AuthenticationResult(user=await asked(), auth=asked)
@@ -50,8 +51,10 @@ async def _of_session(cookie: str, connection: ASGIConnection[Any, Any, Any, Any
     state = connection.app.state
     try:
         return await principal_of(state.sessions.opened(cookie), state)
-    except NotAuthenticatedError as error:
-        raise SessionEndedError(error.detail, headers={"Set-Cookie": CLEARED.to_header(header="")}) from None
+    except RefusedError as error:
+        raise SessionEndedError(
+            error.reason, error.detail, headers={"Set-Cookie": CLEARED.to_header(header="")}
+        ) from None
 
 
 def requires(scope: Scope) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]:
@@ -62,6 +65,7 @@ def requires(scope: Scope) -> Callable[[ASGIConnection[Any, Any, Any, Any], Base
         principal: Principal = connection.user
         if scope not in principal.scopes:
             granted = ", ".join(sorted(principal.scopes)) or "none"
-            raise NotAllowedError(f"this needs the scope {scope}; the caller has {granted}")
+            note = "" if principal.note is None else f": {principal.note}"
+            raise NotAllowedError(f"this needs the scope {scope}; the caller has {granted}{note}")
 
     return guard

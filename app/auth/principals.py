@@ -3,9 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Self
-
-from app.auth.claims import Bearer
+from typing import NamedTuple, Self
 
 Recheck = Callable[[], Awaitable["Principal"]]
 """The current principal of a request. Raises NotAuthenticatedError, and others where it cannot be checked."""
@@ -35,6 +33,16 @@ class Role(StrEnum):
     """A person: reports their own calls and sees only themselves. Also anyone without a known role."""
 
 
+class Bearer(NamedTuple):
+    """What a token says of its bearer."""
+
+    subject: str
+    role: Role
+    client: str | None
+    note: str | None = None
+    """Why it is a mere user, where its role did not say so."""
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """The caller of a request. What it may reach follows from this alone."""
@@ -48,12 +56,14 @@ class Principal:
     """The only user that it reports for and sees; None for every user of the client."""
     expires: float | None = field(default=None, compare=False)
     """When its credential expires (Unix seconds), as far as known now; None for never."""
+    note: str | None = field(default=None, compare=False)
+    """What a caller that lacks a scope should know about its own rights."""
 
     @classmethod
-    def bearing(cls, bearer: Bearer) -> Self:
-        """The bearer of a token. Without a known role it is a user, which has the fewest rights."""
+    def bearing(cls, bearer: Bearer, expires: float) -> Self:
+        """The bearer of a token."""
+        if bearer.role is Role.ADMIN:
+            return cls(bearer.subject, frozenset(Scope), None, None, expires)
         client = bearer.client or DEFAULT_CLIENT
-        if bearer.role == Role.ADMIN:
-            return cls(bearer.subject, frozenset(Scope), None, None)
-        user = None if bearer.role == Role.SERVICE else bearer.subject
-        return cls(bearer.subject, frozenset({Scope.INGEST, Scope.READ}), client, user)
+        user = None if bearer.role is Role.SERVICE else bearer.subject
+        return cls(bearer.subject, frozenset({Scope.INGEST, Scope.READ}), client, user, expires, bearer.note)

@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from litestar.datastructures import Cookie
 
-from app.errors import NotAuthenticatedError, invalid
+from app.auth.refusals import Reason, RefusedError
+from app.errors import invalid
 
 COOKIE = "twinmeter_session"
 MAX_COOKIE_BYTES = 3_800
@@ -38,12 +39,12 @@ class Sessions:
     def cookie(self, credential: str, expires: float | None, *, secure: bool) -> Cookie:
         """A session that ends after its lifetime, or with the credential at `expires` (Unix seconds; None: never).
 
-        Raises NotAuthenticatedError where that has passed, and InvalidRequestError where no browser would keep it.
+        Raises RefusedError where that has passed, and InvalidRequestError where no browser would keep it.
         """
         now = int(self._clock())
         until = int(now + self._lifetime if expires is None else min(now + self._lifetime, expires))
         if until <= now:
-            raise NotAuthenticatedError("the token has expired; ask for a new one")
+            raise RefusedError(Reason.EXPIRED, "the token has expired; ask for a new one")
         value = self._sealed(until.to_bytes(TIME_BYTES) + credential.encode())
         if (size := len(COOKIE) + 1 + len(value)) > MAX_COOKIE_BYTES:
             message = (
@@ -54,13 +55,13 @@ class Sessions:
         return Cookie(COOKIE, value=value, max_age=until - now, httponly=True, samesite="strict", secure=secure)
 
     def opened(self, value: str) -> str:
-        """The credential in a cookie. Raises NotAuthenticatedError for anything but a valid session of ours."""
+        """The credential in a cookie. Raises RefusedError for anything but a valid session of ours."""
         try:
             text = self._unsealed(value)
         except (ValueError, InvalidTag):
-            raise NotAuthenticatedError("the session is not valid here; sign in again") from None
+            raise RefusedError(Reason.SESSION, "the session is not valid here; sign in again") from None
         if int.from_bytes(text[:TIME_BYTES]) <= self._clock():
-            raise NotAuthenticatedError("the session has ended; sign in again")
+            raise RefusedError(Reason.SESSION, "the session has ended; sign in again")
         return text[TIME_BYTES:].decode()
 
     def _sealed(self, text: bytes) -> str:

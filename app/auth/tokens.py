@@ -4,32 +4,52 @@ import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, Self
 
 import jwt
-from cachetools import TLRUCache
+from cachetools import LRUCache, TLRUCache
 
-from app.auth.claims import TokenRules, bearer_of
+from app.auth.claims import TokenRules, bearer_of, check_recipient
 from app.auth.principals import DEFAULT_CLIENT, Principal, Role
-from app.errors import NotAuthenticatedError
+from app.auth.refusals import Reason, RefusedError
+from app.observability.logs import Log
 from app.settings import Settings
 
 SHARED_SECRET = "HS256"  # noqa: S105 - the name of an algorithm
-PUBLIC_KEY = ("RS256", "ES256")
+PUBLIC_KEY = frozenset(
+    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"},
+)
+"""What a provider's keys may be for. Which one a key is for follows from the key."""
 LEEWAY_SECONDS = 10
 """How far the clocks of token issuers may differ from ours."""
 VERIFIED_SECONDS = 5
 """How long a verified token is not verified again: that takes longer than the rest of a small request."""
 MOST_VERIFIED = 10_000
+MOST_NOTES = 1_000
+"""Notes on roles that are in the log already."""
+
+_REASONS: tuple[tuple[type[Exception], Reason, str], ...] = (
+    (jwt.ExpiredSignatureError, Reason.EXPIRED, "the token has expired; ask for a new one"),
+    (
+        jwt.ImmatureSignatureError,
+        Reason.NOT_YET_VALID,
+        f"the token is not valid yet (nbf, iat); clocks may differ by {LEEWAY_SECONDS} seconds",
+    ),
+    (jwt.InvalidSignatureError, Reason.SIGNATURE, "the token's signature is not that of the key it should be of"),
+)
+"""The others are in `_refusal`."""
+
+log = Log(__name__)
 
 
 class PublicKeys(Protocol):
     """The keys of an identity provider."""
 
-    async def key(self, key_id: str) -> jwt.PyJWK:
-        """The key of this id. Raises NotAuthenticatedError and KeyServerUnavailableError."""
+    async def key(self, key_id: str | None, algorithm: str) -> jwt.PyJWK:
+        """The key of this id for this algorithm; without an id, the only one. Raises RefusedError and
+        KeyServerUnavailableError.
+        """
 
 
 class Tokens:
@@ -46,6 +66,7 @@ class Tokens:
         self._rules = rules or TokenRules()
         self._keys = keys
         self._verified: TLRUCache[bytes, Principal] = TLRUCache(MOST_VERIFIED, _verified_until, clock)
+        self._noted: LRUCache[str, None] = LRUCache(MOST_NOTES)
 
     @classmethod
     def of(cls, settings: Settings, keys: PublicKeys | None = None) -> Self:
@@ -58,50 +79,81 @@ class Tokens:
         rules = self._rules
         claims = {"sub": subject, "iat": now, "exp": now + lifetime}
         claims |= {rules.user_claim: subject, rules.role_claim: role.value, rules.client_claim: client}
-        asked = {"iss": rules.issuer, "aud": rules.audience}
+        asked = {"iss": rules.issuer, "aud": next(iter(rules.audiences), None)}
         claims |= {name: value for name, value in asked.items() if value is not None}
         return jwt.encode(claims, self._secret, SHARED_SECRET)
 
     async def principal(self, token: str) -> Principal:
-        """The principal of `token`. Raises NotAuthenticatedError, and KeyServerUnavailableError."""
+        """The principal of `token`. Raises RefusedError, and KeyServerUnavailableError."""
         digest = hashlib.sha256(token.encode()).digest()
         if (verified := self._verified.get(digest)) is not None:
             return verified
         try:
-            claims = await self._claims(token)
-            principal = replace(Principal.bearing(bearer_of(claims, self._rules)), expires=int(claims["exp"]))
-        except jwt.ExpiredSignatureError:
-            raise NotAuthenticatedError("the token has expired; ask for a new one") from None
-        except (jwt.InvalidIssuerError, jwt.InvalidAudienceError):
-            raise NotAuthenticatedError("the token is from another issuer, or for another audience") from None
-        # whatever else is wrong; the cause is dropped, since it may quote the token
-        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
-            raise NotAuthenticatedError("the token is not valid here") from None
+            principal = await self._principal(token)
+        # whatever is wrong; the cause is dropped, since it may quote the token
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
+            raise self._refusal(error) from None
         self._verified[digest] = principal
         return principal
 
-    async def _claims(self, token: str) -> dict[str, Any]:
-        """The claims of a valid token. Its `alg` chooses who checks it; each checker accepts only one algorithm."""
+    async def _principal(self, token: str) -> Principal:
+        """Its `alg` chooses who checks a token; each checker accepts only one algorithm."""
         header = jwt.get_unverified_header(token)
         algorithm = header.get("alg")
-        if algorithm == SHARED_SECRET:
-            return self._decoded(token, self._secret, SHARED_SECRET)
-        if self._keys is None or algorithm not in PUBLIC_KEY or "kid" not in header:
-            raise jwt.InvalidAlgorithmError
-        key = await self._keys.key(header["kid"])
-        return self._decoded(token, key, key.algorithm_name)
+        ours = algorithm == SHARED_SECRET
+        if ours:
+            claims = self._decoded(token, self._secret, SHARED_SECRET)
+        elif self._keys is not None and isinstance(algorithm, str) and algorithm in PUBLIC_KEY:
+            key = await self._keys.key(header.get("kid"), algorithm)
+            claims = self._decoded(token, key, key.algorithm_name)
+        else:
+            raise RefusedError(Reason.ALGORITHM, self._on_algorithms(algorithm))
+        check_recipient(claims, self._rules, ours=ours)
+        bearer = bearer_of(claims, self._rules, ours=ours)
+        self._note(bearer.note)
+        return Principal.bearing(bearer, int(claims["exp"]))
 
     def _decoded(self, token: str, key: str | jwt.PyJWK, algorithm: str) -> dict[str, Any]:
         claims: dict[str, Any] = jwt.decode(
             token,
             key,
             [algorithm],
-            options={"require": ["exp"]},
+            # for whom it is, and who, `claims` decides: its rules are wider
+            options={"require": ["exp"], "verify_aud": False, "verify_sub": False},
             issuer=self._rules.issuer,
-            audience=self._rules.audience,
             leeway=LEEWAY_SECONDS,
         )
         return claims
+
+    def _on_algorithms(self, algorithm: Any) -> str:
+        known = isinstance(algorithm, str) and algorithm in jwt.algorithms.get_default_algorithms()
+        name = f"algorithm {algorithm}" if known else "its algorithm"
+        if self._keys is not None:
+            return (
+                f"{name} is not accepted: {SHARED_SECRET} is for our own secret, others for the provider's public keys"
+            )
+        if known and algorithm in PUBLIC_KEY:
+            return f"{name} is not accepted: no identity provider is set (TWINMETER_JWKS_URL)"
+        return f"{name} is not accepted: tokens are signed with our own secret, and {SHARED_SECRET}"
+
+    def _refusal(self, error: Exception) -> RefusedError:
+        for kind, reason, detail in _REASONS:
+            if isinstance(error, kind):
+                return RefusedError(reason, detail)
+        missing = error.claim if isinstance(error, jwt.MissingRequiredClaimError) else None
+        if isinstance(error, jwt.InvalidIssuerError) or missing == "iss":
+            return RefusedError(Reason.ISSUER, f"the token is from another issuer; expected iss {self._rules.issuer}")
+        if missing is not None:
+            return RefusedError(Reason.CLAIMS, f"the token has no claim {missing}")
+        return RefusedError(
+            Reason.MALFORMED, "this is not a JSON Web Token, or one with a header or claim that is wrong"
+        )
+
+    def _note(self, note: str | None) -> None:
+        """In the log, each once as long as it is remembered: that a role is not known must not go unnoticed."""
+        if note is not None and note not in self._noted:
+            self._noted[note] = None
+            log.info("token.role_unknown", note=note)
 
 
 def _verified_until(_: bytes, principal: Principal, now: float) -> float:

@@ -15,9 +15,10 @@ from motor.motor_asyncio import (
     AsyncIOMotorDatabase,
 )
 from pymongo.errors import ConfigurationError as PyMongoConfigurationError
-from pymongo.errors import InvalidURI, OperationFailure, PyMongoError
+from pymongo.errors import DuplicateKeyError, InvalidURI, OperationFailure, PyMongoError
 from pymongo.write_concern import WriteConcern
 
+from app.database import formats
 from app.database.address import APP_NAME, SETTING, Address, checked
 from app.database.start_failures import failure_of
 from app.errors import ConfigurationError
@@ -43,6 +44,8 @@ STREAMING: dict[str, Any] = {
     "connectTimeoutMS": 5_000,
     "socketTimeoutMS": 5_000,
 }
+VERSIONS = "versions"
+"""What changes for all processes: the prices, and the format of the database."""
 NAMESPACE_EXISTS = 48
 STANDALONE_ADVICE = (
     "this server has no transactions: start mongod with --replSet NAME and run rs.initiate() once; one member is enough"
@@ -64,8 +67,8 @@ class Database:
     async def connect(cls, uri: str, name: str) -> Self:
         """Connect, learn what the server can do, and make the indexes.
 
-        Raises ConfigurationError for an address that cannot be used, and DatabaseUnavailableError when no server
-        answers within ten seconds.
+        Raises ConfigurationError for an address that cannot be used and for a database of a later release, and
+        DatabaseUnavailableError when no server answers within ten seconds.
         """
         address = checked(uri)
         if address.without:
@@ -81,15 +84,35 @@ class Database:
                     streams=streamer.get_database(name),
                     transactional=_transactional(hello),
                 )
+                await database.require_known_format()
             # without a limit: on a large ledger a new index takes minutes
             await init_beanie(database.reads, document_models=DOCUMENTS)
             await database.drop_retired_indexes()
             await database.prepare_rollups()
+            await database.raise_format()
+        except ConfigurationError:
+            for client in (writer, reader, streamer):
+                client.close()
+            raise
         except PyMongoError as error:
             for client in (writer, reader, streamer):
                 client.close()
             raise failure_of(error, name) from error
         return database
+
+    async def later_format(self) -> str | None:
+        """What is wrong where a later release has written what this one may misread or damage. Raises PyMongoError."""
+        return formats.later_format(await self.reads[VERSIONS].find_one(formats.KEY), self.reads.name)
+
+    async def require_known_format(self) -> None:
+        """Raises ConfigurationError where this release must not write."""
+        if later := await self.later_format():
+            raise ConfigurationError(f"{later}: {formats.WAY_OUT}")
+
+    async def raise_format(self) -> None:
+        """Note that this release has been here, so that an earlier one that would misread its data does not start."""
+        with contextlib.suppress(DuplicateKeyError):  # another process was first, or has a later format
+            await self.writes[VERSIONS].update_one(formats.EARLIER, formats.RAISED, upsert=True)
 
     async def drop_retired_indexes(self) -> None:
         """Drop unused indexes of earlier versions. Indexes of others stay."""

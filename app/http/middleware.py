@@ -5,6 +5,7 @@ import math
 import random
 import re
 import time
+from collections import Counter
 from typing import Any
 
 import structlog
@@ -15,6 +16,7 @@ from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import RequestTimeoutError, TookTooLongError
+from app.http.head import allowing_head
 from app.http.rate_limit import RateLimit
 from app.observability.logs import Log
 
@@ -53,9 +55,13 @@ class RequestLimits(ASGIMiddleware):
     def __init__(self) -> None:
         # bound once: an event at a level that is off then costs a fraction of a microsecond
         self._log = Log(__name__, bound=True)
+        self.in_hand: Counter[str] = Counter()
+        """The requests that are being handled, by method and route."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         structlog.contextvars.bind_contextvars(request_id=request_id(scope))
+        route = f"{scope.get('method')} {scope['path_template']}"
+        self.in_hand[route] += 1
         started = time.perf_counter()
         open_ended = _OPEN_ENDED_KEY in scope["route_handler"].opt
         try:
@@ -64,8 +70,14 @@ class RequestLimits(ASGIMiddleware):
         except TimeoutError as error:
             raise TookTooLongError(f"this took longer than {REQUEST_SECONDS:.0f} seconds; request less data") from error
         finally:
+            self._let_go(route)
             self._tell(scope, time.perf_counter() - started, slow_from=math.inf if open_ended else SLOW_SECONDS)
             structlog.contextvars.unbind_contextvars("request_id")
+
+    def _let_go(self, route: str) -> None:
+        self.in_hand[route] -= 1
+        if not self.in_hand[route]:
+            del self.in_hand[route]
 
     def _tell(self, scope: Scope, seconds: float, *, slow_from: float) -> None:
         level = self._log.warning if seconds > slow_from else self._log.debug
@@ -118,6 +130,8 @@ async def add_headers(message: Message, scope: Scope) -> None:
     scope["state"][_STATUS_KEY] = message["status"]
     headers = list(message.get("headers", ()))
     said = {name.lower() for name, _ in headers}
+    if b"allow" in said:
+        headers = allowing_head(headers)
     headers.append((_REQUEST_ID, request_id(scope).encode("latin-1")))
     headers.extend(header for header in _SECURITY_HEADERS if header[0] not in said)
     message["headers"] = headers

@@ -18,10 +18,12 @@ from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
 from pydantic import BaseModel
 
+from app import __version__
+
 PATH = "/schema"
 CONFIG = OpenAPIConfig(
     title="twinmeter",
-    version="0.1.0",
+    version=__version__,
     description="AI usage and cost monitoring: report calls, read exact figures. Money is USD, durations are ms.",
     path=PATH,
     use_handler_docstrings=True,

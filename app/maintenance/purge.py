@@ -21,11 +21,11 @@ from app.rollups.merging import merging
 from app.rollups.name_caps import NameCaps
 from app.rollups.state import touch
 from models.documents import Document
-from models.rollups import CONVERSATIONS, DELTAS, NAMES, ROLLUPS, STATE, TRAILING, USER_MONTHS, USERS
+from models.rollups import CONVERSATIONS, DELTAS, NAMES, ROLLUPS, SET_ASIDE, STATE, TRAILING, USER_MONTHS, USERS
 
 PAGE = 1_000
 SYNTHETIC = {"synthetic": True}
-CELLS = tuple(name for name in ROLLUPS if name not in {DELTAS, NAMES, STATE})
+CELLS = tuple(name for name in ROLLUPS if name not in {DELTAS, NAMES, SET_ASIDE, STATE})
 _OF_SYNTHETIC = {"_id.synthetic": True}
 _CALLS = (USERS, CONVERSATIONS)
 _MANY = (*_CALLS, USER_MONTHS, TRAILING)

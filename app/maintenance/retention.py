@@ -13,8 +13,9 @@ from bson import ObjectId
 from app.database import Database, Session
 from app.database.transactions import transact
 from app.errors import AppError
+from app.rollups.set_aside import WAY_OUT
 from app.rollups.state import REBUILD, STATE_KEY, RollupState
-from models.rollups import DELTAS, STATE
+from models.rollups import DELTAS, SET_ASIDE, STATE, in_other_zone
 
 
 class NotCountedError(AppError):
@@ -39,8 +40,10 @@ class Retention:
         state = await RollupState.in_zone(self._database, zone, execute=execute)
         if not state.complete:
             raise NotCountedError(f"the ledger is older than its rollups: build them first, with `{REBUILD}`")
-        if await self._database.writes[DELTAS].find_one({"timezone": {"$ne": zone.key}}, {"_id": 1}):
+        if await self._database.writes[DELTAS].find_one(in_other_zone(zone.key), {"_id": 1}):
             raise NotCountedError("calls counted in another time zone are being sorted into days; try again shortly")
+        if unread := await self._database.writes[SET_ASIDE].count_documents({}):
+            raise NotCountedError(f"{unread} deltas could not be read, so cells may lack calls: {WAY_OUT}")
 
     async def calls(self, ids: Sequence[ObjectId]) -> tuple[int, int]:
         """Delete these entries, these events, and the twins of both. Returns how many of each. Raises PyMongoError.

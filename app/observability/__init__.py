@@ -1,1 +1,1 @@
-"""Logs and metrics."""
+"""Logs, metrics, and how late the event loop runs."""

@@ -1,6 +1,6 @@
 """Downloadable tables: all rows of a filter, up to a cap."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
@@ -49,12 +49,13 @@ LONG = frozenset({Table.CALLS, Table.USERS, Table.CONVERSATIONS})
 
 
 class Download(NamedTuple):
-    """One table. `batches` must be read to the end, or closed: it may hold a session."""
+    """One table. It may hold a session: `close` ends it, whether all, some or none of the rows were read."""
 
     columns: list[str]
     batches: AsyncGenerator[list[Cells], None]
     truncated: bool
     """Whether there are more rows than the cap."""
+    close: Callable[[], Awaitable[None]]
 
 
 def from_rows(row: type[BaseModel], rows: Sequence[BaseModel]) -> Download:
@@ -67,7 +68,10 @@ def _whole(columns: list[str], rows: list[Cells]) -> Download:
         for start in range(0, min(len(rows), MAX_ROWS), BATCH_ROWS):
             yield rows[start : min(start + BATCH_ROWS, MAX_ROWS)]
 
-    return Download(columns, batches(), len(rows) > MAX_ROWS)
+    async def nothing() -> None:
+        pass
+
+    return Download(columns, batches(), len(rows) > MAX_ROWS, nothing)
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ def _conversations(query: ReportQuery) -> Callable[[int], Query]:
 
 
 async def from_source(source: Source, read: Reader) -> Download:
-    """A table that is read while it is sent, after which the reader is closed.
+    """A table that is read while it is sent.
 
     Whether it is truncated must be known before it is sent: so rows are counted first.
     """
@@ -116,14 +120,11 @@ async def from_source(source: Source, read: Reader) -> Download:
     counted = first(await read.cells((collection, [*pipeline, {"$count": "count"}]))).get("count", 0)
 
     async def batches() -> AsyncGenerator[list[Cells], None]:
-        try:
-            async with aclosing(read.batches(source.query(MAX_ROWS), BATCH_ROWS)) as found:
-                async for rows in found:
-                    yield [source.cells(row) for row in rows]
-        finally:
-            await read.close()
+        async with aclosing(read.batches(source.query(MAX_ROWS), BATCH_ROWS)) as found:
+            async for rows in found:
+                yield [source.cells(row) for row in rows]
 
-    return Download(columns_of(source.row), batches(), counted > MAX_ROWS)
+    return Download(columns_of(source.row), batches(), counted > MAX_ROWS, read.close)
 
 
 def from_quality(parts: QualityParts) -> Download:

@@ -20,6 +20,8 @@ class Freshness(Row):
     views_lag_seconds: Decimal
     """The age of the oldest commit that is not in the cells yet."""
     pending_deltas: int
+    set_aside_deltas: int
+    """Deltas that could not be read: until they are recounted, reports may lack their calls."""
 
 
 class Rollups(NamedTuple):
@@ -55,4 +57,5 @@ def _freshness(state: Document, waiting: Document) -> Freshness:
         last_commit=min(max(commits), now) if commits else None,
         views_lag_seconds=round(Decimal(lag), 3),
         pending_deltas=waiting.get("count", 0),
+        set_aside_deltas=waiting.get("setAside", 0),
     )

@@ -180,10 +180,13 @@ class Increments:
 
     async def admit_names(self) -> None:
         """Admit the names that `rows` will distinguish. Raises PyMongoError."""
+        found: dict[str, dict[str, dict[str, None]]] = {}
         for _, client, _, provider, model, _, feature in self._usage:
-            await self._caps.admit(client, provider=provider, model=model, feature=feature)
+            _note(found.setdefault(client, {}), provider=provider, model=model, feature=feature)
         for _, client, _, _, provider, model, name in self._findings:
-            await self._caps.admit(client, provider=provider, model=model, name=name)
+            _note(found.setdefault(client, {}), provider=provider, model=model, name=name)
+        for client, names in found.items():
+            await self._caps.admit(client, names)
 
     def rows(self) -> Document:
         """The affected `days`, `usage` rows with their users and conversations, and `findings`."""
@@ -227,6 +230,12 @@ async def delta_of(entries: Sequence[Document], local_time: LocalTime, caps: Nam
     for entry in entries:
         increments.add(entry)
     return await increments.delta(len(entries))
+
+
+def _note(names: dict[str, dict[str, None]], **more: str) -> None:
+    """Add one name of each dimension, behind those that are there."""
+    for dimension, name in more.items():
+        names.setdefault(dimension, {})[name] = None
 
 
 def _add_totals(totals: list[int], entry: Document, cost: int, saved: int) -> None:

@@ -3,12 +3,17 @@
 The first names to come are admitted, in every process; calls with later ones are counted under `other`.
 """
 
-import contextlib
+from collections.abc import Collection, Mapping
+from typing import Any
 
+from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from app.database import Database
 from models.rollups import CAPS, NAMES, OTHER
+
+Names = Mapping[str, Collection[str]]
+"""By dimension, in the order of their coming."""
 
 
 class NameCaps:
@@ -18,36 +23,58 @@ class NameCaps:
         self._stored = database.writes[NAMES]
         self._admitted: dict[str, dict[str, set[str]]] = {}
 
-    async def admit(self, client: str, **names: str) -> None:
-        """Admit a name of each dimension, as far as there is room. Raises PyMongoError."""
-        for dimension, name in names.items():
-            await self._admit(client, dimension, name)
+    async def admit(self, client: str, names: Names) -> None:
+        """Admit a client's names, as far as there is room, all in one round trip. Raises PyMongoError."""
+        new = self._new(client, names)
+        if any(new.values()):
+            await self._admit(client, new)
 
     def counted_as(self, client: str, dimension: str, name: str) -> str:
         """`name` where it has been admitted, else `other`."""
         return name if name in self._admitted[client][dimension] else OTHER
 
-    async def _admit(self, client: str, dimension: str, name: str) -> None:
-        known = self._admitted.get(client, {}).get(dimension, set())
-        if name in known or len(known) >= CAPS[dimension]:
-            return
-        room = {f"{dimension}.{CAPS[dimension] - 1}": {"$exists": False}}
-        # where there is no room, the upsert tries to insert the client once more
-        with contextlib.suppress(DuplicateKeyError):
-            await self._stored.update_one({"_id": client, **room}, {"$addToSet": {dimension: name}}, upsert=True)
-        await self._read(client)
+    def _new(self, client: str, names: Names) -> dict[str, list[str]]:
+        """Those that are not known here, as many as there may be room for."""
+        admitted = self._admitted.setdefault(client, {dimension: set() for dimension in CAPS})
+        new = {}
+        for dimension, of_dimension in names.items():
+            known = admitted[dimension]
+            room = CAPS[dimension] - len(known)
+            new[dimension] = [name for name in of_dimension if name not in known][:room] if room > 0 else []
+        return new
 
-    async def _read(self, client: str) -> None:
-        stored = await self._stored.find_one({"_id": client}) or {}
+    async def _admit(self, client: str, new: dict[str, list[str]]) -> None:
+        update = [{"$set": {dimension: _with_new(dimension, names) for dimension, names in new.items() if names}}]
+        try:
+            stored = await self._stored.find_one_and_update(
+                {"_id": client}, update, upsert=True, return_document=ReturnDocument.AFTER
+            )
+        except DuplicateKeyError:  # another process was the first to admit a name of this client
+            stored = await self._stored.find_one_and_update(
+                {"_id": client}, update, return_document=ReturnDocument.AFTER
+            )
+        self._remember(client, stored or {})
+
+    def _remember(self, client: str, stored: Mapping[str, Any]) -> None:
         self._admitted[client] = {dimension: set(stored.get(dimension, ())) for dimension in CAPS}
+
+
+def _with_new(dimension: str, new: list[str]) -> dict[str, Any]:
+    """What a client's names of a dimension become: those that it has and the new ones after them, up to the cap.
+
+    One document's update is all or nothing, so that processes which admit names at once never admit too many.
+    """
+    before = {"$ifNull": [f"${dimension}", []]}
+    added = {"$filter": {"input": {"$literal": new}, "cond": {"$not": {"$in": ["$$this", before]}}}}
+    return {"$slice": [{"$concatArrays": [before, added]}, CAPS[dimension]]}
 
 
 class KnownNames(NameCaps):
     """The same for dry runs: what there is room for counts as admitted, and nothing is written."""
 
-    async def _admit(self, client: str, dimension: str, name: str) -> None:  # noqa: ARG002 - they are all the same
+    async def admit(self, client: str, names: Names) -> None:  # noqa: ARG002 - they are all the same
         if client not in self._admitted:
-            await self._read(client)
+            self._remember(client, await self._stored.find_one({"_id": client}) or {})
 
     def counted_as(self, client: str, dimension: str, name: str) -> str:
         if len(self._admitted[client][dimension]) < CAPS[dimension]:

@@ -9,8 +9,9 @@ from app.errors import ConfigurationError
 from app.rollups.compactor import Compactor
 from app.rollups.merging import merging
 from app.rollups.recount import DAY, LedgerNotWholeError, Recount
+from app.rollups.set_aside import forget
 from app.rollups.state import STATE_KEY, RollupState
-from models.rollups import DAYS, DELTAS, NAMES, ROLLUPS, STATE
+from models.rollups import DAYS, DELTAS, NAMES, ROLLUPS, SET_ASIDE, STATE, in_other_zone
 
 PROGRESS_KEY = {"_id": "rebuild"}
 
@@ -48,6 +49,7 @@ class Rebuild:
         """Recount and merge each day, reporting to `advance`. Returns the number of calls. Raises PyMongoError."""
         recount, total = Recount(self._database, self._zone), 0
         async with merging(self._database) as compactor:
+            await compactor.merge_all()  # whatever cannot be read is set aside first
             for day in days:
                 total += await recount.days(day, day)
                 await compactor.merge_all()
@@ -56,6 +58,7 @@ class Rebuild:
             await self._recount_foreign(recount, compactor)
         if self._whole:
             await self._states.update_one(STATE_KEY, {"$set": {"complete": True}})
+        await forget(self._database, self._first, self._last)
         await self._states.delete_one(PROGRESS_KEY)
         return total
 
@@ -65,7 +68,7 @@ class Rebuild:
         change = {"timezone": self._zone.key, "complete": False, "today": today, "trailing": []}
         await self._states.update_one(STATE_KEY, {"$set": change, "$inc": {"merges": 1, "epoch": 1, "late": 1}})
         await self._states.delete_one(PROGRESS_KEY)
-        for collection in set(ROLLUPS) - {STATE, DELTAS, NAMES}:
+        for collection in set(ROLLUPS) - {STATE, DELTAS, NAMES, SET_ASIDE}:
             await self._database.writes[collection].delete_many({})
 
     async def _days(self, whole_from: date | None) -> list[date]:
@@ -102,7 +105,7 @@ class Rebuild:
 
     async def _recount_foreign(self, recount: Recount, compactor: Compactor) -> None:
         """Deltas that processes wrote before they followed the zone: the days around theirs are recounted."""
-        foreign = {"timezone": {"$ne": self._zone.key}}
+        foreign = in_other_zone(self._zone.key)
         while (delta := await self._database.writes[DELTAS].find_one(foreign, {"days": 1})) is not None:
             first, *_, last = sorted(delta["days"] * 2)
             await recount.days(date.fromisoformat(first) - DAY, date.fromisoformat(last) + DAY)

@@ -35,6 +35,7 @@ from models.rollups import (
     USER_MONTHS,
     USERS,
 )
+from models.stored_shapes import SHAPES
 
 CALLS_PER_DELTA = 10_000
 DAY_SECONDS = 600.0
@@ -100,7 +101,7 @@ class Recount:
             raise LedgerNotWholeError(date.fromisoformat(state["wholeFrom"]))
         # a day of another zone may reach into these from either side
         around = {"$gte": (first - DAY).isoformat(), "$lte": (last + DAY).isoformat()}
-        touching = {"days": {"$elemMatch": around}}
+        touching = {"days": {"$elemMatch": around}, "$jsonSchema": SHAPES[DELTAS]}
         known = await writes[DELTAS].find(touching, {"days": 1, "timezone": 1}, session=session).to_list(None)
         return _Found(state, known, [delta async for delta in self._recounted(first, last, session)])
 

@@ -11,7 +11,7 @@ from app.database import Database, Session
 from app.errors import ConfigurationError
 from app.observability.logs import Log
 from models.documents import Document
-from models.rollups import SCHEMA_VERSION, STATE
+from models.rollups import STATE
 
 log = Log(__name__)
 
@@ -35,7 +35,6 @@ class RollupState:
         states = database.writes[STATE]
         if (stored := await states.find_one(STATE_KEY)) is None:
             fresh = {
-                "schemaVersion": SCHEMA_VERSION,
                 "timezone": zone.key,
                 "complete": await _is_unused(database),
                 "merges": 0,

@@ -62,13 +62,14 @@ async def identity_provider(deployment: Deployment) -> Finding:
     settings = deployment.settings
     if settings.jwks_url is None:
         return ok("none: only our own secret signs tokens")
-    asked = {"TWINMETER_JWT_ISSUER": settings.jwt_issuer, "TWINMETER_JWT_AUDIENCE": settings.jwt_audience}
-    if missing := [name for name, value in asked.items() if value is None]:
+    whom = settings.jwt_audience or settings.jwt_authorized_parties
+    asked = {"TWINMETER_JWT_ISSUER": settings.jwt_issuer, "TWINMETER_JWT_AUDIENCE": whom}
+    if missing := [name for name, value in asked.items() if not value]:
         said = (
             f"TWINMETER_JWKS_URL is set, but not {' and '.join(missing)}: tokens for other applications are valid here"
         )
         return (problem if settings.jwt_issuer is None else notice)(said, "set them: see docs/operations.md")
-    return ok("issuer and audience are required")
+    return ok("issuer and audience (or authorized party) are required")
 
 
 async def files(deployment: Deployment) -> Finding:

@@ -1,4 +1,4 @@
-"""Collections and indexes: declared against existing."""
+"""Collections, their format and indexes: declared against existing."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 
+from app.database import formats
 from app.database.connection import DOCUMENTS
 from models import refusals
 from models.rollups import INDEXES, ROLLUPS
@@ -36,6 +37,12 @@ async def collections(deployment: Deployment) -> Finding:
         said = f"{len(missing)} of {len(declared)} collections are missing: {words.some(missing)}"
         return problem(said, f"is TWINMETER_DATABASE right? A start of the server creates them: {START}")
     return ok(f"all {len(declared)} are there")
+
+
+async def stored_format(deployment: Deployment) -> Finding:
+    if later := await deployment.database.later_format():
+        return problem(later, formats.WAY_OUT)
+    return ok(f"format {formats.FORMAT} or earlier, which this release reads")
 
 
 async def indexes(deployment: Deployment) -> Finding:
@@ -108,4 +115,4 @@ def _drop(name: str) -> str:
     return f'db.{collection}.dropIndex("{index}")'
 
 
-GROUP = Group("indexes", (Check("collections", collections), Check("indexes", indexes)))
+GROUP = Group("indexes", (Check("collections", collections), Check("format", stored_format), Check("indexes", indexes)))

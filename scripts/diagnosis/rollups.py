@@ -11,12 +11,14 @@ from zoneinfo import ZoneInfo
 import pymongo
 from pymongo.errors import PyMongoError
 
+from app.database.damaged import find_damaged, shown_id
 from app.maintenance.reconcile.days import DayCheck, DayFindings, Difference
 from app.maintenance.reconcile.trailing import TrailingCheck
 from app.reports.windows import midnight
 from app.rollups.lease import LEASE_SECONDS
+from app.rollups.set_aside import WAY_OUT
 from app.rollups.state import REBUILD, STATE_KEY
-from models.rollups import DAYS, DELTAS, EVERYONE, STATE
+from models.rollups import DAYS, DELTAS, EVERYONE, SET_ASIDE, STATE, in_other_zone
 from scripts.diagnosis import server, words
 from scripts.diagnosis.finding import START, Check, Deployment, Finding, Group, notice, ok, problem, unchecked
 
@@ -40,8 +42,7 @@ async def zone(deployment: Deployment) -> Finding:
     if (counted := state["timezone"]) != configured:
         said = f"days are counted in {counted}, but TWINMETER_TIMEZONE is {configured}: every report answers 503"
         return problem(said, f"set it back, or rebuild the rollups: {REBUILD}")
-    other = {"timezone": {"$ne": counted}}
-    if strange := await deployment.database.reads[DELTAS].count_documents(other):
+    if strange := await deployment.database.reads[DELTAS].count_documents(in_other_zone(counted)):
         said = f"{words.counted(strange, 'waiting delta')} counted in another zone than {counted}"
         return notice(said, f"look again in a minute; if they stay: {REBUILD}")
     return ok(f"days are counted in {counted}, as TWINMETER_TIMEZONE says")
@@ -80,6 +81,20 @@ def freshness_of(waiting: int, lag: float, alive: bool, holder: str) -> Finding:
     if alive:
         return notice(said, "its log says why: compactor.failed, compactor.merged. Reports stay exact meanwhile")
     return problem(said, f"start a server, which merges: {START}. Reports stay exact meanwhile, and get slower")
+
+
+async def unread(deployment: Deployment) -> Finding:
+    """Deltas that cannot be read: those that wait, and those that a server has set aside."""
+    database = deployment.database.reads
+    if waiting := await find_damaged(database, DELTAS):
+        said = f"waiting deltas that cannot be read, so reports may lack their calls: {words.some(map(str, waiting))}"
+        return problem(said, f"a server sets them aside: {START}; then {WAY_OUT}")
+    if not (count := await database[SET_ASIDE].count_documents({})):
+        return ok("every delta can be read")
+    kept = await database[SET_ASIDE].find().sort("at", 1).limit(words.SHOWN).to_list(None)
+    each = ", ".join(f"{shown_id(one['_id'])} ({', '.join(one['fields'])})" for one in kept)
+    said = f"{words.counted(count, 'delta')} could not be read and {'was' if count == 1 else 'were'} set aside: {each}"
+    return problem(f"{said}; reports may lack their calls", WAY_OUT)
 
 
 async def sample(deployment: Deployment) -> Finding:
@@ -199,6 +214,7 @@ GROUP = Group(
         Check("time zone", zone),
         Check("completeness", completeness),
         Check("freshness", freshness),
+        Check("unread deltas", unread),
         Check("invariants", sample),
         Check("trailing totals", trailing),
     ),

@@ -10,29 +10,39 @@ import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from app.auth.claims import TokenRules
 from app.auth.jwks import MAX_BYTES, RETRY_SECONDS, KeySet, usable_keys
 from app.auth.principals import Scope
+from app.auth.refusals import RefusedError
 from app.auth.tokens import Tokens, open_tokens
 from app.errors import KeyServerUnavailableError, NotAuthenticatedError
 from app.settings import Settings
 from tests.patience import until
 
 URL = "https://id.example/.well-known/jwks.json"
-RULES = TokenRules("https://id.example/", "twinmeter")
-PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+RULES = TokenRules("https://id.example/", ("twinmeter",))
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
 
 RSA = rsa.generate_private_key(65_537, 2_048)
 RSA_TWO = rsa.generate_private_key(65_537, 2_048)
 EC = ec.generate_private_key(ec.SECP256R1())
+EC_384, EC_521 = ec.generate_private_key(ec.SECP384R1()), ec.generate_private_key(ec.SECP521R1())
+ED, ED_448 = ed25519.Ed25519PrivateKey.generate(), ed448.Ed448PrivateKey.generate()
+ALGORITHMS: list[tuple[PrivateKey, str]] = [
+    *((RSA, name) for name in ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")),
+    *((EC, "ES256"), (EC_384, "ES384"), (EC_521, "ES512"), (ED, "EdDSA"), (ED_448, "EdDSA")),
+]
+"""Every algorithm that a provider's key may be for, and a key for it."""
 
 
-def public(kid: str, key: PrivateKey, **more: Any) -> dict[str, Any]:
-    algorithm: Any = RSAAlgorithm if isinstance(key, rsa.RSAPrivateKey) else ECAlgorithm
-    return {**json.loads(algorithm.to_jwk(key.public_key())), "kid": kid, "use": "sig", **more}
+def public(kid: str | None, key: PrivateKey, **more: Any) -> dict[str, Any]:
+    kinds: dict[type, Any] = {rsa.RSAPrivateKey: RSAAlgorithm, ec.EllipticCurvePrivateKey: ECAlgorithm}
+    algorithm: Any = next((found for kind, found in kinds.items() if isinstance(key, kind)), OKPAlgorithm)
+    named = {} if kid is None else {"kid": kid}
+    return {**json.loads(algorithm.to_jwk(key.public_key())), **named, "use": "sig", **more}
 
 
 def signed(kid: str | None, key: Any, algorithm: str, **claims: Any) -> str:
@@ -169,7 +179,11 @@ FORGED = {
     "PS256 with a key for RS256": signed("r", RSA, "PS256"),
     "signed with another key": signed("r", RSA_TWO, "RS256"),
     "none": forged({"alg": "none", "kid": "r"}, b"").rpartition(".")[0] + ".",
-    "without a key id": signed(None, RSA, "RS256"),
+    "PS512 with a key for RS256": signed("r", RSA, "PS512"),
+    "ES384 with a key of another curve": signed("e", EC_384, "ES384"),
+    "EdDSA naming an RSA key": signed("r", ED, "EdDSA"),
+    "without a key id, of another key": signed(None, RSA_TWO, "RS256"),
+    "HS512 with a public key as its secret": forged({"alg": "HS512", "kid": "r"}, pem(RSA)),
     "expired": signed("r", RSA, "RS256", exp=datetime.now(UTC) - timedelta(minutes=1)),
     "of another issuer": signed("r", RSA, "RS256", iss="https://id.example"),
     "for another audience": signed("r", RSA, "RS256", aud="another"),
@@ -188,13 +202,19 @@ async def test_forged_and_foreign_tokens_are_refused(provider: Provider, token: 
 @pytest.mark.parametrize(
     "jwk",
     [
-        {**public("k", RSA), "alg": "RS512"},
+        {**public("k", RSA), "alg": "RSA-OAEP"},
+        {**public("k", RSA), "alg": "HS256"},
+        {**public("k", RSA), "alg": None},
+        {**public("k", RSA), "alg": ["RS256"]},
+        {**public("k", EC), "alg": "ES384"},
+        {**public("k", EC), "crv": "P-384"},
+        {**public("k", ED), "alg": "ES256"},
         {**public("k", RSA), "use": "enc"},
-        {key: value for key, value in public("k", RSA).items() if key != "kid"},
         {**public("k", RSA), "kid": 5},
         {**public("k", RSA), "n": "!"},
         {**public("k", rsa.generate_private_key(65_537, 1_024))},
-        {**public("k", ec.generate_private_key(ec.SECP384R1()))},
+        {**public("k", rsa.generate_private_key(65_537, 1_024)), "alg": "PS512"},
+        {**public("k", ec.generate_private_key(ec.SECP256K1()))},
         {**json.loads(RSAAlgorithm.to_jwk(RSA)), "kid": "k"},
         {"kty": "oct", "kid": "k", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA", "alg": "HS256"},
         {"kty": "OKP", "crv": "Ed25519", "kid": "k", "x": "AAAA"},
@@ -203,7 +223,41 @@ async def test_forged_and_foreign_tokens_are_refused(provider: Provider, token: 
     ],
 )
 def test_a_key_that_we_do_not_take_is_left_out_alone(jwk: Any) -> None:
-    assert set(usable_keys({"keys": [jwk, public("e", EC)]})) == {"e"}
+    assert [key.key_id for key in usable_keys({"keys": [jwk, public("e", EC)]})] == ["e"]
+
+
+@pytest.mark.parametrize(("key", "algorithm"), ALGORITHMS)
+async def test_a_token_holds_with_the_algorithm_of_its_key_alone(
+    provider: Provider, key: PrivateKey, algorithm: str
+) -> None:
+    provider.keys = [public("k", key, alg=algorithm)]
+    assert (await provider.tokens.principal(signed("k", key, algorithm))).user == "u1"
+
+    for other, name in ALGORITHMS:
+        if name != algorithm:
+            with pytest.raises(RefusedError, match=f"algorithm {name} is not that of the provider's key") as refused:
+                await provider.tokens.principal(signed("k", other, name))
+            assert refused.value.reason == "algorithm"
+
+
+async def test_a_token_that_names_no_key_is_of_the_only_one_that_fits(provider: Provider) -> None:
+    provider.keys = [public("r", RSA), public(None, EC)]
+    assert (await provider.tokens.principal(signed(None, RSA, "RS256"))).user == "u1"
+    assert (await provider.tokens.principal(signed(None, EC, "ES256"))).user == "u1"
+    with pytest.raises(RefusedError, match="does not have"):
+        await provider.tokens.principal(signed("e", EC, "ES256"))
+
+    provider.keys = [public("r", RSA), public("r2", RSA_TWO)]
+    await provider.key_set.refresh()
+    with pytest.raises(RefusedError, match="does not say which key it is of"):
+        await provider.tokens.principal(signed(None, RSA, "RS256", jti="another"))
+
+
+async def test_two_keys_of_one_name_are_told_apart_by_their_algorithm(provider: Provider) -> None:
+    provider.keys = [public("k", RSA), public("k", EC)]
+
+    for key, algorithm in ((RSA, "RS256"), (EC, "ES256")):
+        assert (await provider.tokens.principal(signed("k", key, algorithm))).user == "u1"
 
 
 @pytest.mark.parametrize(
@@ -227,7 +281,7 @@ async def test_what_is_no_set_of_keys_changes_nothing(provider: Provider, answer
 
     assert (await provider.tokens.principal(signed("r", RSA, "RS256"))).user == "u1"
     with pytest.raises(KeyServerUnavailableError):
-        await provider.key_set.key("unknown")
+        await provider.key_set.key("unknown", "RS256")
     assert provider.asked == 2
 
 
@@ -240,7 +294,7 @@ async def test_a_server_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) 
 
     client = httpx.AsyncClient(transport=httpx.MockTransport(hang))
     with pytest.raises(KeyServerUnavailableError):
-        await KeySet(URL, client).key("r")
+        await KeySet(URL, client).key("r", "RS256")
 
 
 async def test_a_deployment_follows_its_provider(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,14 +315,14 @@ async def test_a_deployment_follows_its_provider(monkeypatch: pytest.MonkeyPatch
             jwks_url=f"http://127.0.0.1:{port}/jwks.json",
             jwt_secret="0123456789abcdef0123456789abcdef",
             jwt_issuer=RULES.issuer,
-            jwt_audience=RULES.audience,
+            jwt_audience=RULES.audiences,
         )
         async with open_tokens(settings) as tokens:
             assert (await tokens.principal(signed("r", RSA, "RS256"))).user == "u1"
             keys[:] = [public("e", EC)]
             assert isinstance(tokens._keys, KeySet)
             known = tokens._keys
-            await until(lambda: "r" not in known._keys)
+            await until(lambda: [key.key_id for key in known._keys] == ["e"])
             assert (await tokens.principal(signed("e", EC, "ES256"))).user == "u1"
             with pytest.raises(NotAuthenticatedError):
                 await tokens.principal(signed("r", RSA, "RS256", jti="another"))

@@ -330,6 +330,7 @@ async def test_a_long_table_is_of_the_moment_at_which_it_was_asked_for(tracker: 
     await calls_at(tracker, 1, noon, user_id="late")
 
     rows = [row for batch in [batch async for batch in table.batches] for row in batch]
+    await table.close()
     assert len(await entries(database)) == 5
     assert sorted(row[1] for row in rows) == ["u0", "u1", "u2", "u3"]
 

@@ -233,6 +233,7 @@ async def test_the_freshness_of_a_report_says_how_far_the_views_lie_behind(datab
         "last_commit": None,
         "views_lag_seconds": 0,
         "pending_deltas": 0,
+        "set_aside_deltas": 0,
     }
 
     await track(writer, 1)

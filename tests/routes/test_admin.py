@@ -127,6 +127,7 @@ async def test_technical_says_how_the_process_stands(client: Client, tokens: Tok
     assert found["commits"]["seconds"] > 0
     (process,) = found["processes"]
     assert process.pop("since") <= datetime.now(UTC).isoformat()
+    assert 0 <= process.pop("lagP99") <= process.pop("lagMax")
     assert process == {"pid": os.getpid(), "calls": 1, "queued": 0, "streams": 0, "away": False}
 
 

@@ -34,6 +34,21 @@ def rows_of(response: httpx.Response) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(response.text, newline="")))
 
 
+async def test_every_table_begins_with_a_byte_order_mark_only_where_that_is_asked_for(
+    client: Client, tokens: Tokens
+) -> None:
+    await track(client, tokens, createdAt=NOON, userId="Зоя", conversationId="чат")
+    for table in Table:
+        plain = await download(client, tokens, table)
+        marked = await download(client, tokens, table, bom="true")
+
+        assert not plain.content.startswith(b"\xef\xbb\xbf"), table
+        assert marked.content == b"\xef\xbb\xbf" + plain.content, table
+    assert plain.headers["content-type"] == "text/csv; charset=utf-8"
+    users = (await download(client, tokens, Table.USERS, bom="true")).content.decode("utf-8-sig")
+    assert [row["userId"] for row in csv.DictReader(io.StringIO(users, newline=""))] == ["Зоя"]
+
+
 async def test_a_table_says_what_its_report_says(client: Client, tokens: Tokens) -> None:
     await track(client, tokens, createdAt=NOON, requestDuration=800, conversationId="talk")
     await track(client, tokens, createdAt=NOON, contentType="haiku", model="unheard-of", success=False, userId="u2")

@@ -12,6 +12,7 @@ from httpx import Response
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
+from app import __version__
 from app.auth.principals import Role, Scope
 from app.auth.sessions import COOKIE, Sessions
 from app.auth.tokens import Tokens
@@ -60,7 +61,7 @@ async def test_a_token_signs_in_and_its_session_reads_figures_and_signs_out(empt
         "scopes": ["admin", "ingest", "read"],
         "timezone": "UTC",
         "showSynthetic": False,
-        "version": "0.1.0",
+        "version": __version__,
         "features": {"live": True},
     }
 

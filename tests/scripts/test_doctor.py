@@ -123,11 +123,13 @@ async def test_a_deployment_that_is_well_is_well_in_every_point_and_nothing_is_w
     assert said == {
         "topology": "the replica set twinmeter of 1 member, which has transactions",
         "storage engine": "wiredTiger, with a journal",
-        "collections": "all 17 are there",
+        "collections": "all 18 are there",
+        "format": "format 1 or earlier, which this release reads",
         "indexes": "all 22 are there, and no other",
         "time zone": "days are counted in UTC, as TWINMETER_TIMEZONE says",
         "completeness": "the rollups hold the whole ledger",
         "freshness": "no delta waits; no process merges now",
+        "unread deltas": "every delta can be read",
         "trailing totals": "totals of the last 7, 30, 60 and 90 days, where kept, are what the days sum to",
         "unpriced": "each of 2 calls in 30 days has a cost",
         "estimated": "no cost of 30 days is based on estimated tokens",
@@ -289,7 +291,7 @@ async def test_a_database_on_which_nothing_was_started_is_said_and_not_made(
 
     found = await examined(other)
 
-    assert found["collections"].said == "17 of 17 collections are missing: aiusages, analytics, prices and 14 more"
+    assert found["collections"].said == "18 of 18 collections are missing: aiusages, analytics, prices and 15 more"
     assert found["indexes"].said.startswith(
         "of 22 indexes, 22 missing: aiusages.client_newest, aiusages.conversationId_newest, "
     )
@@ -552,9 +554,10 @@ async def test_the_command_ends_with_zero_where_all_is_well(command: Command) ->
 
     answer = json.loads(done.stdout)
     verdicts = {check["check"]: check["verdict"] for check in answer["checks"]}
+    assert len(verdicts) == sum(len(group.checks) for group in doctor.GROUPS)
     full = {"sizes"} - {check for check in verdicts if verdicts[check] == "ok"}  # the disk of the machine that tests
     assert {check for check in verdicts if verdicts[check] != "ok"} == full
-    assert (done.returncode, done.stderr, answer["ok"]) == (3 if full else 0, "", 39 - len(full))
+    assert (done.returncode, done.stderr, answer["ok"]) == (3 if full else 0, "", len(verdicts) - len(full))
     assert answer["checks"][1]["said"].endswith("; 6.0 or later is needed")
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from app.database import Database, Session
+from app.database.damaged import find_damaged
 from app.errors import AppError
 from app.ledger.invariants import entry_faults, event_faults, missing_in
 from app.maintenance.reconcile.figures import Cell, Figures, active_in, cell_of
@@ -23,7 +24,8 @@ from app.rollups.state import STATE_KEY
 from models import AI_GENERATION
 from models.active_days import bit_of
 from models.documents import Document
-from models.rollups import ACTIVE_USERS, CONVERSATIONS, DAYS, DELTAS, EVERYONE, STATE, USER_MONTHS, USERS
+from models.rollups import ACTIVE_USERS, CONVERSATIONS, DAYS, DELTAS, EVERYONE, STATE, USER_MONTHS, USERS, in_other_zone
+from models.stored_shapes import SHAPES
 
 BATCH = 1_000
 
@@ -32,6 +34,7 @@ LONE_EVENT = "entry missing"
 OTHER_EVENT = "event differs"
 ENTRY = "entry"
 CELL = "cell"
+DELTA = "delta"
 
 
 class DisturbedZoneError(AppError):
@@ -187,9 +190,13 @@ class _Snapshot:
 
     async def _deltas(self) -> list[Document]:
         deltas = self._database.writes[DELTAS]
-        if await deltas.find_one({"timezone": {"$ne": self._zone.key}}, {"_id": 1}, session=self._session):
+        if await deltas.find_one(in_other_zone(self._zone.key), {"_id": 1}, session=self._session):
             raise DisturbedZoneError("calls counted in another time zone are being sorted into days; try again shortly")
-        return await deltas.find({"days": self._day}, session=self._session).to_list(None)
+        of_day = {"days": self._day}
+        for delta in await find_damaged(self._database.writes, DELTAS, of_day, session=self._session):
+            self._differs(DELTA, delta.id, f"cannot be read: {', '.join(delta.fields)}; a running server sets it aside")
+        readable = {**of_day, "$jsonSchema": SHAPES[DELTAS]}
+        return await deltas.find(readable, session=self._session).to_list(None)
 
     async def _stored(self) -> Figures:
         figures = Figures()

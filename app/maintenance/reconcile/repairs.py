@@ -16,7 +16,7 @@ from app.database import Database, Session
 from app.database.transactions import transact
 from app.database.updates import upsert
 from app.ledger.invariants import entry_faults, missing_in, quantised, repaired_event
-from app.maintenance.reconcile.days import CELL, ENTRY, LONE_ENTRY, OTHER_EVENT, DayFindings
+from app.maintenance.reconcile.days import CELL, DELTA, ENTRY, LONE_ENTRY, OTHER_EVENT, DayFindings
 from app.rollups.corrections import correction
 from app.rollups.local_time import LocalTime
 from app.rollups.merging import merging
@@ -41,6 +41,9 @@ class Repairs:
     async def repair(self, day: date, found: DayFindings) -> None:
         """Repair those differences of a day that can be repaired. Raises PyMongoError."""
         kinds = {difference.kind for difference in found.differences}
+        if DELTA in kinds:
+            async with merging(self._database) as compactor:
+                await compactor.merge_all()
         for difference in found.differences:
             if difference.kind == ENTRY:
                 await transact(self._database, partial(self._quantise, difference.id))

@@ -35,6 +35,7 @@ from models.rollups import (
     LATENCY,
     NOT_MERGED,
     PART,
+    SET_ASIDE,
     STATE,
     TOTALS,
     USAGE_TOTALS,
@@ -277,17 +278,23 @@ def state() -> Query:
 def waiting(timezone: str) -> Query:
     """Of deltas with unmerged figures: when the `oldest` and the `newest` were committed, and how many there are.
 
-    `foreign` is how many deltas count their days in another zone than `timezone`.
+    `foreign` is how many deltas count their days in another zone than `timezone`, and `setAside` how many could not be
+    read. Until these are set aside they have no moment and no zone.
     """
-    pending = {"$not": ["$merged"]}
+    pending = {"$not": [{"$or": ["$merged", "$setAside"]}]}
+    at = {"$cond": [{"$eq": [{"$type": "$at"}, "date"]}, {"$min": ["$at", "$$NOW"]}, "$$REMOVE"]}
+    in_other_zone = {"$and": [{"$eq": [{"$type": "$timezone"}, "string"]}, {"$ne": ["$timezone", timezone]}]}
+    unreadable: list[Stage] = [{"$project": {"setAside": {"$literal": True}}}]
     group = {
         "_id": None,
-        "oldest": {"$min": {"$cond": [pending, "$at", "$$REMOVE"]}},
-        "newest": {"$max": "$at"},
+        "oldest": {"$min": {"$cond": [pending, at, "$$REMOVE"]}},
+        "newest": {"$max": at},
         "count": {"$sum": {"$toInt": pending}},
-        "foreign": {"$sum": {"$toInt": {"$ne": ["$timezone", timezone]}}},
+        "foreign": {"$sum": {"$toInt": in_other_zone}},
+        "setAside": {"$sum": {"$cond": ["$setAside", 1, 0]}},
     }
-    return DELTAS, [{"$group": group}]
+    shown = {"$project": {"at": 1, "merged": 1, "timezone": 1}}
+    return DELTAS, [shown, {"$unionWith": {"coll": SET_ASIDE, "pipeline": unreadable}}, {"$group": group}]
 
 
 def _named(values: list[Any]) -> dict[str, Any]:

@@ -103,7 +103,9 @@ export function download(
   /** @type {string} */ name,
   /** @type {Parameters} */ more = {},
 ) {
-  const href = context.address(`/api/admin/ai/download/${name}.csv`, { ...context.parameters(), ...more });
+  // people open it in Excel, which takes UTF-8 without a mark for another code page
+  const asked = { ...context.parameters(), ...more, bom: "true" };
+  const href = context.address(`/api/admin/ai/download/${name}.csv`, asked);
   return el(
     "a.button.small.quiet",
     { href, download: "", title: "All rows for these filters, with exact decimals" },

@@ -274,9 +274,23 @@ export type Technical = {
   calls: Record<string, number>;
   breaker: { open: boolean; seconds: Amount | null };
   commits: { transactions: number; calls: number; seconds: Amount };
-  freshness: { lastCommit: string | null; viewsLagSeconds: Amount; pendingDeltas: number } | null;
+  freshness: {
+    lastCommit: string | null;
+    viewsLagSeconds: Amount;
+    pendingDeltas: number;
+    setAsideDeltas: number;
+  } | null;
   advice: string | null;
-  processes: { pid: number; since: string; calls: number; queued: number; streams: number; away: boolean }[];
+  processes: {
+    pid: number;
+    since: string;
+    calls: number;
+    queued: number;
+    streams: number;
+    away: boolean;
+    lagP99: Amount;
+    lagMax: Amount;
+  }[];
 };
 
 export type DataQuality = {

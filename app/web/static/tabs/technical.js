@@ -191,6 +191,12 @@ function standing(/** @type {Context} */ context, /** @type {Answers} */ { techn
               freshness.viewsLagSeconds,
             ],
             ["Commits to merge", "pendingDeltas", format.count(freshness.pendingDeltas), freshness.pendingDeltas],
+            [
+              "Unreadable",
+              "setAsideDeltas",
+              freshness.setAsideDeltas ? `${format.count(freshness.setAsideDeltas)}, see the doctor` : "none",
+              freshness.setAsideDeltas,
+            ],
             ["Database", "database", `${of.database}${of.transactions ? "" : ", without transactions"}`, of.database],
           ])
         : el("p.state", {}, of.advice ?? "Not available while the database does not answer."),
@@ -221,6 +227,7 @@ function processes(/** @type {Answers["technical"]["processes"]} */ rows, /** @t
       { key: "calls", label: "Calls", as: "count" },
       { key: "queued", label: "Queued", as: "count" },
       { key: "streams", label: "Open pages", as: "count" },
+      { key: "lagMax", label: "Longest wait", content: (row) => format.duration(Number(row.lagMax)) },
     ],
     rows,
     rowKey: (row) => String(row.pid),
