@@ -22,11 +22,10 @@ Interrupted, it resumes; run twice, it finds only what it could not repair. Exit
 
 import argparse
 import sys
-from calendar import monthrange
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from app.database import Database
@@ -35,10 +34,9 @@ from app.maintenance.reconcile.repairs import Repairs
 from app.maintenance.reconcile.trailing import TrailingCheck
 from app.maintenance.reconcile.undated import UndatedCheck
 from app.maintenance.reconcile.unread import UnreadCheck
+from app.rollups.filled_days import FilledDays
 from app.rollups.state import RollupState
 from app.settings import Settings
-from models import AI_GENERATION
-from models.rollups import ACTIVE_USERS, CONVERSATIONS, DAYS, DELTAS, FINDINGS, LATENCY, USAGE, USER_MONTHS, USERS
 from scripts.toolkit import command, days, job
 from scripts.toolkit.job import Job, Page, Summary
 
@@ -120,7 +118,7 @@ class Reconcile(Job[str]):
                 left = await self._unread.differences()
             return self._counted(found, left)
         day = date.fromisoformat(page.items[0])
-        first = day.day == 1 or day == self._all[0]
+        first = day == next(other for other in self._all if (other.year, other.month) == (day.year, day.month))
         checked = again = await self._days.day(day, first=first)
         if checked.differences and execute:
             await self._repairs.repair(day, checked)
@@ -144,42 +142,14 @@ class Reconcile(Job[str]):
         return Counter(differences=len(repaired) + len(left), repaired=len(repaired), left=len(left))
 
     async def _existing(self) -> list[date]:
-        """The days asked for, as far as there is anything."""
-        days = [date.fromisoformat(day) for day in await self._ends()]
-        if not days:
-            return []
-        first, last = max(filter(None, (self._first, min(days)))), min(filter(None, (self._last, max(days))))
-        return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
-
-    async def _ends(self) -> list[str]:
-        """The first and the last day of everything there is, and every day that waits."""
-        calls = [(self._database.ledger, {}), (self._database.events, {"event": AI_GENERATION})]
-        dated = {"createdAt": {"$type": "date"}}
-        moments = [
-            one["createdAt"].astimezone(self._zone).date().isoformat()
-            for collection, condition in calls
-            for order in (1, -1)
-            if (one := await collection.find_one({**condition, **dated}, {"createdAt": 1}, sort=[("createdAt", order)]))
-        ]
-        cells = [
-            cell["_id"]["day"]
-            for name in (DAYS, USAGE, LATENCY, USERS, CONVERSATIONS, FINDINGS)
-            for order in (1, -1)
-            if (cell := await self._database.writes[name].find_one({}, {"_id": 1}, sort=[("_id", order)]))
-        ]
-        months = [
-            cell["_id"][of][:7]
-            for name, of in ((USER_MONTHS, "month"), (ACTIVE_USERS, "period"))
-            for order in (1, -1)
-            if (cell := await self._database.writes[name].find_one({}, {"_id": 1}, sort=[(f"_id.{of}", order)]))
-        ]
-        marked = [day for month in months for day in _ends_of(month)]
-        return [*moments, *cells, *marked, *await self._database.writes[DELTAS].distinct("days")]
-
-
-def _ends_of(month: str) -> tuple[str, str]:
-    """Any day of a month may be marked in its cells."""
-    return f"{month}-01", f"{month}-{monthrange(int(month[:4]), int(month[5:]))[1]}"
+        """The days asked for, as far as there is anything; and that from which the ledger is whole: its month is
+        compared on it.
+        """
+        state = await RollupState.look(self._database, self._zone)
+        filled = await FilledDays(self._database, self._zone).between(self._first, self._last)
+        if filled and state.whole_from is not None and filled[0] <= state.whole_from <= filled[-1]:
+            filled = sorted({*filled, state.whole_from})
+        return filled
 
 
 if __name__ == "__main__":

@@ -7,11 +7,12 @@ from zoneinfo import ZoneInfo
 from app.database import Database
 from app.errors import ConfigurationError
 from app.rollups.compactor import Compactor
+from app.rollups.filled_days import DAY, FilledDays
 from app.rollups.merging import merging
-from app.rollups.recount import DAY, LedgerNotWholeError, Recount
+from app.rollups.recount import LedgerNotWholeError, Recount
 from app.rollups.set_aside import forget
 from app.rollups.state import STATE_KEY, RollupState
-from models.rollups import DAYS, DELTAS, NAMES, ROLLUPS, SET_ASIDE, STATE, in_other_zone
+from models.rollups import DELTAS, NAMES, ROLLUPS, SET_ASIDE, STATE, in_other_zone
 
 PROGRESS_KEY = {"_id": "rebuild"}
 
@@ -72,10 +73,13 @@ class Rebuild:
             await self._database.writes[collection].delete_many({})
 
     async def _days(self, whole_from: date | None) -> list[date]:
-        span = await self._span()
-        if span is None:
+        # not before the ledger's first day: retention may have deleted entries, whose cells stay
+        days = FilledDays(self._database, self._zone)
+        begin = self._first or await days.first_call()
+        filled = [] if begin is None else await days.between(begin, self._last)
+        if not filled:
             return []
-        first, last = span
+        first, last = self._first or filled[0], self._last or filled[-1]
         if whole_from is not None and first < whole_from:
             if self._first is not None:
                 raise LedgerNotWholeError(whole_from)
@@ -87,26 +91,12 @@ class Rebuild:
         if interrupted is None:
             await self._states.replace_one(PROGRESS_KEY, {**wanted, "next": first.isoformat()}, upsert=True)
         start = first if interrupted is None else max(first, date.fromisoformat(interrupted["next"]))
-        return [start + n * DAY for n in range((last - start).days + 1)]
-
-    async def _span(self) -> tuple[date, date] | None:
-        """The requested days, as far as the ledger or the cells reach; None where there is nothing."""
-        ends = [
-            await self._database.ledger.find_one({}, {"createdAt": 1}, sort=[("createdAt", order), ("_id", order)])
-            for order in (1, -1)
-        ]
-        found = [entry["createdAt"].astimezone(self._zone).date() for entry in ends if entry is not None]
-        if (cell := await self._database.writes[DAYS].find_one({}, {"_id": 1}, sort=[("_id.day", -1)])) is not None:
-            found.append(date.fromisoformat(cell["_id"]["day"]))
-        if not found:
-            return None
-        # not before the ledger's first day: retention may have deleted entries, whose cells stay
-        return self._first or found[0], self._last or max(found)
+        return [day for day in filled if day >= start]
 
     async def _recount_foreign(self, recount: Recount, compactor: Compactor) -> None:
         """Deltas that processes wrote before they followed the zone: the days around theirs are recounted."""
         foreign = in_other_zone(self._zone.key)
         while (delta := await self._database.writes[DELTAS].find_one(foreign, {"days": 1})) is not None:
-            first, *_, last = sorted(delta["days"] * 2)
-            await recount.days(date.fromisoformat(first) - DAY, date.fromisoformat(last) + DAY)
+            day = date.fromisoformat(delta["days"][0])  # one by one: years may lie between two
+            await recount.days(day - DAY, day + DAY)
             await compactor.merge_all()

@@ -21,6 +21,7 @@ from app.database.transactions import transact_once, undisturbed
 from app.errors import AppError
 from app.rollups.cell_updates import KEYS
 from app.rollups.deltas import COUNTED_FIELDS, delta_of
+from app.rollups.filled_days import DAY
 from app.rollups.local_time import LocalTime
 from app.rollups.name_caps import NameCaps
 from app.rollups.state import STATE_KEY
@@ -40,8 +41,6 @@ from models.stored_shapes import SHAPES
 CALLS_PER_DELTA = 10_000
 DAY_SECONDS = 600.0
 """How long one attempt at a day may take."""
-
-DAY = timedelta(days=1)
 
 _DAILY = (*KEYS, USERS, CONVERSATIONS)
 
@@ -135,20 +134,21 @@ class Recount:
             await writes[collection].delete_many({"_id.day": days}, session=session)
         for offset in range((last - first).days + 1):
             await self._forget_active_users((first + timedelta(days=offset)).isoformat(), session)
-        await self._take_from_deltas(known, days, session)
+        await self._take_from_deltas(known, first, last, session)
         if deltas:
             await writes[DELTAS].insert_many(deltas, session=session)
         return sum(delta["calls"] for delta in deltas)
 
-    async def _take_from_deltas(self, known: list[Document], days: Document, session: Session | None) -> None:
-        """Deltas of another zone are dropped as a whole: the days around theirs are recounted."""
+    async def _take_from_deltas(self, known: list[Document], first: date, last: date, session: Session | None) -> None:
+        """Of another zone, the days whose neighbours are recounted too: any of the three may have their calls."""
         waiting = self._database.writes[DELTAS]
         foreign = [delta["_id"] for delta in known if delta["timezone"] != self._zone.key]
         mine = [delta["_id"] for delta in known if delta["timezone"] == self._zone.key]
-        await waiting.delete_many({"_id": {"$in": foreign}}, session=session)
-        taken = {"usage": {"day": days}, "findings": {"day": days}, "days": days}
-        await waiting.update_many({"_id": {"$in": mine}}, {"$pull": taken}, session=session)
-        await waiting.delete_many({"_id": {"$in": mine}, "days": []}, session=session)
+        for ids, begin, end in ((foreign, first + DAY, last - DAY), (mine, first, last)):
+            days = {"$gte": begin.isoformat(), "$lte": end.isoformat()}
+            taken = {"usage": {"day": days}, "findings": {"day": days}, "days": days}
+            await waiting.update_many({"_id": {"$in": ids}}, {"$pull": taken}, session=session)
+            await waiting.delete_many({"_id": {"$in": ids}, "days": []}, session=session)
 
     async def _forget_active_users(self, day: str, session: Session | None) -> None:
         """Clear the day's bit, and recount the users of its month."""

@@ -98,7 +98,7 @@ async def test_a_rebuild_that_was_interrupted_goes_on_where_it_was(database: Dat
         await first.run(days, interrupted)
     again = Rebuild(database, UTC_ZONE, date(2024, 5, 1), date(2024, 5, 3))
 
-    assert days == [date(2024, 5, 1), date(2024, 5, 2), date(2024, 5, 3)]
+    assert days == [date(2024, 5, 1), date(2024, 5, 2)]
     assert await again.prepare() == days[1:]
     assert await again.run(days[1:], lambda _: None) == 1
     assert await by_day(database, UTC_ZONE) == {"2024-05-01": 2, "2024-05-02": 1}

@@ -14,7 +14,7 @@ from app.database.transactions import transact
 from app.database.updates import upsert
 from app.maintenance.erasure.pseudonyms import Conversation, Rename
 from app.rollups.cell_updates import figures_of
-from app.rollups.recount import DAY
+from app.rollups.filled_days import DAY
 from app.rollups.state import touch
 from models.documents import Document
 from models.rollups import CONVERSATION_TOTALS, CONVERSATIONS, ERASURES

@@ -17,9 +17,9 @@ from app.ledger.invariants import entry_faults, event_faults, missing_in
 from app.maintenance.reconcile.figures import Cell, Figures, active_in, cell_of
 from app.rollups.cell_updates import KEYS
 from app.rollups.deltas import Increments
+from app.rollups.filled_days import DAY
 from app.rollups.local_time import LocalTime
 from app.rollups.name_caps import KnownNames
-from app.rollups.recount import DAY
 from app.rollups.state import STATE_KEY
 from models import AI_GENERATION
 from models.active_days import bit_of
