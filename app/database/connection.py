@@ -37,6 +37,7 @@ DURABLE = WriteConcern(w="majority", j=True)
 DOCUMENTS = [AIUsage, Analytics, PriceOverride, ApiKey]
 STARTUP_SECONDS = 10
 PING_SECONDS = 1
+GOODBYE_SECONDS = 1
 STREAMING: dict[str, Any] = {
     "readConcernLevel": "majority",  # change streams know no other
     # listeners must learn soon that the stream is down; an idle server still answers every second
@@ -95,8 +96,7 @@ class Database:
                 client.close()
             raise
         except PyMongoError as error:
-            for client in (writer, reader, streamer):
-                client.close()
+            _close(writer, reader, streamer)
             raise failure_of(error, name) from error
         return database
 
@@ -182,8 +182,7 @@ class Database:
         return True
 
     def close(self) -> None:
-        for database in (self.writes, self.reads, self.streams):
-            database.client.close()
+        _close(self.writes.client, self.reads.client, self.streams.client)
 
 
 def _transactional(hello: dict[str, Any]) -> bool:
@@ -201,6 +200,13 @@ def _check_member(hello: dict[str, Any]) -> None:
 
 def _client(address: Address, **options: Any) -> Client:
     return _opened(SETTING, address.uri, address.options | options)
+
+
+def _close(*clients: Client) -> None:
+    """Within a second: a client says goodbye to MongoDB, and would wait half a minute for one that is away."""
+    with pymongo.timeout(GOODBYE_SECONDS):
+        for client in clients:
+            client.close()
 
 
 def _opened(what: str, uri: str, options: dict[str, Any]) -> Client:
@@ -222,7 +228,7 @@ async def foreign_collection(uri: str, name: str) -> AsyncIterator[Collection]:
     except PyMongoConfigurationError as error:
         raise ConfigurationError(f"the source's address names no database: {error}") from error
     finally:
-        client.close()
+        _close(client)
 
 
 @asynccontextmanager
@@ -248,4 +254,4 @@ async def looking(uri: str, name: str) -> AsyncIterator[Database]:
         await init_beanie(database, document_models=DOCUMENTS, skip_indexes=True)
         yield Database(database, database, database, _transactional(hello))
     finally:
-        client.close()
+        _close(client)
