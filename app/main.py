@@ -7,13 +7,16 @@ from litestar import Litestar
 from litestar.middleware import DefineMiddleware
 from litestar.plugins.pydantic import PydanticPlugin
 from litestar.types import ASGIApp
+from pymongo.errors import PyMongoError
 
 from app.auth.api_keys import open_key_ring
 from app.auth.middleware import AuthenticationMiddleware
 from app.auth.sessions import Sessions
 from app.auth.tokens import open_tokens
+from app.data_folder import unusable
 from app.database import connected
-from app.errors import AppError
+from app.database.start_failures import failure_of
+from app.errors import AppError, ConfigurationError
 from app.http import openapi, problems
 from app.http.bodies import BodyBudget
 from app.http.head import HeadIsGet
@@ -22,6 +25,7 @@ from app.http.rate_limit import RateLimit
 from app.http.serialization import ExactRequest, ExactResponse
 from app.live import open_hub
 from app.observability.lag import LoopWatch
+from app.observability.logs import Log
 from app.observability.metrics import Counters
 from app.observability.workers import Worker
 from app.otlp.memory import ExportMemory
@@ -46,6 +50,8 @@ from routes.prices import PriceController
 from routes.sessions import SessionController
 from routes.technical import TechnicalController
 from routes.track import TrackController
+
+log = Log(__name__)
 
 MAX_BODY_BYTES = 1_000_000
 # OPTIONS asks for credentials as any other method: the guards behind it need a caller
@@ -95,8 +101,8 @@ def create_app(
                     sessions=Sessions(settings.signing_secret, settings.session_lifetime),
                 )
                 yield
-        except AppError as error:
-            on_failure(error)
+        except Exception as error:
+            on_failure(_reason(error, settings))
             raise
 
     app = Litestar(
@@ -143,6 +149,19 @@ def say_stopping(app: ASGIApp) -> None:
     """Let `/ready` tell load balancers to send elsewhere."""
     if isinstance(app, Litestar):
         app.state.stopping = True
+
+
+def _reason(error: Exception, settings: Settings) -> AppError:
+    """Why the start failed, with the way out where there is one."""
+    match error:
+        case AppError():
+            return error
+        case PyMongoError():
+            return failure_of(error, settings.database)
+        case OSError():
+            return unusable(settings.data_dir, error)
+    log.error("start.failed", exc_info=error)
+    return ConfigurationError(f"an unexpected {type(error).__name__}, which is in the log: {error}")
 
 
 def end_streams(app: ASGIApp) -> None:

@@ -171,6 +171,28 @@ def test_a_setting_that_cannot_be_used_ends_the_start_with_a_sentence(
     assert said in capsys.readouterr().err
 
 
+def test_a_data_folder_that_cannot_be_used_ends_the_start_with_the_reason_and_the_way_out(
+    tmp_path: Path, mongodb_uri: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sessions").touch()
+    own = {"TWINMETER_MONGODB_URI": mongodb_uri, "TWINMETER_DATA_DIR": str(tmp_path), "TWINMETER_PORT": "0"}
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+
+    assert main([]) == 1
+
+    said = f"twinmeter cannot start: The data folder {tmp_path} cannot be used: [Errno 17] File exists: "
+    assert capsys.readouterr().err.startswith(said)
+
+
+def test_told_to_stop_while_its_mongodb_is_dead_it_ends_in_the_documented_time(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    with running(data_dir) as (process, _):
+        os.kill(int((data_dir / "mongodb" / "mongod.lock").read_text()), signal.SIGKILL)
+        process.terminate()
+        assert process.wait(patience(10)) == 0
+
+
 @pytest.mark.parametrize(("argument", "status"), [("--help", 0), ("--prot=80", 2), ("start", 2)])
 def test_what_it_is_asked_on_the_command_line_is_answered_and_nothing_is_started(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, argument: str, status: int

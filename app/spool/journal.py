@@ -85,7 +85,7 @@ class Spool:
     @classmethod
     def of(cls, data_dir: Path, database: str, max_bytes: int) -> Self:
         """The spool of one database in one data folder."""
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         return cls(spool_path(data_dir, database), max_bytes)
 
     def append(self, pairs: Sequence[Pair]) -> list[Outcome]:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+from app.data_folder import prepared
 from app.database import Database, Session
 from app.database.connection import STANDALONE_ADVICE
 from app.database.session_files import SessionFiles
@@ -42,7 +43,7 @@ async def write_path(
     book = PriceBook(database)
     recorder = Recorder.of(settings, book)
     async with AsyncExitStack() as stack:
-        sessions = stack.enter_context(SessionFiles(settings.data_dir))
+        sessions = stack.enter_context(SessionFiles(prepared(settings.data_dir)))
         committing, replaying, merging = await _sessions(stack, sessions, database)
         local_time = LocalTime((await RollupState.open(database, settings.zone)).zone)
         await book.refresh()
