@@ -13,6 +13,8 @@ class AppError(Exception):
     title = "Internal error"
     default_headers: ClassVar[Mapping[str, str]] = {}
     """Headers of every response that reports such an error."""
+    logged: ClassVar[bool] = True
+    """Whether each that asks to come again is a line in the log."""
 
     def __init__(self, detail: str, *, errors: Sequence[Any] = (), headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)

@@ -10,6 +10,7 @@ from litestar.types import ASGIApp
 from pymongo.errors import PyMongoError
 
 from app.auth.api_keys import open_key_ring
+from app.auth.attempts import RefusedCredentials
 from app.auth.middleware import AuthenticationMiddleware
 from app.auth.sessions import Sessions
 from app.auth.tokens import open_tokens
@@ -97,6 +98,7 @@ def create_app(
                     export_memory=ExportMemory(),
                     live=live,
                     rate_limit=RateLimit(settings.rate_limit, worker and worker.folder / "rate_limit"),
+                    refused_credentials=RefusedCredentials(tracker.counters),
                     assets=Assets(settings.data_dir),
                     sessions=Sessions(settings.signing_secret, settings.session_lifetime),
                 )

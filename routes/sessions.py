@@ -1,5 +1,6 @@
 """Signing in to the pages, and out of them."""
 
+from functools import partial
 from typing import Annotated, Any, Self
 
 from litestar import Controller, Request, Response, delete, get, post
@@ -7,7 +8,7 @@ from litestar.datastructures import State
 from litestar.params import JSONBody
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from app.auth.middleware import PUBLIC, principal_of
+from app.auth.middleware import PUBLIC, checked, principal_of
 from app.auth.principals import Principal, Scope
 from app.auth.same_origin import came_by_https, own_page_only
 from app.auth.sessions import CLEARED, Sessions
@@ -70,7 +71,7 @@ class SessionController(Controller):
     ) -> ExactResponse[Who]:
         """For any valid credential, even one without the scope that the pages' figures need."""
         credential = data.token.get_secret_value().strip()
-        principal = await principal_of(credential, state)
+        principal = await checked(partial(principal_of, credential, state), request)
         sessions: Sessions = state.sessions
         secure = came_by_https(request.scope["scheme"], request.headers)
         cookie = sessions.cookie(credential, principal.expires, secure=secure)

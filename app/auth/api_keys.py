@@ -3,7 +3,7 @@
 import contextlib
 import hmac
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from pymongo import UpdateOne
 from pymongo.errors import PyMongoError
 
 from app.auth.api_key_text import hashed, id_of, new_key
+from app.auth.key_lookup import KeyLookup
 from app.auth.principals import Principal, Scope
 from app.auth.refusals import Reason, RefusedError
 from app.database import Database
@@ -27,6 +28,7 @@ from app.errors import NotFoundError
 from app.observability.logs import Log
 from app.process import background
 from models import ApiKey
+from models.documents import Document
 
 REFRESH_SECONDS = 1.5
 QUERY_SECONDS = 1.0
@@ -55,6 +57,7 @@ class KeyRing:
         self._known: OrderedDict[str, ApiKey] = OrderedDict()
         self._unknown: TTLCache[str, bool] = TTLCache(MOST_UNKNOWN, UNKNOWN_SECONDS)
         self._uses: dict[str, datetime] = {}
+        self._lookup = KeyLookup(self._stored)
 
     async def principal(self, text: str) -> Principal:
         """The bearer of the key with this text. Raises RefusedError, and DatabaseUnavailableError where a key that was
@@ -136,14 +139,17 @@ class KeyRing:
         with contextlib.suppress(PyMongoError), pymongo.timeout(QUERY_SECONDS):
             await self._write_uses()
 
+    async def _stored(self, key_ids: Sequence[str]) -> dict[str, Document]:
+        with answering(QUERY_SECONDS, "the API key cannot be checked now: MongoDB does not answer; try again shortly"):
+            return {stored["keyId"]: stored async for stored in self._keys.find({"keyId": {"$in": list(key_ids)}})}
+
     async def _found(self, key_id: str) -> ApiKey | None:
         if (key := self._known.get(key_id)) is not None:
             self._known.move_to_end(key_id)
             return key
         if key_id in self._unknown:
             return None
-        with answering(QUERY_SECONDS, "the API key cannot be checked now: MongoDB does not answer; try again shortly"):
-            stored = await self._keys.find_one({"keyId": key_id})
+        stored = await self._lookup.find(key_id)
         key = None if stored is None else _read(stored)
         if key is None:
             self._unknown[key_id] = True

@@ -9,7 +9,8 @@ from litestar.datastructures import State
 from litestar.handlers.base import BaseRouteHandler
 from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
 
-from app.auth.principals import Principal, Scope
+from app.auth.attempts import RefusedCredentials
+from app.auth.principals import Principal, Recheck, Scope
 from app.auth.refusals import Reason, RefusedError, SessionEndedError
 from app.auth.same_origin import check_own_page
 from app.auth.sessions import CLEARED, COOKIE
@@ -33,16 +34,30 @@ class AuthenticationMiddleware(AbstractAuthenticationMiddleware):
     async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
         scheme, _, text = connection.headers.get("authorization", "").partition(" ")
         bears = scheme.lower() == "bearer"
+        asked: Recheck
         if bears and text.strip():
             asked = partial(principal_of, text.strip(), connection.app.state)
         # another scheme is for a proxy in front, whose password browsers send along
         elif not bears and (cookie := connection.cookies.get(COOKIE)) is not None:
             asked = partial(_of_session, cookie, connection)
         else:
-            raise RefusedError(Reason.MISSING, "send a token or an API key: Authorization: Bearer TOKEN")
+            asked = _of_nothing
         # the text itself goes no further: nothing behind this needs it, and nothing can log it; a response that lasts
         # for hours only checks again
-        return AuthenticationResult(user=await asked(), auth=asked)
+        return AuthenticationResult(user=await checked(asked, connection), auth=asked)
+
+
+async def checked(asked: Recheck, connection: ASGIConnection[Any, Any, Any, Any]) -> Principal:
+    """Who asks, for the first time. Raises RefusedError, or what slows down who guesses, and 503s."""
+    try:
+        return await asked()
+    except RefusedError as error:
+        refused: RefusedCredentials = connection.app.state.refused_credentials
+        raise refused.answer(error, connection.client.host if connection.client else None) from None
+
+
+async def _of_nothing() -> Principal:
+    raise RefusedError(Reason.MISSING, "send a token or an API key: Authorization: Bearer TOKEN")
 
 
 async def _of_session(cookie: str, connection: ASGIConnection[Any, Any, Any, Any]) -> Principal:

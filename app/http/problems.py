@@ -42,7 +42,7 @@ def problem(
 
 
 def _of_ours(_: AnyRequest, error: AppError) -> Problem:
-    if "Retry-After" in error.headers:
+    if "Retry-After" in error.headers and error.logged:
         # what lies below, such as the driver's view of the servers, is for the log alone
         log.warning("request.refused", status=error.status, error=error.detail, cause=_cause(error))
     return problem(error.status, error.title, error.detail, errors=error.errors, headers=error.headers)

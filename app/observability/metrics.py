@@ -73,6 +73,12 @@ class Counters:
             buckets=COMMIT_SECONDS,
             registry=self.registry,
         )
+        self.refused_credentials = Counter(
+            "twinmeter_refused_credentials",
+            "Tokens, API keys and sessions that were refused, by reason",
+            ["reason"],
+            registry=self.registry,
+        )
         self.live_events = Counter("twinmeter_live_events", "Commit events sent to open pages", registry=self.registry)
         self.live_opens = Counter(
             "twinmeter_live_opens",

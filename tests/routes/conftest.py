@@ -9,6 +9,7 @@ import pytest
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
+from app.auth.attempts import RefusedCredentials
 from app.auth.principals import Role
 from app.auth.tokens import Tokens
 from app.database import Database, connected
@@ -55,6 +56,9 @@ def empty(_without_calls: tuple[Client, Database]) -> Client:
     """An application in which nobody has reported a call, one for all tests that leave nothing in it."""
     client, _ = _without_calls
     client.cookies.clear()
+    # wrong credentials of one test do not slow down those of the next
+    state = client.app.state
+    state.refused_credentials = RefusedCredentials(state.tracker.counters)
     return client
 
 
@@ -71,3 +75,7 @@ def tokens() -> Tokens:
 
 def bearer(tokens: Tokens, role: Role) -> dict[str, str]:
     return {"Authorization": f"Bearer {tokens.issue('someone', role, timedelta(minutes=5))}"}
+
+
+def holding(text: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {text}"}

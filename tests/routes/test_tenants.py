@@ -17,7 +17,7 @@ from litestar.testing import AsyncTestClient
 from app.auth.principals import Role
 from app.auth.tokens import Tokens
 from tests.conftest import SECRET
-from tests.routes.conftest import application, bearer
+from tests.routes.conftest import application, bearer, holding
 
 Client = AsyncTestClient[Litestar]
 HOUR = timedelta(hours=1)
@@ -105,10 +105,6 @@ class House:
 
 def _tables(route: str) -> tuple[str, ...]:
     return TABLES if "{file}" in route else ("",)
-
-
-def holding(text: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {text}"}
 
 
 def call_of(user: str) -> dict[str, Any]:
