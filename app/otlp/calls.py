@@ -156,6 +156,8 @@ def _call(node: SpanNode, operation: Operation, context: Context, latest_start: 
         left_out.append(f"{wrong}: recorded as of its arrival")
     if said := said_in(attributes):
         fields |= _billed(said, operation, fields, node.scope)
+    if left_out:
+        fields["metadata"] |= {"leftOut": "; ".join(left_out)}
     fields = {field: value for field, value in fields.items() if value is not None}
     return SpanCall(span, fields, answer, tuple(left_out))
 

@@ -1,14 +1,29 @@
 """What a call takes from the spans around it: who made it, in which conversation, for what."""
 
+from hashlib import sha256
 from typing import Any
 
 from app.errors import InvalidRequestError
 from app.http.serialization import decode
-from app.otlp.attributes import CONTEXT, CONTEXT_NAMES, PARAMETERS, Attributes, Found, UnusableSpanError, first, name
+from app.otlp.attributes import (
+    CONTEXT,
+    CONTEXT_NAMES,
+    PARAMETERS,
+    Attributes,
+    Found,
+    UnusableSpanError,
+    first,
+    name,
+    text,
+)
 from app.otlp.spans import SpanNode
 
 Context = dict[str, Found]
 """By field of `AICall`."""
+
+HASHED = frozenset({"user_id", "conversation_id"})
+"""Fields by which calls are told apart: of a text that is no name the hash stands for it."""
+HASH_DIGITS = 32
 
 _SWITCH = {True: True, False: False, "true": True, "false": False}
 
@@ -26,8 +41,8 @@ def contexts_of(innermost_first: list[SpanNode]) -> dict[SpanNode, Context]:
 def context_fields(context: Context, resource: Attributes) -> tuple[dict[str, Any], list[str]]:
     """The context as fields of `AICall`; last of all the resource is asked. With it what was left out, and why.
 
-    A meter counts a call whose user or conversation cannot be stored. But a load test that does not say so clearly is
-    none of the bill: that raises UnusableSpanError.
+    A meter counts a call whose user or conversation cannot be stored, and keeps it apart from those of others. But a
+    load test that does not say so clearly is none of the bill: that raises UnusableSpanError.
     """
     fields: dict[str, Any] = {}
     left_out: list[str] = []
@@ -38,8 +53,17 @@ def context_fields(context: Context, resource: Attributes) -> tuple[dict[str, An
         try:
             fields[field] = name(found)
         except UnusableSpanError as error:
-            left_out.append(str(error))
+            hashed = _hash_of(found) if field in HASHED else None
+            if hashed is not None:
+                fields[field] = hashed
+            left_out.append(f"{error}: recorded {'under its hash' if hashed is not None else 'without it'}")
     return fields, left_out
+
+
+def _hash_of(found: Found) -> str | None:
+    """A name for a text that is none. It quotes nothing: what is that long is often no id but a token, or a record."""
+    said = text(found)
+    return None if said is None else f"sha256:{sha256(said.encode(errors='surrogatepass')).hexdigest()[:HASH_DIGITS]}"
 
 
 def parameters_of(attributes: Attributes) -> dict[str, Any]:

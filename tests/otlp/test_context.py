@@ -1,3 +1,4 @@
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -81,27 +82,43 @@ def test_a_load_test_says_so_on_any_span_or_resource(value: Any, synthetic: bool
     assert innermost({}, {}, resource=said)["synthetic"] is synthetic
 
 
+NO_NAME = "must be a string of 1 to 256 characters without control characters"
+
+
 @pytest.mark.parametrize(
-    ("attribute", "value", "message"),
+    ("attribute", "value"),
+    [("session.id", [1]), ("enduser.id", True), ("twinmeter.content_type", "a\x00"), ("twinmeter.endpoint", "e" * 257)],
+)
+def test_a_call_counts_without_a_name_that_cannot_be_stored_and_says_which(attribute: str, value: Any) -> None:
+    [call] = calls_of(export(span(1, CHAT | {attribute: value}))).calls
+
+    assert call.left_out == (f"{attribute} {NO_NAME}: recorded without it",)
+    assert call.fields["metadata"]["leftOut"] == call.left_out[0]
+    assert (call.fields["user_id"], call.fields["content_type"]) == ("anonymous", "chat")
+    assert call.fields.keys().isdisjoint({"conversation_id", "endpoint"})
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "field"),
     [
-        ("user.id", "a\nb", "user.id must be a string of 1 to 256 characters without control characters"),
-        ("user.id", "SECRET" * 50, "user.id must be a string of 1 to 256 characters without control characters"),
-        ("session.id", [1], "session.id must be a string of 1 to 256 characters without control characters"),
-        ("enduser.id", True, "enduser.id must be a string of 1 to 256 characters without control characters"),
-        (
-            "twinmeter.content_type",
-            "a\x00",
-            "twinmeter.content_type must be a string of 1 to 256 characters without control characters",
-        ),
+        ("user.id", "a\nb", "user_id"),
+        ("user.id", "u" * 257, "user_id"),
+        ("user.id", "SECRET" * 50, "user_id"),
+        ("session.id", "s\t1", "conversation_id"),
     ],
 )
-def test_a_call_counts_without_a_name_that_cannot_be_stored_and_says_which(
-    attribute: str, value: Any, message: str
+def test_users_and_conversations_without_a_name_that_can_be_stored_are_told_apart_by_their_hash(
+    attribute: str, value: str, field: str
 ) -> None:
-    [call] = calls_of(export(span(1, CHAT | {attribute: value}))).calls
-    assert call.left_out == (message,)
-    assert (call.fields["user_id"], call.fields["content_type"]) == ("anonymous", "chat")
-    assert "conversation_id" not in call.fields
+    [call, again, other] = calls_of(
+        export(*(span(number, CHAT | {attribute: said}) for number, said in enumerate([value, value, f"{value}x"], 1)))
+    ).calls
+
+    assert call.fields[field] == again.fields[field] == f"sha256:{sha256(value.encode()).hexdigest()[:32]}"
+    assert other.fields[field] != call.fields[field]
+    assert call.left_out == (f"{attribute} {NO_NAME}: recorded under its hash",)
+    assert call.fields["metadata"]["leftOut"] == call.left_out[0]
+    assert "SECRET" not in repr(call)
 
 
 @pytest.mark.parametrize("value", ["perhaps", 1])

@@ -39,6 +39,12 @@ class Account:
         assert response.status_code == 200, response.text
         return json.loads(response.content, parse_float=Decimal)
 
+    def detail(self, call_id: str) -> Any:
+        """One call, as its dialog shows it."""
+        response = httpx.get(f"{self.address}/api/admin/ai/calls/{call_id}", headers=self.admin)
+        assert response.status_code == 200, response.text
+        return response.json()
+
 
 @dataclass(frozen=True)
 class Deployment:

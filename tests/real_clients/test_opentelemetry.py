@@ -8,16 +8,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
 
-from tests.patience import patience
+from tests.patience import patience, until
 from tests.real_clients.application import MODULES
 from tests.real_clients.conftest import Account, Deployment
+from tests.real_clients.odd_spans import SPANS
 from tests.real_clients.upstream import EMBEDDING_MODEL, MODEL, RATE_LIMITED, openai_upstream
 from tests.test_server import ROOT
 
@@ -40,6 +43,8 @@ FRAMEWORKS = {
 """What makes the calls and the spans, and the modules that it takes."""
 SILENT_ON_CACHES = {"openai-v2", "openai-v2, latest conventions, with content"}
 """Instrumentations that do not say what was read from a cache: their users pay less than they are told."""
+HASHED = {tokens: str(SPANS[tokens]["user.id"]) for tokens in (103, 104)}
+"""Of the odd spans those whose users' names cannot be stored."""
 SILENT_ON_ERRORS = {"OpenInference"}
 """And such as tell the kind of an error in an event alone, beside the provider's words."""
 
@@ -183,3 +188,37 @@ def test_a_key_that_may_not_ingest_is_told_to_the_application(account: Account) 
         assert "403" in said(process)
 
     assert told(account) == []
+
+
+async def test_a_wrong_user_or_clock_is_recorded_and_marked_and_what_is_refused_is_seen(account: Account) -> None:
+    """The exporter reads no partial success: whoever sends such spans is told nothing, so the pages must."""
+    command = [sys.executable, "-m", "tests.real_clients.odd_spans"]
+    with running_with_spans(command, account.address, account.new_key("ingest"), {}) as process:
+        assert "Failed to export" not in said(process)
+
+    listed = {call["inputTokens"]: call for call in account.report("calls")["calls"]}
+    users = {tokens: call["userId"] for tokens, call in listed.items()}
+    by_hash = {tokens: f"sha256:{sha256(text.encode()).hexdigest()[:32]}" for tokens, text in HASHED.items()}
+    assert users == {101: "ann", 102: "anonymous", **by_hash, 105: "of the future"}
+    marks = {
+        tokens: account.detail(listed[tokens]["id"])["metadata"].get("leftOut", "").rpartition(": ")[2]
+        for tokens in listed
+    }
+    assert marks == {
+        101: "",
+        102: "",
+        **dict.fromkeys(HASHED, "recorded under its hash"),
+        105: "recorded as of its arrival",
+    }
+    late = datetime.fromisoformat(listed[105]["createdAt"])
+    assert late < datetime.now(UTC) + timedelta(minutes=1)
+
+    def refusals() -> list[tuple[str, str, int]]:
+        found = account.report("data-quality")["refusedCalls"]
+        return sorted((row["door"], row["reason"], row["calls"]) for row in found)
+
+    await until(lambda: len(refusals()) == 2)  # counted off the callers' path
+    assert refusals() == [
+        ("otlp", "no attribute of the span names a model", 1),
+        ("otlp", "twinmeter.synthetic must be true or false", 1),
+    ]

@@ -2,6 +2,7 @@
 
 import gzip
 import time
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -119,11 +120,16 @@ async def test_a_meter_counts_a_call_of_a_bad_user_and_a_wrong_clock_and_says_so
 
     told = answered(await send(client, tokens, sent.SerializeToString()))
 
-    of_user = "user.id must be a string of 1 to 256 characters without control characters"
+    of_user = "user.id must be a string of 1 to 256 characters without control characters: recorded under its hash"
     of_clock = "the span starts in the future: recorded as of its arrival"
     assert told == (0, f"1 recorded, left out: {of_user}; 1 recorded, left out: {of_clock}")
     stored = await entries(database)
-    assert [(entry["userId"], str(entry["cost"])) for entry in stored] == [("anonymous", "0.007500000000000")] * 2
+    hashed = "sha256:" + sha256(b"a\nb").hexdigest()[:32]
+    assert {(entry["userId"], str(entry["cost"])) for entry in stored} == {
+        ("anonymous", "0.007500000000000"),
+        (hashed, "0.007500000000000"),
+    }
+    assert {entry["metadata"]["leftOut"] for entry in stored} == {of_user, of_clock}
     assert all(entry["createdAt"] <= entry["recordedAt"] for entry in stored)
 
 
