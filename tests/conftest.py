@@ -27,7 +27,12 @@ TOGETHER = ("tests/browser/", "tests/real_clients/", "tests/live/")
 """Folders with a server for all their tests, which one worker runs."""
 LONG = (
     *("tests/browser/", "tests/scripts/test_drill.py", "tests/real_clients/", "tests/database/test_mongod.py"),
-    *("tests/test_server.py", "tests/maintenance/test_erasure.py", "tests/scripts/test_commands.py"),
+    *(
+        "tests/releases/test_upgrade.py",
+        "tests/test_server.py",
+        "tests/maintenance/test_erasure.py",
+        "tests/scripts/test_commands.py",
+    ),
     *("tests/tracking/test_durability.py", "tests/reports/", "tests/pricing/test_token_prices.py", "tests/live/"),
     *("tests/scripts/test_purge_synthetic.py", "tests/scripts/test_reconcile.py", "tests/scripts/", "tests/rollups/"),
 )
