@@ -4,11 +4,18 @@ import contextlib
 from collections.abc import Iterator
 
 import pymongo
-from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
+from pymongo.errors import (
+    BulkWriteError,
+    ConfigurationError,
+    ConnectionFailure,
+    InvalidOperation,
+    OperationFailure,
+    PyMongoError,
+)
 
-from app.errors import DatabaseUnavailableError
+from app.errors import AppError, DatabaseUnavailableError
 
-LABELS = ("TransientTransactionError", "RetryableWriteError")
+LABELS = ("TransientTransactionError", "RetryableWriteError", "UnknownTransactionCommitResult")
 PASSING = frozenset(
     {
         # the primary changes, or the server stops
@@ -17,23 +24,51 @@ PASSING = frozenset(
         *(6, 7, 24, 50, 89, 134, 262, 290, 9_001),
         # a cursor or a snapshot is gone, as after a new primary or beside a changed collection
         *(43, 237, 239, 246),
+        # no majority, or a transaction that was given up
+        *(64, 79, 100, 225, 251),
         11_601,  # interrupted by an operator
+        14_031,  # the disk of the server is full
     }
 )
 """Codes of MongoDB for what succeeds when it is sent again a little later."""
 
+AWAY = "MongoDB does not answer in time"
+LONGEST_REASON = 200
 
-def is_outage(error: PyMongoError) -> bool:
+
+def is_outage(error: BaseException) -> bool:
     """Whether the same will succeed later, without anybody's help.
 
     Everything else is a fault: of ours, of what is stored, or of the rights and options that were configured.
     """
-    return (
+    return isinstance(error, PyMongoError) and (
         isinstance(error, ConnectionFailure)
         or error.timeout
         or any(error.has_error_label(label) for label in LABELS)
-        or (isinstance(error, OperationFailure) and error.code in PASSING)
+        or (isinstance(error, OperationFailure) and not PASSING.isdisjoint(_codes(error)))
     )
+
+
+def reason_of(error: BaseException) -> str:
+    """Why something failed, fit for anybody: without what the server quotes of documents, and without its topology."""
+    if is_outage(error):
+        return AWAY
+    match error:
+        case AppError():
+            return error.detail[:LONGEST_REASON]
+        case OperationFailure():
+            name = (error.details or {}).get("codeName", type(error).__name__)
+            return f"MongoDB refused it: {name}" + ("" if error.code is None else f" ({error.code})")
+        case InvalidOperation() | ConfigurationError():
+            return f"the driver refused it: {error}"[:LONGEST_REASON]
+    return f"internal error: {type(error).__name__}"
+
+
+def _codes(error: OperationFailure) -> set[int | None]:
+    if not isinstance(error, BulkWriteError):
+        return {error.code}
+    details = error.details or {}
+    return {one.get("code") for of in ("writeErrors", "writeConcernErrors") for one in details.get(of, [])}
 
 
 @contextlib.contextmanager

@@ -17,10 +17,11 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
-from app.database.outages import answering, is_outage
+from app.database.outages import AWAY, answering, is_outage, reason_of
 from app.errors import DatabaseUnavailableError
 
 TRANSIENT = {"errorLabels": ["TransientTransactionError"]}
+UNAUTHORIZED = "MongoDB refused it: Unauthorized (13)"
 TOPOLOGY = "127.0.0.1:27017: [Errno 111] Connection refused, Timeout: 30s, Topology Description: <...>"
 
 
@@ -40,6 +41,9 @@ TOPOLOGY = "127.0.0.1:27017: [Errno 111] Connection refused, Timeout: 30s, Topol
         BulkWriteError({"errorLabels": ["TransientTransactionError"], "writeErrors": []}),
         OperationFailure("cursor id 1 not found", 43),
         OperationFailure("unable to read from a snapshot", 246),
+        OperationFailure("the disk of the server is full", 14031),
+        OperationFailure("unknown", 8, {"errorLabels": ["UnknownTransactionCommitResult"]}),
+        BulkWriteError({"writeErrors": [], "writeConcernErrors": [{"code": 64}]}),
     ],
 )
 def test_what_passes_by_itself_is_an_outage(error: PyMongoError) -> None:
@@ -70,3 +74,19 @@ def test_an_outage_is_said_without_the_words_of_the_driver_and_a_fault_is_raised
 
     assert away.value.detail == "MongoDB does not answer; try again shortly"
     assert TOPOLOGY in str(away.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ServerSelectionTimeoutError(TOPOLOGY), AWAY),
+        (InvalidOperation("read preference must be primary"), "the driver refused it: read preference must be primary"),
+        (OperationFailure("not authorized on shop: {insert: ann}", 13, {"codeName": "Unauthorized"}), UNAUTHORIZED),
+        (BulkWriteError({"writeErrors": [{"code": 121, "errmsg": "ann"}]}), "MongoDB refused it: BulkWriteError (65)"),
+        (KeyError("ann"), "internal error: KeyError"),
+        (ConfigurationError("x" * 1_000), "the driver refused it: " + "x" * 177),
+        (DatabaseUnavailableError("ours"), "ours"),
+    ],
+)
+def test_the_reason_of_a_fault_quotes_no_document_and_no_topology(error: Exception, reason: str) -> None:
+    assert reason_of(error) == reason
