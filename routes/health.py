@@ -10,9 +10,10 @@ from app.database.connection import STANDALONE_ADVICE
 from app.errors import DatabaseUnavailableError, RollupsNotReadyError
 from app.http.serialization import ExactResponse
 from app.observability.metrics import METRICS
+from app.observability.troubles import ADVICE, Trouble
 from app.reports.reports import Reports
 from app.tracking import Tracker
-from routes.schemas import HealthBody, ReadyBody, SpoolBody
+from routes.schemas import HealthBody, ReadyBody, SpoolBody, TroubleBody
 
 
 class HealthController(Controller):
@@ -30,7 +31,9 @@ class HealthController(Controller):
     async def ready(
         self, state: State, tracker: NamedDependency[Tracker], reports: NamedDependency[Reports]
     ) -> ExactResponse[ReadyBody]:
-        """200 `degraded` while MongoDB is away and calls go to the spool; 503 when the spool accepts none either.
+        """200 `degraded` while MongoDB is away and calls go to the spool, and while something acknowledged waits for
+        more than a minute, is set aside, or anything else is wrong, each with its reason in `troubles`.
+        503 `unavailable` when MongoDB is away and the spool accepts none either.
 
         503 `stopping` from the moment that the server was told to stop: requests are answered until its port closes.
         Calls are still accepted while the rollups need rebuilding.
@@ -49,14 +52,18 @@ async def standing(database: Database, tracker: Tracker, reports: Reports) -> Re
     """The status of this process."""
     alive, tracking, processes = await database.answers(), await tracker.standing(), tracker.counters.processes()
     spool = SpoolBody(**tracking.spool._asdict())
+    troubles = [_shown(trouble) for trouble in tracking.troubles]
     fresh, advice = None, None if database.transactional else STANDALONE_ADVICE
     if alive:
         try:
             fresh = await reports.freshness()
         except (RollupsNotReadyError, DatabaseUnavailableError) as error:
             advice = error.detail
+    if advice is None and troubles:
+        advice = troubles[0].advice
     return ReadyBody(
-        status="ready" if alive else "degraded" if spool.error is None else "unavailable",
+        status=_status(alive=alive, accepts=spool.error is None, well=not troubles),
+        troubles=troubles,
         database="ok" if alive else "does not answer",
         transactions=database.transactional,
         queued=int(sum(process.figures["twinmeter_queued_calls"] for process in processes)),
@@ -64,4 +71,20 @@ async def standing(database: Database, tracker: Tracker, reports: Reports) -> Re
         calls=tracker.counters.snapshot(),
         freshness=fresh,
         advice=advice,
+    )
+
+
+def _status(*, alive: bool, accepts: bool, well: bool) -> str:
+    if not alive:
+        return "degraded" if accepts else "unavailable"
+    return "ready" if well else "degraded"
+
+
+def _shown(trouble: Trouble) -> TroubleBody:
+    return TroubleBody(
+        code=trouble.code,
+        reason=trouble.reason,
+        count=trouble.count,
+        since=trouble.since,
+        advice=ADVICE[trouble.code],
     )

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pydantic_core import PydanticCustomError
 
 from app.auth.principals import Scope
+from app.observability.troubles import Code
 from app.reports.readiness import Freshness
 from app.reports.rows import Row
 from app.tracking import ReceiptStatus, TrackReceipt
@@ -74,6 +75,12 @@ class SpoolBody(Row):
     max_bytes: int
     refused: int
     """Calls that MongoDB will never accept, set aside for inspection."""
+    unreadable: int
+    """Rows that are no calls any more, set aside for inspection."""
+    damaged: int
+    """Damaged spools, set aside."""
+    oldest: datetime | None
+    """When the call that waits longest was reported."""
     error: str | None
     """Why the spool cannot accept calls; null while it can."""
 
@@ -200,10 +207,26 @@ class HealthBody(Row):
     status: str
 
 
+class TroubleBody(Row):
+    """Something that is wrong, and not over yet."""
+
+    code: Code
+    reason: str
+    count: int | None
+    """Of how many calls, rows, files or deltas, where that is known."""
+    since: datetime
+    advice: str
+    """What an operator does about it."""
+
+
 class ReadyBody(Row):
     """Whether the service can do its work, and what it has done since it started."""
 
     status: str
+    """`ready`; `degraded` while MongoDB is away, or anything is in `troubles`; `unavailable` (503) while MongoDB is
+    away and the spool accepts no call either.
+    """
+    troubles: list[TroubleBody]
     database: str
     transactions: bool
     queued: int

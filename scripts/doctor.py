@@ -24,7 +24,7 @@ import sys
 from rich.console import Console
 
 from app.settings import Settings
-from scripts.diagnosis import calls, configuration, indexes, machine, page, prices, rollups, server, upkeep
+from scripts.diagnosis import calls, configuration, delivery, indexes, machine, page, prices, rollups, server, upkeep
 from scripts.diagnosis.examination import examine, opened
 from scripts.diagnosis.finding import Row, Verdict
 from scripts.toolkit import command
@@ -36,6 +36,7 @@ GROUPS = (
     rollups.GROUP,
     calls.GROUP,
     prices.GROUP,
+    delivery.GROUP,
     machine.GROUP,
     configuration.GROUP,
     upkeep.GROUP,

@@ -1,6 +1,7 @@
 """The ledger: one transaction per batch writes both collections and what they add to the rollups, or nothing."""
 
 import asyncio
+import random
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from bson.errors import BSONError
 from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 
 from app.database import Collection, Database, Session
+from app.database.outages import is_outage, reason_of
 from app.database.transactions import pauses, transact_once, was_undone
 from app.ledger.outcomes import Outcome, ReceiptStatus
 from app.ledger.twins import Pair
@@ -20,6 +22,8 @@ from models.documents import Document
 from models.rollups import DELTAS
 
 DUPLICATE_KEY = 11_000
+MOST_ALONE = 5
+"""Pairs that fail alone, in no order, while none is stored: then it is not they that are at fault."""
 
 # what the driver raises, before anything is sent, for a document that BSON cannot encode
 _UNSTORABLE = (BSONError, OverflowError, UnicodeError)
@@ -30,6 +34,11 @@ _COMMITTED = Outcome(ReceiptStatus.COMMITTED)
 
 class LedgerUnavailableError(Exception):
     """MongoDB did not commit in time. The batch may or may not be stored: commit it again with `again=True`."""
+
+    def __init__(self, reason: str, *, slow: bool = False) -> None:
+        super().__init__(reason)
+        self.slow = slow
+        """Whether the time was over, which a smaller batch may not need."""
 
 
 class _RefusedError(Exception):
@@ -57,31 +66,48 @@ class Ledger:
         """Store `pairs`, durably and each once, and return their outcomes, in order.
 
         `seconds` bounds the attempt. `again` says that an earlier attempt at the same pairs ended without a known
-        result, so that what is found stored may be its work. Raises LedgerUnavailableError.
+        result, so that what is found stored may be its work. What a fault stops that is not MongoDB's absence is in the
+        outcomes of those pairs alone. Raises LedgerUnavailableError.
         """
         firsts = _firsts(pairs)
         try:
             with pymongo.timeout(seconds):
                 distinct = list({first.id: first for first in firsts}.values())
-                outcomes = await self._commit_distinct(distinct, again=again)
+                outcomes = await self._commit_distinct(distinct, _Attempt(again))
         except PyMongoError as error:
-            raise LedgerUnavailableError(str(error)) from error
+            raise LedgerUnavailableError(reason_of(error), slow=error.timeout) from error
         return [_outcome_of_each(pair, first, outcomes[first.id]) for pair, first in zip(pairs, firsts, strict=True)]
 
-    async def _commit_distinct(self, pairs: list[Pair], *, again: bool) -> dict[ObjectId, Outcome]:
-        """A document that can never be stored is found by bisection, and never affects the others."""
+    async def _commit_distinct(self, pairs: list[Pair], attempt: "_Attempt") -> dict[ObjectId, Outcome]:
+        """What can never be stored, or meets a fault, is found by bisection, and never affects the others."""
+        if attempt.hopeless is not None:
+            return _hindered(pairs, attempt.hopeless)
         try:
-            if self._session is None:
-                return await self._insert_loose(pairs, again=again)
-            return await self._transact_until_settled(self._session, pairs, again=again)
+            stored = await self._commit_whole(pairs, again=attempt.again)
         except (_RefusedError, *_UNSTORABLE) as error:
             if len(pairs) == 1:
                 return {pairs[0].id: Outcome(ReceiptStatus.REJECTED, reason=str(error))}
+        except Exception as error:
+            if is_outage(error):
+                raise
+            if len(pairs) == 1:
+                attempt.failed_alone(error)
+                return _hindered(pairs, error)
+            # in no order, so that some that could be stored are soon tried among any number that cannot
+            pairs = random.sample(pairs, len(pairs))
+        else:
+            attempt.stored_any = True
+            return stored
         middle = len(pairs) // 2
         return {
-            **await self._commit_distinct(pairs[:middle], again=again),
-            **await self._commit_distinct(pairs[middle:], again=again),
+            **await self._commit_distinct(pairs[:middle], attempt),
+            **await self._commit_distinct(pairs[middle:], attempt),
         }
+
+    async def _commit_whole(self, pairs: list[Pair], *, again: bool) -> dict[ObjectId, Outcome]:
+        if self._session is None:
+            return await self._insert_loose(pairs, again=again)
+        return await self._transact_until_settled(self._session, pairs, again=again)
 
     async def _transact_until_settled(
         self, session: Session, pairs: list[Pair], *, again: bool
@@ -145,6 +171,23 @@ class Ledger:
         return {entry["_id"]: entry async for entry in found}
 
 
+class _Attempt:
+    """What is known of an attempt at many pairs, so that one that cannot succeed ends soon."""
+
+    def __init__(self, again: bool) -> None:
+        self.again = again
+        self.stored_any = False
+        self.hopeless: Exception | None = None
+        """The fault that all meet."""
+        self._alone = 0
+
+    def failed_alone(self, fault: Exception) -> None:
+        """A pair met a fault by itself."""
+        self._alone += 1
+        if self._alone >= MOST_ALONE and not self.stored_any:
+            self.hopeless = fault
+
+
 class _Stored(NamedTuple):
     entries: dict[ObjectId, Document]
     events: set[ObjectId]
@@ -184,6 +227,10 @@ async def _insert(collection: Collection, documents: list[Document], session: Se
         raise _RefusedError(write_errors[0]["errmsg"]) from error
 
 
+def _hindered(pairs: list[Pair], fault: Exception) -> dict[ObjectId, Outcome]:
+    return {pair.id: Outcome.hindered(reason_of(fault), fault) for pair in pairs}
+
+
 def _outcome(pair: Pair, stored: Document | None, *, again: bool) -> Outcome:
     if stored is None:
         return _COMMITTED
@@ -193,8 +240,8 @@ def _outcome(pair: Pair, stored: Document | None, *, again: bool) -> Outcome:
 
 
 def _outcome_of_each(pair: Pair, first: Pair, outcome: Outcome) -> Outcome:
-    """The outcome of a pair in a batch, from that of the first one with its id, unless that one was refused."""
-    if pair is first or outcome.status is ReceiptStatus.REJECTED:
+    """The outcome of a pair in a batch, from that of the first one with its id, unless that one was not stored."""
+    if pair is first or outcome.status is ReceiptStatus.REJECTED or outcome.fault is not None:
         return outcome
     return _repeated(pair, first.entry)
 

@@ -34,6 +34,13 @@ class Outcome(NamedTuple):
     reason: str | None = None
     stands: Document | None = None
     """Of a duplicate: the entry of the first report."""
+    fault: Exception | None = None
+    """What stopped this pair, where that was not MongoDB's absence: it is not stored, and may be offered again."""
+
+    @classmethod
+    def hindered(cls, reason: str, fault: Exception) -> Self:
+        """The outcome of a pair that a fault stopped."""
+        return cls(ReceiptStatus.UNKNOWN, reason=reason, fault=fault)
 
     @classmethod
     def duplicate(cls, pair: Pair, first: Document) -> Self:

@@ -20,9 +20,11 @@ from pymongo.errors import PyMongoError
 
 from app.database import Database, Session
 from app.database.damaged import find_damaged
+from app.database.outages import is_outage, reason_of
 from app.database.transactions import transact_once, undisturbed
 from app.database.updates import latest, upsert
 from app.observability.logs import Log
+from app.observability.troubles import Code, Troubles
 from app.rollups.active_users import ActiveUsers
 from app.rollups.cell_updates import CellChanges
 from app.rollups.lease import Lease
@@ -70,11 +72,14 @@ class Compactor:
         database: Database,
         session: Session | None,
         lease: Lease | None = None,
+        *,
         local_time: LocalTime | None = None,
         clock: Callable[[], datetime] | None = None,
+        troubles: Troubles | None = None,
     ) -> None:
         """The `clock` is MongoDB's own, unless another is given."""
         self._database = database
+        self._troubles = troubles or Troubles()
         self._local_time = local_time
         """That of this process's ledger, which follows the zone of the rollups."""
         self._deltas = database.writes[DELTAS]
@@ -90,8 +95,8 @@ class Compactor:
         self._subjects_merged = 0.0
         self._waiting = 0
         """Deltas with unmerged users and conversations."""
-        self._failed = ""
-        """The last fault that was logged."""
+        self._failed = 0
+        """How often in succession."""
 
     async def run(self) -> None:
         """Merge until cancelled. While MongoDB is away, deltas wait in it like everything else."""
@@ -104,13 +109,13 @@ class Compactor:
                     if await self._lease.acquire():
                         await self._work(started)
                         pause = INTERVAL_SECONDS
-                self._failed = ""
-            except PyMongoError as error:
-                log.warning("compactor.failed", error=str(error)[:200])
-            except Exception as error:  # a fault of ours must not stop merging for ever, nor fill the log
-                if self._failed != repr(error):
-                    self._failed = repr(error)
-                    log.exception("compactor.failed")
+            except Exception as error:  # noqa: BLE001 - a fault of ours must not stop merging for ever
+                self._failed += 1
+                if self._failed > 1 or not is_outage(error):  # two that merge at once disturb each other
+                    self._troubles.report(Code.COMPACTOR, reason_of(error), error=error)
+            else:
+                self._failed = 0
+                self._troubles.gone(Code.COMPACTOR)
             await asyncio.sleep(max(0.0, pause - (time.monotonic() - started)))
 
     async def _work(self, now: float) -> None:

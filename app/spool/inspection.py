@@ -8,9 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, NamedTuple
 
-import bson
-
-from app.spool.journal import CODEC, SpoolError
+from app.spool import files
+from app.spool.journal import SpoolError
+from app.spool.rows import UnreadableRowError, decoded
+from app.spool.salvage import Salvage, noted
 
 LOCKS = Path("/proc/locks")
 """Only Linux says who holds a lock."""
@@ -27,6 +28,17 @@ class SpoolState(NamedTuple):
     refused: int
     reasons: list[tuple[str, int]]
     """Why calls were refused, and how many, the most frequent three."""
+    unreadable: int = 0
+    """Rows that are no calls any more, set aside."""
+
+
+class DamagedSpool(NamedTuple):
+    """A damaged spool that was set aside."""
+
+    name: str
+    bytes: int
+    salvage: Salvage | None
+    """What was saved of it; None where that is yet to be done."""
 
 
 def spool_state(path: Path) -> SpoolState | None:
@@ -36,13 +48,17 @@ def spool_state(path: Path) -> SpoolState | None:
     try:
         with closing(sqlite3.connect(_address(path), uri=True, timeout=1)) as connection:
             return _state(connection)
-    except (sqlite3.Error, bson.errors.BSONError, TypeError, KeyError) as error:
+    except (sqlite3.Error, TypeError) as error:
         raise SpoolError(f"{path.name} cannot be read: {error}") from error
 
 
-def damaged_files(data_dir: Path) -> list[Path]:
-    """Spools that were set aside because they could not be opened."""
-    return sorted(data_dir.glob("spool-*.damaged-*"))
+def damaged_spools(data_dir: Path) -> list[DamagedSpool]:
+    """Spools of all databases that were set aside because they were damaged."""
+    return [
+        DamagedSpool(file.name, file.stat().st_size, noted(file))
+        for path in sorted({data_dir / found.name.partition(f".{files.DAMAGED}-")[0] for found in _set_aside(data_dir)})
+        for file in files.damaged_files(path)
+    ]
 
 
 def replaying_process(path: Path) -> int | None:
@@ -73,10 +89,23 @@ def _address(path: Path) -> str:
 def _state(connection: sqlite3.Connection) -> SpoolState:
     calls, size = connection.execute("SELECT calls, bytes FROM totals").fetchone()
     first = connection.execute("SELECT pair FROM calls ORDER BY seq LIMIT 1").fetchone()
+    unreadable = 0
+    with suppress(sqlite3.OperationalError):  # of an earlier release, which had no such table
+        (unreadable,) = connection.execute("SELECT count(*) FROM unreadable").fetchone()
     (refused,) = connection.execute("SELECT count(*) FROM refused").fetchone()
     reasons = "SELECT reason, count(*) FROM refused GROUP BY reason ORDER BY count(*) DESC, reason LIMIT ?"
-    oldest = None if first is None else bson.decode(first[0], CODEC)["entry"]["recordedAt"]
-    return SpoolState(calls, size, oldest, refused, connection.execute(reasons, (MOST_REASONS,)).fetchall())
+    told = connection.execute(reasons, (MOST_REASONS,)).fetchall()
+    return SpoolState(calls, size, None if first is None else _reported_at(first[0]), refused, told, unreadable)
+
+
+def _reported_at(blob: object) -> datetime | None:
+    with suppress(UnreadableRowError):
+        return decoded(blob).entry.get("recordedAt")
+    return None
+
+
+def _set_aside(data_dir: Path) -> list[Path]:
+    return list(data_dir.glob(f"spool-*.{files.DAMAGED}-*"))
 
 
 def _holder(lock: IO[bytes]) -> int:

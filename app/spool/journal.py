@@ -4,60 +4,37 @@ One SQLite file per data folder and database, shared by all processes of the fol
 fsynced; it stays until MongoDB has it. Everything here blocks: `spooler` and `replayer` call it in a thread.
 """
 
-import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, Self
 
-import bson
 from bson import ObjectId
-from bson.codec_options import CodecOptions
 
 from app.errors import AppError, ConfigurationError
 from app.ledger.outcomes import Outcome, ReceiptStatus
 from app.ledger.twins import Pair
-from app.observability.logs import Log
-from models.documents import Document
-
-log = Log(__name__)
-
-BUSY_SECONDS = 5.0
-"""How long to wait for another process's write, which takes a few ms."""
+from app.spool.files import InUseError, SpoolFiles, is_damage
+from app.spool.rows import UnreadableRowError, checksum, decoded, encoded
 
 PAGE = 1_000
 """Calls that are rewritten in one transaction."""
-
-CODEC: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS calls (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    id BLOB NOT NULL UNIQUE,
-    pair BLOB NOT NULL
-);
-CREATE TABLE IF NOT EXISTS refused (id BLOB PRIMARY KEY, pair BLOB NOT NULL, reason TEXT NOT NULL, at TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS totals (calls INTEGER NOT NULL, bytes INTEGER NOT NULL);
-INSERT INTO totals SELECT 0, 0 WHERE NOT EXISTS (SELECT 1 FROM totals);
-CREATE TRIGGER IF NOT EXISTS added AFTER INSERT ON calls BEGIN
-    UPDATE totals SET calls = calls + 1, bytes = bytes + length(NEW.pair);
-END;
-CREATE TRIGGER IF NOT EXISTS changed AFTER UPDATE OF pair ON calls BEGIN
-    UPDATE totals SET bytes = bytes - length(OLD.pair) + length(NEW.pair);
-END;
-CREATE TRIGGER IF NOT EXISTS removed AFTER DELETE ON calls BEGIN
-    UPDATE totals SET calls = calls - 1, bytes = bytes - length(OLD.pair);
-END;
-"""
-"""`refused` keeps what MongoDB will never accept, for a person to look at."""
-_ADD = "INSERT OR IGNORE INTO calls (id, pair) VALUES (?, ?)"
+FEW = 20
+"""Calls that are removed in one transaction on a full disk."""
+_ADD = "INSERT OR IGNORE INTO calls (id, pair, crc) VALUES (?, ?, ?)"
 
 
 class SpoolError(AppError):
     """The operation failed: the disk is full or fails, or the cap is reached. Nothing was written."""
 
     title = "Spool error"
+
+
+class SpoolDamagedError(SpoolError):
+    """The file is damaged: `renew` sets it aside and begins a new one."""
 
 
 class Depth(NamedTuple):
@@ -74,13 +51,42 @@ class Spooled(NamedTuple):
     pair: Pair
 
 
+class Unreadable(NamedTuple):
+    """A row that is no call, its place and content, and why."""
+
+    seq: int
+    row: object
+    reason: str
+
+
+class Page(NamedTuple):
+    """Some rows, in the order of their arrival."""
+
+    calls: list[Spooled]
+    unreadable: list[Unreadable]
+    last: int
+    """The place of the last row, whether it can be read or not."""
+
+
 class Spool:
-    """An open spool. Used by one thread at a time. Raises ConfigurationError where the file cannot be opened."""
+    """A spool. Used by one thread at a time.
+
+    A damaged file is set aside, and a new one is begun. Raises ConfigurationError where the folder cannot be used; a
+    full disk raises only when something is to be done, and everything tries to open it again.
+    """
 
     def __init__(self, path: Path, max_bytes: int) -> None:
         self.path = path
         self.max_bytes = max_bytes
-        self._connection = _opened(path)
+        self.renewals = 0
+        """How often a new file was begun: places of earlier ones mean nothing then."""
+        self._files = SpoolFiles(path)
+        self._connection: sqlite3.Connection | None = None
+        with suppress(SpoolError):  # the disk is full, say: whoever wants something is told so
+            try:
+                self._open()
+            except SpoolDamagedError as error:
+                self.renew(error.detail)
 
     @classmethod
     def of(cls, data_dir: Path, database: str, max_bytes: int) -> Self:
@@ -90,85 +96,174 @@ class Spool:
 
     def append(self, pairs: Sequence[Pair]) -> list[Outcome]:
         """Journal `pairs`, all or none, and return their outcomes. Raises SpoolError."""
-        rows = [_encoded(pair) for pair in pairs]
-        with self._transaction() as connection:
+        rows = [encoded(pair) for pair in pairs]
+        with self.transaction() as connection:
             size = sum(len(row) for row in rows if row is not None)
             if self._depth(connection).bytes + size > self.max_bytes:
                 raise SpoolError(f"the spool has reached its cap of {self.max_bytes // 1_000_000:,} MB")
             return [_appended(connection, pair, row) for pair, row in zip(pairs, rows, strict=True)]
 
-    def page(self, limit: int) -> list[Spooled]:
-        """The oldest calls, in the order of their arrival. Raises SpoolError."""
-        with self._reading() as connection:
-            rows = connection.execute("SELECT seq, pair FROM calls ORDER BY seq LIMIT ?", (limit,)).fetchall()
-        return [Spooled(seq, _decoded(pair)) for seq, pair in rows]
+    def page(self, limit: int, after: int = 0) -> Page | None:
+        """The oldest rows beyond a place; None where there are none. Raises SpoolError."""
+        select = "SELECT seq, pair, crc FROM calls WHERE seq > ? ORDER BY seq LIMIT ?"
+        with self.reading() as connection:
+            rows = connection.execute(select, (after, limit)).fetchall()
+        if not rows:
+            return None
+        page = Page([], [], rows[-1][0])
+        for seq, blob, crc in rows:
+            try:
+                page.calls.append(Spooled(seq, decoded(blob, crc)))
+            except UnreadableRowError as error:
+                page.unreadable.append(Unreadable(seq, blob, str(error)))
+        return page
 
     def find(self, ids: Iterable[ObjectId]) -> dict[ObjectId, Pair]:
         """Those of `ids` that wait here. Raises SpoolError."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return _found(connection, ids)
 
-    def settle(self, page: Sequence[Spooled], refused: Sequence[tuple[Spooled, str]] = ()) -> None:
-        """Remove a page that MongoDB has; set aside what it will never accept, with the reason. Raises SpoolError."""
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        with self._transaction() as connection:
+    def settle(self, ids: Iterable[ObjectId], refused: Mapping[ObjectId, str] = MappingProxyType({})) -> None:
+        """Remove what MongoDB has, and set aside what it will never accept, with the reason. Raises SpoolError."""
+        at = now()
+        with self.transaction() as connection:
             connection.executemany(
-                "INSERT OR REPLACE INTO refused SELECT id, pair, ?, ? FROM calls WHERE seq = ?",
-                [(reason, now, each.seq) for each, reason in refused],
+                "INSERT OR REPLACE INTO refused SELECT id, pair, ?, ? FROM calls WHERE id = ?",
+                [(reason, at, id_.binary) for id_, reason in refused.items()],
             )
-            connection.executemany("DELETE FROM calls WHERE seq = ?", [(each.seq,) for each in page])
+            # by id and not by place, which means another call when a damaged file was set aside meanwhile
+            connection.executemany("DELETE FROM calls WHERE id = ?", [(id_.binary,) for id_ in (*ids, *refused)])
+
+    def settle_on_a_full_disk(self, ids: Sequence[ObjectId]) -> None:
+        """Remove what MongoDB has, a few calls at a time, in the room of the reserve. Raises SpoolError."""
+        self._files.give_back_reserve()
+        self._give_back()
+        for start in range(0, len(ids), FEW):
+            self.settle(ids[start : start + FEW])
+            self._give_back()
+
+    def set_aside(self, unreadable: Sequence[Unreadable]) -> None:
+        """Keep rows that are no calls apart from those that are. Raises SpoolError."""
+        at = now()
+        keep = "INSERT INTO unreadable (row, reason, at) SELECT pair, ?, ? FROM calls WHERE seq = ? AND pair IS ?"
+        with self.transaction() as connection:
+            connection.executemany(keep, [(each.reason, at, each.seq, each.row) for each in unreadable])
+            remove = "DELETE FROM calls WHERE seq = ? AND pair IS ?"
+            connection.executemany(remove, [(each.seq, each.row) for each in unreadable])
 
     def pairs(self) -> Iterator[Pair]:
         """Every call, including refused ones. Raises SpoolError."""
-        with self._reading() as connection:
-            rows = connection.execute("SELECT pair FROM calls UNION ALL SELECT pair FROM refused")
-            yield from (_decoded(blob) for (blob,) in rows)
+        with self.reading() as connection:
+            rows = connection.execute("SELECT pair, crc FROM calls UNION ALL SELECT pair, NULL FROM refused")
+            for blob, crc in rows:
+                with suppress(UnreadableRowError):
+                    yield decoded(blob, crc)
 
     def rewrite(self, change: Callable[[Pair], Pair | None]) -> int:
         """Replace each call, including refused ones, by what `change` returns, except where that is None. Page by page,
         so that others can write in between. Returns how many were changed. Raises SpoolError.
         """
-        return sum(self._rewrite(table, change) for table in ("calls", "refused"))
+        return sum(self._rewrite(table, crc, change) for table, crc in (("calls", "crc"), ("refused", "NULL")))
 
-    def _rewrite(self, table: str, change: Callable[[Pair], Pair | None]) -> int:
+    def _rewrite(self, table: str, crc: str, change: Callable[[Pair], Pair | None]) -> int:
         changed, last = 0, 0
+        keep = "pair = ?, crc = ?" if crc == "crc" else "pair = coalesce(?, ?)"
         while True:
-            with self._transaction() as connection:
-                select = f"SELECT rowid, pair FROM {table} WHERE rowid > ? ORDER BY rowid LIMIT {PAGE}"  # noqa: S608 - ours
+            with self.transaction() as connection:
+                select = f"SELECT rowid, pair, {crc} FROM {table} WHERE rowid > ? ORDER BY rowid LIMIT {PAGE}"  # noqa: S608 - ours
                 rows = connection.execute(select, (last,)).fetchall()
                 if not rows:
                     return changed
-                new = [(_encoded(pair), row) for row, blob in rows if (pair := change(_decoded(blob))) is not None]
-                connection.executemany(f"UPDATE {table} SET pair = ? WHERE rowid = ?", new)  # noqa: S608 - ours
+                new = [
+                    (blob, checksum(blob), row[0]) for row in rows if (blob := _changed(row[1:], change)) is not None
+                ]
+                connection.executemany(f"UPDATE {table} SET {keep} WHERE rowid = ?", new)  # noqa: S608 - ours
                 changed, last = changed + len(new), rows[-1][0]
 
     def refused(self) -> int:
         """How many calls were set aside. Raises SpoolError."""
-        with self._reading() as connection:
-            (count,) = connection.execute("SELECT count(*) FROM refused").fetchone()
-        return int(count)
+        return self._count("refused")
+
+    def unreadable(self) -> int:
+        """How many rows were set aside. Raises SpoolError."""
+        return self._count("unreadable")
+
+    def oldest(self) -> datetime | None:
+        """When the call that waits longest was reported; None where none waits, or it cannot be read."""
+        page = self.page(1)
+        return page.calls[0].pair.entry.get("recordedAt") if page is not None and page.calls else None
 
     def depth(self) -> Depth:
         """How much waits. Raises SpoolError."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return self._depth(connection)
 
+    def probe(self) -> None:
+        """Write something, which changes nothing. Raises SpoolError."""
+        with self.transaction() as connection:
+            connection.execute("UPDATE totals SET calls = calls")
+
     def shrink(self) -> None:
-        """Free the disk space of calls that are gone. Raises SpoolError."""
-        with self._reading() as connection:
+        """Free the disk space of calls that are gone, and keep some in reserve. Raises SpoolError."""
+        with self.reading() as connection:
             connection.execute("PRAGMA incremental_vacuum").fetchall()
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self._files.make_reserve()
+
+    def renew(self, why: str) -> None:
+        """Set the damaged file aside and begin a new one. Raises SpoolError while another process uses it."""
+        self.close()
+        try:
+            self._files.renew(why)
+        except InUseError:
+            raise SpoolError(
+                f"{self.path.name} is damaged, and another process still has it open: restart that"
+            ) from None
+        except OSError as error:
+            raise SpoolError(f"{self.path.name} is damaged, and cannot be set aside: {error}") from error
+        self.renewals += 1
+        self._open()
 
     def close(self) -> None:
-        self._connection.close()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._files.let_go()
+
+    def _count(self, table: str) -> int:
+        with self.reading() as connection:
+            (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - ours
+        return int(count)
 
     @staticmethod
     def _depth(connection: sqlite3.Connection) -> Depth:
-        return Depth(*connection.execute("SELECT calls, bytes FROM totals").fetchone())
+        return Depth(*(connection.execute("SELECT calls, bytes FROM totals").fetchone() or (0, 0)))
+
+    def _give_back(self) -> None:
+        """Free what deletions have left, as far as the disk allows."""
+        with self.reading() as connection:
+            for pragma in ("wal_checkpoint(TRUNCATE)", "incremental_vacuum", "wal_checkpoint(TRUNCATE)"):
+                with suppress(sqlite3.Error):
+                    connection.execute(f"PRAGMA {pragma}").fetchall()
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            with self._failures():
+                try:
+                    self._connection = self._files.open()
+                except sqlite3.OperationalError as error:
+                    if not (self._files.is_full(error) and self._files.give_back_reserve()):
+                        raise
+                    self._connection = self._files.open()
+        except OSError as error:
+            raise _unusable(self.path, error) from error
+        self._files.make_reserve()
+        return self._connection
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._reading() as connection:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """For those who write what is here no method for. Raises SpoolError."""
+        with self.reading() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -179,10 +274,26 @@ class Spool:
                 raise
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The same for those who read."""
+        if self._files.renewal_wanted:
+            self.renew("another process found it damaged")
         try:
-            yield self._connection
+            connection = self._connection or self._open()
+        except ConfigurationError as error:  # it could be opened at the start
+            raise SpoolError(error.detail) from error
+        with self._failures():
+            yield connection
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
         except sqlite3.Error as error:
+            if is_damage(error):
+                raise SpoolDamagedError(f"{self.path.name}: {error}") from error
+            if self._connection is None and not self._files.is_full(error):
+                raise _unusable(self.path, error) from error
             raise SpoolError(f"{self.path.name}: {error}") from error
 
 
@@ -191,69 +302,46 @@ def spool_path(data_dir: Path, database: str) -> Path:
     return data_dir / f"spool-{database}.sqlite3"
 
 
-def _opened(path: Path) -> sqlite3.Connection:
-    """A damaged file is kept under another name, and a new one is created. Raises ConfigurationError."""
-    try:
-        return _connected(path)
-    except (OSError, sqlite3.OperationalError) as error:
-        message = f"{path} cannot be opened ({error}): set TWINMETER_DATA_DIR to a folder that can be written"
-        raise ConfigurationError(message) from error
-    except sqlite3.DatabaseError as error:
-        kept = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
-        path.rename(kept)
-        for side_file in (path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
-            side_file.unlink(missing_ok=True)
-        log.error("spool.damaged", error=str(error), kept=str(kept))  # noqa: TRY400 - the file says more than a trace
-        return _connected(path)
-
-
-def _connected(path: Path) -> sqlite3.Connection:
-    # readable only by its owner: it says what users did; SQLite gives its side files the same mode
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA secure_delete = ON")
-        connection.executescript("BEGIN IMMEDIATE;" + _SCHEMA + "COMMIT;")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _encoded(pair: Pair) -> bytes | None:
-    """None for what BSON, and so MongoDB, cannot represent."""
-    try:
-        document = {"entry": pair.entry, "event": pair.event, "stamped": pair.stamped, "sharedId": pair.shared_id}
-        return bson.encode(document)
-    except (bson.errors.BSONError, OverflowError, UnicodeError):
-        return None
-
-
-def _decoded(blob: bytes) -> Pair:
-    stored = bson.decode(blob, CODEC)
-    # earlier versions wrote no shared id
-    return Pair(stored["entry"]["_id"], stored["entry"], stored["event"], stored["stamped"], stored.get("sharedId"))
+def _unusable(path: Path, error: Exception) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path} cannot be opened ({error}): set TWINMETER_DATA_DIR to a folder that can be written"
+    )
 
 
 def _appended(connection: sqlite3.Connection, pair: Pair, blob: bytes | None) -> Outcome:
     if blob is None:
         return Outcome(ReceiptStatus.REJECTED, reason="a field contains what MongoDB cannot store")
+    row = pair.id.binary, blob, checksum(blob)
     # nearly all have one id alone: one statement
-    if pair.shared_id is None and connection.execute(_ADD, (pair.id.binary, blob)).rowcount:
+    if pair.shared_id is None and connection.execute(_ADD, row).rowcount:
         return Outcome(ReceiptStatus.SPOOLED)
     waiting = {id_: known.entry for id_, known in _found(connection, pair.ids).items()}
     if (first := pair.first_in(waiting)) is not None:
         return Outcome.duplicate(pair, first)
-    connection.execute(_ADD, (pair.id.binary, blob))
+    if not connection.execute(_ADD, row).rowcount:  # what is there with this id is no call any more
+        keep = "INSERT INTO unreadable (row, reason, at) SELECT pair, 'it cannot be read', ? FROM calls WHERE id = ?"
+        connection.execute(keep, (now(), row[0]))
+        connection.execute("UPDATE calls SET pair = ?, crc = ? WHERE id = ?", (*row[1:], row[0]))
     return Outcome(ReceiptStatus.SPOOLED)
 
 
 def _found(connection: sqlite3.Connection, ids: Iterable[ObjectId]) -> dict[ObjectId, Pair]:
     found = {}
     for id_ in ids:
-        if row := connection.execute("SELECT pair FROM calls WHERE id = ?", (id_.binary,)).fetchone():
-            found[id_] = _decoded(row[0])
+        if row := connection.execute("SELECT pair, crc FROM calls WHERE id = ?", (id_.binary,)).fetchone():
+            with suppress(UnreadableRowError):  # then the ledger alone decides which was first
+                found[id_] = decoded(*row)
     return found
+
+
+def _changed(row: Sequence[object], change: Callable[[Pair], Pair | None]) -> bytes | None:
+    try:
+        pair = change(decoded(*row))  # type: ignore[arg-type]
+    except UnreadableRowError:
+        return None
+    return None if pair is None else encoded(pair)
+
+
+def now() -> str:
+    """As it is kept with what is set aside."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -6,21 +6,27 @@ A call that cannot be written is `dropped`, or `unknown` where MongoDB was tried
 import asyncio
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import NamedTuple, TypeVar
 
 from bson import ObjectId
 
+from app.database.outages import reason_of
 from app.ledger.outcomes import Outcome, ReceiptStatus
 from app.ledger.twins import Pair
 from app.observability.logs import Log
 from app.observability.metrics import Counters
-from app.spool.journal import Depth, Spool, SpoolError
+from app.observability.troubles import Code, Troubles
+from app.spool.files import damaged_files
+from app.spool.journal import Depth, Spool, SpoolDamagedError, SpoolError
 from app.spool.waiting import Waiting, settle_all
 
 log = Log(__name__)
 
 MAX_GROUP = 2_000
 CLOSE_SECONDS = 10.0
+LOOK_SECONDS = 2.0
+"""How long whoever asks for the status waits for the disk."""
 
 Result = TypeVar("Result")
 
@@ -33,6 +39,12 @@ class SpoolStanding(NamedTuple):
     max_bytes: int
     refused: int
     """Calls that MongoDB will never accept, set aside."""
+    unreadable: int
+    """Rows that are no calls any more, set aside."""
+    damaged: int
+    """Damaged spools, set aside."""
+    oldest: datetime | None
+    """When the call that waits longest was reported."""
     error: str | None
     """Why it does not accept calls; None while it does."""
 
@@ -40,14 +52,17 @@ class SpoolStanding(NamedTuple):
 class Spooler:
     """One process's access to the spool."""
 
-    def __init__(self, spool: Spool, counters: Counters) -> None:
-        self.depth = spool.depth()
+    def __init__(self, spool: Spool, counters: Counters, troubles: Troubles) -> None:
+        self.depth = Depth(0, 0)
         """As last seen; other processes share the spool."""
+        self.path = spool.path
         self.max_bytes = spool.max_bytes
+        self._standing = SpoolStanding(0, 0, self.max_bytes, 0, 0, 0, None, None)
         self.failure: str | None = None
         """Why the last calls could not be spooled, until some can."""
         self._spool = spool
         self._counters = counters
+        self._troubles = troubles
         self._pending: list[Waiting] = []
         self._group: list[Waiting] = []
         """The first of them, being written."""
@@ -63,6 +78,11 @@ class Spooler:
         """Calls in memory that are to be written."""
         return len(self._pending)
 
+    @property
+    def first(self) -> Waiting | None:
+        """The first of them."""
+        return self._pending[0] if self._pending else None
+
     def take(self, calls: Iterable[Waiting]) -> None:
         """Write `calls`, and answer their callers."""
         for call in calls:
@@ -72,17 +92,31 @@ class Spooler:
             self._task = asyncio.create_task(self._write(), name="twinmeter-spooler")
 
     async def do(self, work: Callable[[Spool], Result]) -> Result:
-        """Do something with the spool in its thread. Raises SpoolError."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._spool)
+        """Do something with the spool in its thread; where the file is damaged, with a new one. Raises SpoolError."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, _done, work, self._spool)
 
     async def standing(self) -> SpoolStanding:
         """The content of the spool, and its error; where it cannot be read, the last known one."""
+        standing, error = self._standing, None
         try:
-            depth, refused = await self.do(lambda spool: (spool.depth(), spool.refused()))
-            error = self.failure if depth.bytes < self.max_bytes else "the spool is full"
+            async with asyncio.timeout(LOOK_SECONDS):
+                standing = await self.do(self._look)
+            error = self.failure if standing.bytes < self.max_bytes else "the spool is full"
         except SpoolError as failure:
-            depth, refused, error = self.depth, 0, str(failure)
-        return SpoolStanding(depth.calls, depth.bytes, self.max_bytes, refused, error)
+            error = str(failure)
+        except TimeoutError:
+            error = "the disk does not answer"
+        self._standing = standing._replace(error=error)
+        return self._standing
+
+    def _look(self, spool: Spool) -> SpoolStanding:
+        """In the thread of the spool. Raises SpoolError."""
+        if self.failure is not None:
+            spool.probe()
+            self.failure = None
+        self.depth, damaged = spool.depth(), len(damaged_files(self.path))
+        aside = spool.refused(), spool.unreadable(), damaged
+        return SpoolStanding(*self.depth, self.max_bytes, *aside, oldest=spool.oldest(), error=None)
 
     async def look(self) -> Depth:
         """See how much waits, whoever put it there. Raises SpoolError."""
@@ -123,16 +157,24 @@ class Spooler:
             outcomes, self.depth = await self.do(lambda spool: (spool.append(pairs), spool.depth()))
         except SpoolError as error:
             self.failure = str(error)
-            log.error("spool.failed", calls=len(group), error=str(error))  # noqa: TRY400 - says all there is
+            self._troubles.report(Code.SPOOL, str(error))
             return [_failed(call, str(error)) for call in group]
-        except Exception as error:  # a bug of ours must not end the spooler for all that follow
-            log.exception("spool.broken", calls=len(group))
+        except Exception as error:  # noqa: BLE001 - a bug of ours must not end the spooler for all that follow
+            self._troubles.report(Code.SPOOL, reason_of(error), error=error)
             return [_failed(call, f"internal error: {type(error).__name__}") for call in group]
         self.failure = None
         return outcomes
 
     def _tell(self, outcomes: Iterable[tuple[Waiting, Outcome]]) -> None:
         self._counters.count_told(settle_all(outcomes))
+
+
+def _done(work: Callable[[Spool], Result], spool: Spool) -> Result:
+    try:
+        return work(spool)
+    except SpoolDamagedError as error:
+        spool.renew(error.detail)
+        return work(spool)
 
 
 def _failed(call: Waiting, reason: str, *, maybe: bool = False) -> Outcome:

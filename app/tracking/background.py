@@ -61,6 +61,11 @@ class Background:
     def queued(self) -> int:
         return len(self._queue)
 
+    @property
+    def waiting(self) -> float:
+        """For how many seconds the oldest of them has waited."""
+        return (datetime.now(UTC) - self._queue[0].now).total_seconds() if self._queue else 0.0
+
     async def post(self, call: AICall) -> TrackReceipt:
         """Accept `call`, or return that it was dropped."""
         if self._closing or len(self._queue) >= MAX_CALLS:

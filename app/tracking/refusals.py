@@ -14,8 +14,9 @@ from zoneinfo import ZoneInfo
 import pymongo
 
 from app.database import Database
+from app.database.outages import reason_of
 from app.database.updates import upsert
-from app.observability.logs import Log
+from app.observability.troubles import Code, Troubles
 from models.faults import MORE, Fault
 from models.refusals import KEY, REFUSALS
 
@@ -27,8 +28,6 @@ made-up fields fill neither memory nor the collection, and crowd out no other cl
 MOST_CHARACTERS = 200
 OTHERS = ("", "other reasons")
 
-log = Log(__name__)
-
 Kind = tuple[str, ...]
 """In the order of `KEY`."""
 
@@ -36,7 +35,15 @@ Kind = tuple[str, ...]
 class Refusals:
     """The refusals of one process."""
 
-    def __init__(self, database: Database, zone: ZoneInfo, clock: Callable[[], datetime] | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        zone: ZoneInfo,
+        clock: Callable[[], datetime] | None = None,
+        troubles: Troubles | None = None,
+    ) -> None:
+        self._troubles = troubles or Troubles()
+        self._writing: asyncio.Task[None] | None = None
         self._database = database
         self._zone = zone
         self._clock = clock or (lambda: datetime.now(UTC))
@@ -65,8 +72,10 @@ class Refusals:
         """Write what has gathered, for ever."""
         while True:
             await asyncio.sleep(WRITE_SECONDS)
+            self._writing = asyncio.create_task(self.write(), name="twinmeter-refusals-write")
             with contextlib.suppress(Exception):  # it waits for the next round, and `write` has said so
-                await self.write()
+                # a stop ends this wait, and not the write: whether that had been done could not be known
+                await asyncio.shield(self._writing)
 
     async def write(self) -> None:
         """Write what has gathered. Raises what the database raises; then it goes on waiting."""
@@ -84,11 +93,14 @@ class Refusals:
                 await upsert(self._database, REFUSALS, updates, None)
         except Exception as error:
             self._waiting += counted
-            log.warning("refusals.not_written", error=str(error)[:200])
+            self._troubles.report(Code.REFUSALS, reason_of(error), count=len(self._waiting), error=error)
             raise
+        self._troubles.gone(Code.REFUSALS)
 
     async def close(self) -> None:
-        """Write what is left, if that can be done."""
+        """Write what is left, if that can be done. To be called when `run` has been cancelled."""
+        if self._writing is not None:
+            await asyncio.wait({self._writing})
         with contextlib.suppress(Exception):  # `write` has said so, and a stop goes on
             await self.write()
 

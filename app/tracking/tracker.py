@@ -14,10 +14,12 @@ from app.ledger.recording import Recorded, Recorder
 from app.ledger.twins import Pair
 from app.observability.logs import Log
 from app.observability.metrics import Counters
+from app.observability.troubles import Trouble, Troubles
 from app.pricing.costs import Cost
 from app.pricing.price_book import PriceBook
 from app.process import in_turns
 from app.spool.spooler import SpoolStanding
+from app.spool.watch import Watch
 from app.tracking.background import DOOR as BACKGROUND
 from app.tracking.background import Background, Posted
 from app.tracking.receipt import TrackReceipt
@@ -50,6 +52,7 @@ class TrackingStanding(NamedTuple):
     away_seconds: float | None
     """For how long calls have gone to the spool; None while MongoDB accepts them."""
     spool: SpoolStanding
+    troubles: list[Trouble]
 
 
 class Tracker:
@@ -62,13 +65,17 @@ class Tracker:
         recorder: Recorder,
         price_book: PriceBook,
         refusals: Refusals,
+        watch: Watch,
         counters: Counters,
+        troubles: Troubles,
     ) -> None:
         self.writer = writer
         self.price_book = price_book
         self.counters = counters
+        self.troubles = troubles
         self._recorder = recorder
         self._refusals = refusals
+        self._watch = watch
         self._told_reasons: LRUCache[str, bool] = LRUCache(MOST_REASONS)
         self.background = Background(writer, self._build, recorder.id_of, counters)
         # bound once: an event at a level that is off then costs a fraction of a microsecond
@@ -131,8 +138,14 @@ class Tracker:
 
     async def standing(self) -> TrackingStanding:
         """What waits in this process and in its spool, and whether MongoDB accepts it."""
-        breaker = self.writer.breaker.seconds
-        return TrackingStanding(self.writer.queued, self.room, breaker, await self.writer.spooler.standing())
+        spool = await self._watch.look()
+        return TrackingStanding(
+            self.writer.queued, self.room, self.writer.breaker.seconds, spool, self.troubles.current
+        )
+
+    def waiting(self) -> float:
+        """For how many seconds the oldest call in memory has waited."""
+        return max(self.writer.waiting, self.background.waiting)
 
     def rejected(self, faults: Sequence[Fault], door: str, client: str | None = None) -> TrackReceipt:
         """The receipt of a report that is not a valid call, which is counted by reason; `client` is whose it is."""

@@ -1,18 +1,20 @@
 """The write path of one process, assembled: writer, spool, replayer, prices and compactor, from start to stop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from app.data_folder import prepared
 from app.database import Database, Session
 from app.database.connection import STANDALONE_ADVICE
+from app.database.outages import reason_of
 from app.database.session_files import SessionFiles
 from app.ledger.ledger import Ledger
 from app.ledger.recording import Recorder
 from app.observability.logs import Log
 from app.observability.metrics import Counters
+from app.observability.troubles import Code, Troubles
 from app.pricing.price_book import PriceBook
 from app.rollups.compactor import Compactor
 from app.rollups.local_time import LocalTime
@@ -23,11 +25,17 @@ from app.spool.breaker import Breaker
 from app.spool.journal import Spool
 from app.spool.replayer import Replayer
 from app.spool.spooler import Spooler
+from app.spool.watch import Watch
 from app.tracking.refusals import Refusals
 from app.tracking.tracker import Tracker
 from app.tracking.writer import Writer
 
 log = Log(__name__)
+
+AGAIN_SECONDS = 2.0
+"""After a fault ended a chore."""
+WELL_SECONDS = 10.0
+"""A chore that lives for so long is well."""
 
 
 @asynccontextmanager
@@ -48,22 +56,50 @@ async def write_path(
         local_time = LocalTime((await RollupState.open(database, settings.zone)).zone)
         await book.refresh()
         breaker, spool = Breaker(), Spool.of(settings.data_dir, settings.database, settings.spool_max_bytes)
-        spooler = Spooler(spool, counters)
-        ledger = Ledger(database, committing, local_time)
-        writer = Writer(ledger, spooler, breaker, deadline=settings.track_deadline, counters=counters)
-        refusals = Refusals(database, local_time.zone)
-        tracker = Tracker(writer=writer, recorder=recorder, price_book=book, refusals=refusals, counters=counters)
-        _watch(tracker, counters)
+        troubles = Troubles(counters.registry)
+        spooler = Spooler(spool, counters, troubles)
+        writer = Writer(
+            Ledger(database, committing, local_time),
+            spooler,
+            breaker,
+            answers=database.answers,
+            deadline=settings.track_deadline,
+            counters=counters,
+            troubles=troubles,
+        )
+        refusals = Refusals(database, local_time.zone, troubles=troubles)
+        watch = Watch(database, spooler, breaker, troubles, lambda: tracker.waiting())  # noqa: PLW0108 - made after it
+        tracker = Tracker(
+            writer=writer,
+            recorder=recorder,
+            price_book=book,
+            refusals=refusals,
+            watch=watch,
+            counters=counters,
+            troubles=troubles,
+        )
+        await watch.look()
+        _expose(tracker, counters)
         replaying_ledger, lock = Ledger(database, replaying, local_time), spool.path.with_suffix(".lock")
-        replayer = Replayer(database, replaying_ledger, spooler, breaker, sessions, counters=counters, lock=lock)
-        compactor = Compactor(database, merging, local_time=local_time)
-        chores = [
-            _chore(book.keep_fresh(), "prices"),
-            _chore(replayer.run(), "replayer"),
-            _chore(refusals.run(), "refusals"),
-        ]
-        if compacting:
-            chores.append(_chore(compactor.run(), "compactor"))
+        replayer = Replayer(
+            database,
+            replaying_ledger,
+            spooler,
+            breaker,
+            sessions,
+            counters=counters,
+            troubles=troubles,
+            lock=lock,
+        )
+        compactor = Compactor(database, merging, local_time=local_time, troubles=troubles)
+        work = {
+            "prices": book.keep_fresh,
+            "replayer": replayer.run,
+            "refusals": refusals.run,
+            "watch": watch.run,
+            **({"compactor": compactor.run} if compacting else {}),
+        }
+        chores = [_chore(name, run, troubles) for name, run in work.items()]
         writer.start()
         try:
             yield tracker
@@ -91,11 +127,24 @@ async def _sessions(
     return committing, replaying, merging
 
 
-def _chore(work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
-    return asyncio.create_task(work, name=f"twinmeter-{name}")
+def _chore(name: str, run: Callable[[], Coroutine[Any, Any, None]], troubles: Troubles) -> "asyncio.Task[None]":
+    return asyncio.create_task(_kept_up(name, run, troubles), name=f"twinmeter-{name}")
 
 
-def _watch(tracker: Tracker, counters: Counters) -> None:
+async def _kept_up(name: str, run: Callable[[], Coroutine[Any, Any, None]], troubles: Troubles) -> None:
+    """A chore for as long as the process lives: one that a fault of ours ends is reported, and begun again."""
+    while True:
+        well_again = asyncio.get_running_loop().call_later(WELL_SECONDS, troubles.gone, Code.CHORE)
+        try:
+            await run()
+        except Exception as error:  # noqa: BLE001 - whatever ends it
+            troubles.report(Code.CHORE, f"{name}: {reason_of(error)}", error=error)
+        finally:
+            well_again.cancel()
+        await asyncio.sleep(AGAIN_SECONDS)
+
+
+def _expose(tracker: Tracker, counters: Counters) -> None:
     writer, background, watch = tracker.writer, tracker.background, counters.watch
     watch("twinmeter_queued_calls", "Calls in memory that wait for a commit", lambda: writer.queued, added=True)
     watch("twinmeter_queue_room", "How many more calls the queue accepts", lambda: writer.room, added=True)

@@ -8,7 +8,8 @@ A call's way, and what a failure leaves behind at each step:
 1. `write` queues it. Where the queue is full or closing, it is refused with its reason: nothing is stored.
 2. The committer takes a batch. What waits in the spool already stands: the later one is its duplicate.
 3. The ledger commits the batch. Where MongoDB is away, the whole batch and the queue go to the spooler, which journals
-   them with what they are: ids decide later what had been committed all the same.
+   them with what they are: ids decide later what had been committed all the same. Those that meet another fault go
+   there too, and the breaker stays closed: the replayer finds out whether they or all are at fault.
 4. Callers are told. One whose call was not committed in time is told `spooled` by the journal, or `unknown` at its
    deadline; the call goes on, and what becomes of it later changes nothing that its caller was told.
 5. At the stop `drain` commits what has queued, and `close` spools what is left; what the disk does not take is counted.
@@ -16,14 +17,16 @@ A call's way, and what a failure leaves behind at each step:
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 
+from app.database.outages import reason_of
 from app.ledger.ledger import Ledger, LedgerUnavailableError
 from app.ledger.outcomes import Outcome, ReceiptStatus
 from app.ledger.twins import Pair
 from app.observability.logs import Log
 from app.observability.metrics import Counters
+from app.observability.troubles import Code, Troubles
 from app.spool.breaker import Breaker
 from app.spool.journal import SpoolError
 from app.spool.spooler import Spooler
@@ -53,14 +56,26 @@ class Writer:
     """Takes pairs from any number of callers and commits them in batches, in the order of their arrival."""
 
     def __init__(
-        self, ledger: Ledger, spooler: Spooler, breaker: Breaker, *, deadline: timedelta, counters: Counters
+        self,
+        ledger: Ledger,
+        spooler: Spooler,
+        breaker: Breaker,
+        *,
+        answers: Callable[[], Awaitable[bool]],
+        deadline: timedelta,
+        counters: Counters,
+        troubles: Troubles,
     ) -> None:
+        """`answers` says whether MongoDB does."""
         self.spooler = spooler
         self.breaker = breaker
         self._ledger = ledger
         self._deadline = deadline.total_seconds()
         self._patience = self._deadline * PATIENCE
+        self._answers = answers
+        self._asking: asyncio.Task[None] | None = None
         self._counters = counters
+        self._troubles = troubles
         self._queue: deque[Waiting] = deque()
         self._batch: list[Waiting] = []
         """What is being committed."""
@@ -83,6 +98,13 @@ class Writer:
     def queued(self) -> int:
         """Calls in memory that wait for a commit or for the disk."""
         return len(self._queue) + len(self._batch) + self.spooler.pending
+
+    @property
+    def waiting(self) -> float:
+        """For how many seconds the oldest of them has waited."""
+        oldest = [calls[0].since for calls in (self._queue, self._batch) if calls]
+        oldest += [] if self.spooler.first is None else [self.spooler.first.since]
+        return self._loop.time() - min(oldest) if oldest else 0.0
 
     @property
     def room(self) -> int:
@@ -122,6 +144,8 @@ class Writer:
         await self.spooler.close()
         if self._alarm is not None:
             self._alarm.cancel()
+        if self._asking is not None:
+            self._asking.cancel()
 
     def _take(self, call: Waiting) -> None:
         if self._closing or self._committer is None:
@@ -158,10 +182,9 @@ class Writer:
                 self.breaker.open(str(error))
                 self._spool([*self._batch, *self._queue])
                 self._queue.clear()
-            except Exception as error:  # a bug of ours must not end the committer for all that follow
-                log.exception("ledger.failed", calls=len(self._batch))
-                failed = Outcome(ReceiptStatus.REJECTED, reason=f"internal error: {type(error).__name__}")
-                self._tell((call, failed) for call in self._batch if not call.spooling)
+            except Exception as error:  # noqa: BLE001 - a bug of ours must not end the committer for all that follow
+                self._troubles.report(Code.COMMIT, reason_of(error), count=len(self._batch), error=error)
+                self._spool(self._batch)
             # only now: what is cancelled half-way is spooled at the end
             self._batch = []
             self.spooler.left.set()
@@ -172,8 +195,7 @@ class Writer:
             return batch
         try:
             known = await self.spooler.waiting_here([id_ for call in batch for id_ in call.pair.ids])
-        except SpoolError as error:  # then the ledger alone decides which was first
-            log.error("spool.failed", error=str(error))  # noqa: TRY400 - says all there is
+        except SpoolError:  # which the watch reports; then the ledger alone decides which was first
             return batch
         waiting = {id_: pair.entry for id_, pair in known.items()}
         first = [call.pair.first_in(waiting) for call in batch]
@@ -190,12 +212,21 @@ class Writer:
         started = self._loop.time()
         outcomes = await self._ledger.commit([call.pair for call in batch], seconds=ATTEMPT_SECONDS)
         seconds = self._loop.time() - started
+        if hindered := [(call, outcome) for call, outcome in zip(batch, outcomes, strict=True) if outcome.fault]:
+            self._troubles.report(
+                Code.COMMIT, hindered[0][1].reason or "", count=len(hindered), error=hindered[0][1].fault
+            )
+            self._spool([call for call, _ in hindered])
+        else:
+            self._troubles.gone(Code.COMMIT)
+        if not (stored := len(batch) - len(hindered)):
+            return
         self.breaker.close()
-        told = settle_all(zip(batch, outcomes, strict=True))
+        told = settle_all(pair for pair in zip(batch, outcomes, strict=True) if pair[1].fault is None)
         self._counters.count_told(told)
-        self._counters.committed(len(batch), seconds)
+        self._counters.committed(stored, seconds)
         statuses = {f"{door}.{status}": calls for (door, status), calls in told.items()}
-        log.info("ledger.committed", calls=len(batch), milliseconds=round(seconds * 1000, 1), **statuses)
+        log.info("ledger.committed", calls=stored, milliseconds=round(seconds * 1000, 1), **statuses)
 
     def _look_for_late_calls(self) -> None:
         now = self._loop.time()
@@ -203,11 +234,18 @@ class Writer:
         while self._queue and self._queue[0].since + self._patience <= now:
             late.append(self._queue.popleft())
         if late:
-            self.breaker.open("no commit within the callers' deadline")
             self._spool(late)
+            if self._asking is None and not self.breaker.is_open:
+                self._asking = asyncio.create_task(self._open_if_away(), name="twinmeter-asking")
         while self._late and (self._late[0].settled or self._late[0].since + self._deadline <= now):
             self._tell([(self._late.popleft(), _LATE)])
         self._set_alarm(now)
+
+    async def _open_if_away(self) -> None:
+        """A late commit may only be a large one of one client: nobody else's calls go straight to the spool for it."""
+        if not await self._answers():
+            self.breaker.open("no commit within the callers' deadline, and no answer")
+        self._asking = None
 
     def _set_alarm(self, now: float) -> None:
         """For the next call to reach its patience or its deadline."""

@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from app.spool.inspection import SpoolState, damaged_files, replaying_process, spool_state
+from app.spool.inspection import DamagedSpool, SpoolState, damaged_spools, replaying_process, spool_state
 from app.spool.journal import SpoolError, spool_path
 from scripts.diagnosis import words
 from scripts.diagnosis.examination import in_thread
@@ -16,6 +16,7 @@ LONG_WAIT = 60.0
 LITTLE_LEFT = 1_000_000_000
 """Bytes of disk that a problem is about."""
 PROCESSES = Path("/proc")
+SPOOL = "python -m scripts.spool"
 
 
 async def data_folder(deployment: Deployment) -> Finding:
@@ -41,9 +42,9 @@ async def spool(deployment: Deployment) -> Finding:
 
 def spool_of(state: SpoolState, holder: int | None, *, cap: int, now: datetime, away: bool) -> Finding:
     """`holder` is the process that replays, `cap` in bytes."""
-    if state.oldest is None:
+    if not state.calls:
         return ok(f"no call waits; {_replayer(holder)}")
-    age = (now - state.oldest).total_seconds()
+    age = 0.0 if state.oldest is None else (now - state.oldest).total_seconds()
     said = (
         f"{words.counted(state.calls, 'call')} wait{'s' if state.calls == 1 else ''}, {words.size(state.bytes)} of "
         f"{words.size(cap)}, the oldest for {words.span(age)}; {_replayer(holder)}"
@@ -55,7 +56,7 @@ def spool_of(state: SpoolState, holder: int | None, *, cap: int, now: datetime, 
     if holder is None:
         return problem(said, f"start a server on this data folder, which delivers them: {START}")
     if age > LONG_WAIT:
-        return problem(said, "the log of that process says why: replay.failed, spool.failed")
+        return problem(said, 'the line "running server" says why, or the log of that process: trouble')
     return notice(said, "they are being delivered: look again in a minute")
 
 
@@ -69,18 +70,36 @@ async def refused(deployment: Deployment) -> Finding:
         return ok("MongoDB accepted every call that waited")
     reasons = "; ".join(f"{reason} ({count:,})" for reason, count in state.reasons)
     said = f"{words.counted(state.refused, 'call')} set aside that MongoDB would not accept: {reasons}"
-    return problem(
-        said, f"remove the cause (a validator?) and report them again; they are in the table refused of {path}"
-    )
+    return problem(said, f"remove the cause (a validator?), and try them again: {SPOOL} retry --execute")
+
+
+async def unreadable(deployment: Deployment) -> Finding:
+    path = spool_path(deployment.settings.data_dir, deployment.settings.database)
+    try:
+        state = await in_thread(lambda: spool_state(path))
+    except (SpoolError, OSError) as error:
+        return problem(str(error), "see the line above")
+    if state is None or not state.unreadable:
+        return ok("every row of the spool could be read")
+    said = f"{words.counted(state.unreadable, 'row')} of the spool set aside that cannot be read"
+    return problem(said, f"look at them, and drop them when they are of no use: {SPOOL}")
 
 
 async def damaged(deployment: Deployment) -> Finding:
-    found = await in_thread(lambda: [(path.name, path.stat().st_size) for path in damaged_files(_folder(deployment))])
+    found = await in_thread(lambda: damaged_spools(_folder(deployment)))
     if not found:
         return ok("no spool was ever damaged")
-    files = words.some(f"{name} ({words.size(size)})" for name, size in found)
-    said = f"{words.counted(len(found), 'damaged spool')} set aside, whose calls were not delivered: {files}"
-    return problem(said, f"save what can be read (sqlite3 FILE .recover) in {_folder(deployment)}, then remove them")
+    said = f"{words.counted(len(found), 'damaged spool')} set aside: {words.some(map(_saved, found))}"
+    return problem(said, f"when nothing is missing, or to be had, remove them: {SPOOL} drop --execute")
+
+
+def _saved(spool: DamagedSpool) -> str:
+    name = f"{spool.name} ({words.size(spool.bytes)})"
+    if spool.salvage is None:
+        return f"{name}, to be salvaged by the server"
+    calls, unreadable, missing = spool.salvage.calls, spool.salvage.unreadable, spool.salvage.missing
+    lost = "an unknown number" if missing is None else f"{missing:,}"
+    return f"{name}, of which {words.counted(calls, 'call')} could be saved, {unreadable:,} not read, {lost} missing"
 
 
 async def others(deployment: Deployment) -> Finding:
@@ -141,6 +160,7 @@ GROUP = Group(
         Check("data folder", data_folder, local=True),
         Check("spool", spool, local=True),
         Check("refused calls", refused, local=True),
+        Check("unreadable rows", unreadable, local=True),
         Check("damaged spools", damaged, local=True),
         Check("other spools", others, local=True),
         Check("disk", disk, local=True),

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime, time
 
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import PyMongoError
 
 from app.database import Database, Session
 from app.errors import DatabaseUnavailableError
@@ -55,12 +55,17 @@ class Store:
         assert self._ledger is not None  # noqa: S101 - see storing
         for attempt in range(ATTEMPTS):
             try:
-                return await self._ledger.commit(pairs, seconds=COMMIT_SECONDS, again=attempt > 0)
+                outcomes = await self._ledger.commit(pairs, seconds=COMMIT_SECONDS, again=attempt > 0)
             except LedgerUnavailableError as error:
-                # what the server refuses, it will refuse again
-                if isinstance(error.__cause__, OperationFailure) or attempt == ATTEMPTS - 1:
+                if attempt == ATTEMPTS - 1:
                     raise DatabaseUnavailableError(f"MongoDB did not take the calls: {error}") from error
                 await asyncio.sleep(PAUSE_SECONDS)
+            else:
+                for outcome in outcomes:
+                    if outcome.fault is not None:  # it comes back however often this is tried
+                        message = f"MongoDB did not take the calls: {outcome.fault}"
+                        raise DatabaseUnavailableError(message) from outcome.fault
+                return outcomes
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def look(self, pairs: Sequence[Pair]) -> list[Outcome]:

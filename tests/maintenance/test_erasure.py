@@ -29,6 +29,7 @@ from app.tracking import open_tracker
 from models.rollups import CONVERSATIONS, USERS
 from tests.ledger.test_ledger import pair
 from tests.reports.test_rollups import NOW, House, check
+from tests.spool.spools import connection_of
 from tests.twins import assert_twins, entries
 
 ZONE = ZoneInfo("America/Los_Angeles")
@@ -344,7 +345,7 @@ async def test_spooled_calls_are_renamed_on_the_disk_too(house: House, tmp_path:
     for call, user in zip(calls, (ANNA, BOB, ANNA, ANNA), strict=True):
         call.entry["userId"] = call.event["userId"] = user
     spool.append(calls)
-    spool.settle(spool.page(1), [(spool.page(1)[0], "refused")])
+    spool.settle([], {calls[0].id: "refused"})
 
     erasing = Erasure(house.database, ZONE, ANNA, None, spool)
     assert (await erasing.count()).spooled == 3
@@ -353,7 +354,7 @@ async def test_spooled_calls_are_renamed_on_the_disk_too(house: House, tmp_path:
     assert found.spooled == 3
     assert sorted(each.entry["userId"] for each in spool.pairs()) == sorted([BOB, *[pseudonym] * 3])
     assert (spool.depth().calls, spool.refused()) == (3, 1)
-    assert spool.depth().bytes == sum(len(row[0]) for row in spool._connection.execute("SELECT pair FROM calls"))
+    assert spool.depth().bytes == sum(len(row[0]) for row in connection_of(spool).execute("SELECT pair FROM calls"))
     spool.close()
     assert ANNA.encode() not in spool.path.read_bytes()
     assert list(tmp_path.glob("spool.sqlite3-*")) == []  # noqa: ASYNC240 - SQLite's log is gone

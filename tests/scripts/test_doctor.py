@@ -39,6 +39,7 @@ from scripts.toolkit.job import CHECKPOINTS
 from tests.ledger.test_ledger import pair
 from tests.scripts.conftest import Command
 from tests.scripts.jobs import dump
+from tests.spool.spools import waiting
 from tests.twins import entries, events
 
 OK, NOTICE, PROBLEM, UNCHECKED = Verdict.OK, Verdict.NOTICE, Verdict.PROBLEM, Verdict.UNCHECKED
@@ -143,6 +144,8 @@ async def test_a_deployment_that_is_well_is_well_in_every_point_and_nothing_is_w
         "data folder": str(settings.data_dir),
         "spool": "no call waits; no process replays",
         "refused calls": "MongoDB accepted every call that waited",
+        "running server": "not asked: it takes any free port",
+        "unreadable rows": "every row of the spool could be read",
         "damaged spools": "no spool was ever damaged",
         "other spools": "no call waits for another database",
         "signing secret": "TWINMETER_JWT_SECRET has 32 bytes",
@@ -244,8 +247,8 @@ async def test_everything_that_is_wrong_is_found_with_its_figures_and_the_way_ou
         "unreadable usage": "1 call in 30 days whose usage could not be read from the response",
         "future calls": f"1 call dated in the future, the last 2099-01-01T00:00:00+00:00 ({later})",
         "synthetic calls": "1 synthetic call, counted in every report",
-        "damaged spools": "1 damaged spool set aside, whose calls were not delivered: "
-        f"spool-{settings.database}.sqlite3.damaged-20261101T0930 (1.2 kB)",
+        "damaged spools": "1 damaged spool set aside: "
+        f"spool-{settings.database}.sqlite3.damaged-20261101T0930 (1.2 kB), to be salvaged by the server",
         "other spools": "calls wait here for other databases: old-shop (1)",
         "demo data": "TWINMETER_SHOW_SYNTHETIC is true: demo data counts in every report",
         "rate limit": "TWINMETER_RATE_LIMIT is 0: one caller may use up the whole server",
@@ -411,7 +414,8 @@ def test_a_spool_is_read_beside_its_process_after_its_end_and_after_a_kill_and_i
 ) -> None:
     spool = Spool.of(tmp_path, "shop", 1_000_000)
     spool.append([pair(), pair(), pair()])
-    spool.settle(spool.page(2), [(spool.page(1)[0], "a validator")])
+    first, second, _ = waiting(spool)
+    spool.settle([second.id], {first.id: "a validator"})
     depth, reported = spool.depth(), pair().entry["recordedAt"]
     wanted = SpoolState(1, depth.bytes, reported, 1, [("a validator", 1)])
     killed = tmp_path / "killed"
@@ -548,7 +552,7 @@ def test_the_page_shows_what_needs_somebody_first_with_what_to_do() -> None:
 
 @pytest.mark.usefixtures("house")
 async def test_the_command_ends_with_zero_where_all_is_well(command: Command) -> None:
-    well = {"TWINMETER_RATE_LIMIT": "100", "TWINMETER_SPOOL_MAX_MB": "1"}
+    well = {"TWINMETER_RATE_LIMIT": "100", "TWINMETER_SPOOL_MAX_MB": "1", "TWINMETER_PORT": "0"}
 
     done = await asyncio.to_thread(command, "scripts.doctor", "--json", "--seconds", "60", **well)
 

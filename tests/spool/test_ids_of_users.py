@@ -60,7 +60,7 @@ async def test_a_user_s_call_that_an_earlier_version_spooled_is_the_same_call(
 
     spool = Spool.of(settings.data_dir, settings.database, settings.spool_max_bytes)
     with monkeypatch.context() as before:
-        before.setattr("app.spool.journal._encoded", as_then)
+        before.setattr("app.spool.journal.encoded", as_then)
         spool.append([pair("r", input_tokens=7)])
     spool.close()
 

@@ -9,6 +9,7 @@ from bson import Decimal128
 from app.errors import ConfigurationError
 from app.spool.journal import Depth, Spool, SpoolError
 from tests.ledger.test_ledger import pair
+from tests.spool.spools import connection_of, waiting
 
 MB = 1_000_000
 
@@ -24,9 +25,9 @@ def test_calls_come_out_in_the_order_in_which_they_went_in_just_as_they_were(spo
     assert [outcome.status for outcome in spool.append(pairs[:3])] == ["spooled"] * 3
     spool.append(pairs[3:])
 
-    assert [each.pair for each in spool.page(10)] == pairs
-    assert [each.pair.id for each in spool.page(2)] == [pairs[0].id, pairs[1].id]
-    assert spool.page(1)[0].pair.entry["videoSeconds"] == Decimal128("1.500000")
+    assert waiting(spool) == pairs
+    assert [each.id for each in waiting(spool, 2)] == [pairs[0].id, pairs[1].id]
+    assert waiting(spool)[0].entry["videoSeconds"] == Decimal128("1.500000")
 
 
 def test_the_first_of_two_calls_with_one_request_id_stands(spool: Spool) -> None:
@@ -39,17 +40,17 @@ def test_the_first_of_two_calls_with_one_request_id_stands(spool: Spool) -> None
         ("duplicate", False),
         ("duplicate", True),
     ]
-    assert [each.pair.entry["inputTokens"] for each in spool.page(10)] == [1]
+    assert [each.entry["inputTokens"] for each in waiting(spool)] == [1]
 
 
 def test_what_mongodb_has_is_forgotten_and_the_depth_says_so(spool: Spool) -> None:
     spool.append([pair(f"r{i}") for i in range(10)])
     full = spool.depth()
-    spool.settle(spool.page(4))
+    spool.settle(each.id for each in waiting(spool, 4))
 
     assert (full.calls, spool.depth().calls) == (10, 6)
     assert 0 < spool.depth().bytes < full.bytes
-    spool.settle(spool.page(10))
+    spool.settle(each.id for each in waiting(spool))
     assert spool.depth() == Depth(0, 0)
     spool.shrink()
     assert spool.path.stat().st_size < 100_000
@@ -57,9 +58,9 @@ def test_what_mongodb_has_is_forgotten_and_the_depth_says_so(spool: Spool) -> No
 
 def test_what_mongodb_will_never_take_is_set_aside_with_the_reason(spool: Spool) -> None:
     spool.append([pair("good"), pair("bad")])
-    good, bad = spool.page(10)
+    good, bad = waiting(spool)
 
-    spool.settle([good, bad], [(bad, "too large")])
+    spool.settle([good.id], {bad.id: "too large"})
 
     assert (spool.depth().calls, spool.refused()) == (0, 1)
 
@@ -80,17 +81,17 @@ def test_beyond_its_cap_it_takes_nothing(tmp_path: Path) -> None:
 
     with pytest.raises(SpoolError, match="has reached its cap"):
         spool.append([pair("b"), pair("c"), pair("d"), pair("e")])
-    assert [each.pair.entry["_id"] for each in spool.page(10)] == [pair("a").id]
+    assert [each.id for each in waiting(spool)] == [pair("a").id]
 
 
 @pytest.mark.disk
 def test_a_full_disk_is_said_and_what_was_there_stays(spool: Spool) -> None:
     spool.append([pair("a")])
-    spool._connection.execute("PRAGMA max_page_count = 12")
+    connection_of(spool).execute("PRAGMA max_page_count = 12")
 
     with pytest.raises(SpoolError, match="full"):
         spool.append([pair(f"r{i}") for i in range(100)])
-    spool._connection.execute("PRAGMA max_page_count = 10000")
+    connection_of(spool).execute("PRAGMA max_page_count = 10000")
     assert spool.depth().calls == 1
     assert spool.append([pair("b")])[0].status == "spooled"
 
@@ -116,7 +117,7 @@ def test_a_damaged_file_is_kept_aside_and_a_new_one_is_begun(tmp_path: Path) -> 
 
 
 def test_what_it_took_is_on_the_disk_before_anybody_is_told(spool: Spool) -> None:
-    asked = [spool._connection.execute(f"PRAGMA {name}").fetchone() for name in ("journal_mode", "synchronous")]
+    asked = [connection_of(spool).execute(f"PRAGMA {name}").fetchone() for name in ("journal_mode", "synchronous")]
 
     assert asked == [("wal",), (2,)]  # FULL: every transaction is synced
 

@@ -1,12 +1,15 @@
 """What was turned away is counted by its reason, and nothing else of it is kept."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from pymongo.errors import AutoReconnect
 
 from app.database import Database
+from app.database.updates import upsert
 from app.observability.metrics import Counters
 from app.settings import Settings
 from app.tracking import Fault, Tracker, open_tracker
@@ -140,3 +143,23 @@ async def refused_twice(tracker: Tracker) -> None:
             user_id=secret, client_id="acme", content_type="chat", model="gpt-4o", input_tokens=-1, input_text=secret
         )
         assert receipt.status == "rejected"
+
+
+async def test_a_stop_in_the_middle_of_a_write_loses_no_count_and_doubles_none(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(*arguments: Any) -> None:
+        begun.set()
+        await go_on.wait()
+        await upsert(*arguments)
+
+    monkeypatch.setattr(module, "upsert", slow)
+    monkeypatch.setattr(module, "WRITE_SECONDS", 0.0)
+    async with open_tracker(settings, database, Counters()) as tracker:
+        await refused_twice(tracker)
+        await begun.wait()
+        asyncio.get_running_loop().call_later(0.2, go_on.set)
+
+    assert [calls for *_, calls in await stored(database)] == ["2"]

@@ -18,6 +18,7 @@ from app.observability.metrics import Counters
 from app.settings import Settings
 from app.tracking import Fault, Tracker, api, open_tracker, track_ai_request
 from app.tracking.writer import MAX_BATCH
+from tests.tracking.test_durability import delivered
 from tests.twins import assert_twins, entries, events
 
 AT = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
@@ -242,7 +243,7 @@ async def test_a_full_queue_refuses_calls_at_once_and_counts_them(
     assert tracker.counters.snapshot() == {"committed": 3, "dropped": 2}
 
 
-async def test_a_fault_in_a_commit_is_told_and_the_next_call_is_committed(
+async def test_a_fault_in_a_commit_opens_no_breaker_and_costs_no_call(
     tracker: Tracker, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_: object, **__: object) -> None:
@@ -250,12 +251,16 @@ async def test_a_fault_in_a_commit_is_told_and_the_next_call_is_committed(
 
     with monkeypatch.context() as patch:
         patch.setattr(tracker.writer._ledger, "commit", broken)
-        failed = await tracker.track(user_id="u", content_type="chat", model="gpt-4o")
+        first = await tracker.track(user_id="u", content_type="chat", model="gpt-4o")
+        assert not tracker.writer.breaker.is_open
+        (trouble,) = (await tracker.standing()).troubles
+        assert (trouble.code, trouble.reason, trouble.count) == ("commit", "internal error: ZeroDivisionError", 1)
     after = await tracker.track(user_id="u", content_type="chat", model="gpt-4o")
+    await delivered(tracker)
 
-    assert (failed.status, failed.errors[0].message) == ("rejected", "internal error: ZeroDivisionError")
-    assert after.status == "committed"
-    assert await assert_twins(database) == {after.id}
+    assert (first.status, after.status) == ("spooled", "committed")
+    assert (await tracker.standing()).troubles == []
+    assert await assert_twins(database) == {first.id, after.id}
 
 
 async def test_without_a_tracker_a_call_is_dropped_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,133 @@
+"""What can be read of a damaged spool goes into the new one: every call, row by row. What could not be read is counted.
+
+A note beside the damaged file says how it went. A file without one is salvaged at the next start, so that a kill in the
+middle, and a full disk, cost nothing: a call that is there already is not added again.
+"""
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from app.ledger.twins import Pair
+from app.observability.logs import Log
+from app.spool.files import damaged_files
+from app.spool.journal import Spool, now
+from app.spool.pages import BadRow, DamagedFile, Value
+from app.spool.rows import ID_BYTES, UnreadableRowError, checksum, decoded
+
+log = Log(__name__)
+
+AT_ONCE = 200
+"""Rows that are added in one transaction."""
+NOTE = ".json"
+
+
+class _Rescued(NamedTuple):
+    """A row of a damaged file."""
+
+    pair: Pair | None
+    """None where it is no call any more."""
+    blob: bytes | None
+    """As it was; None where not even that could be read."""
+    reason: str | None
+    """Why it had been set aside, or is now."""
+
+
+class Salvage(NamedTuple):
+    """What became of the rows of a damaged file."""
+
+    calls: int = 0
+    """Calls that wait again, or had been there already."""
+    refused: int = 0
+    """Calls that had been set aside, and are again."""
+    unreadable: int = 0
+    """Rows that are no calls any more, kept as they are."""
+    missing: int | None = None
+    """Calls that the file had and that are nowhere in it; None where it does not say how many it had."""
+
+
+def not_salvaged(path: Path) -> list[Path]:
+    """The damaged files of the spool at `path` that nobody has salvaged."""
+    return [file for file in damaged_files(path) if not note_of(file).exists()]
+
+
+def note_of(damaged: Path) -> Path:
+    """Where it is written what became of a file."""
+    return damaged.with_name(damaged.name + NOTE)
+
+
+def noted(damaged: Path) -> Salvage | None:
+    """What became of a file; None where it is not salvaged yet."""
+    try:
+        return Salvage(**json.loads(note_of(damaged).read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def salvage(damaged: Path, spool: Spool) -> Salvage:
+    """Add what can be read of a damaged file to the spool, and write the note. Raises SpoolError and OSError."""
+    found, known = Salvage(), None
+    rows = DamagedFile(damaged).rows()
+    while some := list(islice(rows, AT_ONCE)):
+        known = next((total for row in some if (total := _total(row)) is not None), known)
+        rescued = list(_rescued(some, damaged.name))
+        _add(spool, rescued)
+        found = Salvage(
+            found.calls + sum(one.pair is not None and one.reason is None for one in rescued),
+            found.refused + sum(one.pair is not None and one.reason is not None for one in rescued),
+            found.unreadable + sum(one.pair is None for one in rescued),
+        )
+    if known is not None:
+        found = found._replace(missing=max(0, known - found.calls - found.unreadable))
+    draft = note_of(damaged).with_suffix(".draft")
+    draft.write_text(json.dumps(found._asdict()))
+    draft.rename(note_of(damaged))
+    log.warning("spool.salvaged", file=damaged.name, **found._asdict())
+    return found
+
+
+def _add(spool: Spool, rows: list[_Rescued]) -> None:
+    """What is there already stays as it is."""
+    calls = [
+        (row.pair.id.binary, row.blob, row.reason) for row in rows if row.pair is not None and row.blob is not None
+    ]
+    at = now()
+    with spool.transaction() as connection:
+        connection.executemany(
+            "INSERT OR IGNORE INTO calls (id, pair, crc) VALUES (?, ?, ?)",
+            [(id_, blob, checksum(blob)) for id_, blob, reason in calls if reason is None],
+        )
+        connection.executemany(
+            "INSERT OR IGNORE INTO refused (id, pair, reason, at) VALUES (?, ?, ?, ?)",
+            [(id_, blob, reason, at) for id_, blob, reason in calls if reason is not None],
+        )
+        connection.executemany(
+            "INSERT INTO unreadable (row, reason, at) SELECT ?1, ?2, ?3 "
+            "WHERE NOT EXISTS (SELECT 1 FROM unreadable WHERE row IS ?1 AND reason = ?2)",
+            [(row.blob, row.reason, at) for row in rows if row.pair is None],
+        )
+
+
+def _rescued(rows: list[list[Value] | BadRow], name: str) -> Iterator[_Rescued]:
+    for row in rows:
+        if isinstance(row, BadRow):
+            yield _Rescued(None, None, f"page {row.page} of {name}: {row.why}")
+            continue
+        blobs = [value for value in row if isinstance(value, bytes) and len(value) > ID_BYTES]
+        texts = [value for value in row if isinstance(value, str)]
+        for blob in blobs:
+            crc = row[-1] if row[-1] is not blob and isinstance(row[-1], int) else None
+            try:
+                yield _Rescued(decoded(blob, crc), blob, texts[0] if texts else None)
+            except UnreadableRowError as error:
+                yield _Rescued(None, blob, texts[0] if texts else str(error))
+
+
+def _total(row: list[Value] | BadRow) -> int | None:
+    """How many calls the file says it has, if this is the row that says so."""
+    match row:
+        case [int(calls), int()]:
+            return calls
+    return None
