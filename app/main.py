@@ -20,8 +20,10 @@ from app.database.start_failures import failure_of
 from app.errors import AppError, ConfigurationError
 from app.http import openapi, problems
 from app.http.bodies import BodyBudget
+from app.http.cors import CrossOrigin
 from app.http.head import HeadIsGet
 from app.http.middleware import RequestLimits, add_headers, within_rate
+from app.http.proxies import BehindProxies
 from app.http.rate_limit import RateLimit
 from app.http.serialization import ExactRequest, ExactResponse
 from app.live import open_hub
@@ -67,7 +69,8 @@ def create_app(
 ) -> Litestar:
     """The ASGI application of one deployment. It connects to MongoDB when it starts.
 
-    `on_failure` is called with the reason when the start fails, which an ASGI server can only log. `worker` says what
+    Raises ConfigurationError where the settings cannot be used. `on_failure` is called with the reason when the start
+    fails, which an ASGI server can only log. `worker` says what
     it shares with others, where it is one of several processes.
     """
     limits = RequestLimits()
@@ -142,8 +145,16 @@ def create_app(
         # documentation
         openapi_config=openapi.CONFIG,
     )
-    # before routing, which knows no HEAD
-    app.asgi_handler = HeadIsGet(app.asgi_handler)
+    # before routing, which knows no HEAD, no preflights and no prefix of a proxy
+    handler: ASGIApp = HeadIsGet(app.asgi_handler)
+    if settings.cors_origins:
+        handler = CrossOrigin(handler, settings.cors_origins)
+    app.asgi_handler = BehindProxies(
+        handler,
+        root_path=settings.root_path,
+        trusted=settings.trusted_proxies,
+        own={route.path for route in app.routes},
+    )
     return app
 
 

@@ -118,6 +118,7 @@ async def serve_on(
         log_level="critical",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # app.http.proxies reads them
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     server = _Server(config)

@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.addresses import network_of, origin_of, prefix_of
+
 DatabaseName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,38}$")]
 ClaimName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
@@ -50,6 +52,12 @@ class Settings(BaseSettings):
     """How many processes serve, on one port."""
     drain_seconds: float = Field(0, ge=0, le=600)
     """How long a server that was told to stop goes on serving, while `/ready` says `stopping`."""
+    root_path: str = ""
+    """The prefix under which a proxy serves this deployment, such as `/twinmeter`."""
+    trusted_proxies: Listed = ("127.0.0.1", "::1")
+    """Addresses and networks of the proxies whose `X-Forwarded-` headers are believed; `none` for none."""
+    cors_origins: Listed = ()
+    """Origins whose pages may call the API from a browser."""
     data_dir: Path = Path(".data")
     mongodb_uri: SecretStr | None = None
     """A replica set or sharded cluster. Without it an embedded MongoDB is started in `data_dir`."""
@@ -90,6 +98,21 @@ class Settings(BaseSettings):
     show_synthetic: bool = False
     """Whether reports include demo data when the request does not say."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("root_path")
+    @classmethod
+    def _plain_path(cls, path: str) -> str:
+        return prefix_of(path)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, named: tuple[str, ...]) -> tuple[str, ...]:
+        return () if named == ("none",) else tuple(network_of(each) for each in named)
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, named: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(origin_of(each) for each in named)
 
     @field_validator("jwt_secret")
     @classmethod

@@ -8,6 +8,8 @@ from litestar.response import Redirect, Template
 from app.auth.middleware import PUBLIC
 from app.web import assets, pages
 
+AnyRequest = Request[None, None, State]
+
 
 class PageController(Controller):
     """What a browser opens, before anyone has signed in."""
@@ -17,21 +19,19 @@ class PageController(Controller):
     include_in_schema = False
 
     @get("/", status_code=307)
-    async def root(self) -> Redirect:
-        return Redirect(pages.PATH, status_code=307)
+    async def root(self, request: AnyRequest) -> Redirect:
+        return Redirect(request.scope["root_path"] + pages.PATH, status_code=307)
 
     @get(pages.PATH)
-    async def home(self, state: State) -> Template:
-        return pages.page(pages.HOME, state.assets)
+    async def home(self, request: AnyRequest) -> Template:
+        return _page(pages.HOME, request)
 
     @get(pages.PATH + "/{slug:str}")
-    async def tab(self, slug: FromPath[str], state: State) -> Template:
-        return pages.page(slug, state.assets)
+    async def tab(self, slug: FromPath[str], request: AnyRequest) -> Template:
+        return _page(slug, request)
 
     @get(assets.PATH + "/{version:str}/{name:path}")
-    async def file(
-        self, version: FromPath[str], name: FromPath[str], request: Request[None, None, State]
-    ) -> Response[bytes]:
+    async def file(self, version: FromPath[str], name: FromPath[str], request: AnyRequest) -> Response[bytes]:
         """One file of this version of the pages."""
         found = await request.app.state.assets.find(version, name.removeprefix("/"))
         zipped = assets.takes_gzip(request.headers.get("accept-encoding", ""))
@@ -39,3 +39,7 @@ class PageController(Controller):
         if zipped:
             headers["Content-Encoding"] = "gzip"
         return Response(found.gzipped if zipped else found.content, media_type=found.media_type, headers=headers)
+
+
+def _page(slug: str, request: AnyRequest) -> Template:
+    return pages.page(slug, request.app.state.assets, request.scope["root_path"])

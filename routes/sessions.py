@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from app.auth.middleware import PUBLIC, checked, principal_of
 from app.auth.principals import Principal, Scope
 from app.auth.same_origin import came_by_https, own_page_only
-from app.auth.sessions import CLEARED, Sessions
+from app.auth.sessions import Sessions, cleared
 from app.http import openapi
 from app.http.serialization import ExactResponse
 from app.reports.rows import Row
@@ -74,7 +74,8 @@ class SessionController(Controller):
         principal = await checked(partial(principal_of, credential, state), request)
         sessions: Sessions = state.sessions
         secure = came_by_https(request.scope["scheme"], request.headers)
-        cookie = sessions.cookie(credential, principal.expires, secure=secure)
+        root_path = request.scope["root_path"]
+        cookie = sessions.cookie(credential, principal.expires, secure=secure, root_path=root_path)
         return ExactResponse(Who.of(principal, state), cookies=[cookie])
 
     @get("/")
@@ -82,6 +83,6 @@ class SessionController(Controller):
         return Who.of(request.user, state)
 
     @delete("/", opt=PUBLIC, guards=(own_page_only,))
-    async def sign_out(self) -> Response[None]:
+    async def sign_out(self, request: Request[None, Any, State]) -> Response[None]:
         """Also when the session has ended already."""
-        return Response(None, status_code=204, cookies=[CLEARED])
+        return Response(None, status_code=204, cookies=[cleared(request.scope["root_path"])])

@@ -13,7 +13,7 @@ from app.auth.attempts import RefusedCredentials
 from app.auth.principals import Principal, Recheck, Scope
 from app.auth.refusals import Reason, RefusedError, SessionEndedError
 from app.auth.same_origin import check_own_page
-from app.auth.sessions import CLEARED, COOKIE
+from app.auth.sessions import cleared, session_in
 from app.errors import NotAllowedError
 
 API_KEY_PREFIX = "tm_"
@@ -38,7 +38,7 @@ class AuthenticationMiddleware(AbstractAuthenticationMiddleware):
         if bears and text.strip():
             asked = partial(principal_of, text.strip(), connection.app.state)
         # another scheme is for a proxy in front, whose password browsers send along
-        elif not bears and (cookie := connection.cookies.get(COOKIE)) is not None:
+        elif not bears and (cookie := session_in(connection.headers.get("cookie", ""))) is not None:
             asked = partial(_of_session, cookie, connection)
         else:
             asked = _of_nothing
@@ -67,9 +67,8 @@ async def _of_session(cookie: str, connection: ASGIConnection[Any, Any, Any, Any
     try:
         return await principal_of(state.sessions.opened(cookie), state)
     except RefusedError as error:
-        raise SessionEndedError(
-            error.reason, error.detail, headers={"Set-Cookie": CLEARED.to_header(header="")}
-        ) from None
+        ended = cleared(connection.scope.get("root_path", "")).to_header(header="")
+        raise SessionEndedError(error.reason, error.detail, headers={"Set-Cookie": ended}) from None
 
 
 def requires(scope: Scope) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]:

@@ -23,8 +23,7 @@ PURPOSE = b"twinmeter: session cookie, version 1"
 KEY_BYTES = 32
 NONCE_BYTES = 12
 TIME_BYTES = 8
-CLEARED = Cookie(COOKIE, value="", max_age=0, httponly=True, samesite="strict")
-"""The cookie that ends a session in the browser that has it."""
+TOP = "/"
 
 
 class Sessions:
@@ -36,8 +35,10 @@ class Sessions:
         self._lifetime = lifetime.total_seconds()
         self._clock = clock
 
-    def cookie(self, credential: str, expires: float | None, *, secure: bool) -> Cookie:
+    def cookie(self, credential: str, expires: float | None, *, secure: bool, root_path: str = "") -> Cookie:
         """A session that ends after its lifetime, or with the credential at `expires` (Unix seconds; None: never).
+
+        Browsers send it below `root_path` only: another deployment of the host has its own.
 
         Raises RefusedError where that has passed, and InvalidRequestError where no browser would keep it.
         """
@@ -52,7 +53,7 @@ class Sessions:
                 f"{MAX_COOKIE_BYTES:,}; sign in with an API key, or with a token with fewer claims"
             )
             raise invalid("token", message)
-        return Cookie(COOKIE, value=value, max_age=until - now, httponly=True, samesite="strict", secure=secure)
+        return _cookie(value, until - now, root_path, secure=secure)
 
     def opened(self, value: str) -> str:
         """The credential in a cookie. Raises RefusedError for anything but a valid session of ours."""
@@ -76,6 +77,23 @@ class Sessions:
         if _encoded(sealed) != value:
             raise ValueError("not as we write it")
         return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], PURPOSE)
+
+
+def cleared(root_path: str) -> Cookie:
+    """The cookie that ends the session in the browser that has it."""
+    return _cookie("", 0, root_path, secure=False)
+
+
+def session_in(cookies: str) -> str | None:
+    """The session in a `Cookie` header: the first, which is that of the longest path (RFC 6265, 5.4)."""
+    pairs = (cookie.strip().partition("=") for cookie in cookies.split(";"))
+    return next((value for name, _, value in pairs if name == COOKIE), None)
+
+
+def _cookie(value: str, seconds: int, root_path: str, *, secure: bool) -> Cookie:
+    return Cookie(
+        COOKIE, value=value, max_age=seconds, path=root_path or TOP, httponly=True, samesite="strict", secure=secure
+    )
 
 
 def _encoded(sealed: bytes) -> str:

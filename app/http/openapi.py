@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from litestar import Request
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import (
@@ -21,6 +22,16 @@ from pydantic import BaseModel
 from app import __version__
 
 PATH = "/schema"
+
+
+class _BelowPrefix(JsonRenderPlugin):
+    """The description, whose server is the prefix under which it was asked for."""
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        servers = [{"url": request.scope["root_path"] or "/"}]
+        return self.render_json(request, {**openapi_schema, "servers": servers})
+
+
 CONFIG = OpenAPIConfig(
     title="twinmeter",
     version=__version__,
@@ -28,7 +39,7 @@ CONFIG = OpenAPIConfig(
     path=PATH,
     use_handler_docstrings=True,
     # no YAML: to write it took a second of the event loop for each request, and JSON is YAML
-    render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"])],
+    render_plugins=[_BelowPrefix(path=["/", "/openapi.json"])],
     security=[{"bearer": []}],
     components=Components(
         security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT or API key")}

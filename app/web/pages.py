@@ -47,18 +47,22 @@ def templates() -> TemplateConfig[JinjaTemplateEngine]:
     return TemplateConfig(instance=JinjaTemplateEngine.from_environment(environment))
 
 
-def page(slug: str, assets: Assets) -> Template:
-    """The page of a tab, the main page for `HOME`; for any other name a page that says so, with 404."""
+def page(slug: str, assets: Assets, root: str) -> Template:
+    """The page of a tab, the main page for `HOME`; for any other name a page that says so, with 404.
+
+    `root` is the prefix under which a proxy serves this deployment; scripts read it from their own address.
+    """
     known = slug == HOME or slug in TABS
     tab = slug if known else NOWHERE
     context = {
         "tab": tab,
         "title": {HOME: "Overview", NOWHERE: "Not found"}.get(tab) or TABS[tab],
+        "root": root,
         "tabs": [
-            {"slug": each, "title": title, "href": f"{PATH}/{each}", "current": each == tab}
+            {"slug": each, "title": title, "href": f"{root}{PATH}/{each}", "current": each == tab}
             for each, title in TABS.items()
         ],
-        "asset": assets.url,
+        "asset": lambda name: root + assets.url(name),
     }
     headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
     return Template("shell.html", context=context, headers=headers, status_code=200 if known else 404)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from litestar import Litestar
@@ -33,9 +34,9 @@ async def client(app: Litestar) -> AsyncIterator[Client]:
 
 
 @asynccontextmanager
-async def application(mongodb_uri: str, folder: Path) -> AsyncIterator[tuple[Client, Database]]:
-    """An application over a database of its own, for as long as the block."""
-    settings = new_settings(mongodb_uri, folder)
+async def application(mongodb_uri: str, folder: Path, **more: Any) -> AsyncIterator[tuple[Client, Database]]:
+    """An application over a database of its own, for as long as the block; `more` are settings."""
+    settings = new_settings(mongodb_uri, folder, **more)
     async with connected(mongodb_uri, settings.database) as database:
         async with AsyncTestClient(create_app(settings, mongodb_uri)) as client:
             yield client, database

@@ -1,6 +1,7 @@
 // The JSON routes, with a limit of time, and errors that say what happened.
 
 import { parse } from "./money.js";
+import { ROOT } from "./root.js";
 
 /** @import { Parameters } from "./types.js" */
 
@@ -56,7 +57,7 @@ export function address(/** @type {string} */ path, /** @type {Parameters} */ pa
     .filter(([, value]) => value !== null && value !== undefined && value !== "")
     .map(([name, value]) => [name, String(value)]);
   const query = new URLSearchParams(given).toString();
-  return query ? `${path}?${query}` : path;
+  return query ? `${ROOT}${path}?${query}` : ROOT + path;
 }
 
 function refused(/** @type {Response} */ response, /** @type {string} */ text) {

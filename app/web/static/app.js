@@ -18,7 +18,7 @@ import {
   whoIsThere,
 } from "./session.js";
 import { banner, closeMenu, windowWords, wireShell } from "./shell.js";
-import { DATA, href, OF_NO_TAB, read, reportParameters } from "./state.js";
+import { DATA, href, isView, OF_NO_TAB, read, reportParameters } from "./state.js";
 
 /** @import { Committed, Stream } from "./live.js" */
 /** @import { Context, DataName, Days, State, Tab, Who } from "./types.js" */
@@ -146,7 +146,7 @@ class App {
     if (!link?.href || !plain || !this.who || link.hasAttribute("download")) return;
     const target = new URL(link.href);
     if (target.hash) return; // a place on this page, as that behind the menu
-    if (target.origin !== location.origin || !/^\/admin(\/[a-z-]+)?$/.test(target.pathname)) return;
+    if (target.origin !== location.origin || !isView(target.pathname)) return;
     event.preventDefault();
     this.go(target.pathname + target.search);
   }

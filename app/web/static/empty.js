@@ -1,11 +1,12 @@
 // A window without calls: why that may be, and what to do.
 
 import { el } from "./dom.js";
+import { ROOT } from "./root.js";
 import { CALL_FILTERS, FILTERS } from "./state.js";
 
 /** @import { Changes, Context } from "./types.js" */
 
-const EXAMPLE = `curl -X POST ${location.origin}/api/ai/track \\
+const EXAMPLE = `curl -X POST ${location.origin}${ROOT}/api/ai/track \\
   -H "Authorization: Bearer KEY" -H "Content-Type: application/json" \\
   -d '{"userId": "u1", "contentType": "chat", "model": "gpt-4o", "inputTokens": 1000, "outputTokens": 500}'`;
 

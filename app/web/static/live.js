@@ -1,8 +1,11 @@
 // Hears that something was committed. One stream a browser: the visible tab that holds a lock has it and tells the
 // others. Without a stream the page asks every 30 seconds.
 
-const STREAM = "/api/admin/ai/live";
-const NAME = "twinmeter.live";
+import { ROOT } from "./root.js";
+
+const STREAM = `${ROOT}/api/admin/ai/live`;
+/** Of this deployment: another one of the same host has its own. */
+const NAME = `twinmeter.live${ROOT}`;
 const POLL_MS = 30_000;
 const REFRESH_MS = 1_000;
 

@@ -2,11 +2,12 @@
 
 import { ask, RequestError } from "./api.js";
 import { byId } from "./dom.js";
+import { ROOT } from "./root.js";
 
 /** @import { Who } from "./types.js" */
 
 const ROUTE = "/admin/session";
-const NOTE = "twinmeter.signed-in";
+const NOTE = `twinmeter.signed-in${ROOT}`;
 
 /** Who is signed in; null where nobody is. Rejects with RequestError where that cannot be told. */
 export async function whoIsThere() {

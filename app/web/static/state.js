@@ -1,5 +1,7 @@
 // What a page shows. All of it is in the address, so that a view can be shared and the back button works.
 
+import { ROOT } from "./root.js";
+
 /** @import { Address, CallFilter, Changes, Choice, DataName, Filter, State } from "./types.js" */
 
 export const PERIODS = [7, 30, 60, 90];
@@ -39,10 +41,21 @@ export function read({ pathname, search }) {
   const days = Math.min(366, Math.max(1, Number.parseInt(given.days ?? "", 10) || 30));
   return /** @type {Address} */ ({
     ...given,
-    tab: pathname.replace(/^\/admin\/?/, "").replace(/\/$/, "") || HOME,
+    tab:
+      below(pathname)
+        .replace(/^\/admin\/?/, "")
+        .replace(/\/$/, "") || HOME,
     days: given.from === null ? days : null,
     data: given.data !== null && given.data in DATA ? given.data : null,
   });
+}
+
+/** Whether an address is that of a view. */
+export const isView = (/** @type {string} */ pathname) => /^\/admin(\/[a-z-]+)?$/.test(below(pathname));
+
+/** A path without the prefix. */
+function below(/** @type {string} */ pathname) {
+  return pathname.startsWith(`${ROOT}/`) ? pathname.slice(ROOT.length) : pathname;
 }
 
 /**
@@ -59,7 +72,7 @@ export function href(state, changes) {
   const named = [...KEPT, ...OF_A_TAB].filter((name) => next[name] !== null && next[name] !== undefined);
   const given = named.filter((name) => next[name] !== "" && !(name === "days" && Number(next.days) === 30));
   const query = new URLSearchParams(given.map((name) => [name, String(next[name])])).toString();
-  const path = next.tab === HOME ? "/admin" : `/admin/${next.tab}`;
+  const path = `${ROOT}/admin${next.tab === HOME ? "" : `/${next.tab}`}`;
   return query ? `${path}?${query}` : path;
 }
 
