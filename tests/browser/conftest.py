@@ -12,6 +12,7 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Page, StorageState, ViewportSize, async_playwright, expect
 
 from tests.browser.deployment import Served, served
+from tests.browser.other_origin import other_origin
 from tests.browser.watch import Watch
 from tests.patience import patience
 
@@ -65,13 +66,22 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture(scope="package")
+def shop() -> Iterator[str]:
+    """The origin of another application, whose pages the server lets call its API."""
+    with other_origin() as origin:
+        yield origin
+
+
+@pytest.fixture(scope="package")
 def server(
     browser: Browser,  # noqa: ARG001 - without one there is nothing to serve
     mongodb_uri: str,
+    shop: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Served]:
     """A server with demo history, and real calls as `tests.browser.deployment` says."""
-    with served(tmp_path_factory.mktemp("browser") / "data", mongodb_uri) as running:
+    data_dir = tmp_path_factory.mktemp("browser") / "data"
+    with served(data_dir, mongodb_uri, TWINMETER_CORS_ORIGINS=shop) as running:
         yield running
 
 

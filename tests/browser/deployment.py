@@ -140,11 +140,11 @@ def _as_json(call: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def served(data_dir: Path, mongodb_uri: str) -> Iterator[Served]:
-    """A deployment of its own, filled, for as long as the block."""
+def served(data_dir: Path, mongodb_uri: str, **variables: str) -> Iterator[Served]:
+    """A deployment of its own, filled, for as long as the block; `variables` are settings."""
     database = f"test_{uuid.uuid4().hex[:12]}"
-    variables = {"TWINMETER_MONGODB_URI": mongodb_uri, "TWINMETER_DATABASE": database, **PATIENT}
-    with running(data_dir, **variables) as (process, address):
+    own = {"TWINMETER_MONGODB_URI": mongodb_uri, "TWINMETER_DATABASE": database, **PATIENT}
+    with running(data_dir, **own, **variables) as (process, address):
         assert process.stderr is not None
         # its log is read all the time: a full pipe would stop it
         Thread(target=process.stderr.read, daemon=True).start()
