@@ -92,7 +92,9 @@ async def test_every_tab_works_from_signing_in_to_signing_out(visit: Visit, serv
         if takes_off:
             await opened(page, f"{address}?data=all")
         else:
-            await page.locator(f'nav a[data-tab="{tab}"]').click()
+            entry = page.locator(f'nav a[data-tab="{tab}"]')
+            await entry.click()
+            await expect(entry).to_have_attribute("aria-current", "page")
             await expect(page).to_have_url(re.compile(rf"{address}\?data=all$"))
             await settled(page)
         found = await shown(page)
