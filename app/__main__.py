@@ -17,6 +17,7 @@ from app.database.deployment import mongodb
 from app.database.mongod import MongodError
 from app.errors import AppError
 from app.observability.logs import configure_logging
+from app.process import leave
 from app.settings import Settings
 from app.workers.supervisor import supervise
 
@@ -62,4 +63,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

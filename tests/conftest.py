@@ -29,6 +29,7 @@ LONG = (
     *("tests/browser/", "tests/scripts/test_drill.py", "tests/real_clients/", "tests/database/test_mongod.py"),
     *(
         "tests/releases/test_upgrade.py",
+        "tests/workers/test_life.py",
         "tests/test_server.py",
         "tests/maintenance/test_erasure.py",
         "tests/scripts/test_commands.py",

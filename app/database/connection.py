@@ -157,8 +157,12 @@ class Database:
         if not self.transactional:
             yield None
             return
-        async with await self.writes.client.start_session() as session:
+        session = await self.writes.client.start_session()
+        try:
             yield session
+        finally:
+            with pymongo.timeout(GOODBYE_SECONDS):
+                await session.end_session()
 
     @asynccontextmanager
     async def snapshot(self, client: Client | None = None) -> AsyncIterator[Session | None]:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import TypeVar
 
+import pymongo
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
@@ -17,6 +18,7 @@ Result = TypeVar("Result")
 SNAPSHOT = ReadConcern("snapshot")
 FIRST_PAUSE_SECONDS = 0.002
 LONGEST_PAUSE_SECONDS = 0.1
+ABORT_SECONDS = 1.0
 DISTURBED_SECONDS = 120.0
 """How long work is retried: a killed process's transaction blocks others until MongoDB ends it, after a minute."""
 
@@ -60,7 +62,9 @@ async def transact_once(session: Session, work: Callable[[Session], Awaitable[Re
     try:
         result = await work(session)
     except BaseException:
-        await session.abort_transaction()
+        # nobody waits for a server that is away, least of all a process that stops: it undoes the transaction by itself
+        with pymongo.timeout(ABORT_SECONDS):
+            await session.abort_transaction()
         raise
     await _commit(session)
     return result

@@ -34,6 +34,7 @@ STEADY_SECONDS = 60.0
 """A worker that lived this long is replaced at once, others after a pause."""
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
+COMMAND = (sys.executable, "-m", "app.workers.worker")
 
 log = Log(__name__)
 
@@ -53,7 +54,7 @@ async def supervise(settings: Settings, mongodb_uri: str, companion: Companion) 
         await crew.run(companion)
 
 
-class _Worker:
+class Worker:
     """A process, and what it says."""
 
     def __init__(self, process: Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -70,9 +71,10 @@ class _Worker:
     async def started(cls, work: dict[str, Any]) -> Self:
         ours, its = socket.socketpair()
         with its:
-            command = (sys.executable, "-m", "app.workers.worker", str(its.fileno()))
             # in a session of its own: Ctrl-C reaches the supervisor only
-            process = await asyncio.create_subprocess_exec(*command, pass_fds=[its.fileno()], start_new_session=True)
+            process = await asyncio.create_subprocess_exec(
+                *COMMAND, str(its.fileno()), pass_fds=[its.fileno()], start_new_session=True
+            )
         reader, writer = await asyncio.open_connection(sock=ours)
         worker = cls(process, reader, writer)
         writer.write(json.dumps(work, default=_plain).encode() + b"\n")
@@ -123,7 +125,7 @@ class _Crew:
             "port": port.getsockname()[1],
             "folder": folder,
         }
-        self._workers: dict[int, _Worker] = {}
+        self._workers: dict[int, Worker] = {}
         self._answered: set[int] = set()
         self._up = asyncio.Event()
         """Set once all have answered: from then on, what ends is replaced."""
@@ -163,7 +165,7 @@ class _Crew:
         """Have a worker of this number, until stopped."""
         pause = 0.0
         while not self._stopping.is_set():
-            worker = await _Worker.started({**self._work, "number": number})
+            worker = await Worker.started({**self._work, "number": number})
             self._workers[number] = worker
             if self._stopping.is_set():
                 worker.tell(NOW)
@@ -177,12 +179,12 @@ class _Crew:
             if not self._up.is_set():
                 self._fail(worker.failure or f"a worker ended with status {status} before it answered")
                 return
-            pause = _pause_after(pause, time.monotonic() - worker.since)
+            pause = pause_after(pause, time.monotonic() - worker.since)
             log.error("worker.ended", process=worker.process.pid, status=status, reason=worker.failure, again_in=pause)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
 
-    async def _note(self, number: int, worker: _Worker) -> None:
+    async def _note(self, number: int, worker: Worker) -> None:
         await worker.answers.wait()
         log.info("worker.answers", worker=number, process=worker.process.pid)
         self._answered.add(number)
@@ -195,7 +197,7 @@ class _Crew:
         self.stop()
 
 
-def _pause_after(pause: float, lived: float) -> float:
+def pause_after(pause: float, lived: float) -> float:
     """How long to wait before a worker that lived so long is replaced, after the last such pause."""
     if lived >= STEADY_SECONDS:
         return 0.0

@@ -24,6 +24,7 @@ from app.listening import shared_listener
 from app.main import create_app
 from app.observability.logs import configure_logging
 from app.observability.workers import Worker
+from app.process import leave
 from app.server import SHUTDOWN_SECONDS, Failure, Stop, serve_on
 from app.settings import Settings
 from app.workers.words import ALIVE, ALIVE_SECONDS, FAILED, READY, STOP, line
@@ -91,4 +92,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())
