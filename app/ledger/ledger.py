@@ -164,7 +164,9 @@ class Ledger:
     async def _shared(self, pairs: list[Pair], session: Session | None) -> "_Stored":
         """What no insert would find: few calls have an id beside their own, and only they cost a look-up."""
         shared = [pair.shared_id for pair in pairs if pair.shared_id is not None]
-        return _Stored(await self._entries_of(shared, session) if shared else {}, set())
+        if shared and await self._entries_of(shared, session):
+            return await self._stored(pairs, session)
+        return _Stored({}, set())
 
     async def _entries_of(self, ids: list[ObjectId], session: Session | None) -> dict[ObjectId, Document]:
         found = self._entries.find({"_id": {"$in": ids}}, session=session)
@@ -236,15 +238,11 @@ def _outcome(pair: Pair, stored: Document | None, *, again: bool) -> Outcome:
         return _COMMITTED
     if again and stored["_id"] == pair.id and not pair.conflicts_with(stored):
         return _COMMITTED
-    return _repeated(pair, stored)
+    return Outcome.duplicate(pair, stored)
 
 
 def _outcome_of_each(pair: Pair, first: Pair, outcome: Outcome) -> Outcome:
-    """The outcome of a pair in a batch, from that of the first one with its id, unless that one was not stored."""
+    """The outcome of a pair in a batch, from that of the first one of its call, unless that one was not stored."""
     if pair is first or outcome.status is ReceiptStatus.REJECTED or outcome.fault is not None:
         return outcome
-    return _repeated(pair, first.entry)
-
-
-def _repeated(pair: Pair, stored: Document) -> Outcome:
-    return Outcome.duplicate(pair, stored)
+    return Outcome.duplicate(pair, first.entry if outcome.stands is None else outcome.stands)

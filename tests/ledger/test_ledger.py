@@ -105,6 +105,20 @@ async def test_the_same_request_twice_in_one_batch_is_a_duplicate(database: Data
     ]
 
 
+async def test_a_stored_call_that_is_repeated_twice_in_a_batch_is_told_as_it_stands(database: Database) -> None:
+    async with database.committer_session() as session:
+        ledger = ledger_of(database, session)
+        await ledger.commit([pair("r")], seconds=10)
+        outcomes = await ledger.commit([pair("r", images=2), pair("r", images=2), pair("r")], seconds=10)
+
+    assert [(outcome.status, outcome.conflicting) for outcome in outcomes] == [
+        ("duplicate", True),
+        ("duplicate", True),
+        ("duplicate", False),
+    ]
+    assert ["images" in (outcome.stands or {}) for outcome in outcomes] == [False] * 3
+
+
 async def test_a_repetition_of_what_is_refused_is_refused_not_a_duplicate(database: Database) -> None:
     pairs = [pair("r"), pair("r"), pair("other")]
     pairs[0].entry["inputTokens"] = 2**70

@@ -1,9 +1,10 @@
 """Request ids belong to whoever may claim them: an application to its client, a user's own token to that user."""
 
-from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 from uuid import uuid4
 
@@ -51,10 +52,11 @@ class Shop:
         receipt: dict[str, Any] = response.json()
         return receipt
 
-    async def batch(self, who: str, rows: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
+    async def batch(self, who: str, rows: Sequence[tuple[str, str, int]]) -> list[dict[str, Any]]:
+        """Rows of user, request id and tokens."""
         calls = [
-            {"contentType": "chat", "model": "gpt-4o", "requestId": request_id, "inputTokens": tokens}
-            for request_id, tokens in rows
+            {"userId": user, "contentType": "chat", "model": "gpt-4o", "requestId": request_id, "inputTokens": tokens}
+            for user, request_id, tokens in rows
         ]
         response = await self._client.post("/api/ai/track/batch", json=calls, headers=self.headers(who))
         assert response.status_code == 200, response.text
@@ -126,7 +128,7 @@ async def test_what_the_application_reported_for_a_user_is_the_same_call_when_th
 
     same = await shop.report("ann", "r", 796_000)
     other = await shop.report("ann", "r", 1)
-    in_a_batch = await shop.batch("ann", [("r", 796_000), ("new", 1), ("new", 1)])
+    in_a_batch = await shop.batch("ann", [("ann", "r", 796_000), ("ann", "new", 1), ("ann", "new", 1)])
 
     assert (same["status"], same["conflicting"], same["id"]) == ("duplicate", False, first["id"])
     assert (other["status"], other["conflicting"], other["cost"]) == ("duplicate", True, first["cost"])
@@ -166,33 +168,51 @@ async def test_answers_that_users_export_belong_to_them_as_well(shop: Shop) -> N
     assert await shop.stored() == [("ann", 796_000), ("bob", 796_000), ("eve", 1)]
 
 
-Reports = list[tuple[str, str, int]]
-"""Who reports, under which id, how many tokens."""
-REPORTS = st.lists(st.tuples(st.sampled_from(["ann", "eve"]), st.sampled_from("abc"), st.integers(1, 9)), max_size=12)
+APPLICATION = "application"
+Report = tuple[str, str, str, int]
+"""Who reports, for which user, under which id, and how many tokens."""
+BY = st.sampled_from([("ann", "ann"), ("eve", "eve"), (APPLICATION, "ann"), (APPLICATION, "eve")])
+REPORTS = st.lists(st.tuples(BY, st.sampled_from("ab"), st.integers(1, 3)), max_size=12)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+class Expected:
+    """What should be stored, by what it was reported under, and which of it stands for a report."""
+
+    def __init__(self) -> None:
+        self.by_application: dict[str, tuple[str, int]] = {}
+        self.by_user: dict[tuple[str, str], tuple[str, int]] = {}
+
+    def told(self, who: str, user: str, name: str, tokens: int) -> tuple[str, Decimal, bool]:
+        """The receipt of a report."""
+        new = (user, tokens)
+        if who == APPLICATION:
+            stands = self.by_application.setdefault(name, new)
+        elif (user, name) not in self.by_user and self.by_application.get(name, new)[0] == user:
+            stands = self.by_application.get(name) or self.by_user.setdefault((user, name), new)
+        else:
+            stands = self.by_user.setdefault((user, name), new)
+        return ("committed" if stands is new else "duplicate", stands[1] * PRICE[1], stands != new)
+
+    def stored(self) -> list[tuple[str, int]]:
+        return sorted([*self.by_application.values(), *self.by_user.values()])
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(reports=REPORTS, in_batches=st.booleans())
-async def test_whatever_two_users_report_each_call_counts_once_and_is_told_to_its_user_alone(
-    deployment: tuple[Client, Database], reports: Reports, *, in_batches: bool
+async def test_whoever_reports_what_each_call_counts_once_and_is_told_to_its_user_alone(
+    deployment: tuple[Client, Database], reports: list[tuple[tuple[str, str], str, int]], *, in_batches: bool
 ) -> None:
-    shop = Shop(*deployment)
-    first: dict[tuple[str, str], int] = {}
-    for who, rows in _turns(reports) if in_batches else [(who, [(name, tokens)]) for who, name, tokens in reports]:
-        for (name, tokens), receipt in zip(rows, await shop.batch(who, rows), strict=True):
-            new = (who, name) not in first
-            stands = first.setdefault((who, name), tokens)
-            expected = ("committed" if new else "duplicate", stands * PRICE[1], stands != tokens)
-            assert (receipt["status"], Decimal(str(receipt["cost"])), receipt["conflicting"]) == expected
+    shop, expected = Shop(*deployment), Expected()
+    made = [(who, user, name, tokens) for (who, user), name, tokens in reports]
+    for turn in _turns(made) if in_batches else [[report] for report in made]:
+        receipts = await shop.batch(turn[0][0], [(user, name, tokens) for _, user, name, tokens in turn])
+        for report, receipt in zip(turn, receipts, strict=True):
+            told = (receipt["status"], Decimal(str(receipt["cost"])), receipt["conflicting"])
+            assert told == expected.told(*report), report
 
-    assert Counter(await shop.stored()) == Counter((who, tokens) for (who, _), tokens in first.items())
+    assert await shop.stored() == expected.stored()
 
 
-def _turns(reports: Reports) -> list[tuple[str, list[tuple[str, int]]]]:
-    """What one user reports in a row, as a batch."""
-    turns: list[tuple[str, list[tuple[str, int]]]] = []
-    for who, name, tokens in reports:
-        if not turns or turns[-1][0] != who:
-            turns.append((who, []))
-        turns[-1][1].append((name, tokens))
-    return turns
+def _turns(reports: Sequence[Report]) -> list[list[Report]]:
+    """What one of them reports in a row, as a batch."""
+    return [list(turn) for _, turn in groupby(reports, key=itemgetter(0))]
