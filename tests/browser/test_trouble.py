@@ -148,3 +148,21 @@ async def test_markup_and_the_longest_names_are_text_wherever_they_stand(signed_
     await page.locator('[data-panel="models"] .chart .mark-rect path').first.hover()
     await expect(page.locator("#tooltip")).to_contain_text(LONG)
     assert await page.title() != "run"
+
+
+async def test_what_is_wrong_in_the_process_is_said_with_what_to_do(signed_in: Page) -> None:
+    page = signed_in
+    await page.goto("/admin/technical")
+    await expect(page.get_by_text("Nothing is wrong.")).to_be_visible()
+
+    async def in_trouble(route: Route) -> None:
+        answer = await (await route.fetch()).json()
+        since = "2026-11-30T10:00:00Z"
+        trouble = {"code": "refused", "reason": "calls are set aside", "count": 2_000, "since": since, "advice": "look"}
+        await route.fulfill(json=answer | {"status": "degraded", "troubles": [trouble]})
+
+    await page.route("**/api/admin/ai/technical*", in_trouble)
+    await page.reload()
+    row = page.get_by_role("table", name="Troubles").get_by_role("row").nth(1)
+    for said in ("Refused", "calls are set aside", "2,000", "look"):
+        await expect(row).to_contain_text(said)

@@ -270,7 +270,17 @@ export type Technical = {
   transactions: boolean;
   queued: number;
   room: number;
-  spool: { calls: number; bytes: number; maxBytes: number; refused: number; error: string | null };
+  spool: {
+    calls: number;
+    bytes: number;
+    maxBytes: number;
+    refused: number;
+    unreadable: number;
+    damaged: number;
+    oldest: string | null;
+    error: string | null;
+  };
+  troubles: { code: string; reason: string; count: number | null; since: string; advice: string }[];
   calls: Record<string, number>;
   breaker: { open: boolean; seconds: Amount | null };
   commits: { transactions: number; calls: number; seconds: Amount };

@@ -10,7 +10,7 @@ import { callsBehind } from "../parts/links.js";
 import { ranking } from "../parts/rankings.js";
 import { table } from "../table.js";
 
-/** @import { Answers, Child, Context, Percentiles, Tab } from "../types.js" */
+/** @import { Answers, Child, Context, Percentiles, Tab, Technical } from "../types.js" */
 
 /** @type {Tab} */
 export default {
@@ -131,6 +131,13 @@ function standing(/** @type {Context} */ context, /** @type {Answers} */ { techn
     "div.grid",
     {},
     panel(context, {
+      id: "troubles",
+      title: "Troubles",
+      note: "What is wrong now, and what to do about it",
+      empty: of.troubles.length ? null : "Nothing is wrong.",
+      table: troubles(of.troubles, zone),
+    }),
+    panel(context, {
       id: "writer",
       title: "Writer",
       span: 4,
@@ -173,6 +180,13 @@ function standing(/** @type {Context} */ context, /** @type {Answers} */ { techn
           spool.refused ? `${format.count(spool.refused)}, set aside for review` : "none",
           spool.refused,
         ],
+        [
+          "Unreadable",
+          "spool.unreadable",
+          spool.unreadable ? `${format.count(spool.unreadable)} rows, set aside for review` : "none",
+          spool.unreadable,
+        ],
+        ["Damaged files", "spool.damaged", spool.damaged ? format.count(spool.damaged) : "none", spool.damaged],
         ["Error", "spool.error", spool.error ?? "none", spool.error ?? ""],
       ]),
     }),
@@ -231,6 +245,21 @@ function processes(/** @type {Answers["technical"]["processes"]} */ rows, /** @t
     ],
     rows,
     rowKey: (row) => String(row.pid),
+  });
+}
+
+function troubles(/** @type {Technical["troubles"]} */ list, /** @type {string} */ zone) {
+  return table({
+    caption: "Troubles",
+    columns: [
+      { key: "code", label: "What", content: (row) => format.words(row.code) },
+      { key: "reason", label: "Why" },
+      { key: "count", label: "How many", as: "count" },
+      { key: "since", label: "Since", content: (row) => format.instant(row.since, zone) },
+      { key: "advice", label: "What to do" },
+    ],
+    rows: list,
+    rowKey: (row) => row.code,
   });
 }
 
