@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from litestar import Controller, Request, Response, post
 from litestar.di import NamedDependency
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from app.auth.middleware import requires
 from app.auth.principals import DEFAULT_CLIENT, Principal, Scope
-from app.errors import BodyTooLargeError, DatabaseUnavailableError, UnsupportedMediaTypeError
+from app.errors import DatabaseUnavailableError, UnsupportedMediaTypeError
 from app.http.bodies import body_budget_of
 from app.http.openapi import body_described
 from app.observability.logs import Log
@@ -22,13 +22,13 @@ from app.otlp.calls import Export, SpanFault, calls_of
 from app.otlp.failures import HANDLERS
 from app.otlp.memory import ExportMemory
 from app.otlp.messages import JSON, PROTOBUF
+from app.process import in_turns
 from app.tracking import AICall, Fault, ReceiptStatus, Tracker, TrackReceipt
 from models.base import camel
 from models.faults import faults_of
 from routes.ingest import check_room
 
 MAX_BYTES = 8_000_000
-MAX_SPANS = 10_000
 MAX_TOLD = 5
 """Faults, and kinds of warnings, that an answer describes; the others it counts."""
 NOT_SAFE = {ReceiptStatus.UNKNOWN, ReceiptStatus.DROPPED}
@@ -45,11 +45,6 @@ class ExportsSpans(Operation):
     def __post_init__(self) -> None:
         request = {"type": "object", "properties": {"resourceSpans": {"type": "array", "items": {"type": "object"}}}}
         self.request_body = body_described({PROTOBUF: {"type": "string", "format": "binary"}, JSON: request})
-
-
-class _Read(NamedTuple):
-    spans: int
-    export: Export
 
 
 class OtlpController(Controller):
@@ -79,13 +74,11 @@ class OtlpController(Controller):
         as_json = media_type == JSON
         async with body_budget_of(request).body(request, MAX_BYTES) as body:
             # in a thread: a thousand spans take 7 ms as protobuf, and 270 ms as JSON
-            spans, export = await asyncio.to_thread(_read, body, as_json=as_json)
-            if spans > MAX_SPANS:
-                raise BodyTooLargeError(f"an export has at most {MAX_SPANS:,} spans, not {spans:,}; send it in parts")
+            export = await asyncio.to_thread(_read, body, as_json=as_json)
             check_room(tracker, len(export.calls))
             memory: ExportMemory = request.app.state.export_memory
-            calls, faults = _validated(export, request.user, memory)
-            for fault in faults:
+            calls, faults = await _validated(export, request.user, memory)
+            async for fault in in_turns(faults):
                 tracker.rejected([Fault("span", fault.message)], DOOR, request.user.client)
             receipts = await tracker.track_calls(calls, DOOR, by_user=request.user.user is not None)
         if any(receipt.status in NOT_SAFE for receipt in receipts):
@@ -100,16 +93,16 @@ class OtlpController(Controller):
         return Response(answer, media_type=media_type)
 
 
-def _read(body: bytes, *, as_json: bool) -> _Read:
-    message = messages.parse(body, as_json=as_json)
-    spans = sum(len(scope.spans) for resource in message.resource_spans for scope in resource.scope_spans)
-    return _Read(spans, Export() if spans > MAX_SPANS else calls_of(message))
+def _read(body: bytes, *, as_json: bool) -> Export:
+    return calls_of(messages.parse(body, as_json=as_json))
 
 
-def _validated(export: Export, principal: Principal, memory: ExportMemory) -> tuple[list[AICall], list[SpanFault]]:
+async def _validated(
+    export: Export, principal: Principal, memory: ExportMemory
+) -> tuple[list[AICall], list[SpanFault]]:
     calls, faults = [], list(export.faults)
     owner = _owner(principal)
-    for call in export.calls:
+    async for call in in_turns(export.calls):
         own = {**owner, "request_id": memory.request_id(call, owner["client_id"], principal.user)}
         try:
             calls.append(AICall.model_validate({**call.fields, **own}))

@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from app.errors import InvalidRequestError
+from app.otlp.skeleton import JSONExport, check_protobuf
 
 # https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto names the HTTP status of each code
 _CODES = {
@@ -34,9 +35,6 @@ JSON = "application/json"
 
 _ID_FIELDS = ("traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id")
 
-# not app.http.serialization's: that reads 1e999999999 as a Decimal, whose conversion to int never ends
-_json = msgspec.json.Decoder()
-
 
 def parse(body: bytes, *, as_json: bool) -> ExportTraceServiceRequest:
     """The export in `body`. An empty protobuf is one without spans. Raises InvalidRequestError.
@@ -45,6 +43,7 @@ def parse(body: bytes, *, as_json: bool) -> ExportTraceServiceRequest:
     """
     if as_json:
         return _from_json(body)
+    check_protobuf(body)
     try:
         export: ExportTraceServiceRequest = ExportTraceServiceRequest.FromString(body)
     except DecodeError:
@@ -76,22 +75,26 @@ def _encoded(message: Message, *, as_json: bool) -> bytes:
 
 def _from_json(body: bytes) -> ExportTraceServiceRequest:
     try:
-        content = _json.decode(body)
+        content = JSONExport().content(body)
+    except msgspec.ValidationError:
+        raise _wrong_type() from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequestError(f"the body is not valid JSON: {error}") from None
     except RecursionError:
         raise InvalidRequestError("the body is nested too deeply") from None
-    if not isinstance(content, dict):
-        raise InvalidRequestError("the body is not an OTLP trace export: a JSON object with resourceSpans is expected")
     for holder in _holders_of_ids(content):
         _decode_ids(holder)
     export = ExportTraceServiceRequest()
     try:
         json_format.ParseDict(content, export, ignore_unknown_fields=True)
     except Exception:  # noqa: BLE001 - mostly ParseError, but a wrong shape can raise nearly anything in there
-        reason = "a field of it has the wrong type, or is nested too deeply"
-        raise InvalidRequestError(f"the body is not an OTLP trace export: {reason}") from None
+        raise _wrong_type() from None
     return export
+
+
+def _wrong_type() -> InvalidRequestError:
+    reason = "a field of it has the wrong type, or is nested too deeply"
+    return InvalidRequestError(f"the body is not an OTLP trace export: {reason}")
 
 
 def _holders_of_ids(content: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -10,10 +10,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from app.errors import InvalidRequestError
+from app.errors import BodyTooLargeError, InvalidRequestError
 from app.otlp.calls import calls_of
 from app.otlp.messages import failure, parse, success
-from tests.otlp.exports import CHAT, export, span
+from tests.otlp.exports import CHAT, START_NS, export, span
 
 DATA = Path(__file__).parents[1] / "data" / "otlp"
 RECORDED = json.loads((DATA / "openllmetry.otlp.json").read_text())
@@ -91,11 +91,12 @@ def test_what_is_no_protobuf_is_refused(body: bytes) -> None:
         (b"", "not valid JSON"),
         (b"{", "not valid JSON"),
         (b"\xff", "not valid JSON"),
-        (b'{"resourceSpans":"\xff"}', "not valid JSON"),
+        (b'{"resourceSpans":"\xff"}', "wrong type"),
+        (b'{"resourceSpans":[{"resource":"\xff"}]}', "not valid JSON"),
         (b'{"resourceSpans":"\\ud800"}', "not valid JSON"),
-        (b'{"a":1e999999999}', "not valid JSON"),
+        (b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"a":1e999999999}]}]}]}', "wrong type"),
         (b'{"a":NaN}', "not valid JSON"),
-        (b"[" * 10**6, "nested too deeply"),
+        (b"[" * 10**6, "a JSON object with resourceSpans is expected"),
         (b'{"a":' * 10**6, "nested too deeply"),
         (b"[]", "a JSON object with resourceSpans is expected"),
         (b"null", "a JSON object with resourceSpans is expected"),
@@ -116,6 +117,83 @@ def test_what_is_no_protobuf_is_refused(body: bytes) -> None:
 def test_what_is_no_export_in_json_is_refused(body: bytes, message: str) -> None:
     with pytest.raises(InvalidRequestError, match=message):
         parse(body, as_json=True)
+
+
+def test_a_span_with_a_very_long_prompt_says_what_a_short_one_says() -> None:
+    said = {key: {"stringValue": value} for key, value in CHAT.items()} | {
+        "gen_ai.usage.input_tokens": {"intValue": "7"}
+    }
+    ids = {
+        "traceId": "a7d38669b8f4418fcd6968bdc34f678a",
+        "span_id": "4785429d27478970",
+        "startTimeUnixNano": str(START_NS),
+    }
+    events = [{"name": "prompt", "attributes": [{"key": "content", "value": {"stringValue": "words " * 100}}]}] * 300
+
+    def fields(**prompts: Any) -> dict[str, Any]:
+        attributes = [{"key": key, "value": value} for key, value in {**said, **prompts}.items()]
+        [call] = calls_of(parse(spans_json(**ids, attributes=attributes, events=events), as_json=True)).calls
+        return call.fields
+
+    assert fields(prompt={"stringValue": "short"}) == fields(prompt={"stringValue": "long " * 200_000})
+    assert fields(prompt={"stringValue": "short"})["input_tokens"] == 7
+
+
+EMPTY = b"\x12\x00"
+"""A field number 2 with nothing in it: a scope of a resource, a span of a scope."""
+
+
+def within(depth: int, content: bytes) -> bytes:
+    body = content
+    for field in (b"\x0a", b"\x12", b"\x12")[:depth][::-1]:
+        size, rest = list[int](), len(body)
+        while rest > 127:
+            size, rest = [*size, rest & 127 | 128], rest >> 7
+        body = field + bytes([*size, rest]) + body
+    return body
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        within(2, EMPTY * 10_001),
+        within(0, b"\x0a\x00" * 500_001),
+        within(1, EMPTY * 500_001),
+        within(3, b"\x4a\x00" * 500_001),
+        within(3, b"\xf8\x07\x01" * 500_001),
+    ],
+    ids=["spans", "resources", "scopes", "attributes", "numbers"],
+)
+def test_what_is_far_too_much_in_protobuf_is_refused_before_it_is_made(body: bytes) -> None:
+    with pytest.raises(BodyTooLargeError, match=r"at most 10,000 spans"):
+        parse(body, as_json=False)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"resourceSpans":[{"scopeSpans":[{"spans":[' + b",".join([b"{}"] * 10_001) + b"]}]}]}",
+        b'{"resourceSpans":[' + b",".join([b"{}"] * 30_001) + b"]}",
+        b'{"resourceSpans":[{"scopeSpans":[' + b",".join([b"{}"] * 2_000_000) + b"]}]}",
+        b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"attributes":[' + b",".join([b"{}"] * 2_000_000) + b"]}]}]}]}",
+    ],
+    ids=["spans", "resources", "scopes", "attributes"],
+)
+def test_what_is_far_too_much_in_json_is_refused_before_it_is_made(body: bytes) -> None:
+    with pytest.raises(BodyTooLargeError, match=r"at most 10,000 spans"):
+        parse(body, as_json=True)
+
+
+def test_as_many_spans_as_allowed_are_taken() -> None:
+    assert len(parse(within(2, EMPTY * 10_000), as_json=False).resource_spans[0].scope_spans[0].spans) == 10_000
+    body = b'{"resourceSpans":[{"scopeSpans":[{"spans":[' + b",".join([b"{}"] * 10_000) + b"]}]}]}"
+    assert len(parse(body, as_json=True).resource_spans[0].scope_spans[0].spans) == 10_000
+
+
+@pytest.mark.parametrize("body", [b"\x0a", b"\x0a\xff", b"\x0a" + b"\xff" * 20, b"\x0a\xff\xff\x03\x12"])
+def test_what_ends_in_the_middle_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidRequestError, match="is not an OTLP trace export in protobuf"):
+        parse(body, as_json=False)
 
 
 def test_a_refusal_quotes_nothing_of_the_body() -> None:

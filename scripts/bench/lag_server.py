@@ -1,0 +1,87 @@
+"""The server of the lag benchmark: the real application, and a meter of how long its event loop makes others wait."""
+
+import asyncio
+import json
+import sys
+import time
+
+import uvloop
+from litestar.types import ASGIApp, Receive, Send
+from litestar.types import Scope as ASGIScope
+
+from app.main import create_app
+from app.observability.logs import configure_logging
+from app.server import Failure, serve
+from app.settings import Settings
+
+LAG = "/bench/lag"
+TICK_SECONDS = 0.001
+
+
+class Meter:
+    """How late a task runs that wants to run each millisecond.
+
+    `busy` is as much of it as this process worked meanwhile, on the loop or holding the interpreter elsewhere: what the
+    machine did for others is none of our lag.
+    """
+
+    def __init__(self) -> None:
+        self._wall: list[float] = []
+        self._busy: list[float] = []
+        self._running: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._running = asyncio.create_task(self._run(), name="meter")
+
+    async def _run(self) -> None:
+        while True:
+            began, worked = time.perf_counter(), time.process_time()
+            await asyncio.sleep(TICK_SECONDS)
+            late = max(0.0, time.perf_counter() - began - TICK_SECONDS)
+            self._wall.append(late)
+            self._busy.append(min(late, time.process_time() - worked))
+
+    def taken(self) -> dict[str, float]:
+        """Milliseconds since the last time."""
+        wall, busy = sorted(self._wall or [0.0]), sorted(self._busy or [0.0])
+        self._wall, self._busy = [], []
+        return {
+            "wall_p99": 1000 * wall[len(wall) * 99 // 100],
+            "wall_max": 1000 * wall[-1],
+            "busy_p99": 1000 * busy[len(busy) * 99 // 100],
+            "busy_max": 1000 * busy[-1],
+        }
+
+
+def create_metered_app(settings: Settings, mongodb_uri: str, on_failure: Failure) -> ASGIApp:
+    """The real application, and the meter's figures at `LAG`."""
+    real, meter = create_app(settings, mongodb_uri, on_failure), Meter()
+
+    async def metered(scope: ASGIScope, receive: Receive, send: Send) -> None:
+        if "path" not in scope:  # the lifespan
+            meter.start()
+        if scope.get("path") != LAG:
+            await real(scope, receive, send)
+            return
+        content = json.dumps(meter.taken()).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": content, "more_body": False})
+
+    return metered
+
+
+async def _announce(address: str) -> None:
+    sys.stdout.write(f"{address}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    settings = Settings()
+    if settings.mongodb_uri is None:
+        raise SystemExit("the benchmark names the MongoDB of its server")
+    configure_logging(settings.log_level)
+    uvloop.run(serve(settings, settings.mongodb_uri.get_secret_value(), _announce, create_metered_app))
+
+
+if __name__ == "__main__":
+    main()
