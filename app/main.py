@@ -25,7 +25,7 @@ from app.http.head import HeadIsGet
 from app.http.middleware import RequestLimits, add_headers, within_rate
 from app.http.proxies import BehindProxies
 from app.http.rate_limit import RateLimit
-from app.http.serialization import ExactRequest, ExactResponse
+from app.http.serialization import ExactRequest, ExactResponse, in_turns_encoded
 from app.live import open_hub
 from app.observability.lag import LoopWatch
 from app.observability.logs import Log
@@ -138,6 +138,7 @@ def create_app(
         # access and errors
         middleware=[limits, DefineMiddleware(AuthenticationMiddleware, **OPEN_TO_ANYONE)],
         guards=[within_rate],
+        after_request=in_turns_encoded,
         before_send=[add_headers],
         exception_handlers=problems.HANDLERS,
         # logs are structlog's, see app.observability.metrics

@@ -1,7 +1,7 @@
 """JSON in and out without a float in between: money is a plain JSON number, exact to the last digit."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -13,6 +13,7 @@ from litestar.serialization import default_serializer
 from pydantic import BaseModel
 
 from app.errors import InvalidRequestError, UnsupportedMediaTypeError, invalid
+from app.process import in_turns
 from models.faults import shortened
 from models.money import plain
 
@@ -22,6 +23,8 @@ MAX_MEMBERS = 100
 """Fields that an object of a request may have: twice what a call has."""
 MAX_MEMBER_BYTES = 64_000
 """What a field may have that is no text: a list of a million numbers takes longer to make than all else together."""
+MANY = 20
+"""Items of an answer that are encoded in one go."""
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -65,6 +68,40 @@ def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes | msgspec.Raw) -> A
 def encode(content: Any, fallback: Any = default_serializer) -> bytes:
     """`content` as JSON: Decimals as plain numbers, never `3E-7`; times as RFC 3339 in UTC; models by alias."""
     return msgspec.json.encode(_exact(content), enc_hook=fallback)
+
+
+def encoded_parts(content: Any, fallback: Any = default_serializer) -> Iterator[bytes]:
+    """As `encode`, piece by piece, so that a long answer can be made in turns."""
+    if isinstance(content, list | tuple):
+        yield b"["
+        for number, item in enumerate(content):
+            if number:
+                yield b","
+            yield from encoded_parts(item, fallback) if is_long(item) else (encode(item, fallback),)
+        yield b"]"
+    elif isinstance(content, BaseModel) and is_long(content):
+        yield b"{"
+        for number, (name, field) in enumerate(type(content).model_fields.items()):
+            yield b"," * (number > 0) + encode(field.serialization_alias or name) + b":"
+            yield from encoded_parts(getattr(content, name), fallback)
+        yield b"}"
+    else:
+        yield encode(content, fallback)
+
+
+def is_long(content: Any) -> bool:
+    """Whether an answer is, or holds, a list that takes its time."""
+    if isinstance(content, BaseModel):
+        return any(is_long(value) for value in content.__dict__.values() if isinstance(value, list | tuple | BaseModel))
+    return isinstance(content, list | tuple) and len(content) > MANY
+
+
+async def in_turns_encoded(response: Response[Any]) -> Response[Any]:
+    """After a request: a long answer in JSON is encoded while others have their turn."""
+    if isinstance(response, ExactResponse) and is_long(response.content):
+        parts = in_turns(encoded_parts(response.content))
+        response.content = b"".join([part async for part in parts])
+    return response
 
 
 def _exact(content: Any) -> Any:

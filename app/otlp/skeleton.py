@@ -16,6 +16,8 @@ NO_OBJECT = "the body is not an OTLP trace export: a JSON object with resourceSp
 MAX_SPANS = 10_000
 MAX_FIELDS = 500_000
 """Of an export, its resources, scopes and spans together: fifty a span."""
+MAX_BRACKETS = 1_000_000
+"""Objects and lists of a body in JSON: a hundred a span. Even to skip millions of them takes its time."""
 MAX_PART_BYTES = 128_000
 """What is decoded in one go. Of a larger span only its attributes are, one by one; no usage is as large."""
 
@@ -107,6 +109,8 @@ class JSONExport:
         Raises InvalidRequestError, BodyTooLargeError, UnicodeDecodeError, RecursionError, and msgspec.DecodeError or
         for a wrong type its ValidationError.
         """
+        if body.count(b"{") + body.count(b"[") > MAX_BRACKETS:
+            raise too_many()
         try:
             export = _export.decode(body)
         except msgspec.ValidationError:
