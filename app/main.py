@@ -144,7 +144,7 @@ def create_app(
         # logs are structlog's, see app.observability.metrics
         logging_config=None,
         # documentation
-        openapi_config=openapi.CONFIG,
+        openapi_config=openapi.config(),
     )
     # before routing, which knows no HEAD, no preflights and no prefix of a proxy
     handler: ASGIApp = HeadIsGet(app.asgi_handler)

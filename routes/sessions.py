@@ -8,11 +8,11 @@ from litestar.datastructures import State
 from litestar.params import JSONBody
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from app import __version__
 from app.auth.middleware import PUBLIC, checked, principal_of
 from app.auth.principals import Principal, Scope
 from app.auth.same_origin import came_by_https, own_page_only
 from app.auth.sessions import Sessions, cleared
-from app.http import openapi
 from app.http.serialization import ExactResponse
 from app.reports.rows import Row
 
@@ -54,7 +54,7 @@ class Who(Row):
             scopes=sorted(principal.scopes),
             timezone=state.settings.timezone,
             show_synthetic=state.settings.show_synthetic,
-            version=openapi.CONFIG.version,
+            version=__version__,
             features=Features(live=state.database.transactional),
         )
 

@@ -28,6 +28,7 @@ TOGETHER = ("tests/browser/", "tests/real_clients/", "tests/live/")
 LONG = (
     *("tests/browser/", "tests/scripts/test_drill.py", "tests/real_clients/", "tests/database/test_mongod.py"),
     *(
+        "tests/routes/test_lag.py",
         "tests/releases/test_upgrade.py",
         "tests/workers/test_life.py",
         "tests/test_server.py",

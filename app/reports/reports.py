@@ -1,5 +1,6 @@
 """Every report of one deployment. Nothing else reads for administrators."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -77,7 +78,8 @@ class Reports:
                     parts = await usage.from_cells(
                         read, query, rollups.state, self._known_users, comparison=comparison, series_by=series_by
                     )
-            return usage.usage_report(query, parts, now)
+            # here and below in threads: what is long must not hold up those who report
+            return await asyncio.to_thread(usage.usage_report, query, parts, now)
 
         return await self._shared.share(("usage", query, compare, series_by), compute)
 
@@ -99,7 +101,7 @@ class Reports:
         """What the figures of a window leave out or estimate. About one user or feature: from the ledger."""
 
         async def compute() -> DataQualityReport:
-            return quality.quality_report(query, await self._quality(query), self.now())
+            return await asyncio.to_thread(quality.quality_report, query, await self._quality(query), self.now())
 
         return await self._shared.share(("data_quality", query), compute)
 
@@ -174,8 +176,8 @@ class Reports:
         if table in downloads.LONG:
             return await self._long_table(downloads.source(table, query, wanted), table, query)
         if table is Table.DATA_QUALITY:
-            return downloads.from_quality(await self._quality(query, None))
-        return downloads.from_rows(*await self._short_table(table, query))
+            return await asyncio.to_thread(downloads.from_quality, await self._quality(query, None))
+        return await asyncio.to_thread(downloads.from_rows, *await self._short_table(table, query))
 
     async def _short_table(self, table: Table, query: ReportQuery) -> tuple[type[Row], Sequence[Row]]:
         if table is Table.MODELS:
@@ -211,7 +213,7 @@ class Reports:
             else:
                 async with self._rollups() as (read, _):
                     parts = await analytics.from_cells(read, query, wanted)
-            return analytics.analytics_report(query, parts, wanted, self.now())
+            return await asyncio.to_thread(analytics.analytics_report, query, parts, wanted, self.now())
 
         return await self._shared.share(("analytics", query, wanted), compute)
 

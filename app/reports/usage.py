@@ -1,5 +1,6 @@
 """The usage report: from rollups, or from the ledger where only that has the figures."""
 
+import asyncio
 from datetime import datetime
 from typing import NamedTuple
 
@@ -102,9 +103,10 @@ async def from_cells(
         active_users=active.in_windows[0],
         active_by_day=active.by_day,
         hours=week_hours(days),
-        by_feature=grouped(parts, lambda row: row["_id"]["feature"]),
-        by_model=grouped(parts, lambda row: (row["_id"]["provider"], row["_id"]["model"])),
-        by_provider=grouped(parts, lambda row: row["_id"]["provider"]),
+        # in threads: of many parts this takes long, and others must not wait for it
+        by_feature=await asyncio.to_thread(grouped, parts, lambda row: row["_id"]["feature"]),
+        by_model=await asyncio.to_thread(grouped, parts, lambda row: (row["_id"]["provider"], row["_id"]["model"])),
+        by_provider=await asyncio.to_thread(grouped, parts, lambda row: row["_id"]["provider"]),
         top_users=await top_users(read, query, state, TOP_USERS),
         previous=None if comparison is None else _previous_from_cells(query, comparison, rows, active),
         series=None if series_by is None else await read.cells(rollups.by_day_and_name(query, series_by)),

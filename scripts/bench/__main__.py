@@ -16,7 +16,7 @@ from rich.table import Table
 from app.database.deployment import mongodb
 from app.process import tune_garbage_collector
 from app.settings import Settings
-from scripts.bench import backfill, doors, memory, pricing, reads, write
+from scripts.bench import backfill, doors, lag, memory, pricing, reads, worst, write
 from scripts.toolkit import command
 
 
@@ -41,7 +41,9 @@ def main() -> int:
     growing.add_argument("--calls", type=int, default=1_000_000, help="calls in total (default: 1,000,000)")
     filling = benchmarks.add_parser("backfill", help="creating the ledger entries of events that have none")
     filling.add_argument("--events", type=int, default=100_000, help="events without an entry (default: 100,000)")
-    for benchmark in (writes, prices, reading, entering, growing, filling):
+    lagging = benchmarks.add_parser("lag", help="the event loop's lag under the worst that each route can be sent")
+    lagging.add_argument("--batches", type=int, default=20, help="batches of 1,000 calls beforehand (default: 20)")
+    for benchmark in (writes, prices, reading, entering, growing, filling, lagging):
         benchmark.add_argument("--json", action="store_true", help="print the figures as JSON")
     arguments = parser.parse_args()
     return command.run(lambda settings: WORKS[arguments.benchmark](arguments, settings))
@@ -72,6 +74,13 @@ async def _doors(arguments: argparse.Namespace, settings: Settings) -> int:
 async def _memory(arguments: argparse.Namespace, settings: Settings) -> int:
     with mongodb(settings, shared=True) as uri, command.progress("calls", arguments.calls) as advance:
         figures = await memory.measure(settings, uri, arguments.calls, advance, compacting=not arguments.no_merges)
+    _print(figures, as_json=arguments.json)
+    return 0
+
+
+async def _lag(arguments: argparse.Namespace, settings: Settings) -> int:
+    with mongodb(settings, shared=True) as uri, command.progress("routes", len(worst.of_routes())) as advance:
+        figures = await lag.measure(settings, uri, arguments.batches, advance)
     _print(figures, as_json=arguments.json)
     return 0
 
@@ -107,6 +116,7 @@ WORKS = {
     "doors": _doors,
     "memory": _memory,
     "backfill": _backfill,
+    "lag": _lag,
 }
 
 

@@ -21,8 +21,7 @@ TICK_SECONDS = 0.001
 class Meter:
     """How late a task runs that wants to run each millisecond.
 
-    `busy` is as much of it as this process worked meanwhile, on the loop or holding the interpreter elsewhere: what the
-    machine did for others is none of our lag.
+    `busy` is as much of it as the loop's own thread worked meanwhile: what the machine did for others is not our lag.
     """
 
     def __init__(self) -> None:
@@ -35,11 +34,11 @@ class Meter:
 
     async def _run(self) -> None:
         while True:
-            began, worked = time.perf_counter(), time.process_time()
+            began, worked = time.perf_counter(), time.thread_time()
             await asyncio.sleep(TICK_SECONDS)
             late = max(0.0, time.perf_counter() - began - TICK_SECONDS)
             self._wall.append(late)
-            self._busy.append(min(late, time.process_time() - worked))
+            self._busy.append(min(late, time.thread_time() - worked))
 
     def taken(self) -> dict[str, float]:
         """Milliseconds since the last time."""

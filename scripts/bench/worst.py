@@ -19,6 +19,7 @@ from models.token_usage import PART_TOKENS
 JSON = {"Content-Type": "application/json"}
 NDJSON = {"Content-Type": "application/x-ndjson"}
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
+OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
 GZIP = {"Content-Encoding": "gzip"}
 CALL = {"userId": "u", "contentType": "chat", "model": "gpt-4o", "inputTokens": 1_000, "outputTokens": 500}
 MEGABYTE = 1_000_000
@@ -43,6 +44,11 @@ def dumped(content: Any) -> bytes:
 def filled(unit: bytes, size: int) -> bytes:
     """So many bytes of the same values, as a JSON array."""
     return b"[" + b",".join([unit] * (size // (len(unit) + 1))) + b"]"
+
+
+def fitting(rows: list[Any]) -> bytes:
+    """As many of these rows as a batch may have bytes."""
+    return dumped(rows[: (5 * MEGABYTE - 2) // (len(dumped(rows[0])) + 4)])
 
 
 def seed(batches: int) -> Iterator[bytes]:
@@ -84,8 +90,8 @@ def of_routes() -> dict[tuple[str, str], list[Worst]]:
         f"{admin}/overview": ["?synthetic=include"],
         f"{admin}/providers": [f"?{year}"],
         "/api/admin/stats": ["?synthetic=include"],
-        f"{admin}/usage": [f"?{year}&compare=true", *(f"?{year}&series={by}" for by in ("model", "feature"))],
-        f"{admin}/users": [f"?{year}&limit=200", f"?{year}&limit=200&sort=cost"],
+        f"{admin}/usage": [f"?{year}&compare=previous", *(f"?{year}&series={by}" for by in ("model", "feature"))],
+        f"{admin}/users": [f"?{year}&limit=100", f"?{year}&limit=100&sort=-cost"],
         f"{admin}/technical": [""],
         "/api/analytics": [f"?{year}&type=all", f"?{month}&type=all&userId=user-1-0"],
         "/api/admin/prices": [""],
@@ -126,7 +132,7 @@ def of_routes() -> dict[tuple[str, str], list[Worst]]:
         *(Worst(name, "/api/ai/track/batch", body, {**JSON, **more}) for name, body, more in _batches())
     ]
     found["POST", "/v1/traces"] = [*(Worst(name, "/v1/traces", body, headers) for name, body, headers in _exports())]
-    found["DELETE", "/admin/session"] = [Worst("as it is", "/admin/session")]
+    found["DELETE", "/admin/session"] = [Worst("as it is", "/admin/session", headers=OWN_PAGE)]
     for route, valid in (
         ("/api/admin/prices", {"model": "m", "prices": {"inputMtok": 1}}),
         ("/api/admin/prices/{override_id:str}/end", {}),
@@ -135,7 +141,7 @@ def of_routes() -> dict[tuple[str, str], list[Worst]]:
         ("/admin/session", {"credential": "x"}),
     ):
         path = route.replace("{override_id:str}", "x").replace("{key_id:str}", "x")
-        found["POST", route] = [Worst(name, path, body, JSON) for name, body in _bodies(valid)]
+        found["POST", route] = [Worst(name, path, body, JSON | OWN_PAGE) for name, body in _bodies(valid)]
     return found
 
 
@@ -170,10 +176,10 @@ def _batches() -> Iterator[tuple[str, bytes, dict[str, str]]]:
     full |= {"metadata": {f"key-{n}": "v" * 90 for n in range(32)}, "userAgent": "x" * 900, "requestDuration": 1}
     size = 5 * MEGABYTE
     yield "calls", dumped([CALL] * ROWS), {}
-    yield "calls with all fields", dumped([{**full, "userId": f"u{n}"} for n in range(1_000)])[: size * 2], {}
+    yield "calls with all fields", fitting([{**full, "userId": f"u{n}"} for n in range(ROWS)]), {}
     yield "new names", dumped([_with_names(n, 1) for n in range(ROWS)]), {}
     yield "long new names", dumped([_with_names(n, 60) for n in range(ROWS)]), {}
-    yield "prompts", dumped([{**CALL, "inputText": "words, " * 700} for _ in range(ROWS)]), {}
+    yield "prompts", fitting([{**CALL, "inputText": "words, " * 700} for _ in range(ROWS)]), {}
     yield "unknown fields", dumped([{**CALL, **{f"k{n}": 1 for n in range(300)}} for _ in range(ROWS)]), {}
     yield "faults", dumped([{**CALL, **{f"k{n}": 1 for n in range(90)}} for _ in range(ROWS)]), {}
     yield "wide rows", b"[" + b",".join([dumped({f"k{n}": 1 for n in range(85_000)})] * 5) + b"]", {}
@@ -185,7 +191,7 @@ def _batches() -> Iterator[tuple[str, bytes, dict[str, str]]]:
     yield "deep lines", (b"[" * 4_999 + b"\n") * ROWS, NDJSON
     yield "gzip of nothing", gzip.compress(b"") * 245_000, GZIP
     yield "gzip of space", gzip.compress(b" " * (size - 100_000) + dumped([CALL] * 500)), GZIP
-    yield "the same id", dumped([{**full, "userId": "u", "requestId": "same"}] * 1_000)[: size * 2], {}
+    yield "the same id", fitting([{**full, "userId": "u", "requestId": "same"}] * ROWS), {}
 
 
 def _with_names(number: int, times: int) -> dict[str, Any]:
@@ -199,8 +205,8 @@ _EXPORT_BYTES = 8 * MEGABYTE
 
 def _exports() -> Iterator[tuple[str, bytes, dict[str, str]]]:
     yield "calls in protobuf", _protobuf(SPANS, attributes=6), PROTOBUF
-    yield "wide calls in protobuf", _protobuf(4_000, attributes=40), PROTOBUF
-    yield "calls in JSON", _json(5_000, attributes=4), JSON
+    yield "wide calls in protobuf", _protobuf(1_500, attributes=40), PROTOBUF
+    yield "calls in JSON", _json(2_000, attributes=4), JSON
     yield "empty spans in protobuf", _nested(b"\x12\x00", 2), PROTOBUF
     yield "empty scopes in protobuf", _nested(b"\x12\x00", 1), PROTOBUF
     yield "empty attributes in protobuf", _nested(b"\x4a\x00", 3), PROTOBUF

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from app import __version__
-from app.http.openapi import CONFIG
+from app.http.openapi import config
 from tests.releases.dump import RELEASES
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +28,7 @@ def test_this_is_the_newest_release_or_on_the_way_to_the_next() -> None:
 
 
 def test_the_description_of_the_api_and_the_package_say_this_version() -> None:
-    assert CONFIG.version == __version__
+    assert config().version == __version__
     assert 'version = { attr = "app.__version__" }' in (ROOT / "pyproject.toml").read_text()
 
 
