@@ -212,3 +212,10 @@ def test_the_workflow_runs_the_whole_check_with_actions_that_nobody_can_change()
 
     assert [step["run"] for step in WORKFLOW["jobs"]["check"]["steps"] if "run" in step] == [".ci/run"]
     assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", step["uses"]) for step in steps if "uses" in step)
+
+
+def test_the_page_on_security_names_tests_that_are_there() -> None:
+    named = set(re.findall(r"`(tests/[\w/.]+)`", (ROOT / "docs" / "security.md").read_text()))
+
+    assert len(named) > 20
+    assert {name for name in named if not (ROOT / name).exists()} == set()
