@@ -141,6 +141,13 @@ class RollupsNotReadyError(AppError):
     title = "Rollups not ready"
 
 
+class DamagedDataError(RollupsNotReadyError):
+    """Stored documents are damaged, so that what was requested cannot be answered exactly."""
+
+    default_headers: ClassVar[dict[str, str]] = {}
+    title = "Damaged data"
+
+
 class BundleUnavailableError(AppError):
     """The JavaScript that draws charts cannot be made here."""
 

@@ -49,3 +49,8 @@ def _message_of(detail: Any) -> str:
     if "[key]" in detail["loc"]:
         return "a key has 1 to 64 characters, no dot and no control character, and does not start with $"
     return "must not contain control characters"
+
+
+def fields_at_fault(error: ValidationError) -> list[str]:
+    """The fields of a stored document that a model could not read, as they are stored."""
+    return sorted({str(detail["loc"][0]) if detail["loc"] else "" for detail in error.errors(include_url=False)})

@@ -106,7 +106,8 @@ _HOURS = _map(_all_optional(_figures(HOUR_TOTALS)), "^(1?[0-9]|2[0-3])$")
 _SKETCH = _map(_count(), "^(-1|[0-9]{1,4})$")
 _WHERE = {"day": _DAY, "scope": _TEXT, "synthetic": _FLAG}
 _OF_CLIENT = {"day": _DAY, "client": _TEXT, "synthetic": _FLAG}
-_PART = dict.fromkeys(PART, _TEXT)
+_SERVICE = _one_of(ServiceType)
+_PART = {**dict.fromkeys(PART, _TEXT), "serviceType": _SERVICE}
 _FINDING = {"kind": _TEXT, "provider": _TEXT, "model": _TEXT, "name": _TEXT}
 _COUNTED = {**_figures(USAGE_TOTALS), "statuses": _map(_count()), "hours": _HOURS}
 
@@ -169,7 +170,7 @@ def _entry() -> Schema:
         {
             "_id": {"bsonType": "objectId"},
             **dict.fromkeys(names, _TEXT),
-            "serviceType": _one_of(ServiceType),
+            "serviceType": _SERVICE,
             "status": _one_of(CallStatus),
             "costSource": _one_of(CostSource),
             **dict.fromkeys(("success", "cached", "synthetic"), _FLAG),
@@ -215,7 +216,7 @@ def _state() -> Schema:
 SHAPES: dict[str, Schema] = {
     DAYS: _cell(_WHERE, {**_COUNTED, "latency": _SKETCH}),
     USAGE: _cell({**_WHERE, **_PART}, _COUNTED),
-    LATENCY: _cell({**_WHERE, "provider": _TEXT, "serviceType": _TEXT}, {"latency": _SKETCH}),
+    LATENCY: _cell({**_WHERE, "provider": _TEXT, "serviceType": _SERVICE}, {"latency": _SKETCH}),
     FINDINGS: _cell({**_WHERE, **_FINDING}, _figures(TOTALS)),
     USERS: _cell(
         {**_OF_CLIENT, "user": _TEXT},
@@ -239,12 +240,17 @@ SHAPES: dict[str, Schema] = {
     DELTAS: _delta(),
     STATE: _state(),
     REFUSALS: _object({"_id": _object(dict.fromkeys(KEY, _TEXT)), "calls": _count(), "last": _DATE}),
+    "versions": _object({"version": _count(least=0), "table": _TEXT}, optional=["table"]),
     AIUsage.Settings.name: _entry(),
     Analytics.Settings.name: _event(),
 }
 """By collection. That of the state is of its document `rollups`; that of events is of those of AI calls."""
 
-ONLY: dict[str, dict[str, Any]] = {STATE: {"_id": "rollups"}, Analytics.Settings.name: {"event": AI_GENERATION}}
+ONLY: dict[str, dict[str, Any]] = {
+    STATE: {"_id": "rollups"},
+    "versions": {"_id": "prices"},
+    Analytics.Settings.name: {"event": AI_GENERATION},
+}
 """To which documents of a collection its shape applies; others have none."""
 
 

@@ -13,7 +13,7 @@ from litestar.response import Stream
 
 from app.auth.middleware import requires
 from app.auth.principals import Scope
-from app.errors import NotFoundError
+from app.errors import DamagedDataError, NotFoundError
 from app.reports.calls import CallFilters
 from app.reports.csv import text_of
 from app.reports.downloads import MAX_ROWS, Download, Table
@@ -84,6 +84,10 @@ async def _lines(found: Download, mark: str) -> AsyncGenerator[str, None]:
             async for rows in batches:
                 # in a thread, because callers who report must not wait for it
                 yield await asyncio.to_thread(text_of, rows)
+    except DamagedDataError as error:
+        # the status has been sent: the last line says that there is more
+        yield text_of([[f"incomplete: {error.detail}"]])
+        return
     finally:
         await found.close()
     if found.truncated:

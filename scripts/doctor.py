@@ -1,10 +1,10 @@
 """Check a deployment, and report on one page its status and what to do.
 
 Use it after an installation, before an upgrade, every night, and whenever something seems wrong. It checks MongoDB
-(version, topology, majority, journal, disk, clock), collections and indexes, the rollups (zone, freshness, every
-invariant on the last days and on random older ones), the calls of the last 30 days (unpriced, estimated, impossible
-pairs of provider and model, unmapped content types, dates in the future, demo data), this machine (spool, disk),
-settings that are risky in production, and API keys and commands that need attention.
+(version, topology, majority, journal, disk, clock), collections and indexes, documents that were damaged, the rollups
+(zone, freshness, every invariant on the last days and on random older ones), the calls of the last 30 days (unpriced,
+estimated, impossible pairs of provider and model, unmapped content types, wrong dates, demo data), this machine
+(spool, disk), settings that are risky in production, and API keys and commands that need attention.
 
 It writes nothing anywhere, so a read-only user is enough; what that user may not read is listed as not checked. With
 the role clusterMonitor as well, it can check everything. While MongoDB is away it checks this machine and the settings.
@@ -24,7 +24,19 @@ import sys
 from rich.console import Console
 
 from app.settings import Settings
-from scripts.diagnosis import calls, configuration, delivery, indexes, machine, page, prices, rollups, server, upkeep
+from scripts.diagnosis import (
+    calls,
+    configuration,
+    damage,
+    delivery,
+    indexes,
+    machine,
+    page,
+    prices,
+    rollups,
+    server,
+    upkeep,
+)
 from scripts.diagnosis.examination import examine, opened
 from scripts.diagnosis.finding import Row, Verdict
 from scripts.toolkit import command
@@ -33,6 +45,7 @@ from scripts.toolkit.job import FOUND
 GROUPS = (
     server.GROUP,
     indexes.GROUP,
+    damage.GROUP,
     rollups.GROUP,
     calls.GROUP,
     prices.GROUP,

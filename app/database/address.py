@@ -19,6 +19,8 @@ GUARANTEED: dict[str, Any] = {
     "retryWrites": True,
     "retryReads": True,
     "tz_aware": True,
+    # a moment beyond Python's calendar, which nothing of ours stores, is no reason to read nothing
+    "datetime_conversion": "DATETIME_AUTO",
 }
 OPERATORS = frozenset(
     {

@@ -25,6 +25,11 @@ async def follow(refresh: Callable[[], Awaitable[None]], *, what: str, every: fl
             if reachable:
                 log.warning(lost, error=str(error)[:200])
             reachable = False
+        except Exception:
+            # what is stored may be damaged: a fault of today must not end the following for ever
+            if reachable:
+                log.exception(lost)
+            reachable = False
         else:
             if not reachable:
                 log.info(found)

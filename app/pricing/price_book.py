@@ -8,6 +8,7 @@ from typing import Any
 import pymongo
 from beanie import PydanticObjectId
 from bson import Decimal128, ObjectId
+from pydantic import ValidationError
 
 from app.database import Database, Session
 from app.database.following import follow
@@ -21,6 +22,7 @@ from app.pricing.price_tables import PriceTables, load
 from app.pricing.token_prices import TokenPrices
 from models import PriceOverride, UnitPrices
 from models.base import camel
+from models.faults import fields_at_fault
 
 log = Log(__name__)
 
@@ -45,7 +47,7 @@ class PriceBook:
         """Reread overrides and token prices, if they changed. Raises PyMongoError."""
         with pymongo.timeout(QUERY_SECONDS):
             found = await self._versions.find_one({"_id": PRICES})
-            version = found["version"] if found else 0
+            version = found.get("version") if found else 0
             if version != self._seen:
                 await self._read_tokens(found.get("table") if found else None)
                 self.table = OverrideTable(await self._all(), self._tokens)
@@ -62,7 +64,7 @@ class PriceBook:
 
     async def _all(self) -> list[PriceOverride]:
         cursor = self._prices.find().sort([("model", 1), ("effectiveFrom", 1)])
-        return [PriceOverride.model_validate(stored) async for stored in cursor]
+        return [override async for stored in cursor if (override := _read(stored)) is not None]
 
     async def add(
         self,
@@ -108,6 +110,8 @@ class PriceBook:
             stored = await self._prices.find_one(key, session=session)
             if stored is None:
                 raise NotFoundError(f"there is no override {override_id}")
+            if _read(stored) is None:
+                raise ConflictError(f"override {override_id} is damaged, and applies to nothing; the doctor names it")
             if stored["effectiveTo"] is not None and stored["effectiveTo"] <= effective_to:
                 raise ConflictError(f"override {override_id} has ended already, at {stored['effectiveTo']:%Y-%m-%d}")
             if effective_to < stored["effectiveFrom"]:
@@ -132,6 +136,16 @@ class PriceBook:
         except PriceDataError as error:  # stored by another version, or damaged
             log.warning("prices.table_not_usable", table=table, error=str(error)[:200])
         self._table = table
+
+
+def _read(stored: dict[str, Any]) -> PriceOverride | None:
+    """A stored override. One that was damaged by hand applies to nothing: the log and the doctor say so."""
+    try:
+        override: PriceOverride = PriceOverride.model_validate(stored)
+    except ValidationError as error:
+        log.warning("prices.override_unreadable", override=str(stored.get("_id")), fields=fields_at_fault(error))
+        return None
+    return override
 
 
 def _overlapping(override: PriceOverride) -> dict[str, Any]:

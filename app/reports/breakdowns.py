@@ -150,7 +150,9 @@ def _costs_of_models(parts: Documents, users: Mapping[tuple[str, str], int]) -> 
     for row in parts:
         services.setdefault((row["_id"]["provider"], row["_id"]["model"]), set()).add(row["_id"]["serviceType"])
     rows = [
-        _model_costs(provider, model, totals, users[escaped(provider), escaped(model)], services[provider, model])
+        _model_costs(
+            provider, model, totals, users.get((escaped(provider), escaped(model)), 0), services[provider, model]
+        )
         for (provider, model), totals in groups
     ]
     return sorted(rows, key=lambda row: (-row.cost, -row.requests, row.provider, row.model))

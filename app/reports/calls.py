@@ -5,19 +5,19 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from bson import Decimal128, ObjectId
+from bson import ObjectId
 
 from app.errors import NotFoundError, invalid
 from app.reports.cursors import decoded, encoded
 from app.reports.parts.figures import described
 from app.reports.queries.stages import Stage, match, sort_by
 from app.reports.query import Filters, ReportQuery, Synthetic
+from app.reports.readable import ReadableRow, readable, value_of
 from app.reports.reader import Document, Reader, first
 from app.reports.rows import Row, Window
 from app.reports.windows import TimeWindow
 from models import AIUsage, Analytics, CallStatus, CostSource, ServiceType
 from models.base import camel
-from models.money import to_decimal
 
 MAX_CALLS = 200
 INSTANT = timedelta(milliseconds=1)
@@ -31,32 +31,39 @@ Fields = dict[str, tuple[str, Any]]
 """By attribute: the stored name, and the value of an entry without it."""
 
 
-class LedgerCall(Row):
-    """One entry of the ledger."""
+class LedgerCall(ReadableRow):
+    """One entry of the ledger. Null is what was not reported, and of a damaged entry what cannot be read."""
 
+    never_null = frozenset(
+        {
+            *("user_id", "client_id", "content_type", "feature", "service_type", "provider", "model", "status"),
+            *("cached", "input_tokens", "output_tokens", "tokens_used", "saved_cost", "cost_source", "synthetic"),
+            *("created_at", "recorded_at"),
+        }
+    )
     id: str
-    user_id: str
-    client_id: str
+    user_id: str | None
+    client_id: str | None
     conversation_id: str | None
-    content_type: str
-    feature: str
-    service_type: ServiceType
-    provider: str
-    model: str
-    status: CallStatus
-    cached: bool
+    content_type: str | None
+    feature: str | None
+    service_type: ServiceType | None
+    provider: str | None
+    model: str | None
+    status: CallStatus | None
+    cached: bool | None
     error_message: str | None
-    input_tokens: int
-    output_tokens: int
-    tokens_used: int
+    input_tokens: int | None
+    output_tokens: int | None
+    tokens_used: int | None
     cost: Decimal | None
-    saved_cost: Decimal
-    cost_source: CostSource
+    saved_cost: Decimal | None
+    cost_source: CostSource | None
     price_version: str | None
     request_duration: int | None
-    synthetic: bool
-    created_at: datetime
-    recorded_at: datetime
+    synthetic: bool | None
+    created_at: datetime | None
+    recorded_at: datetime | None
 
 
 class CallDetail(LedgerCall):
@@ -68,34 +75,34 @@ class CallDetail(LedgerCall):
     reported_provider: str | None = None
     """What the caller said, where that provider does not sell the model."""
     endpoint: str | None = None
-    cache_read_tokens: int = 0
-    cache_write_tokens: int = 0
-    cache_write_1h_tokens: int = 0
-    reasoning_tokens: int = 0
-    input_audio_tokens: int = 0
-    output_audio_tokens: int = 0
-    cache_audio_read_tokens: int = 0
-    input_image_tokens: int = 0
-    output_image_tokens: int = 0
-    cache_image_read_tokens: int = 0
-    input_video_tokens: int = 0
-    web_searches: int = 0
-    images: int = 0
+    cache_read_tokens: int | None = 0
+    cache_write_tokens: int | None = 0
+    cache_write_1h_tokens: int | None = 0
+    reasoning_tokens: int | None = 0
+    input_audio_tokens: int | None = 0
+    output_audio_tokens: int | None = 0
+    cache_audio_read_tokens: int | None = 0
+    input_image_tokens: int | None = 0
+    output_image_tokens: int | None = 0
+    cache_image_read_tokens: int | None = 0
+    input_video_tokens: int | None = 0
+    web_searches: int | None = 0
+    images: int | None = 0
     video_seconds: Decimal | None = None
     audio_seconds: Decimal | None = None
-    characters: int = 0
+    characters: int | None = 0
     size: str | None = None
     quality: str | None = None
     cost_basis: str | None = None
     """Of a reported cost: what stated it."""
     unpriced_reason: str | None = None
     """Where the cost is null: a short code, a colon, and words."""
-    unreadable_usage: bool = False
+    unreadable_usage: bool | None = False
     """The response's usage could not be read; the call is unpriced."""
-    unmapped: bool = False
+    unmapped: bool | None = False
     """The content type is not known; its own name is its feature."""
     service_tier: str | None = None
-    batch: bool = False
+    batch: bool | None = False
     region: str | None = None
     input_cost: Decimal | None = None
     """A part of `cost`, in USD, as are the following two; null where the cost has no parts."""
@@ -108,7 +115,7 @@ class CallDetail(LedgerCall):
     user_agent: str | None = None
     campaign_id: str | None = None
     metadata: dict[str, Any] | None = None
-    aggregated: bool = False
+    aggregated: bool | None = False
     """A sum of many calls."""
     aggregated_requests: int | None = None
 
@@ -128,6 +135,7 @@ def _stored_fields(row: type[LedgerCall]) -> Fields:
     return {
         name: (renamed.get(name, camel(name)), None if field.is_required() else field.default)
         for name, field in row.model_fields.items()
+        if name != "damaged"
     }
 
 
@@ -191,7 +199,7 @@ async def calls(
     return CallsReport(
         window=described(query.window),
         synthetic=query.synthetic,
-        calls=[LedgerCall(**fields_of(row, LISTED)) for row in rows[:limit]],
+        calls=[readable(LedgerCall, fields_of(row, LISTED)) for row in rows[:limit]],
         next_cursor=None if last is None else encoded({"at": last["createdAt"].isoformat(), "id": str(last["_id"])}),
         generated_at=generated_at,
     )
@@ -233,16 +241,9 @@ async def call(read: Reader, entry_id: str, client_id: str | None) -> CallDetail
     if not found:
         raise NotFoundError(f"there is no call {entry_id[:MAX_ID]}")
     twin = first(await read.find(Analytics.Settings.name, {"_id": found["_id"]}, {"clerkUserId": 1}))
-    return CallDetail(**fields_of({**found, **twin}, DETAIL))
+    return readable(CallDetail, fields_of({**found, **twin}, DETAIL))
 
 
 def fields_of(entry: Document, fields: Fields) -> Document:
     """The attributes of a stored entry."""
-    return {name: _value(entry.get(stored, default)) for name, (stored, default) in fields.items()}
-
-
-def _value(stored: Any) -> Any:
-    of = type(stored)
-    if of is Decimal128:
-        return to_decimal(stored)
-    return str(stored) if of is ObjectId else stored
+    return {name: value_of(entry.get(stored, default)) for name, (stored, default) in fields.items()}

@@ -49,7 +49,7 @@ _AS_TEXT: dict[type, Callable[[Any], str]] = {
     datetime: lambda moment: moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     date: date.isoformat,
     dict: lambda value: json.dumps(value, ensure_ascii=False, default=str),
-    list: lambda value: neutral(" ".join(value)),
+    list: lambda value: neutral(" ".join(map(str, value))),
 }
 """By type; all else is text."""
 
@@ -76,9 +76,13 @@ def _paths(row: type[BaseModel]) -> list[Path]:
             found += [(name, str(status)) for status in CallStatus]
         elif isinstance(of, type) and issubclass(of, Row):
             found += [(name, *path) for path in _paths(of)]
-        elif not any(isinstance(inner, type) and issubclass(inner, Row) for inner in get_args(of)):
+        elif not _holds_rows(of):
             found.append((name,))  # rows within rows do not fit in a table
     return found
+
+
+def _holds_rows(of: Any) -> bool:
+    return any((isinstance(inner, type) and issubclass(inner, Row)) or _holds_rows(inner) for inner in get_args(of))
 
 
 def _at(row: Any, path: Path) -> Any:

@@ -54,7 +54,7 @@ def _freshness(state: Document, waiting: Document) -> Freshness:
     oldest, now = waiting.get("oldest"), state["now"]
     lag = 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
     return Freshness(
-        last_commit=min(max(commits), now) if commits else None,
+        last_commit=max(commits, default=None),
         views_lag_seconds=round(Decimal(lag), 3),
         pending_deltas=waiting.get("count", 0),
         set_aside_deltas=waiting.get("setAside", 0),

@@ -1,9 +1,11 @@
 """Every report of one deployment. Nothing else reads for administrators."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from app.database import Database
@@ -12,6 +14,7 @@ from app.reports import analytics, breakdowns, calls, downloads, latency, overvi
 from app.reports.analytics import AnalyticsReport, AnalyticsType
 from app.reports.breakdowns import ModelCosts, ModelsReport, ProviderPerformance, ProvidersReport, UsersReport
 from app.reports.calls import CallDetail, CallFilters, CallsReport
+from app.reports.damage import Damage
 from app.reports.downloads import Download, Table
 from app.reports.latency import LatencyReport
 from app.reports.overview import OverviewReport
@@ -26,6 +29,8 @@ from app.reports.rows import FeatureTotals, Row, UsageDay
 from app.reports.single_flight import SharedComputations
 from app.reports.stats import StatsReport
 from app.reports.usage import UsageReport
+
+Answer = TypeVar("Answer")
 
 MAX_LEDGER_DAYS = 92
 """The longest window of a report that only the ledger can answer."""
@@ -42,6 +47,7 @@ class Reports:
         self._database = database
         self._clock = clock or (lambda: datetime.now(UTC))
         self._shared = SharedComputations()
+        self._damage = Damage(database)
         self._known_users = KnownUsers()
 
     def now(self) -> datetime:
@@ -57,7 +63,7 @@ class Reports:
                 parts = await overview.from_cells(read, now, self.zone, synthetic, client_id)
                 return overview.overview_report(parts, rollups.freshness, synthetic, now)
 
-        return await self._shared.share(("overview", synthetic, client_id), compute)
+        return await self._share(("overview", synthetic, client_id), compute)
 
     async def usage(
         self, query: ReportQuery, *, compare: bool = False, series_by: SeriesBy | None = None
@@ -81,7 +87,7 @@ class Reports:
             # here and below in threads: what is long must not hold up those who report
             return await asyncio.to_thread(usage.usage_report, query, parts, now)
 
-        return await self._shared.share(("usage", query, compare, series_by), compute)
+        return await self._share(("usage", query, compare, series_by), compute, query)
 
     async def latency(self, query: ReportQuery) -> LatencyReport:
         """Request durations and errors. About one user: from the ledger."""
@@ -95,7 +101,7 @@ class Reports:
                     parts = await latency.from_cells(read, query)
             return latency.latency_report(query, parts, self.now())
 
-        return await self._shared.share(("latency", query), compute)
+        return await self._share(("latency", query), compute, query)
 
     async def data_quality(self, query: ReportQuery) -> DataQualityReport:
         """What the figures of a window leave out or estimate. About one user or feature: from the ledger."""
@@ -103,7 +109,7 @@ class Reports:
         async def compute() -> DataQualityReport:
             return await asyncio.to_thread(quality.quality_report, query, await self._quality(query), self.now())
 
-        return await self._shared.share(("data_quality", query), compute)
+        return await self._share(("data_quality", query), compute, query)
 
     async def _quality(self, query: ReportQuery, most: int | None = quality.MOST_FINDINGS) -> quality.QualityParts:
         if query.filters.user_id is not None or query.filters.feature is not None:
@@ -120,7 +126,7 @@ class Reports:
             async with self._rollups() as (read, _):
                 return await breakdowns.providers(read, query, self.now())
 
-        return await self._shared.share(("providers", query), compute)
+        return await self._share(("providers", query), compute)
 
     async def models(self, query: ReportQuery) -> ModelsReport:
         """Models, their cost and users."""
@@ -130,7 +136,7 @@ class Reports:
             async with self._rollups() as (read, _):
                 return await breakdowns.models(read, query, self.now())
 
-        return await self._shared.share(("models", query), compute)
+        return await self._share(("models", query), compute)
 
     async def users(self, query: ReportQuery, order: str, *, limit: int, cursor: str | None) -> UsersReport:
         """One page of the users."""
@@ -142,7 +148,7 @@ class Reports:
                     read, query, rollups.state, order, limit=limit, cursor=cursor, generated_at=self.now()
                 )
 
-        return await self._shared.share(("users", query, order, limit, cursor), compute)
+        return await self._share(("users", query, order, limit, cursor), compute)
 
     async def calls(
         self,
@@ -153,15 +159,12 @@ class Reports:
         cursor: str | None,
     ) -> CallsReport:
         """One page of the ledger."""
-        async with reading(self._database) as read:
-            return await calls.calls(
-                read,
-                query,
-                wanted,
-                limit=limit,
-                cursor=cursor,
-                generated_at=self.now(),
-            )
+
+        async def compute() -> CallsReport:
+            async with reading(self._database) as read:
+                return await calls.calls(read, query, wanted, limit=limit, cursor=cursor, generated_at=self.now())
+
+        return await self._damage.named(compute, query)
 
     async def call(self, entry_id: str, client_id: str | None) -> CallDetail:
         """One call of a client, or of any. Raises NotFoundError."""
@@ -174,10 +177,19 @@ class Reports:
             message = "filters calls only"
             raise invalid(asked[0], message)
         if table in downloads.LONG:
-            return await self._long_table(downloads.source(table, query, wanted), table, query)
+            source = downloads.source(table, query, wanted)
+            found = await self._damage.named(partial(self._long_table, source, table, query), query)
+            return found._replace(batches=self._naming_damage(found.batches, query))
         if table is Table.DATA_QUALITY:
-            return await asyncio.to_thread(downloads.from_quality, await self._quality(query, None))
+            return await self._damage.named(partial(self._quality_table, query), query)
         return await asyncio.to_thread(downloads.from_rows, *await self._short_table(table, query))
+
+    async def _naming_damage(
+        self, batches: AsyncGenerator[list[downloads.Cells], None], query: ReportQuery
+    ) -> AsyncGenerator[list[downloads.Cells], None]:
+        async with aclosing(batches):
+            while (rows := await self._damage.named(partial(anext, batches, None), query)) is not None:
+                yield rows
 
     async def _short_table(self, table: Table, query: ReportQuery) -> tuple[type[Row], Sequence[Row]]:
         if table is Table.MODELS:
@@ -186,6 +198,9 @@ class Reports:
             return ProviderPerformance, (await self.providers(query)).providers
         report = await self.usage(query)
         return (UsageDay, report.daily) if table is Table.DAILY else (FeatureTotals, report.by_feature)
+
+    async def _quality_table(self, query: ReportQuery) -> Download:
+        return await asyncio.to_thread(downloads.from_quality, await self._quality(query, None))
 
     async def _long_table(self, source: downloads.Source, table: Table, query: ReportQuery) -> Download:
         if table is Table.USERS:
@@ -215,7 +230,7 @@ class Reports:
                     parts = await analytics.from_cells(read, query, wanted)
             return await asyncio.to_thread(analytics.analytics_report, query, parts, wanted, self.now())
 
-        return await self._shared.share(("analytics", query, wanted), compute)
+        return await self._share(("analytics", query, wanted), compute, query)
 
     async def stats(self, synthetic: Synthetic, client_id: str | None = None) -> StatsReport:
         """The main dashboard, of one client or of all."""
@@ -224,7 +239,7 @@ class Reports:
             async with self._rollups() as (read, _):
                 return await stats.stats(read, self.now(), self.zone, synthetic, client_id)
 
-        return await self._shared.share(("stats", synthetic, client_id), compute)
+        return await self._share(("stats", synthetic, client_id), compute)
 
     async def freshness(self) -> Freshness:
         """How far the views lag behind what was written."""
@@ -233,7 +248,12 @@ class Reports:
             async with self._rollups() as (_, rollups):
                 return rollups.freshness
 
-        return await self._shared.share("freshness", compute)
+        return await self._share("freshness", compute)
+
+    async def _share(
+        self, key: Hashable, compute: Callable[[], Awaitable[Answer]], query: ReportQuery | None = None
+    ) -> Answer:
+        return await self._shared.share(key, partial(self._damage.named, compute, query))
 
     @asynccontextmanager
     async def _rollups(self) -> AsyncIterator[tuple[Reader, Rollups]]:

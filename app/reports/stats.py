@@ -9,29 +9,34 @@ from app.reports.parts.figures import summed
 from app.reports.periods import spans
 from app.reports.queries import ledger, rollups
 from app.reports.query import Synthetic
+from app.reports.readable import ReadableRow, readable, value_of
 from app.reports.reader import Document, Reader
 from app.reports.rows import (
     Row,
 )
 from app.reports.windows import DAY
+from models.base import camel
 from models.money import to_decimal
 
 RECENT_ACTIVITY = 10
 
 
-class Activity(Row):
+class Activity(ReadableRow):
     """One AI event."""
 
+    never_null = frozenset(
+        {"user_id", "feature", "content_type", "model", "provider", "cached", "success", "created_at"}
+    )
     id: str
-    user_id: str
-    feature: str
-    content_type: str
-    model: str
-    provider: str
-    cached: bool
-    success: bool
+    user_id: str | None
+    feature: str | None
+    content_type: str | None
+    model: str | None
+    provider: str | None
+    cached: bool | None
+    success: bool | None
     cost: Decimal | None
-    created_at: datetime
+    created_at: datetime | None
 
 
 class StatsReport(Row):
@@ -81,17 +86,7 @@ async def stats(
 
 
 def _activity(event: Document) -> Activity:
-    properties = event["properties"]
-    cost = properties["cost"]
-    return Activity(
-        id=str(event["_id"]),
-        user_id=event["userId"],
-        feature=properties["feature"],
-        content_type=properties["contentType"],
-        model=properties["model"],
-        provider=properties["provider"],
-        cached=properties["cached"],
-        success=properties["success"],
-        cost=None if cost is None else to_decimal(cost),
-        created_at=event["createdAt"],
-    )
+    properties = event.get("properties")
+    facts = {**event, **(properties if isinstance(properties, dict) else {})}
+    named = {name: value_of(facts.get(camel(name))) for name in Activity.model_fields}
+    return readable(Activity, {**named, "id": str(event["_id"])})

@@ -75,8 +75,14 @@ class RollupState:
 
     @classmethod
     def of(cls, stored: Document) -> Self:
-        whole_from = stored.get("wholeFrom")
-        return cls(ZoneInfo(stored["timezone"]), stored["complete"], whole_from and date.fromisoformat(whole_from))
+        """Raises ConfigurationError where it cannot be read."""
+        try:
+            whole_from = stored.get("wholeFrom")
+            return cls(ZoneInfo(stored["timezone"]), stored["complete"], whole_from and date.fromisoformat(whole_from))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigurationError(
+                f"the document `rollups` of {STATE} is damaged ({error!r}): delete it, start, and run `{REBUILD}`"
+            ) from error
 
 
 async def _is_unused(database: Database) -> bool:

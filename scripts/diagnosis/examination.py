@@ -19,12 +19,27 @@ from app.errors import AppError, ConfigurationError, RollupsNotReadyError
 from app.maintenance.reconcile.days import DisturbedZoneError
 from app.settings import Settings
 from models import AIUsage
-from scripts.diagnosis.finding import START, Check, Deployment, Finding, Group, Row, notice, ok, problem, unchecked
+from scripts.diagnosis.finding import (
+    START,
+    Check,
+    Deployment,
+    Finding,
+    Group,
+    Row,
+    Verdict,
+    notice,
+    ok,
+    problem,
+    unchecked,
+)
 
 CONNECT_SECONDS = 5.0
 GRACE_SECONDS = 1.0
 """For the driver to end by itself, so that the server ends its work as well."""
 AWAY = "MongoDB is away"
+DAMAGE = "damaged documents"
+IN_THE_WAY = unchecked("damaged documents are in the way")
+BUG = "report this as a bug in twinmeter"
 
 Result = TypeVar("Result")
 
@@ -39,9 +54,11 @@ async def opened(settings: Settings, seconds: float) -> AsyncIterator[Deployment
 
 async def examine(deployment: Deployment, groups: Iterable[Group]) -> list[Row]:
     """What every check says, in their order."""
-    return [
+    rows = [
         Row(group.title, check.name, await _answer(check, deployment)) for group in groups for check in group.checks
     ]
+    damaged = any(row.check == DAMAGE and row.finding.verdict is Verdict.PROBLEM for row in rows)
+    return [row._replace(finding=IN_THE_WAY) if damaged and _failed_by_itself(row) else row for row in rows]
 
 
 async def in_thread(work: Callable[[], Result]) -> Result:
@@ -130,4 +147,8 @@ def _failed(error: Exception, seconds: float) -> Finding:
             return unchecked(str(cause))
         case AppError() | PyMongoError() | OSError():
             return problem(reason(cause), "see docs/operations.md")
-    return problem(f"the check itself failed: {type(error).__name__}: {error}", "report this as a bug in twinmeter")
+    return problem(f"the check itself failed: {type(error).__name__}: {error}", BUG)
+
+
+def _failed_by_itself(row: Row) -> bool:
+    return row.finding.advice == BUG

@@ -131,6 +131,7 @@ async def test_a_deployment_that_is_well_is_well_in_every_point_and_nothing_is_w
         "completeness": "the rollups hold the whole ledger",
         "freshness": "no delta waits; no process merges now",
         "unread deltas": "every delta can be read",
+        "damaged documents": "none in any collection, among calls in the last 30 days",
         "trailing totals": "totals of the last 7, 30, 60 and 90 days, where kept, are what the days sum to",
         "unpriced": "each of 2 calls in 30 days has a cost",
         "estimated": "no cost of 30 days is based on estimated tokens",

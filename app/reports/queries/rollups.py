@@ -272,7 +272,7 @@ def unique_users_by_model(query: ReportQuery) -> Query:
 
 def state() -> Query:
     """The state of the rollups, with the server's time as `now`."""
-    return STATE, [{"$match": {"_id": "rollups"}}, {"$set": {"now": "$$NOW"}}]
+    return STATE, [{"$match": {"_id": "rollups"}}, {"$set": {"now": "$$NOW", "lastCommit": _past("$lastCommit")}}]
 
 
 def waiting(timezone: str) -> Query:
@@ -282,7 +282,7 @@ def waiting(timezone: str) -> Query:
     read. Until these are set aside they have no moment and no zone.
     """
     pending = {"$not": [{"$or": ["$merged", "$setAside"]}]}
-    at = {"$cond": [{"$eq": [{"$type": "$at"}, "date"]}, {"$min": ["$at", "$$NOW"]}, "$$REMOVE"]}
+    at = _past("$at")
     in_other_zone = {"$and": [{"$eq": [{"$type": "$timezone"}, "string"]}, {"$ne": ["$timezone", timezone]}]}
     unreadable: list[Stage] = [{"$project": {"setAside": {"$literal": True}}}]
     group = {
@@ -295,6 +295,11 @@ def waiting(timezone: str) -> Query:
     }
     shown = {"$project": {"at": 1, "merged": 1, "timezone": 1}}
     return DELTAS, [shown, {"$unionWith": {"coll": SET_ASIDE, "pipeline": unreadable}}, {"$group": group}]
+
+
+def _past(moment: str) -> dict[str, Any]:
+    """A moment that is not after now; without it, where it is none."""
+    return {"$cond": [{"$eq": [{"$type": moment}, "date"]}, {"$min": [moment, "$$NOW"]}, "$$REMOVE"]}
 
 
 def _named(values: list[Any]) -> dict[str, Any]:

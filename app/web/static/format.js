@@ -179,7 +179,8 @@ export const hour = (/** @type {number | string} */ value) => `${String(value).p
 export const WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 /** `rate_limited` as Rate limited. */
-export const words = (/** @type {string} */ value) => {
+export const words = (/** @type {Known<string>} */ value) => {
+  if (!value) return DASH;
   const text = value.replaceAll("_", " ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 };

@@ -319,59 +319,64 @@ export type DataQuality = {
   refusedCalls: { door: string; field: string; reason: string; calls: number }[] | null;
 };
 
+/** A field of a stored document that cannot be read. */
+export type DamagedField = { field: string; stored: string };
+
+/** Null is what was not reported, and what is damaged. */
 export type Call = {
   id: string;
-  userId: string;
-  clientId: string;
+  userId: string | null;
+  clientId: string | null;
   conversationId: string | null;
-  contentType: string;
-  feature: string;
-  serviceType: string;
-  provider: string;
-  model: string;
-  status: string;
-  cached: boolean;
+  contentType: string | null;
+  feature: string | null;
+  serviceType: string | null;
+  provider: string | null;
+  model: string | null;
+  status: string | null;
+  cached: boolean | null;
   errorMessage: string | null;
-  inputTokens: number;
-  outputTokens: number;
-  tokensUsed: number;
+  inputTokens: number | null;
+  outputTokens: number | null;
+  tokensUsed: number | null;
   cost: Amount | null;
-  savedCost: Amount;
-  costSource: string;
+  savedCost: Amount | null;
+  costSource: string | null;
   priceVersion: string | null;
   requestDuration: number | null;
-  synthetic: boolean;
-  createdAt: string;
-  recordedAt: string;
+  synthetic: boolean | null;
+  createdAt: string | null;
+  recordedAt: string | null;
+  damaged: DamagedField[] | null;
 };
 export type CallDetail = Call & {
   clerkUserId: string | null;
   reportedProvider: string | null;
   endpoint: string | null;
-  cacheReadTokens: number;
-  cacheWriteTokens: number;
-  cacheWrite1hTokens: number;
-  reasoningTokens: number;
-  inputAudioTokens: number;
-  outputAudioTokens: number;
-  inputImageTokens: number;
-  outputImageTokens: number;
-  inputVideoTokens: number;
-  webSearches: number;
-  images: number;
-  characters: number;
+  cacheReadTokens: number | null;
+  cacheWriteTokens: number | null;
+  cacheWrite1hTokens: number | null;
+  reasoningTokens: number | null;
+  inputAudioTokens: number | null;
+  outputAudioTokens: number | null;
+  inputImageTokens: number | null;
+  outputImageTokens: number | null;
+  inputVideoTokens: number | null;
+  webSearches: number | null;
+  images: number | null;
+  characters: number | null;
   videoSeconds: Amount | null;
   audioSeconds: Amount | null;
   size: string | null;
   quality: string | null;
   unpricedReason: string | null;
   costBasis: string | null;
-  aggregated: boolean;
+  aggregated: boolean | null;
   aggregatedRequests: number | null;
-  unreadableUsage: boolean;
-  unmapped: boolean;
+  unreadableUsage: boolean | null;
+  unmapped: boolean | null;
   serviceTier: string | null;
-  batch: boolean;
+  batch: boolean | null;
   region: string | null;
   inputCost: Amount | null;
   outputCost: Amount | null;
@@ -385,9 +390,9 @@ export type CallDetail = Call & {
 
 export type Activity = Pick<
   Call,
-  "id" | "userId" | "feature" | "model" | "provider" | "cached" | "cost" | "createdAt"
+  "id" | "userId" | "feature" | "model" | "provider" | "cached" | "cost" | "createdAt" | "damaged"
 > & {
-  success: boolean;
+  success: boolean | null;
 };
 export type Stats = {
   aiRequestsToday: number;

@@ -37,7 +37,7 @@ const ALWAYS = new Set(["inputTokens", "outputTokens", "tokensUsed"]);
 
 /**
  * The counts of a call.
- * @typedef {{[K in keyof CallDetail as CallDetail[K] extends number ? K : never]: number}} Counts
+ * @typedef {{[K in keyof CallDetail as CallDetail[K] extends number | null ? K : never]: number | null}} Counts
  */
 /**
  * What is known, beside its name; of a figure also its key and its exact value.
@@ -82,6 +82,7 @@ function content(/** @type {Context} */ context, /** @type {CallDetail} */ call)
     el(
       "div.dialog-body",
       {},
+      part("Damaged: this cannot be read as it is stored", damage(call)),
       part("Call", about(context, call)),
       part("Cost", cost(call)),
       part("Tokens and media", amounts(call)),
@@ -109,10 +110,14 @@ function part(/** @type {string} */ title, /** @type {Pair[]} */ pairs) {
 }
 
 /** @returns {Pair[]} */
+const damage = (/** @type {CallDetail} */ { damaged }) =>
+  (damaged ?? []).map(({ field, stored }) => [field, el("code", {}, stored)]);
+
+/** @returns {Pair[]} */
 function about(/** @type {Context} */ context, /** @type {CallDetail} */ call) {
   const zone = context.who.timezone;
-  const link = (/** @type {string} */ text, /** @type {Changes} */ changes) =>
-    el("a", { href: context.href({ call: null, cursor: null, ...changes }), "data-link": "" }, text);
+  const link = (/** @type {string | null} */ text, /** @type {Changes} */ changes) =>
+    text && el("a", { href: context.href({ call: null, cursor: null, ...changes }), "data-link": "" }, text);
   return [
     ["Status", outcome(call)],
     ["Error", call.errorMessage],
@@ -147,7 +152,7 @@ function cost(/** @type {CallDetail} */ call) {
     ["Output cost", exact(call.outputCost)],
     ["Media and search cost", Number(call.generationCost) ? exact(call.generationCost) : null],
     ["Cache savings", Number(call.savedCost) ? exact(call.savedCost) : null],
-    ["Cost source", `${format.words(call.costSource)}: ${SOURCES[call.costSource] ?? ""}`],
+    ["Cost source", call.costSource && `${format.words(call.costSource)}: ${SOURCES[call.costSource] ?? ""}`],
     ["Unpriced because", call.unpricedReason],
     ["Cost stated by", call.costBasis ? el("code", {}, call.costBasis) : null],
     ["Price version", call.priceVersion ? el("code", {}, call.priceVersion) : null],

@@ -8,25 +8,35 @@ import { callsBehind } from "./links.js";
 /** @import { Call, Column, Context } from "../types.js" */
 
 /** How a call ended. */
-export const outcome = (/** @type {{status: string, cached?: boolean}} */ { status, cached }) =>
-  el(`span.tag.${status}`, {}, cached ? "Cached" : format.words(status));
+export const outcome = (/** @type {{status: string | null, cached?: boolean | null}} */ { status, cached }) =>
+  status ? el(`span.tag.${status}`, {}, cached ? "Cached" : format.words(status)) : DAMAGED();
+
+/** In place of what cannot be read. */
+const DAMAGED = () => el("span.tag", {}, "damaged");
+
+const noCost = (/** @type {Call["damaged"]} */ damaged) =>
+  damaged?.some(({ field }) => field === "cost") ? DAMAGED() : el("span.tag", {}, "unpriced");
+
+/** A text, or that it cannot be read. */
+const name = (/** @type {string | null} */ text, /** @type {string} */ title = text ?? "") =>
+  text === null ? DAMAGED() : el("span.name", { title }, text);
 
 /** A cost, or that there is none. */
-export const costOf = (/** @type {Call} */ { cost, costSource }) => {
-  if (cost === null) return el("span.tag", {}, "unpriced");
+export const costOf = (/** @type {Call} */ { cost, costSource, damaged }) => {
+  if (cost === null) return noCost(damaged);
   return costSource === "estimated" ? [format.money(cost), " ", el("span.tag", {}, "est.")] : format.money(cost);
 };
 
 /**
  * What a call cost, in a column that lines up.
- * @type {Column<Pick<Call, "cost"> & {costSource?: string}>}
+ * @type {Column<Pick<Call, "cost" | "damaged"> & {costSource?: string | null}>}
  */
 export const COST = {
   key: "cost",
   label: "Cost",
   as: "money",
-  content: ({ cost, costSource }, shown) => {
-    if (cost === null) return el("span.tag", {}, "unpriced");
+  content: ({ cost, costSource, damaged }, shown) => {
+    if (cost === null) return noCost(damaged);
     return costSource === "estimated" ? [el("span.tag", {}, "est."), " ", shown] : shown;
   },
 };
@@ -40,12 +50,12 @@ export function callColumns(/** @type {Context} */ context) {
       label: `When (${context.who.timezone})`,
       content: (row) => format.instant(row.createdAt, context.who.timezone),
     },
-    { key: "userId", label: "User", content: (row) => el("span.name", { title: row.userId }, row.userId) },
-    { key: "feature", label: "Feature", content: (row) => el("span.name", { title: row.feature }, row.feature) },
+    { key: "userId", label: "User", content: (row) => name(row.userId) },
+    { key: "feature", label: "Feature", content: (row) => name(row.feature) },
     {
       key: "model",
       label: "Model",
-      content: (row) => el("span.name", { title: `${row.provider} · ${row.model}` }, row.model),
+      content: (row) => name(row.model, `${row.provider} · ${row.model}`),
     },
   ];
   return columns;

@@ -90,7 +90,8 @@ function activity(/** @type {Context} */ context, /** @type {Answers} */ { stats
     {
       key: "success",
       label: "Status",
-      content: (row) => outcome({ status: row.success ? "success" : "error", cached: row.cached }),
+      content: ({ success, cached }) =>
+        outcome({ status: success === null ? null : success ? "success" : "error", cached }),
     },
     COST,
   ];
