@@ -13,7 +13,7 @@ from models.ai_usage import AIUsage, CallStatus, CostSource, ServiceType
 from models.analytics import AI_GENERATION, Analytics
 from models.base import camel
 from models.fields import MAX_COUNT, MAX_MILLISECONDS
-from models.refusals import KEY, REFUSALS
+from models.refusals import KEY, LATE, REFUSALS
 from models.rollups import (
     ACTIVE_USERS,
     AMOUNTS,
@@ -213,6 +213,7 @@ def _state() -> Schema:
     )
 
 
+_ARRIVALS = _object({"_id": _object(dict.fromkeys(KEY, _TEXT)), "calls": _count(), "last": _DATE})
 SHAPES: dict[str, Schema] = {
     DAYS: _cell(_WHERE, {**_COUNTED, "latency": _SKETCH}),
     USAGE: _cell({**_WHERE, **_PART}, _COUNTED),
@@ -239,7 +240,8 @@ SHAPES: dict[str, Schema] = {
     NAMES: _object({"_id": _TEXT, **dict.fromkeys(CAPS, _list(_TEXT))}, optional=CAPS),
     DELTAS: _delta(),
     STATE: _state(),
-    REFUSALS: _object({"_id": _object(dict.fromkeys(KEY, _TEXT)), "calls": _count(), "last": _DATE}),
+    REFUSALS: _ARRIVALS,
+    LATE: _ARRIVALS,
     "versions": _object({"version": _count(least=0), "table": _TEXT}, optional=["table"]),
     AIUsage.Settings.name: _entry(),
     Analytics.Settings.name: _event(),

@@ -132,7 +132,8 @@ class Database:
                 await self._create(name)
             if name in INDEXES:
                 await self.writes[name].create_indexes(INDEXES[name])
-        await self.writes[refusals.REFUSALS].create_indexes(refusals.INDEXES)
+        for name in (refusals.REFUSALS, refusals.LATE):
+            await self.writes[name].create_indexes(refusals.INDEXES)
 
     async def _create(self, name: str) -> None:
         try:

@@ -17,6 +17,7 @@ from app.reports.rows import (
 )
 from models.base import camel
 from models.money import to_decimal
+from models.refusals import LATE, REFUSALS
 from models.rollups import Finding
 
 MOST_FINDINGS = 100
@@ -76,6 +77,13 @@ class RefusedCalls(Row):
     calls: int
 
 
+class LateCalls(Row):
+    """Calls of one ingest channel that were reported more than 90 days after their date. History is for imports."""
+
+    door: str
+    calls: int
+
+
 class DataQualityReport(Row):
     """`GET /api/admin/ai/data-quality`: what the figures of a window leave out or estimate. Each list has the hundred
     with the most requests.
@@ -101,6 +109,8 @@ class DataQualityReport(Row):
     folded_names: list[FoldedNames]
     refused_calls: list[RefusedCalls] | None
     """By the day of arrival; null under a filter by provider, model, feature or user, which no refused call has."""
+    late_calls: list[LateCalls] | None
+    """Likewise: accepted, and counted on the day that they are dated."""
     generated_at: datetime
 
 
@@ -120,6 +130,7 @@ class QualityParts(NamedTuple):
     folded: list[tuple[str, Document]]
     """By what was folded."""
     refused: Documents | None
+    late: Documents | None
 
 
 async def from_cells(read: Reader, query: ReportQuery) -> QualityParts:
@@ -148,7 +159,8 @@ async def from_cells(read: Reader, query: ReportQuery) -> QualityParts:
         summed(found.get(Finding.AGGREGATED, [])),
         summed(found.get(Finding.UNREADABLE, []))["requests"],
         grouped(found.get(Finding.FOLDED, []), lambda row: row["_id"]["name"]),
-        await _refused(read, query),
+        await _arrivals(read, query, REFUSALS),
+        await _arrivals(read, query, LATE),
     )
 
 
@@ -172,7 +184,8 @@ async def from_ledger(read: Reader, query: ReportQuery, most: int | None = MOST_
         first(found["aggregated"]) or summed([]),
         first(found["unreadable"]).get("count", 0),
         [],
-        await _refused(read, query),
+        await _arrivals(read, query, REFUSALS),
+        await _arrivals(read, query, LATE),
     )
 
 
@@ -206,6 +219,9 @@ def quality_report(query: ReportQuery, parts: QualityParts, generated_at: dateti
             tokens=parts.aggregated["tokensUsed"],
         ),
         refused_calls=None if parts.refused is None else [_refused_calls(row) for row in parts.refused[:MOST_FINDINGS]],
+        late_calls=None
+        if parts.late is None
+        else [LateCalls(door=row["_id"]["door"], calls=row["calls"]) for row in parts.late],
         folded_names=[FoldedNames(dimension=name, requests=row["requests"]) for name, row in parts.folded],
         generated_at=generated_at,
     )
@@ -216,11 +232,11 @@ def _refused_calls(row: Document) -> RefusedCalls:
     return RefusedCalls(**named, calls=row["calls"])
 
 
-async def _refused(read: Reader, query: ReportQuery) -> Documents | None:
+async def _arrivals(read: Reader, query: ReportQuery, collection: str) -> Documents | None:
     filters = query.filters
     if filters.any_part() or filters.user_id is not None:
         return None
-    return await read.cells(rollups.refusals(query))
+    return await read.cells(rollups.arrivals(query, collection))
 
 
 def _models(rows: ByModel) -> list[ModelTotals]:

@@ -8,17 +8,20 @@ import asyncio
 import contextlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pymongo
+from cachetools import TTLCache
 
 from app.database import Database
 from app.database.outages import reason_of
 from app.database.updates import upsert
+from app.observability.logs import Log
 from app.observability.troubles import Code, Troubles
+from models.call import AICall
 from models.faults import MORE, Fault
-from models.refusals import KEY, REFUSALS
+from models.refusals import KEY, LATE, LATE_DAYS, REFUSALS
 
 WRITE_SECONDS = 2.0
 TIMEOUT_SECONDS = 5.0
@@ -27,6 +30,12 @@ MOST_REASONS = 100
 made-up fields fill neither memory nor the collection, and crowd out no other client's."""
 MOST_CHARACTERS = 200
 OTHERS = ("", "other reasons")
+
+LATE_AFTER = timedelta(days=LATE_DAYS)
+LATE_REASON = f"is more than {LATE_DAYS} days ago"
+MOST_TOLD = 1_000
+
+log = Log(__name__)
 
 Kind = tuple[str, ...]
 """In the order of `KEY`."""
@@ -48,6 +57,9 @@ class Refusals:
         self._zone = zone
         self._clock = clock or (lambda: datetime.now(UTC))
         self._waiting: Counter[Kind] = Counter()
+        self._late: Counter[Kind] = Counter()
+        self._told: TTLCache[str, bool] = TTLCache(MOST_TOLD, timedelta(days=1).total_seconds())
+        """Clients whose late calls the log has said."""
         self._day = ""
         self._kinds: defaultdict[str, set[Kind]] = defaultdict(set)
         """Those of the day, by client."""
@@ -68,6 +80,16 @@ class Refusals:
                     kind = (day, client, door, *OTHERS)
             self._waiting[kind] += 1
 
+    def note_late(self, call: AICall, door: str) -> None:
+        """Count an accepted call where it is dated long ago: a wrong clock, or history that an import is for."""
+        now = self._clock()
+        if call.created_at is not None and now - call.created_at > LATE_AFTER:
+            client, day = _storable(call.client_id), now.astimezone(self._zone).date().isoformat()
+            if client not in self._told:
+                self._told[client] = True
+                log.warning("call.late", client=client, door=door, created_at=call.created_at.isoformat())
+            self._late[day, client, door, "createdAt", LATE_REASON] += 1
+
     async def run(self) -> None:
         """Write what has gathered, for ever."""
         while True:
@@ -79,7 +101,18 @@ class Refusals:
 
     async def write(self) -> None:
         """Write what has gathered. Raises what the database raises; then it goes on waiting."""
-        counted, self._waiting = self._waiting, Counter()
+        try:
+            with pymongo.timeout(TIMEOUT_SECONDS):
+                await self._write(REFUSALS, self._waiting)
+                await self._write(LATE, self._late)
+        except Exception as error:
+            self._troubles.report(Code.REFUSALS, reason_of(error), count=len(self._waiting), error=error)
+            raise
+        self._troubles.gone(Code.REFUSALS)
+
+    async def _write(self, collection: str, waiting: Counter[Kind]) -> None:
+        counted = waiting.copy()
+        waiting.clear()
         updates = [
             {
                 "q": {"_id": dict(zip(KEY, kind, strict=True))},
@@ -89,13 +122,10 @@ class Refusals:
             for kind, calls in counted.items()
         ]
         try:
-            with pymongo.timeout(TIMEOUT_SECONDS):
-                await upsert(self._database, REFUSALS, updates, None)
-        except Exception as error:
-            self._waiting += counted
-            self._troubles.report(Code.REFUSALS, reason_of(error), count=len(self._waiting), error=error)
+            await upsert(self._database, collection, updates, None)
+        except Exception:
+            waiting.update(counted)
             raise
-        self._troubles.gone(Code.REFUSALS)
 
     async def close(self) -> None:
         """Write what is left, if that can be done. To be called when `run` has been cancelled."""

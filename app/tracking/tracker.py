@@ -118,6 +118,7 @@ class Tracker:
         try:
             now = datetime.now(UTC)
             pair, cost = self._recorded(call, now, by_user=by_user)
+            self._refusals.note_late(call, door)
             return pair, cost, self.writer.write(pair, door)
         except Exception as error:  # noqa: BLE001 - as above
             return self._failed(error, door)
@@ -170,6 +171,7 @@ class Tracker:
         self._told_reasons[reason] = True
 
     def _build(self, posted: Posted) -> Pair:
+        self._refusals.note_late(posted.call, BACKGROUND)
         return self._recorded(*posted).pair
 
     def _receipt(self, pair: Pair, cost: Cost, outcome: Outcome) -> TrackReceipt:

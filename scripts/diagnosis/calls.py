@@ -11,6 +11,7 @@ from app.reports.reader import reading
 from app.reports.reports import Reports
 from app.reports.windows import TimeWindow
 from models.fields import CLOCK_TOLERANCE
+from models.refusals import LATE_DAYS
 from models.rollups import CAPS
 from scripts.diagnosis import words
 from scripts.diagnosis.finding import Check, Deployment, Finding, Group, notice, ok, problem
@@ -101,6 +102,16 @@ async def future(deployment: Deployment) -> Finding:
     return notice(said, "fix the clock of the reporter or the time zone of an import; no report counts them until then")
 
 
+async def late(deployment: Deployment) -> Finding:
+    """Calls that were reported long after their date."""
+    found = (await _quality(deployment)).late_calls or []
+    if not (count := sum(row.calls for row in found)):
+        return ok(f"no call of {DAYS} days was reported more than {LATE_DAYS} days after its date")
+    doors = words.some(f"{row.door} ({row.calls:,})" for row in found)
+    said = f"{words.counted(count, 'call')} in {DAYS} days dated more than {LATE_DAYS} days before: {doors}"
+    return notice(said, "check the clocks and createdAt of those who report; history is for scripts.import_usage")
+
+
 async def synthetic(deployment: Deployment) -> Finding:
     """All of them ever, from cells and deltas."""
     today = deployment.clock().date()
@@ -131,6 +142,7 @@ GROUP = Group(
         Check("unreadable usage", unreadable),
         Check("folded names", folded),
         Check("future calls", future),
+        Check("late calls", late),
         Check("synthetic calls", synthetic),
     ),
 )

@@ -32,7 +32,7 @@ class Compared(NamedTuple):
 
 async def collections(deployment: Deployment) -> Finding:
     existing = set(await deployment.database.reads.list_collection_names())
-    declared = [*(document.Settings.name for document in DOCUMENTS), *ROLLUPS, refusals.REFUSALS]
+    declared = [*(document.Settings.name for document in DOCUMENTS), *ROLLUPS, refusals.REFUSALS, refusals.LATE]
     if missing := [name for name in declared if name not in existing]:
         said = f"{len(missing)} of {len(declared)} collections are missing: {words.some(missing)}"
         return problem(said, f"is TWINMETER_DATABASE right? A start of the server creates them: {START}")
@@ -75,7 +75,7 @@ def declared_indexes() -> dict[str, Indexes]:
     declared: dict[str, list[IndexModel]] = {
         document.Settings.name: document.Settings.indexes for document in DOCUMENTS
     }
-    declared |= {**INDEXES, refusals.REFUSALS: refusals.INDEXES}
+    declared |= {**INDEXES, refusals.REFUSALS: refusals.INDEXES, refusals.LATE: refusals.INDEXES}
     return {name: {each.document["name"]: each.document for each in models} for name, models in declared.items()}
 
 

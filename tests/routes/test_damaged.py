@@ -24,7 +24,7 @@ from app.reports.downloads import Table
 from app.rollups.compactor import Compactor
 from app.rollups.state import RollupState
 from app.settings import Settings
-from models.refusals import REFUSALS
+from models.refusals import LATE, REFUSALS
 from models.rollups import (
     ACTIVE_USERS,
     CONVERSATIONS,
@@ -43,6 +43,7 @@ from scripts.diagnosis import damage
 from scripts.diagnosis.finding import Deployment, Verdict, ok
 from scripts.reconcile import Reconcile, arguments
 from tests.conftest import SECRET, new_settings
+from tests.patience import until
 from tests.routes.conftest import Client, application, bearer
 from tests.scripts.jobs import run
 
@@ -55,6 +56,7 @@ READERS: dict[str, tuple[str, ...]] = {
     "prices": ("/prices",),
     "versions": ("/prices",),
     REFUSALS: ("quality",),
+    LATE: ("quality",),
     NAMES: ("/usage", "/users"),
     FINDINGS: ("quality",),
     LATENCY: ("/latency", "/providers"),
@@ -110,6 +112,13 @@ async def place(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> A
         yesterday = {**CALLS[0], "createdAt": (datetime.now(UTC) - timedelta(days=1)).isoformat()}
         await client.post("/api/ai/track/batch", json=[*CALLS, yesterday], headers=service)
         await client.post("/api/ai/track", json={**CALL, "surprise": 1}, headers=service)
+        await client.post("/api/ai/track", json={**CALLS[1], "createdAt": "2020-01-01T00:00:00Z"}, headers=service)
+
+        async def are_counted() -> bool:
+            found = [await database.writes[name].find_one({}) for name in (REFUSALS, LATE)]
+            return None not in found
+
+        await until(are_counted)
         new = {"name": "shop", "scopes": ["ingest"]}
         assert (await client.post("/api/admin/keys", json=new, headers=admin)).status_code == 201
         price = {"model": "unheard-of-too", "prices": {"inputMtok": 1, "outputMtok": 2}}

@@ -7,15 +7,21 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from pymongo.errors import AutoReconnect
+from structlog.testing import CapturingLogger
 
 from app.database import Database
 from app.database.updates import upsert
 from app.observability.metrics import Counters
+from app.reports.query import ReportQuery
+from app.reports.reports import Reports
+from app.reports.windows import requested_window
 from app.settings import Settings
 from app.tracking import Fault, Tracker, open_tracker
 from app.tracking import refusals as module
 from app.tracking.refusals import Refusals
-from models.refusals import KEPT_DAYS, REFUSALS
+from models.refusals import KEPT_DAYS, LATE, REFUSALS
+from scripts.diagnosis import calls
+from scripts.diagnosis.finding import Deployment, ok
 
 NOW = datetime(2026, 10, 1, 23, 30, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -163,3 +169,27 @@ async def test_a_stop_in_the_middle_of_a_write_loses_no_count_and_doubles_none(
         asyncio.get_running_loop().call_later(0.2, go_on.set)
 
     assert [calls for *_, calls in await stored(database)] == ["2"]
+
+
+async def test_a_call_of_long_ago_is_recorded_counted_and_told_once(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = CapturingLogger()
+    monkeypatch.setattr(module, "log", logger)
+    now = datetime.now(UTC)
+    call = {"user_id": "u", "content_type": "chat", "model": "gpt-4o", "input_tokens": 1}
+    dates = [now, now - timedelta(days=89), now - timedelta(days=91), now - timedelta(days=91), now.replace(year=2000)]
+    async with open_tracker(settings, database, Counters()) as tracker:
+        receipts = [await tracker.track(**call, created_at=moment - timedelta(minutes=1)) for moment in dates]
+        await tracker.post(**call, created_at=now - timedelta(days=400))
+
+    assert [receipt.status for receipt in receipts] == ["committed"] * 5
+    found = await database.writes[LATE].find().sort("_id.door", 1).to_list(None)
+    assert [(one["_id"]["door"], one["calls"]) for one in found] == [("background", 1), ("function", 3)]
+    assert [one.args for one in logger.calls if one.args[0] == "call.late"] == [("call.late",)]
+    day = requested_window(days=2, first=None, last=None, now=now, zone=settings.zone)
+    quality = await Reports(database, settings.zone).data_quality(ReportQuery(day))
+    assert [(row.door, row.calls) for row in quality.late_calls or ()] == [("function", 3), ("background", 1)]
+    assert quality.refused_calls == []
+    looked = await calls.late(Deployment(settings, database, ok("")))
+    assert looked.said == "4 calls in 30 days dated more than 90 days before: function (3), background (1)"

@@ -25,7 +25,6 @@ from app.reports.queries.stages import Stage, sort_by, sums
 from app.reports.query import ReportQuery
 from app.reports.windows import TimeWindow
 from models import CallStatus
-from models.refusals import REFUSALS
 from models.rollups import (
     CONVERSATION_TOTALS,
     CONVERSATIONS,
@@ -106,15 +105,15 @@ def findings(query: ReportQuery) -> Query:
     return FINDINGS, [*rows, group, {"$match": {"requests": {"$gt": 0}}}, sort_by("-requests", "_id")]
 
 
-def refusals(query: ReportQuery) -> Query:
-    """One row for each ingest channel, field and reason of refused calls: `calls`, the most first."""
+def arrivals(query: ReportQuery, collection: str) -> Query:
+    """One row for each ingest channel, field and reason of refused or late calls: `calls`, the most first."""
     days = query.window.days
     of_window: dict[str, Any] = {"_id.day": {"$gte": days[0].isoformat(), "$lte": days[-1].isoformat()}}
     if query.filters.client_id is not None:
         of_window["_id.client"] = {"$eq": query.filters.client_id}
     key = {name: f"$_id.{name}" for name in ("door", "field", "reason")}
     group = {"$group": {"_id": key, "calls": {"$sum": "$calls"}}}
-    return REFUSALS, [{"$match": of_window}, group, sort_by("-calls", "_id")]
+    return collection, [{"$match": of_window}, group, sort_by("-calls", "_id")]
 
 
 def users(query: ReportQuery, among: list[str] | None = None) -> Query:

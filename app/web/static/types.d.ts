@@ -317,6 +317,7 @@ export type DataQuality = {
   foldedNames: { dimension: string; requests: number }[];
   /** Null where the filters are such that no refused call has them. */
   refusedCalls: { door: string; field: string; reason: string; calls: number }[] | null;
+  lateCalls: { door: string; calls: number }[] | null;
 };
 
 /** A field of a stored document that cannot be read. */

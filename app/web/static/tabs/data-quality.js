@@ -62,6 +62,13 @@ function figures(/** @type {Context} */ _context, /** @type {Answers} */ { quali
       hint: of.refusedCalls === null ? "not counted under these filters" : "kept by reason for 30 days",
     }),
     card({
+      name: "lateCalls",
+      label: "Late calls",
+      value: of.lateCalls === null ? null : of.lateCalls.reduce((all, row) => all + row.calls, 0),
+      write: format.short,
+      hint: of.lateCalls === null ? "not counted under these filters" : "reported more than 90 days after their date",
+    }),
+    card({
       name: "aggregated",
       label: "Aggregated entries",
       value: of.aggregated.entries,
