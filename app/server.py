@@ -112,6 +112,7 @@ async def serve_on(
         http=LimitedProtocol,
         limit_concurrency=settings.max_connections,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        ws="none",
         loop="none",
         lifespan="on",
         log_config=None,
