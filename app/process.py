@@ -11,8 +11,10 @@ from typing import Any, NoReturn, TypeVar
 
 from app.observability.logs import Log
 
-COLLECT_AFTER = 20_000
+COLLECT_AFTER = 10_000
 """Objects. A batch of waiting calls is some ten thousand, which Python's 700 would have walked over and over."""
+COLLECT_OLDER_AFTER = 5
+"""Such collections, of whose survivors there are then 50,000 at most: with more, one walk holds the loop too long."""
 
 TURN_SECONDS = 0.005
 """How long work may hold the event loop before others get their turn."""
@@ -63,4 +65,4 @@ def tune_garbage_collector() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(COLLECT_AFTER, 20, 20)
+    gc.set_threshold(COLLECT_AFTER, COLLECT_OLDER_AFTER, 20)
