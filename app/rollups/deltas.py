@@ -3,10 +3,12 @@
 The same code makes the delta of a batch as it is written and the recount of a day, from the entries as they are stored.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from app.process import in_turns
 from app.rollups.local_time import LocalTime
 from app.rollups.name_caps import NameCaps
 from models import CostSource
@@ -40,6 +42,8 @@ from models.unpriced import code_of
 Key = tuple[Any, ...]
 Row = dict[str, Any]
 
+MANY = 100
+"""Calls of which the rows take some milliseconds."""
 COUNTED_FIELDS = (
     "userId",
     "clientId",
@@ -176,7 +180,8 @@ class Increments:
         """The delta document of everything that was added. Raises PyMongoError."""
         await self.admit_names()
         about = {"at": datetime.now(UTC), "calls": calls, "timezone": self._local_time.zone.key}
-        return {**about, **self.rows()}
+        # of many calls in a thread: with a thousand names of their own it takes longer than others may wait
+        return {**about, **(self.rows() if calls < MANY else await asyncio.to_thread(self.rows))}
 
     async def admit_names(self) -> None:
         """Admit the names that `rows` will distinguish. Raises PyMongoError."""
@@ -227,7 +232,7 @@ class Increments:
 async def delta_of(entries: Sequence[Document], local_time: LocalTime, caps: NameCaps) -> Document:
     """The delta document of what `entries` add. Raises PyMongoError."""
     increments = Increments(local_time, caps)
-    for entry in entries:
+    async for entry in in_turns(entries):
         increments.add(entry)
     return await increments.delta(len(entries))
 
