@@ -41,6 +41,7 @@ def kept() -> Kept:
 async def house(settings: Settings, database: Database, kept: Kept) -> AsyncIterator[House]:
     """347 synthetic calls of 100 days beside 3 real ones, of the same users: merged, half merged and waiting."""
     for name, documents in kept.items():
+        await database.writes[name].delete_many({})  # what connecting has made
         await database.writes[name].insert_many(documents)
     async with (
         open_tracker(settings, database, Counters(), compacting=False) as tracker,
