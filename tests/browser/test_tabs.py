@@ -53,6 +53,10 @@ async def test_a_tab_shows_what_the_routes_say_in_both_themes_and_on_a_telephone
     for panel, rows in tables(TABS[tab], answers).items():
         assert read(found.tables.get(panel, []), rows) == rows, panel
 
+    # a label leads to the field that it names
+    ids = await page.locator("[id]").evaluate_all("all => all.map(each => each.id)")
+    assert sorted(ids) == sorted(set(ids))
+
     # names are text, whatever they hold
     assert await page.locator(FROM_DATA).count() == 0
     assert await page.title() != "run"

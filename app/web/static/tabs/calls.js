@@ -54,8 +54,8 @@ function choices(/** @type {Context} */ context) {
     return el(
       "div.inline-select",
       {},
-      el("label", { for: name }, label),
-      el("select", { id: name, onchange: change }, options),
+      el("label", { for: `calls-${name}` }, label),
+      el("select", { id: `calls-${name}`, onchange: change }, options),
     );
   };
   return el(
@@ -71,9 +71,9 @@ function choices(/** @type {Context} */ context) {
           context.go({ userId: textOf(formOf(event), "userId"), cursor: null });
         },
       },
-      el("label", { for: "userId" }, "User"),
+      el("label", { for: "calls-userId" }, "User"),
       el("input", {
-        id: "userId",
+        id: "calls-userId",
         name: "userId",
         value: userId,
         maxlength: 256,
