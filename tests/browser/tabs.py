@@ -141,7 +141,8 @@ TABS = {
         },
         {
             "distribution": Table("latency.buckets", lambda row: str(row["from"]), ("count",), empty="count"),
-            "processes": Table("technical.processes", key_of("pid"), ("calls", "queued", "streams")),
+            # how many pages listen changes with this page itself
+            "processes": Table("technical.processes", key_of("pid"), ("calls", "queued")),
         },
     ),
     "analytics": Tab(
