@@ -30,10 +30,11 @@ SILENT_TIMES = 30
 """A worker that has said nothing for so many seconds hangs, and is killed."""
 STOP_SECONDS = 20.0
 """How long workers may take after the drain: five seconds for requests, ten for calls, and some to spare."""
-STEADY_SECONDS = 60.0
-"""A worker that lived this long is replaced at once, others after a pause."""
+STEADY_SECONDS = 10.0
+"""A worker that has answered for so long is replaced at once, others after a pause."""
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
+"""Of one that never answers: MongoDB may be away, which takes it ten seconds to see."""
 COMMAND = (sys.executable, "-m", "app.workers.worker")
 
 log = Log(__name__)
@@ -59,7 +60,7 @@ class Worker:
 
     def __init__(self, process: Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.process = process
-        self.since = time.monotonic()
+        self.answered_at: float | None = None
         self.answers = asyncio.Event()
         self.failure: str | None = None
         """Why it could not start, in its own words."""
@@ -107,6 +108,7 @@ class Worker:
                 word, _, text = said.partition(b" ")
                 self._silent_times = 0
                 if word == READY:
+                    self.answered_at = time.monotonic()
                     self.answers.set()
                 elif word == FAILED:
                     self.failure = json.loads(text)
@@ -179,7 +181,7 @@ class _Crew:
             if not self._up.is_set():
                 self._fail(worker.failure or f"a worker ended with status {status} before it answered")
                 return
-            pause = pause_after(pause, time.monotonic() - worker.since)
+            pause = pause_after(pause, worker.answered_at)
             log.error("worker.ended", process=worker.process.pid, status=status, reason=worker.failure, again_in=pause)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
@@ -197,11 +199,11 @@ class _Crew:
         self.stop()
 
 
-def pause_after(pause: float, lived: float) -> float:
-    """How long to wait before a worker that lived so long is replaced, after the last such pause."""
-    if lived >= STEADY_SECONDS:
-        return 0.0
-    return min(2 * pause, LONGEST_PAUSE_SECONDS) or FIRST_PAUSE_SECONDS
+def pause_after(pause: float, answered_at: float | None) -> float:
+    """How long to wait before a worker that has ended is replaced, where it was so long the last time."""
+    if answered_at is None:
+        return min(2 * pause, LONGEST_PAUSE_SECONDS) or FIRST_PAUSE_SECONDS
+    return 0.0 if time.monotonic() - answered_at >= STEADY_SECONDS else FIRST_PAUSE_SECONDS
 
 
 def _plain(value: object) -> object:

@@ -32,6 +32,7 @@ from scripts.drill.failover import failover
 from scripts.drill.scene import Result
 from scripts.drill.server import DrillError
 from scripts.drill.thrice import thrice
+from scripts.drill.workers import workers
 from scripts.toolkit import command
 
 
@@ -54,6 +55,7 @@ DRILLS = {
     "replay": Drill(replay, "calls", 20_000, "MongoDB is killed in the middle of a replay of this many calls"),
     "failover": Drill(failover, "times", 3, "the primary of three members is killed under load"),
     "thrice": Drill(thrice, "calls", 10_000, "every request is sent three times at once by three clients"),
+    "workers": Drill(workers, "times", 10, "kill -9 of each of two workers in turn, so many times each"),
     "backfill": Drill(backfill, "times", 10, "kill -9 of backfill_usage at random moments", (("events", 200_000),)),
 }
 

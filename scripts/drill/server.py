@@ -30,10 +30,12 @@ class Server:
     spawned_at: float  # by time.monotonic(), like all moments here
     answered_at: float
 
-    def __init__(self, folder: Path, uri: str) -> None:
+    def __init__(self, folder: Path, uri: str, workers: int = 1) -> None:
         self.folder = folder
         self.uri = uri
-        self.settings = Settings(_env_file=None, data_dir=folder / "data", database=DATABASE, timezone="UTC")
+        self.settings = Settings(
+            _env_file=None, data_dir=folder / "data", database=DATABASE, timezone="UTC", workers=workers
+        )
         self.address = ""
         self.answering = asyncio.Event()
         """Set while clients may send."""
@@ -100,5 +102,6 @@ class Server:
             "TWINMETER_DATABASE": DATABASE,
             "TWINMETER_JWT_SECRET": self.settings.signing_secret,
             "TWINMETER_PORT": "0",
+            "TWINMETER_WORKERS": str(self.settings.workers),
             "TWINMETER_LOG_LEVEL": "warning",
         }

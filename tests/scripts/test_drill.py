@@ -18,6 +18,7 @@ from scripts.drill.failover import failover
 from scripts.drill.scene import Result, under_load
 from scripts.drill.server import Server
 from scripts.drill.thrice import thrice
+from scripts.drill.workers import workers
 from scripts.toolkit.command import Advance
 from tests.patience import patience
 from tests.scripts.conftest import Command
@@ -68,6 +69,13 @@ async def test_requests_sent_three_times_at_once_are_each_one_entry(tmp_path: Pa
 
     assert result.figures["calls"] == 1_500
     assert result.figures["receipts duplicate"] > 0
+
+
+async def test_workers_killed_in_turn_cost_no_call_and_come_back(tmp_path: Path) -> None:
+    result = await passed(workers, tmp_path, 1)
+
+    assert result.figures["kills"] == 2
+    assert result.figures["calls"] > 100
 
 
 async def test_a_backfill_killed_twice_ends_like_one_clean_run(command: Command, tmp_path: Path) -> None:

@@ -182,10 +182,12 @@ async def test_a_worker_whose_loop_does_not_run_is_killed(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    ("pause", "lived", "then"), [(0, 1, 1), (1, 1, 2), (2, 30, 4), (16, 1, 30), (30, 1, 30), (30, 60, 0), (0, 3600, 0)]
+    ("pause", "answered", "then"),
+    [(0, None, 1), (1, None, 2), (2, None, 4), (16, None, 30), (30, None, 30), (30, 1, 1), (0, 1, 1), (8, 3600, 0)],
 )
-def test_what_ends_soon_is_replaced_ever_later(pause: float, lived: float, then: float) -> None:
-    assert supervisor.pause_after(pause, lived) == then
+def test_what_never_answers_is_replaced_ever_later(pause: float, answered: float | None, then: float) -> None:
+    at = None if answered is None else time.monotonic() - answered
+    assert supervisor.pause_after(pause, at) == then
 
 
 HOLDS_A_FOLDER = """
