@@ -64,7 +64,9 @@ class SpoolFiles:
             self._look_at_journal()
             self._let_go = weakref.finalize(self, os.close, self._lock(fcntl.LOCK_SH))
         # readable only by its owner: it says what users did; SQLite gives its side files the same mode
-        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        with suppress(FileExistsError):
+            # one that is there must not be opened here: to close it would end the locks that this process has on it
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")

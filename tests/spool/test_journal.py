@@ -1,5 +1,7 @@
 """The journal on disk."""
 
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -103,6 +105,17 @@ def test_two_processes_share_one(spool: Spool) -> None:
 
     assert spool.depth().calls == other.depth().calls == 2
     assert set(other.find([pair("a").id, pair("nowhere").id])) == {pair("a").id}
+
+
+def test_a_second_one_in_a_process_leaves_the_first_its_locks(spool: Spool) -> None:
+    """Else SQLite in another process takes itself for the last one, and deletes the journal that the first writes to."""
+    Spool(spool.path, MB).close()
+    look = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); print(c.execute('SELECT * FROM totals').fetchone())"
+    for calls in range(1, 3):
+        spool.append([pair(f"r{calls}")])
+        seen = subprocess.run([sys.executable, "-c", look, spool.path], capture_output=True, text=True, check=True)
+        assert seen.stdout.startswith(f"({calls}, ")
+    assert spool.path.with_name(f"{spool.path.name}-wal").exists()
 
 
 def test_a_damaged_file_is_kept_aside_and_a_new_one_is_begun(tmp_path: Path) -> None:
