@@ -105,17 +105,18 @@ class Spool:
 
     def page(self, limit: int, after: int = 0) -> Page | None:
         """The oldest rows beyond a place; None where there are none. Raises SpoolError."""
-        select = "SELECT seq, pair, crc FROM calls WHERE seq > ? ORDER BY seq LIMIT ?"
+        select = "SELECT seq, pair, crc, id FROM calls WHERE seq > ? ORDER BY seq LIMIT ?"
         with self.reading() as connection:
             rows = connection.execute(select, (after, limit)).fetchall()
         if not rows:
             return None
         page = Page([], [], rows[-1][0])
-        for seq, blob, crc in rows:
+        for seq, blob, crc, id_ in rows:
             try:
                 page.calls.append(Spooled(seq, decoded(blob, crc)))
             except UnreadableRowError as error:
-                page.unreadable.append(Unreadable(seq, blob, str(error)))
+                named = f"the call {id_.hex()}" if isinstance(id_, bytes) else "a call"
+                page.unreadable.append(Unreadable(seq, blob, f"{named}: {error}"))
         return page
 
     def find(self, ids: Iterable[ObjectId]) -> dict[ObjectId, Pair]:

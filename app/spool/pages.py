@@ -14,6 +14,8 @@ from typing import Literal, NamedTuple
 HEADER_BYTES = 100
 MAGIC = b"SQLite format 3\0"
 TABLE_LEAF = 13
+INDEX_PAGES = {2: (12, 4), 10: (8, 0)}
+"""Kinds of pages with keys: the bytes of their headers, and of what is in front of each key."""
 WAL_MAGIC = (0x377F0682, 0x377F0683)
 WAL_HEADER_BYTES = 32
 FRAME_HEADER_BYTES = 24
@@ -49,6 +51,21 @@ class DamagedFile:
         """The rows of all tables, in no order."""
         for number in range(1, self._pages + 1):
             yield from self._rows_of(number)
+
+    def keys(self) -> Iterator[list[Value]]:
+        """The keys of all indexes, each with the number of its row, in no order, as far as they can be read."""
+        for number in range(1, self._pages + 1):
+            page = self._page(number)
+            if not page or page[0] not in INDEX_PAGES:
+                continue
+            header, before = INDEX_PAGES[page[0]]
+            count = int.from_bytes(page[3:5])
+            for place in range(header, min(header + 2 * count, self._usable - 1), 2):
+                try:
+                    length, at = _varint(page, int.from_bytes(page[place : place + 2]) + before)
+                    yield _values(page[at : at + length])
+                except (ValueError, IndexError):
+                    continue
 
     def _page_size(self) -> int:
         sizes = [int.from_bytes(self._data[16:18])] if self._has_header else []

@@ -22,11 +22,14 @@ log = Log(__name__)
 AT_ONCE = 200
 """Rows that are added in one transaction."""
 NOTE = ".json"
+MOST_NAMED = 1_000
+MOST_LOGGED = 10
 
 
 class _Rescued(NamedTuple):
     """A row of a damaged file."""
 
+    id: bytes | None
     pair: Pair | None
     """None where it is no call any more."""
     blob: bytes | None
@@ -46,6 +49,8 @@ class Salvage(NamedTuple):
     """Rows that are no calls any more, kept as they are."""
     missing: int | None = None
     """Calls that the file had and that are nowhere in it; None where it does not say how many it had."""
+    lost: tuple[str, ...] = ()
+    """Their ids, as far as the index of the file has them: the first thousand."""
 
 
 def not_salvaged(path: Path) -> list[Path]:
@@ -61,7 +66,8 @@ def note_of(damaged: Path) -> Path:
 def noted(damaged: Path) -> Salvage | None:
     """What became of a file; None where it is not salvaged yet."""
     try:
-        return Salvage(**json.loads(note_of(damaged).read_text()))
+        read = json.loads(note_of(damaged).read_text())
+        return Salvage(**{**read, "lost": tuple(read.get("lost", ()))})
     except (FileNotFoundError, ValueError, TypeError):
         return None
 
@@ -69,22 +75,28 @@ def noted(damaged: Path) -> Salvage | None:
 def salvage(damaged: Path, spool: Spool) -> Salvage:
     """Add what can be read of a damaged file to the spool, and write the note. Raises SpoolError and OSError."""
     found, known = Salvage(), None
-    rows = DamagedFile(damaged).rows()
+    file, seen = DamagedFile(damaged), set[bytes]()
+    rows = file.rows()
     while some := list(islice(rows, AT_ONCE)):
         known = next((total for row in some if (total := _total(row)) is not None), known)
         rescued = list(_rescued(some, damaged.name))
         _add(spool, rescued)
+        seen.update(id_ for one in rescued if (id_ := one.id) is not None)
         found = Salvage(
             found.calls + sum(one.pair is not None and one.reason is None for one in rescued),
             found.refused + sum(one.pair is not None and one.reason is not None for one in rescued),
             found.unreadable + sum(one.pair is None for one in rescued),
         )
+    lost = sorted({id_ for key in file.keys() if (id_ := _id_of(key)) is not None} - seen)  # noqa: SIM118 - no mapping
     if known is not None:
-        found = found._replace(missing=max(0, known - found.calls - found.unreadable))
+        found = found._replace(missing=max(len(lost), known - found.calls - found.unreadable))
+    elif lost:
+        found = found._replace(missing=len(lost))
+    found = found._replace(lost=tuple(id_.hex() for id_ in lost[:MOST_NAMED]))
     draft = note_of(damaged).with_suffix(".draft")
     draft.write_text(json.dumps(found._asdict()))
     draft.rename(note_of(damaged))
-    log.warning("spool.salvaged", file=damaged.name, **found._asdict())
+    log.warning("spool.salvaged", file=damaged.name, **{**found._asdict(), "lost": found.lost[:MOST_LOGGED]})
     return found
 
 
@@ -113,16 +125,22 @@ def _add(spool: Spool, rows: list[_Rescued]) -> None:
 def _rescued(rows: list[list[Value] | BadRow], name: str) -> Iterator[_Rescued]:
     for row in rows:
         if isinstance(row, BadRow):
-            yield _Rescued(None, None, f"page {row.page} of {name}: {row.why}")
+            yield _Rescued(None, None, None, f"page {row.page} of {name}: {row.why}")
             continue
-        blobs = [value for value in row if isinstance(value, bytes) and len(value) > ID_BYTES]
-        texts = [value for value in row if isinstance(value, str)]
-        for blob in blobs:
-            crc = row[-1] if row[-1] is not blob and isinstance(row[-1], int) else None
+        id_, texts = _id_of(row), [value for value in row if isinstance(value, str)]
+        crc = row[-1] if isinstance(row[-1], int) else None
+        for blob in (value for value in row if isinstance(value, bytes) and value is not id_):
             try:
-                yield _Rescued(decoded(blob, crc), blob, texts[0] if texts else None)
+                pair = decoded(blob, crc)
+                yield _Rescued(pair.id.binary, pair, blob, texts[0] if texts else None)
             except UnreadableRowError as error:
-                yield _Rescued(None, blob, texts[0] if texts else str(error))
+                named = "" if id_ is None else f"the call {id_.hex()}: "
+                yield _Rescued(id_, None, blob, texts[0] if texts else f"{named}{error}")
+
+
+def _id_of(row: list[Value]) -> bytes | None:
+    """What looks like the id of a call: the first value of so many bytes."""
+    return next((value for value in row if isinstance(value, bytes) and len(value) == ID_BYTES), None)
 
 
 def _total(row: list[Value] | BadRow) -> int | None:

@@ -67,8 +67,8 @@ def test_it_lists_what_is_set_aside_and_why(spool: Path, run: Any) -> None:
     assert (status, found["refused"], found["unreadable"], found["damaged"], found["waiting"]) == (3, 1, 2, 1, 1)
     assert [(one["kind"], one["id"], one["reason"]) for one in found["aside"]] == [
         ("refused", str(pair("refused").id), "a validator of yours"),
-        ("unreadable", "1", "its checksum is another one"),
-        ("unreadable", "2", "its checksum is another one"),
+        ("unreadable", "1", f"the call {pair('torn').id}: its checksum is another one"),
+        ("unreadable", "2", f"the call {pair('changed').id}: its checksum is another one"),
         ("damaged", damaged.name, "1 calls saved, 0 refused, 0 unreadable; missing: 0"),
     ]
     assert "refused: 1\nunreadable: 2\ndamaged: 1\nwaiting: 1\n" in run("list")[1]

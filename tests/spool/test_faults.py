@@ -154,9 +154,9 @@ async def test_a_row_that_cannot_be_read_delays_no_other(settings: Settings, dat
     with closing(sqlite3.connect(path)) as connection:
         kept = connection.execute("SELECT reason FROM unreadable ORDER BY number").fetchall()
     assert [reason for (reason,) in kept] == [
-        "its checksum is another one",
-        "its checksum is another one",
-        "it is a str, not a document",
+        f"the call {pairs[0].id}: its checksum is another one",
+        f"the call {pairs[149].id}: its checksum is another one",
+        f"the call {pairs[299].id}: it is a str, not a document",
     ]
     assert len(await assert_twins(database)) == 297
 
