@@ -31,6 +31,7 @@ from scripts.drill.drills import both, kills, outage, replay
 from scripts.drill.failover import failover
 from scripts.drill.scene import Result
 from scripts.drill.server import DrillError
+from scripts.drill.stuck import stuck
 from scripts.drill.thrice import thrice
 from scripts.drill.workers import workers
 from scripts.toolkit import command
@@ -54,6 +55,7 @@ DRILLS = {
     "both": Drill(both, "times", 10, "the server and MongoDB are killed, and started at once"),
     "replay": Drill(replay, "calls", 20_000, "MongoDB is killed in the middle of a replay of this many calls"),
     "failover": Drill(failover, "times", 3, "the primary of three members is killed under load"),
+    "stuck": Drill(stuck, "calls", 5_000, "damaged rows and files, odd options, a junk delta and a full disk"),
     "thrice": Drill(thrice, "calls", 10_000, "every request is sent three times at once by three clients"),
     "workers": Drill(workers, "times", 10, "kill -9 of each of two workers in turn, so many times each"),
     "backfill": Drill(backfill, "times", 10, "kill -9 of backfill_usage at random moments", (("events", 200_000),)),

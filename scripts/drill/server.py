@@ -11,6 +11,7 @@ from pathlib import Path
 from app.auth.principals import Role
 from app.auth.tokens import Tokens
 from app.settings import Settings
+from scripts.toolkit.job import FOUND
 
 ROOT = Path(__file__).parents[2]
 DATABASE = "drill"
@@ -82,6 +83,21 @@ class Server:
         self.answering.clear()
         self.process.terminate()
         return await self._end()
+
+    async def command(self, name: str, *arguments: str) -> str:
+        """What an operator's command prints beside this server. Raises DrillError where it cannot do its work."""
+        ended = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-m", name, *arguments],
+            cwd=self.folder,
+            env={**self._environment(), "TWINMETER_PORT": self.address.rpartition(":")[2]},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if ended.returncode not in {0, FOUND}:
+            raise DrillError(f"{name} ended with exit status {ended.returncode}: {ended.stderr}")
+        return ended.stdout
 
     async def _end(self) -> int:
         try:

@@ -17,6 +17,7 @@ from scripts.drill.drills import both, kills, replay
 from scripts.drill.failover import failover
 from scripts.drill.scene import Result, under_load
 from scripts.drill.server import Server
+from scripts.drill.stuck import stuck
 from scripts.drill.thrice import thrice
 from scripts.drill.workers import workers
 from scripts.toolkit.command import Advance
@@ -107,3 +108,9 @@ async def test_a_drill_names_what_is_wrong(tmp_path: Path) -> None:
     assert f"in the ledger without a twin: {id_of(1)}" in faults
     for said in ("the ledger has Sums(", "the usage report has Sums(", "not as a recount says: rollup_days"):
         assert said in str(faults)
+
+
+async def test_what_once_stopped_deliveries_in_silence_is_delivered_or_named(tmp_path: Path) -> None:
+    result = await passed(stuck, tmp_path, 300)
+
+    assert result.figures["damaged rows, each named"] == 3
