@@ -108,7 +108,7 @@ def test_two_processes_share_one(spool: Spool) -> None:
 
 
 def test_a_second_one_in_a_process_leaves_the_first_its_locks(spool: Spool) -> None:
-    """Else SQLite in another process takes itself for the last one, and deletes the journal that the first writes to."""
+    """Else SQLite in another process takes itself for the last one, and deletes the journal that the first has open."""
     Spool(spool.path, MB).close()
     look = "import sqlite3, sys; print(*sqlite3.connect(sys.argv[1]).execute('SELECT * FROM totals'))"
     for calls in range(1, 3):
