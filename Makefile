@@ -59,6 +59,7 @@ bench: install ## the benchmarks of docs/benchmarks.md
 	$(BIN)/python -m scripts.bench doors
 	$(BIN)/python -m scripts.bench memory
 	$(BIN)/python -m scripts.bench backfill
+	$(BIN)/python -m scripts.bench lag
 
 lock: ## resolve the dependencies anew (needs uv)
 	$(LOCK) pyproject.toml -o requirements.lock

@@ -15,6 +15,8 @@ COLLECT_AFTER = 10_000
 """Objects. A batch of waiting calls is some ten thousand, which Python's 700 would have walked over and over."""
 COLLECT_OLDER_AFTER = 5
 """Such collections, of whose survivors there are then 50,000 at most: with more, one walk holds the loop too long."""
+COLLECT_ALL_AFTER = 100
+"""Of those in turn. Then everything is walked, also what large reports hold just now; few objects are in cycles."""
 
 TURN_SECONDS = 0.005
 """How long work may hold the event loop before others get their turn."""
@@ -65,4 +67,4 @@ def tune_garbage_collector() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(COLLECT_AFTER, COLLECT_OLDER_AFTER, 20)
+    gc.set_threshold(COLLECT_AFTER, COLLECT_OLDER_AFTER, COLLECT_ALL_AFTER)

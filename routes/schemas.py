@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from app.auth.principals import Scope
 from app.observability.troubles import Code
+from app.process import in_turns
 from app.reports.readiness import Freshness
 from app.reports.rows import Row
 from app.tracking import ReceiptStatus, TrackReceipt
@@ -62,9 +63,11 @@ class BatchBody(Row):
     receipts: list[ReceiptBody]
 
     @classmethod
-    def of(cls, receipts: Sequence[TrackReceipt]) -> Self:
+    async def of(cls, receipts: Sequence[TrackReceipt]) -> "BatchBody":
         counted = Counter(receipt.status.value for receipt in receipts)
-        return cls(summary=dict(counted), receipts=[ReceiptBody.of(receipt) for receipt in receipts])
+        bodies = [ReceiptBody.of(receipt) async for receipt in in_turns(receipts)]
+        # not validated again: they are what was just made
+        return cls.model_construct(summary=dict(counted), receipts=bodies)
 
 
 class SpoolBody(Row):

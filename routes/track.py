@@ -114,7 +114,7 @@ class TrackController(Controller):
         async with body_budget_of(request).body(request, MAX_BATCH_BYTES) as body:
             rows = rows_of(body, media_type)
             check_room(tracker, len(rows))
-            return BatchBody.of(await _reported(rows, request.user, user_header, tracker))
+            return await BatchBody.of(await _reported(rows, request.user, user_header, tracker))
 
 
 def _with_key(row: Any, key: str | None) -> Any:

@@ -21,6 +21,7 @@ JSON = re.compile(r"application/(.+\+)?json")
 """Media types that are JSON."""
 MAX_MEMBERS = 100
 """Fields that an object of a request may have: twice what a call has."""
+GLANCED_MEMBERS = 5_000
 MAX_MEMBER_BYTES = 64_000
 """What a field may have that is no text: a list of a million numbers takes longer to make than all else together."""
 MANY = 20
@@ -41,12 +42,19 @@ def decode_flat(body: bytes | msgspec.Raw) -> Any:
         if isinstance(content, dict):
             _check_number(content)
         return content
+    _check_at_a_glance(bytes(body))
     members = _decoded(_members, body)
     _check_number(members)
     for name, member in members.items():
         if len(member) > MAX_MEMBER_BYTES and not bytes(memoryview(member)[:1]) == b'"':
             raise invalid(shortened(name), f"has more than {MAX_MEMBER_BYTES:,} bytes")
     return {name: decode(member) for name, member in members.items()}
+
+
+def _check_at_a_glance(body: bytes) -> None:
+    """Refuses thousands of fields, in a tenth of the time that it takes to list them. A text may hold JSON."""
+    if body.count(b'":') - body.count(b'\\":') > GLANCED_MEMBERS:
+        raise InvalidRequestError(f"the body has thousands of fields; at most {MAX_MEMBERS} can be meant")
 
 
 def _check_number(members: Mapping[str, Any]) -> None:
