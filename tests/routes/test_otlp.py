@@ -261,14 +261,18 @@ async def test_a_null_or_a_text_that_is_a_number_is_no_fault(
     [
         (b"\xff\xff garbage", {}, 400),
         (b"{", {"Content-Type": "application/json"}, 400),
-        (b'{"resourceSpans":' + b"[" * 1_000_000, {"Content-Type": "application/json"}, 400),
+        (b'{"resourceSpans":' + b"[" * 100_000, {"Content-Type": "application/json"}, 400),
+        (b'{"resourceSpans":' + b"[" * 1_000_000, {"Content-Type": "application/json"}, 413),
         (gzip.compress(b"x" * 100)[:-5], {"Content-Encoding": "gzip"}, 400),
         (gzip.compress(b"\0" * 9_000_000), {"Content-Encoding": "gzip"}, 413),
         (export(*(span(i + 1, {}) for i in range(10_001))).SerializeToString(), {}, 413),
         (b"", {"Content-Type": "text/plain"}, 415),
         (b"", {"Authorization": "Bearer nobody"}, 401),
     ],
-    ids=["garbage", "cut JSON", "deep JSON", "truncated gzip", "gzip bomb", "too many spans", "another type", "nobody"],
+    ids=[
+        *("garbage", "cut JSON", "deep JSON", "deeper JSON", "truncated gzip", "gzip bomb", "too many spans"),
+        *("another type", "nobody"),
+    ],
 )
 async def test_a_fault_of_the_body_is_a_google_rpc_status(
     empty: Client, empty_database: Database, tokens: Tokens, content: bytes, headers: dict[str, str], status: int
