@@ -78,7 +78,7 @@ class Worker:
             )
         reader, writer = await asyncio.open_connection(sock=ours)
         worker = cls(process, reader, writer)
-        writer.write(json.dumps(work, default=_plain).encode() + b"\n")
+        writer.write(as_json(work) + b"\n")
         return worker
 
     def tell(self, word: bytes) -> None:
@@ -206,6 +206,10 @@ def pause_after(pause: float, answered_at: float | None) -> float:
     return 0.0 if time.monotonic() - answered_at >= STEADY_SECONDS else FIRST_PAUSE_SECONDS
 
 
+def as_json(work: dict[str, Any]) -> bytes:
+    """What a worker is to do, with secrets as they are: it is read by nobody else."""
+    return json.dumps(work, default=_plain).encode()
+
+
 def _plain(value: object) -> object:
-    """A setting as JSON: secrets as they are, between parent and child."""
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

@@ -36,6 +36,9 @@ def main() -> int:
     entering.add_argument(
         "--calls", type=int, default=20_000, help="calls per round and ingest channel (default: 20,000)"
     )
+    entering.add_argument(
+        "--workers", type=int, help="instead: single calls with one process, and with so many workers"
+    )
     growing = benchmarks.add_parser("memory", help="the resident memory of a process that reports")
     growing.add_argument("--no-merges", action="store_true", help="run no compactor: the memory of tracking alone")
     growing.add_argument("--calls", type=int, default=1_000_000, help="calls in total (default: 1,000,000)")
@@ -66,7 +69,10 @@ async def _reads(arguments: argparse.Namespace, settings: Settings) -> int:
 
 async def _doors(arguments: argparse.Namespace, settings: Settings) -> int:
     with mongodb(settings, shared=True) as uri, command.progress("rounds", doors.ROUNDS) as advance:
-        figures = await doors.measure(settings, uri, arguments.calls, advance)
+        if arguments.workers:
+            figures = await doors.of_workers(settings, uri, arguments.calls, arguments.workers, advance)
+        else:
+            figures = await doors.measure(settings, uri, arguments.calls, advance)
     _print(figures, as_json=arguments.json)
     return 0
 

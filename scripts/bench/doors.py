@@ -58,6 +58,31 @@ async def measure(settings: Settings, uri: str, count: int, advance: Advance) ->
         return {name: round(median(found), 2) for name, found in results.items()} | await posting.measure(own)
 
 
+async def of_workers(settings: Settings, uri: str, count: int, workers: int, advance: Advance) -> dict[str, float]:
+    """Single calls per second with one process, and with so many workers, which take turns."""
+    results: dict[str, list[float]] = {"one_process_per_s": [], "workers_per_s": []}
+    with bench_settings(settings) as own:
+        async with client() as load:
+            for seed in range(ROUNDS):
+                for name, number in zip(results, (1, workers), strict=True):
+                    server = own.model_copy(update={"workers": number})
+                    results[name].append(await _single_calls(server, uri, load, count, seed))
+                advance(1)
+    figures = {name: median(found) for name, found in results.items()}
+    return {**figures, "ratio": round(figures["workers_per_s"] / figures["one_process_per_s"], 2)}
+
+
+async def _single_calls(settings: Settings, uri: str, load: Client, count: int, seed: int) -> float:
+    async with (
+        bench_database(settings, uri) as database,
+        serving(patient(settings), uri, database.writes.name) as address,
+    ):
+        key, token = await _bearers(settings, database)
+        plans = {door.name: door.plan for door in _doors(address, key, token, count, seed)}
+        await load.fire(plans["warm_up"])
+        return (await load.fire(plans["single_key"])).per_s
+
+
 def _shares(figures: dict[str, float]) -> Figures:
     """In percent, within one round."""
     whole = figures["in_process_per_s"]

@@ -21,6 +21,7 @@ async def serving(settings: Settings, uri: str, database: str, *, module: str = 
         "TWINMETER_TIMEZONE": settings.timezone,
         "TWINMETER_TRACK_DEADLINE_MS": str(settings.track_deadline_ms),
         "TWINMETER_PORT": "0",
+        "TWINMETER_WORKERS": str(settings.workers),
         "TWINMETER_LOG_LEVEL": "warning",
     }
     server = await asyncio.create_subprocess_exec(

@@ -1,6 +1,7 @@
 """Workers that end, hang or cannot start, and servers that are told to stop, or killed."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -13,11 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from app.database.mongod import EmbeddedMongod
+from app.settings import Settings
 from app.workers import supervisor
 from app.workers.folder import MEMORY, PREFIX, shared_folder
 from tests.conftest import SECRET
@@ -214,3 +217,15 @@ def test_what_killed_servers_left_in_memory_is_removed_and_what_live_ones_use_is
         assert own.stat().st_mode & 0o777 == 0o700
     live.communicate("\n")
     assert [own.exists(), used.exists()] == [False, False]
+
+
+def test_a_worker_has_the_settings_of_its_supervisor(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"jwt_secret": SECRET, "data_dir": tmp_path, "port": 0, "workers": 3, "drain_seconds": 1.5}
+    given |= {"mongodb_uri": "mongodb://me:p%40ss@db/?replicaSet=rs", "jwt_audience": "app", "store_user_agent": True}
+    given |= {"trusted_proxies": "10.0.0.0/8, ::1", "cors_origins": "https://shop.example,https://www.shop.example"}
+    given |= {"jwt_roles": "boss=admin, app=service"}
+    settings = Settings(_env_file=None, **given)
+
+    handed_over = json.loads(supervisor.as_json({"settings": settings.model_dump()}))
+
+    assert Settings(_env_file=None, **handed_over["settings"]) == settings
