@@ -26,6 +26,7 @@ from app.database import connected
 from app.database.deployment import mongodb
 from app.maintenance.erasure.erasure import Erasure, ErasureCounts
 from app.settings import Settings
+from app.spool.files import damaged_files
 from app.spool.journal import Spool
 from scripts.toolkit import command
 
@@ -49,7 +50,11 @@ async def _erase(arguments: argparse.Namespace, settings: Settings) -> int:
             if arguments.execute:
                 with command.progress("entries", found.entries) as advance:
                     pseudonym, found = await erasure.run(advance)
+            unsearched = spool.unreadable() + len(damaged_files(spool.path))
             spool.close()
+    if unsearched:
+        what = f"{unsearched:,} unreadable rows or damaged files of the spool were not searched"
+        sys.stderr.write(f"{what}: look at them with `python -m scripts.spool export`, and drop them\n")
     if found == ErasureCounts() and not unfinished:
         pseudonym = None
     summary = {"executed": arguments.execute, "unfinished": unfinished, "pseudonym": pseudonym, **asdict(found)}

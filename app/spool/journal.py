@@ -5,7 +5,7 @@ fsynced; it stays until MongoDB has it. Everything here blocks: `spooler` and `r
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,8 +20,6 @@ from app.ledger.twins import Pair
 from app.spool.files import InUseError, SpoolFiles, is_damage
 from app.spool.rows import UnreadableRowError, checksum, decoded, encoded
 
-PAGE = 1_000
-"""Calls that are rewritten in one transaction."""
 FEW = 20
 """Calls that are removed in one transaction on a full disk."""
 _ADD = "INSERT OR IGNORE INTO calls (id, pair, crc) VALUES (?, ?, ?)"
@@ -151,35 +149,6 @@ class Spool:
             connection.executemany(keep, [(each.reason, at, each.seq, each.row) for each in unreadable])
             remove = "DELETE FROM calls WHERE seq = ? AND pair IS ?"
             connection.executemany(remove, [(each.seq, each.row) for each in unreadable])
-
-    def pairs(self) -> Iterator[Pair]:
-        """Every call, including refused ones. Raises SpoolError."""
-        with self.reading() as connection:
-            rows = connection.execute("SELECT pair, crc FROM calls UNION ALL SELECT pair, NULL FROM refused")
-            for blob, crc in rows:
-                with suppress(UnreadableRowError):
-                    yield decoded(blob, crc)
-
-    def rewrite(self, change: Callable[[Pair], Pair | None]) -> int:
-        """Replace each call, including refused ones, by what `change` returns, except where that is None. Page by page,
-        so that others can write in between. Returns how many were changed. Raises SpoolError.
-        """
-        return sum(self._rewrite(table, crc, change) for table, crc in (("calls", "crc"), ("refused", "NULL")))
-
-    def _rewrite(self, table: str, crc: str, change: Callable[[Pair], Pair | None]) -> int:
-        changed, last = 0, 0
-        keep = "pair = ?, crc = ?" if crc == "crc" else "pair = coalesce(?, ?)"
-        while True:
-            with self.transaction() as connection:
-                select = f"SELECT rowid, pair, {crc} FROM {table} WHERE rowid > ? ORDER BY rowid LIMIT {PAGE}"  # noqa: S608 - ours
-                rows = connection.execute(select, (last,)).fetchall()
-                if not rows:
-                    return changed
-                new = [
-                    (blob, checksum(blob), row[0]) for row in rows if (blob := _changed(row[1:], change)) is not None
-                ]
-                connection.executemany(f"UPDATE {table} SET {keep} WHERE rowid = ?", new)  # noqa: S608 - ours
-                changed, last = changed + len(new), rows[-1][0]
 
     def refused(self) -> int:
         """How many calls were set aside. Raises SpoolError."""
@@ -333,14 +302,6 @@ def _found(connection: sqlite3.Connection, ids: Iterable[ObjectId]) -> dict[Obje
             with suppress(UnreadableRowError):  # then the ledger alone decides which was first
                 found[id_] = decoded(*row)
     return found
-
-
-def _changed(row: Sequence[object], change: Callable[[Pair], Pair | None]) -> bytes | None:
-    try:
-        pair = change(decoded(*row))  # type: ignore[arg-type]
-    except UnreadableRowError:
-        return None
-    return None if pair is None else encoded(pair)
 
 
 def now() -> str:

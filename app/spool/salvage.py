@@ -128,7 +128,7 @@ def _rescued(rows: list[list[Value] | BadRow], name: str) -> Iterator[_Rescued]:
             yield _Rescued(None, None, None, f"page {row.page} of {name}: {row.why}")
             continue
         id_, texts = _id_of(row), [value for value in row if isinstance(value, str)]
-        crc = row[-1] if isinstance(row[-1], int) else None
+        crc = row[-1] if row and isinstance(row[-1], int) else None
         for blob in (value for value in row if isinstance(value, bytes) and value is not id_):
             try:
                 pair = decoded(blob, crc)

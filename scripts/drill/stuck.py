@@ -86,12 +86,14 @@ async def _refusal(folder: Path, uri: str) -> list[str]:
     """A start with options that contradict what is promised must end with a sentence."""
     server = Server(folder, uri)
     server.spawn()
-    with suppress(DrillError):
+    try:
         await server.answers()
-        await server.stop()
-        return [f"a server started with {CONTRADICTING}"]
-    log = (folder / "server.log").read_text()
-    return [] if "cannot start" in log else [f"a start with {CONTRADICTING} gave no reason"]
+    except DrillError:
+        await server.kill()
+        said = "cannot start" in await asyncio.to_thread((folder / "server.log").read_text)
+        return [] if said else [f"a start with {CONTRADICTING} gave no reason"]
+    await server.stop()
+    return [f"a server started with {CONTRADICTING}"]
 
 
 def _damage(path: Path) -> set[str]:

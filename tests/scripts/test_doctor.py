@@ -27,7 +27,8 @@ from app.observability.metrics import Counters
 from app.rollups.compactor import Compactor
 from app.settings import Settings
 from app.spool.inspection import SpoolState, replaying_process, spool_state
-from app.spool.journal import Spool, SpoolError
+from app.spool.journal import Spool, SpoolError, spool_path
+from app.spool.salvage import not_salvaged
 from app.tracking import Tracker, open_tracker
 from models.rollups import DELTAS, ERASURES, STATE, USAGE
 from scripts import doctor
@@ -37,6 +38,7 @@ from scripts.diagnosis.finding import Check, Deployment, Finding, Group, Row, Ve
 from scripts.toolkit import command as command_module
 from scripts.toolkit.job import CHECKPOINTS
 from tests.ledger.test_ledger import pair
+from tests.patience import until
 from tests.scripts.conftest import Command
 from tests.scripts.jobs import dump
 from tests.spool.spools import waiting
@@ -218,6 +220,7 @@ async def test_everything_that_is_wrong_is_found_with_its_figures_and_the_way_ou
     await compactor.stop()
     await report(tracker, {})
     later = await damage(database, settings, now)
+    await until(lambda: not not_salvaged(spool_path(settings.data_dir, settings.database)))
     shop, idle, _ = await make_keys(database, now)
     before, folder = await dump(database), files(settings.data_dir)
 
@@ -250,7 +253,8 @@ async def test_everything_that_is_wrong_is_found_with_its_figures_and_the_way_ou
         "future calls": f"1 call dated in the future, the last 2099-01-01T00:00:00+00:00 ({later})",
         "synthetic calls": "1 synthetic call, counted in every report",
         "damaged spools": "1 damaged spool set aside: "
-        f"spool-{settings.database}.sqlite3.damaged-20261101T0930 (1.2 kB), to be salvaged by the server",
+        f"spool-{settings.database}.sqlite3.damaged-20261101T0930 (1.2 kB), of which 0 calls could be saved, "
+        "0 not read, an unknown number missing",
         "other spools": "calls wait here for other databases: old-shop (1)",
         "demo data": "TWINMETER_SHOW_SYNTHETIC is true: demo data counts in every report",
         "rate limit": "TWINMETER_RATE_LIMIT is 0: one caller may use up the whole server",

@@ -6,7 +6,10 @@ import json
 import pytest
 
 from app.database import Database
+from app.settings import Settings
+from app.spool.journal import Spool
 from app.tracking import Tracker
+from tests.ledger.test_ledger import pair
 from tests.scripts.conftest import Command
 from tests.twins import assert_twins, entries
 
@@ -48,3 +51,22 @@ async def test_with_execute_the_user_is_gone_and_the_pseudonym_is_said(command: 
     again = await asyncio.to_thread(command, "scripts.erase_user", "anna", "--execute")
     assert again.returncode == 0
     assert "nothing was found" in again.stdout
+
+
+@pytest.mark.usefixtures("database")
+async def test_what_of_the_spool_cannot_be_searched_is_said(command: Command, settings: Settings) -> None:
+    spool = Spool.of(settings.data_dir, settings.database, 1_000_000)
+    spool.append([pair("r")])
+    with spool.transaction() as connection:
+        connection.execute("UPDATE calls SET pair = x'00'")
+    page = spool.page(1)
+    assert page is not None
+    spool.set_aside(page.unreadable)
+    spool.close()
+
+    done = await asyncio.to_thread(command, "scripts.erase_user", "anna")
+
+    assert (done.returncode, "1 unreadable rows or damaged files of the spool were not searched" in done.stderr) == (
+        0,
+        True,
+    )

@@ -1,6 +1,7 @@
 """What is saved of a damaged spool, and that nothing of it is deleted unread."""
 
 import os
+import random
 import shutil
 import sqlite3
 from contextlib import closing
@@ -200,3 +201,22 @@ def test_who_else_has_it_open_lets_go_first_and_loses_no_call(path: Path, monkey
     other.append([pair("later")])
     assert ids(other) == all_ids() | {str(pair("of the other").id), str(pair("later").id)}
     other.close()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_a_damaged_page_has_stops_no_salvage(path: Path, seed: int) -> None:
+    noise = random.Random(seed)
+    content = bytearray(path.read_bytes())
+    for page in noise.sample(range(len(content) // PAGE), 6):
+        kind = noise.choice([2, 5, 10, 13, 13])  # as if it were one of SQLite's
+        content[page * PAGE : (page + 1) * PAGE] = bytes([kind]) + noise.randbytes(PAGE - 1)
+    content[100] = 13
+    path.write_bytes(content)
+    (path.parent / "noise").mkdir()
+    spool = Spool(path.parent / "noise" / path.name, 10 * MB)
+
+    found = salvage(path, spool)
+
+    assert found.calls > 60
+    assert ids(spool) <= all_ids()
+    spool.close()

@@ -5,11 +5,12 @@ from dataclasses import replace
 from app.ledger.twins import Pair
 from app.maintenance.erasure.pseudonyms import Rename, erased_pair
 from app.spool.journal import Spool
+from app.spool.rewriting import all_pairs, rewrite
 
 
 def spooled_of(spool: Spool, rename: Rename) -> int:
     """How many calls `erased_in_spool` would rename. Raises SpoolError."""
-    return sum(rename.concerns(pair.entry) or rename.knows(pair.event) for pair in spool.pairs())
+    return sum(rename.concerns(pair.entry) or rename.knows(pair.event) for pair in all_pairs(spool))
 
 
 def erased_in_spool(spool: Spool, rename: Rename) -> int:
@@ -19,6 +20,6 @@ def erased_in_spool(spool: Spool, rename: Rename) -> int:
         entry, event = erased_pair(pair.entry, pair.event, rename)
         return None if entry is pair.entry and event is pair.event else replace(pair, entry=entry, event=event)
 
-    changed = spool.rewrite(change)
+    changed = rewrite(spool, change)
     spool.shrink()  # or the old names would stay in SQLite's log for a while
     return changed
