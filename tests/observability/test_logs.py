@@ -43,8 +43,8 @@ async def test_a_log_that_cannot_be_written_holds_up_no_call(
             failed = await tracker.track(user_id="u", content_type="chat", model="gpt-4o")
         last = await tracker.track(user_id="u", content_type="chat", model="gpt-4o")
 
-    assert [first.status, failed.status, last.status] == ["committed", "rejected", "committed"]
-    assert len(await assert_twins(database)) == 2
+    assert [first.status, failed.status, last.status] == ["committed", "spooled", "committed"]
+    assert len(await assert_twins(database)) in {2, 3}  # what was spooled is delivered now, or by the next start
     # at least a commit and a receipt for each of two calls, and the fault
     assert count() - before >= 5
     assert f"twinmeter_unwritten_log_lines_total {count()}" in counters.exposition().decode()
