@@ -166,7 +166,7 @@ class Settings(BaseSettings):
         """The HS256 secret: the one configured, else the one kept in the data folder, made at first use."""
         if self.jwt_secret is not None:
             return self.jwt_secret.get_secret_value()
-        return _kept_secret(self.data_dir / "jwt_secret")
+        return kept_secret(self.data_dir / "jwt_secret")
 
 
 def _loopback(host: str) -> bool:
@@ -176,7 +176,10 @@ def _loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _kept_secret(path: Path) -> str:
+def kept_secret(path: Path) -> str:
+    """The 256 random bits, in hexadecimal digits, that a file of the data folder keeps for its owner alone; made at the
+    first use. Raises OSError.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     draft.touch(mode=0o600)

@@ -1,6 +1,7 @@
 """The embedded MongoDB: a real mongod as a single-node replica set, for where no MongoDB is configured.
 
-It listens on the loopback interface only, without authentication, and ends with this process, however this one ends.
+It listens on the loopback interface only, for one user with a password, and ends with this process, however this one
+ends.
 """
 
 import contextlib
@@ -18,11 +19,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
-from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
+
+from app.data_folder import prepared, unusable
+from app.database.mongod_guard import set_aside
+from app.database.mongod_user import OPTIONS, Access
 
 LOOPBACK = "127.0.0.1"
 REPLICA_SET = "twinmeter"
@@ -97,6 +101,7 @@ class EmbeddedMongod:
     uri: str
     pid: int  # of mongod itself
     _guard: subprocess.Popen[bytes]
+    _access: Access
 
     def __init__(self, data_dir: Path, *, cache_size_gb: float = 0.5, start_timeout_s: float = 60.0) -> None:
         self.data_dir = data_dir.absolute()
@@ -116,16 +121,15 @@ class EmbeddedMongod:
         self.stop()
 
     def start(self) -> str:
-        """Return the URI once mongod is a writable primary. Raises MongodError."""
+        """Return the URI once mongod is a writable primary. Raises MongodError, and ConfigurationError where the folder
+        cannot be used. The URI contains the password.
+        """
         try:
             with contextlib.ExitStack() as cleanup:
                 self._start(cleanup)
                 self._cleanup = cleanup.pop_all()
         except OSError as error:
-            raise MongodError(
-                f"The data folder {self.data_dir} cannot be used: {error}. "
-                "Set TWINMETER_DATA_DIR to a folder that can be written."
-            ) from error
+            raise unusable(self.data_dir, error) from error
         return self.uri
 
     def stop(self) -> None:
@@ -133,26 +137,29 @@ class EmbeddedMongod:
         self._cleanup.close()
 
     def _start(self, cleanup: contextlib.ExitStack) -> None:
-        self._database.mkdir(mode=0o700, parents=True, exist_ok=True)
+        prepared(self.data_dir)
+        self._database.mkdir(mode=0o700, exist_ok=True)
         self._claim(cleanup)
         binary = find_mongod()
         lock = self._await_predecessor(cleanup)
         port = _choose_port(self.data_dir / "mongodb.port")
+        self._access = Access(self.data_dir)
         self._guard = cleanup.enter_context(self._launch(binary, port, lock))  # on exit: closes its stdin, then waits
         self._await_primary(port)
-        self.uri = f"mongodb://{LOOPBACK}:{port}/?replicaSet={REPLICA_SET}"
+        self.uri = self._access.uri(f"{LOOPBACK}:{port}", REPLICA_SET)
         cleanup.callback(self._uri_file.unlink, missing_ok=True)
-        self._uri_file.write_text(f"{self.uri}\n")
+        with _private(self._uri_file, os.O_TRUNC) as file:
+            file.write(f"{self.uri}\n".encode())
 
     def _claim(self, cleanup: contextlib.ExitStack) -> None:
         """Lock the folder for this process: whoever holds `mongodb.owner` is alive."""
         owner = self.data_dir / "mongodb.owner"
         if (lock := _lock(owner, OWNER_PATIENCE_S)) is None:
-            uri = read_uri(self.data_dir)
+            running = read_uri(self.data_dir) is not None
             raise FolderInUseError(
                 f"The data folder {self.data_dir} is in use by process {owner.read_text().strip()}. "
                 "Stop that process, or set TWINMETER_DATA_DIR to another folder"
-                + (f", or connect to its MongoDB: TWINMETER_MONGODB_URI='{uri}'" if uri else "")
+                + (f', or connect to its MongoDB: TWINMETER_MONGODB_URI="$(cat {self._uri_file})"' if running else "")
             )
         cleanup.callback(os.close, lock)
         owner.write_text(f"{os.getpid()}\n")
@@ -169,8 +176,9 @@ class EmbeddedMongod:
 
     def _launch(self, binary: Path, port: int, lock: int) -> subprocess.Popen[bytes]:
         """Start the guard, which starts mongod, in a session of their own: Ctrl-C reaches this process only."""
-        with self._log.open("ab") as log:
-            self._log_start = log.tell()
+        set_aside(self._log)
+        with _private(self._log, os.O_APPEND) as log:
+            self._log_start = log.seek(0, os.SEEK_END)
             return subprocess.Popen(  # noqa: S603 - our own interpreter and file
                 [sys.executable, "-I", "-S", GUARD, binary, *self._options(port)],
                 stdin=subprocess.PIPE,  # the guard stops mongod when it is closed, by the death of this process too
@@ -187,17 +195,22 @@ class EmbeddedMongod:
             "--port": port,
             "--dbpath": self._database,
             "--logpath": self._log,
+            "--logRotate": "reopen",  # the guard sets the file aside
+            "--keyFile": self._access.key_file,
             "--wiredTigerCacheSizeGB": self._cache_size_gb,
             "--oplogSize": 990,  # MB, the least there is; by default 5 % of the disk
-            "--setParameter": "diagnosticDataCollectionEnabled=false",  # writes every second, delays the shutdown
         }
-        return ["--quiet", "--logappend", "--nounixsocket", *map(str, itertools.chain(*options.items()))]
+        # diagnostic data: written every second, and delays the shutdown
+        parameters = {"diagnosticDataCollectionEnabled": "false"} | OPTIONS
+        pairs = [*options.items(), *(("--setParameter", f"{name}={value}") for name, value in parameters.items())]
+        return ["--quiet", "--logappend", "--nounixsocket", *map(str, itertools.chain(*pairs))]
 
     def _await_primary(self, port: int) -> None:
         deadline = time.monotonic() + self._start_timeout_s
         self._poll(lambda: _answers(port), deadline)  # a plain socket, because the driver tries twice a second only
-        with MongoClient[Document](LOOPBACK, port, directConnection=True, timeoutMS=5_000) as client:
+        with self._access.server_itself(LOOPBACK, port) as client:
             self._poll(lambda: self._is_primary(client.admin, f"{LOOPBACK}:{port}"), deadline)
+        self._access.admit(LOOPBACK, port)
 
     def _poll(self, ready: Callable[[], bool], deadline: float) -> None:
         """Wait until ready, which may raise meanwhile. Raises MongodError when mongod ends or the time is up."""
@@ -285,6 +298,13 @@ def _answers(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1):
         return True
     return False
+
+
+def _private(path: Path, how: int) -> BinaryIO:
+    """A file for writing that only its owner may read, also where an earlier version made it for all."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | how, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return os.fdopen(descriptor, "wb")
 
 
 def _lock(path: Path, patience_s: float) -> int | None:

@@ -51,7 +51,7 @@ async def rate(deployment: Deployment) -> Finding:
 
 async def mongodb(deployment: Deployment) -> Finding:
     if deployment.settings.mongodb_uri is None:
-        said = "MongoDB is the embedded one: without authentication, on one disk, and down with its server"
+        said = "MongoDB is the embedded one: on one disk, and down with its server"
         return notice(said, "set TWINMETER_MONGODB_URI to a replica set of your own")
     without = checked(deployment.settings.mongodb_uri.get_secret_value()).without
     said = f"; these options of it have no effect here: {words.some(without)}" if without else ""

@@ -20,6 +20,7 @@ from pymongo import MongoClient, WriteConcern
 
 from app.database import mongod
 from app.database.mongod import EmbeddedMongod, MongodError, find_mongod, read_uri
+from app.errors import ConfigurationError
 from tests.patience import patience
 
 ROOT = Path(mongod.__file__).parents[2]
@@ -134,7 +135,8 @@ def test_running_mongod_is_found_by_its_uri_file_and_on_loopback_alone(tmp_path:
     assert read_uri(tmp_path) is None
     uri = running.start()
     port = int((tmp_path / "mongodb.port").read_text())
-    assert read_uri(tmp_path) == uri == f"mongodb://127.0.0.1:{port}/?replicaSet=twinmeter"
+    assert read_uri(tmp_path) == uri
+    assert uri.endswith(f"@127.0.0.1:{port}/?replicaSet=twinmeter&authSource=admin")
     assert not Path(f"/tmp/mongodb-{port}.sock").exists()
     with pytest.raises(OSError, match=r"refused|timed out|assign"):
         socket.create_connection(("127.0.0.2", port), timeout=1)
@@ -216,7 +218,7 @@ def test_second_run_on_a_folder_is_told_who_holds_it_and_the_ways_out(tmp_path: 
         assert str(refused.value) == (
             f"The data folder {tmp_path} is in use by process {process.pid}. "
             "Stop that process, or set TWINMETER_DATA_DIR to another folder, "
-            f"or connect to its MongoDB: TWINMETER_MONGODB_URI='{uri}'"
+            f'or connect to its MongoDB: TWINMETER_MONGODB_URI="$(cat {tmp_path}/mongodb.uri)"'
         )
         put(uri, "undisturbed")
 
@@ -289,7 +291,8 @@ def test_mongod_that_never_gets_ready_is_stopped(bin_dir: Path, tmp_path: Path) 
 
 def test_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(MongodError, match=f"The data folder {tmp_path}/file/data cannot be used: .*TWINMETER_DATA_DIR"):
+    said = f"The data folder {tmp_path}/file/data cannot be used: .*TWINMETER_DATA_DIR"
+    with pytest.raises(ConfigurationError, match=said):
         EmbeddedMongod(tmp_path / "file" / "data").start()
 
 
