@@ -14,7 +14,7 @@ import uvloop
 from pydantic import ValidationError
 
 from app.database.deployment import mongodb
-from app.database.mongod import MongodError
+from app.database.mongod_binary import MongodError
 from app.errors import AppError
 from app.observability.logs import configure_logging
 from app.process import leave

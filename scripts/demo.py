@@ -17,7 +17,7 @@ from app.auth.principals import Role
 from app.auth.tokens import Tokens
 from app.database import connected
 from app.database.deployment import mongodb
-from app.database.mongod import MongodError
+from app.database.mongod_binary import MongodError
 from app.errors import AppError
 from app.observability.logs import configure_logging
 from app.server import serve

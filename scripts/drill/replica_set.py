@@ -19,7 +19,8 @@ from typing import Any, Self
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from app.database.mongod import GUARD, LOOPBACK, PORTS, find_mongod
+from app.database.mongod import GUARD, LOOPBACK, PORTS
+from app.database.mongod_binary import find_mongod
 from scripts.drill.server import DrillError
 
 NAME = "drill"

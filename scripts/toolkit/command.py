@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from app.database.mongod import MongodError
+from app.database.mongod_binary import MongodError
 from app.errors import AppError
 from app.observability.logs import configure_logging
 from app.settings import Settings

@@ -19,7 +19,8 @@ import pytest
 from pymongo import MongoClient, WriteConcern
 
 from app.database import mongod
-from app.database.mongod import EmbeddedMongod, MongodError, find_mongod, read_uri
+from app.database.mongod import EmbeddedMongod, read_uri
+from app.database.mongod_binary import MongodError, find_mongod
 from app.errors import ConfigurationError
 from tests.patience import patience
 

@@ -12,7 +12,8 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from app.database.mongod import EmbeddedMongod, _choose_port, find_mongod, read_uri
+from app.database.mongod import EmbeddedMongod, _choose_port, read_uri
+from app.database.mongod_binary import find_mongod
 from app.database.mongod_guard import MAX_LOG
 from tests.database.test_mongod import names, put, stranger, wait_until
 

@@ -1,6 +1,5 @@
 """Every route while MongoDB is away: an honest status in time, and nothing of the driver's in the answer."""
 
-import contextlib
 import os
 import signal
 import time
@@ -22,6 +21,7 @@ from app.main import create_app
 from app.pricing.price_book import PriceBook
 from tests.conftest import SECRET, new_settings
 from tests.patience import patience
+from tests.tracking.test_durability import freeze
 
 Client = AsyncTestClient[Litestar]
 
@@ -56,17 +56,11 @@ async def client(mongod: EmbeddedMongod, tmp_path: Path, monkeypatch: pytest.Mon
     async with AsyncTestClient(create_app(settings, mongod.uri)) as client:
         for limit in LIMITS:
             monkeypatch.setattr(limit, LIMIT_SECONDS)
-        with frozen(mongod.pid):
+        freeze(mongod)
+        try:
             yield client
-
-
-@contextlib.contextmanager
-def frozen(pid: int) -> Iterator[None]:
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
+        finally:
+            os.kill(mongod.pid, signal.SIGCONT)
 
 
 def gets(app: Litestar) -> list[str]:

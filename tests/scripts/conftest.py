@@ -14,7 +14,7 @@ import pytest
 from pymongo import MongoClient
 
 from app.database import Database, connected
-from app.database.mongod import find_mongod
+from app.database.mongod_binary import find_mongod
 from app.settings import Settings
 from tests.patience import patience
 from tests.scripts.imports import Importer, importer
