@@ -11,7 +11,7 @@ from tests.auth.test_jwks import EC, EC_384, ED, RSA, PrivateKey
 
 USER = frozenset({Scope.INGEST, Scope.READ})
 NOW = int(time.time())
-TIMES = {"iat": NOW - 30, "exp": NOW + 300}
+TIMES = {"iat": NOW - 30, "exp": NOW + 7_200}
 UUID = "f0f1a1c2-5a1e-4a5b-9c3d-2f6b8f0a7e11"
 
 

@@ -187,7 +187,7 @@ async def test_the_file_has_all_rows_of_the_filter_with_every_decimal(
     file = tmp_path / "users.csv"
     await (await download.value).save_as(file)
 
-    rows = list(csv.DictReader(file.read_text().splitlines()))
+    rows = list(csv.DictReader(file.read_text("utf-8-sig").splitlines()))
     users = server.get("/api/admin/ai/users", synthetic="include", limit=100)
     assert len(rows) == users["activeUsers"] > 200
     told = {user["userId"]: (str(user["requests"]), format(user["cost"], "f")) for user in users["users"]}

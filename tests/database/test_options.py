@@ -37,7 +37,7 @@ from tests.twins import assert_twins
 
 CALL = {"user_id": "u", "content_type": "chat", "model": "gpt-4o", "input_tokens": 1_000}
 ROW = {"userId": "u", "contentType": "chat", "model": "gpt-4o", "inputTokens": 1_000}
-ADMIN = {"Authorization": f"Bearer {Tokens(SECRET).issue('me', Role.ADMIN, timedelta(minutes=5))}"}
+ADMIN = {"Authorization": f"Bearer {Tokens(SECRET).issue('me', Role.ADMIN, timedelta(hours=2))}"}
 BATCH = 500
 WORKING = (
     *("readPreference=secondaryPreferred", "readPreference=primaryPreferred", "readPreference=nearest"),

@@ -16,8 +16,8 @@ from app.tracking import Tracker
 from models import CallStatus, CostSource
 
 ALL_CALLS = CallFilters()
-SMALL = {"rollup_deltas", "rollup_state"}
-"""Deltas are merged every second; the state is two documents."""
+SMALL = {"rollup_deltas", "rollup_deltas_set_aside", "rollup_state"}
+"""Deltas are merged every second, and only damaged ones are set aside; the state is two documents."""
 
 
 async def plans(database: Database) -> list[tuple[str, str, str]]:

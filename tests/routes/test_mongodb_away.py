@@ -25,7 +25,7 @@ from tests.tracking.test_durability import freeze
 
 Client = AsyncTestClient[Litestar]
 
-ADMIN = {"Authorization": f"Bearer {Tokens(SECRET).issue('me', Role.ADMIN, timedelta(minutes=5))}"}
+ADMIN = {"Authorization": f"Bearer {Tokens(SECRET).issue('me', Role.ADMIN, timedelta(hours=2))}"}
 UNKNOWN_KEY = new_key().text
 WITHOUT_MONGODB = {
     *("/", "/health", "/livez", "/metrics", "/admin", "/admin/session", "/schema", "/api/admin/ai/technical"),

@@ -49,7 +49,7 @@ def answered(response: Response) -> tuple[int, str]:
 async def everything_on_disk(database: Database, settings: Settings) -> str:
     """Every document of every collection, and every file of the data folder, as text."""
     documents: list[Any] = []
-    for name in await database.writes.list_collection_names():
+    for name in await database.writes.list_collection_names(filter={"name": {"$ne": "system.views"}}):
         documents += await database.writes[name].find().to_list(None)
     files = [path.read_bytes() for path in settings.data_dir.rglob("*") if path.is_file()]
     return repr(documents) + repr(files)
