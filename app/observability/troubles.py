@@ -58,7 +58,7 @@ ADVICE = {
     Code.UNREADABLE: "python -m scripts.spool says which and why, and tries them again or drops them",
     Code.DAMAGED: "python -m scripts.spool says what was saved of them, and drops them",
     Code.COMPACTOR: "the log has the fault; reports stay exact meanwhile",
-    Code.DELTAS: "python -m scripts.doctor says why",
+    Code.DELTAS: "python -m scripts.doctor names them; python -m scripts.reconcile --execute recounts what they held",
     Code.REFUSALS: "the log has the fault; the counts wait in memory",
     Code.CHORE: "the log has the fault",
 }

@@ -150,6 +150,10 @@ async def test_markup_and_the_longest_names_are_text_wherever_they_stand(signed_
     assert await page.title() != "run"
 
 
+WHY = "calls that MongoDB will not accept are set aside, one by one"
+WHAT_TO_DO = "python -m scripts.spool says which and why, and tries them again or drops them"
+
+
 async def test_what_is_wrong_in_the_process_is_said_with_what_to_do(signed_in: Page) -> None:
     page = signed_in
     await page.goto("/admin/technical")
@@ -158,11 +162,15 @@ async def test_what_is_wrong_in_the_process_is_said_with_what_to_do(signed_in: P
     async def in_trouble(route: Route) -> None:
         answer = await (await route.fetch()).json()
         since = "2026-11-30T10:00:00Z"
-        trouble = {"code": "refused", "reason": "calls are set aside", "count": 2_000, "since": since, "advice": "look"}
+        trouble = {"code": "refused", "reason": WHY, "count": 2_000, "since": since, "advice": WHAT_TO_DO}
         await route.fulfill(json=answer | {"status": "degraded", "troubles": [trouble]})
 
     await page.route("**/api/admin/ai/technical*", in_trouble)
     await page.reload()
     row = page.get_by_role("table", name="Troubles").get_by_role("row").nth(1)
-    for said in ("Refused", "calls are set aside", "2,000", "look"):
+    for said in ("Refused", WHY, "2,000", WHAT_TO_DO):
         await expect(row).to_contain_text(said)
+    for sentence in (WHY, WHAT_TO_DO):  # whole: nothing is cut off
+        assert await row.get_by_text(sentence).evaluate(
+            "cell => cell.scrollWidth <= cell.clientWidth || !cell.clientWidth"
+        )

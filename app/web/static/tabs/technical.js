@@ -253,10 +253,10 @@ function troubles(/** @type {Technical["troubles"]} */ list, /** @type {string} 
     caption: "Troubles",
     columns: [
       { key: "code", label: "What", content: (row) => format.words(row.code) },
-      { key: "reason", label: "Why" },
+      { key: "reason", label: "Why", content: (row) => el("span", {}, row.reason) }, // whole, unlike a name
       { key: "count", label: "How many", as: "count" },
       { key: "since", label: "Since", content: (row) => format.instant(row.since, zone) },
-      { key: "advice", label: "What to do" },
+      { key: "advice", label: "What to do", content: (row) => el("span", {}, row.advice) },
     ],
     rows: list,
     rowKey: (row) => row.code,
