@@ -23,7 +23,9 @@ MAX_MEMBERS = 100
 """Fields that an object of a request may have: twice what a call has."""
 GLANCED_MEMBERS = 5_000
 MAX_MEMBER_BYTES = 64_000
-"""What a field may have that is no text: a list of a million numbers takes longer to make than all else together."""
+"""What fields may have together that are no texts: a list of a million numbers takes longer to make than all else."""
+MAX_ESCAPES = 9
+"""Backslashes before a quotation mark that are looked at. An odd number, so that more of them hide no field."""
 MANY = 20
 """Items of an answer that are encoded in one go."""
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
@@ -45,15 +47,20 @@ def decode_flat(body: bytes | msgspec.Raw) -> Any:
     _check_at_a_glance(bytes(body))
     members = _decoded(_members, body)
     _check_number(members)
+    size = 0
     for name, member in members.items():
-        if len(member) > MAX_MEMBER_BYTES and not bytes(memoryview(member)[:1]) == b'"':
-            raise invalid(shortened(name), f"has more than {MAX_MEMBER_BYTES:,} bytes")
+        size += 0 if bytes(memoryview(member)[:1]) == b'"' else len(member)
+        if size > MAX_MEMBER_BYTES:
+            raise invalid(shortened(name), f"has more than {MAX_MEMBER_BYTES:,} bytes, or all fields but texts have")
     return {name: decode(member) for name, member in members.items()}
 
 
 def _check_at_a_glance(body: bytes) -> None:
-    """Refuses thousands of fields, in a tenth of the time that it takes to list them. A text may hold JSON."""
-    if body.count(b'":') - body.count(b'\\":') > GLANCED_MEMBERS:
+    """Refuses thousands of fields, in a tenth of the time that it takes to list them. A text may hold JSON: its
+    quotation marks have an odd number of backslashes before them.
+    """
+    dense = body.translate(None, b" \t\r\n")
+    if sum((-1) ** number * dense.count(b"\\" * number + b'":') for number in range(MAX_ESCAPES)) > GLANCED_MEMBERS:
         raise InvalidRequestError(f"the body has thousands of fields; at most {MAX_MEMBERS} can be meant")
 
 

@@ -162,6 +162,8 @@ def _calls() -> Iterator[tuple[str, bytes, dict[str, str]]]:
     yield "faults", dumped({**CALL, **{f"k{n}": 1 for n in range(90)}}), {}
     yield "numbers", b'{"metadata":' + filled(b"1.5", MEGABYTE - 50) + b"}", {}
     yield "lists", b'{"metadata":' + filled(b"[]", 60_000) + b"}", {}
+    yield "many lists", b"{" + b",".join(b'"k%d":' % n + filled(b"[]", 60_000) for n in range(15)) + b"}", {}
+    yield "fields with a space", b"{" + b",".join(b'"k%d" :1' % n for n in range(70_000)) + b"}", {}
     yield "deep", b'{"metadata":' + b"[" * (MEGABYTE - 50), {}
     yield "metadata", dumped({**CALL, "metadata": {f"a.{n}": n for n in range(4_000)}}), {}
     yield "gzip of nothing", gzip.compress(b"") * 49_000, GZIP

@@ -48,6 +48,15 @@ def test_lines_with_nothing_on_them_cost_nothing(body: bytes) -> None:
     assert time.thread_time() - started < patience(0.05)
 
 
+def long_lists(unit: bytes) -> bytes:
+    """An object of fifteen fields, none of which is too long by itself."""
+    return b"{" + b",".join(b'"k%d":[%s]' % (n, filled(unit, 60_000)) for n in range(15)) + b"}"
+
+
+def fields(form: str, number: int) -> bytes:
+    return b"{" + ",".join(form % n for n in range(number)).encode() + b"}"
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
@@ -61,6 +70,12 @@ def test_lines_with_nothing_on_them_cost_nothing(body: bytes) -> None:
         (b"[" + filled(b"1.5", 900_000) + b"]", "the row must be a JSON object"),
         (b'{"inputText":"' + b"x" * MEGABYTE + b'"}', "the row may have at most 1 MB"),
         (b'{"cost":' + b"1" * 500_000 + b"}", f"cost has more than {MAX_MEMBER_BYTES:,} bytes"),
+        (long_lists(b"[]"), f"k1 has more than {MAX_MEMBER_BYTES:,} bytes, or all fields but texts have"),
+        (long_lists(b"1.5"), f"k1 has more than {MAX_MEMBER_BYTES:,} bytes, or all fields but texts have"),
+        (fields('"k%d" :1', 80_000), "has thousands of fields; at most 100 can be meant"),
+        (fields('"k%d"\n\t:1', 70_000), "has thousands of fields; at most 100 can be meant"),
+        (fields(r'"%d\\":1', 80_000), "has thousands of fields; at most 100 can be meant"),
+        (fields(r'"%d\\\\\\\\\\\\\\\\":1', 35_000), "has thousands of fields; at most 100 can be meant"),
     ],
     ids=[
         "a long list",
@@ -70,6 +85,12 @@ def test_lines_with_nothing_on_them_cost_nothing(body: bytes) -> None:
         "no object",
         "2 MB",
         "a long number",
+        "many long lists",
+        "many long lists of numbers",
+        "fields with a space",
+        "fields with a line break",
+        "fields that end with a backslash",
+        "fields that end with eight",
     ],
 )
 def test_what_no_call_has_is_that_row_s_fault_and_takes_milliseconds(row: bytes, reason: str | None) -> None:
@@ -86,6 +107,8 @@ def test_what_no_call_has_is_that_row_s_fault_and_takes_milliseconds(row: bytes,
 
 def test_json_within_a_text_is_a_text() -> None:
     text = json.dumps({f"k{n}": 1 for n in range(30_000)})
+    assert read(json.dumps([{"inputText": text}]).encode()) == [{"inputText": text}]
+    text = json.dumps({"said": json.dumps({"said": json.dumps({f"k{n}": 1 for n in range(6_000)})})})
     assert read(json.dumps([{"inputText": text}]).encode()) == [{"inputText": text}]
 
 
