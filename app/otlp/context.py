@@ -17,6 +17,7 @@ from app.otlp.attributes import (
     text,
 )
 from app.otlp.spans import SpanNode
+from app.otlp.usage_attributes import MAX_OBJECT
 
 Context = dict[str, Found]
 """By field of `AICall`."""
@@ -69,7 +70,7 @@ def _hash_of(found: Found) -> str | None:
 def parameters_of(attributes: Attributes) -> dict[str, Any]:
     """OpenInference's parameters of the request; empty where they cannot be read."""
     found = first(attributes, PARAMETERS)
-    if found is None or not isinstance(found.value, str):
+    if found is None or not isinstance(found.value, str) or len(found.value) > MAX_OBJECT:
         return {}
     try:
         parameters = decode(found.value.encode())

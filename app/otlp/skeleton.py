@@ -5,8 +5,9 @@ decoders keep, for a quarter of a second, and half a gigabyte. So the spans of a
 they are decoded one by one.
 """
 
+import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -16,6 +17,12 @@ NO_OBJECT = "the body is not an OTLP trace export: a JSON object with resourceSp
 MAX_SPANS = 10_000
 MAX_FIELDS = 500_000
 """Of an export, its resources, scopes and spans together: fifty a span."""
+MAX_INNER_FIELDS = 1_000_000
+"""Those of the attributes, events and links within them as well: a hundred a span."""
+SMALL_BYTES = 2 * MAX_INNER_FIELDS
+"""A body that cannot hold more of them: a field has two bytes at least."""
+MAX_DEPTH = 100
+"""Messages within messages that a parser of protobuf takes."""
 MAX_BRACKETS = 1_000_000
 """Objects and lists of a body in JSON: a hundred a span. Even to skip millions of them takes its time."""
 MAX_PART_BYTES = 128_000
@@ -23,8 +30,6 @@ MAX_PART_BYTES = 128_000
 
 Content = dict[str, Any]
 
-_WAY_TO_SPANS = (1, 2, 2)
-"""The numbers of the fields that lead from an export to its spans."""
 _SIZES = {1: 8, 5: 4}
 """Bytes of a field by its wire type, where that says them."""
 _VARINT, _DELIMITED = 0, 2
@@ -39,31 +44,60 @@ _list = msgspec.json.Decoder(list[msgspec.Raw])
 _plain = msgspec.json.Decoder()
 
 
+class _Message(NamedTuple):
+    """A kind of message: what it holds by the number of the field, as far as that are messages."""
+
+    holds: dict[int, "_Message"]
+    is_inner: bool = True
+
+
+_VALUE = _Message({})
+_ATTRIBUTE = _Message({2: _VALUE})
+_VALUE.holds.update({5: _Message({1: _VALUE}), 6: _Message({1: _ATTRIBUTE})})
+_RESOURCE = _Message({1: _ATTRIBUTE, 3: _Message({})})
+_SCOPE = _Message({3: _ATTRIBUTE})
+_EVENT, _LINK, _STATUS = _Message({3: _ATTRIBUTE}), _Message({4: _ATTRIBUTE}), _Message({})
+_SPAN = _Message({9: _ATTRIBUTE, 11: _EVENT, 13: _LINK, 15: _STATUS}, is_inner=False)
+_SCOPE_SPANS = _Message({1: _SCOPE, 2: _SPAN}, is_inner=False)
+_RESOURCE_SPANS = _Message({1: _RESOURCE, 2: _SCOPE_SPANS}, is_inner=False)
+_EXPORT = _Message({1: _RESOURCE_SPANS}, is_inner=False)
+
+
 def check_protobuf(body: bytes) -> None:
     """Raises BodyTooLargeError for more spans or fields than an export may have. What is no protobuf passes."""
-    fields = spans = 0
-    inside = [(0, len(body), 0)]
-    try:
-        while inside:
-            at, end, depth = inside.pop()
-            while at < end:
-                fields += 1
-                tag, at = _varint(body, at)
-                kind = tag & 7
-                if kind == _DELIMITED:
-                    size, at = _varint(body, at)
-                    if depth < len(_WAY_TO_SPANS) and tag >> 3 == _WAY_TO_SPANS[depth]:
-                        inside.append((at, min(at + size, end), depth + 1))
-                        spans += depth == len(_WAY_TO_SPANS) - 1
+    outer = inner = spans = 0
+    at, end, message = 0, len(body), _EXPORT
+    is_small = end <= SMALL_BYTES
+    around: list[tuple[int, int, _Message]] = []
+    """Where to go on, and in what, after the end of this message."""
+    with contextlib.suppress(IndexError):  # it ends in the middle: the parser says so
+        while True:
+            if at >= end:
+                at, end, message = around.pop()
+                continue
+            if message.is_inner:
+                inner += 1
+            else:
+                outer += 1
+            tag, at = _varint(body, at)
+            kind = tag & 7
+            if kind == _DELIMITED:
+                size, at = _varint(body, at)
+                held = message.holds.get(tag >> 3)
+                if held is None or (is_small and held.is_inner):
                     at += size
-                elif kind == _VARINT:
-                    _, at = _varint(body, at)
                 else:
-                    at += _SIZES.get(kind, 0)
-                if spans > MAX_SPANS or fields > MAX_FIELDS:
-                    raise too_many()
-    except IndexError:  # it ends in the middle: the parser says so
-        return
+                    spans += held is _SPAN
+                    around.append((at + size, end, message))
+                    end, message = min(at + size, end), held
+                    if len(around) > MAX_DEPTH:
+                        return  # the parser says so
+            elif kind == _VARINT:
+                _, at = _varint(body, at)
+            else:
+                at += _SIZES.get(kind, 0)
+            if spans > MAX_SPANS or outer > MAX_FIELDS or inner > MAX_INNER_FIELDS:
+                raise too_many()
 
 
 def _varint(body: bytes, at: int) -> tuple[int, int]:

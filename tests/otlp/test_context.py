@@ -69,7 +69,13 @@ def test_the_user_may_stand_in_openinferences_parameters() -> None:
     assert (fields_of(embedding)["model"], fields_of(embedding)["user_id"]) == ("e", "anonymous")
 
 
-@pytest.mark.parametrize("parameters", ["", "{", "[]", "5", "[" * 100_000, '{"user": {"a": 1}}', '{"user": ""}', 5])
+LONG = '{"user": "u7", "a": [' + "0.1," * 30_000 + "1]}"
+"""A megabyte of numbers takes the time of a hundred requests to make."""
+
+
+@pytest.mark.parametrize(
+    "parameters", ["", "{", "[]", "5", "[" * 100_000, '{"user": {"a": 1}}', '{"user": ""}', 5, LONG]
+)
 def test_parameters_that_cannot_be_read_say_nothing(parameters: Any) -> None:
     assert fields_of(CHAT | {"llm.invocation_parameters": parameters})["user_id"] == "anonymous"
 

@@ -144,12 +144,17 @@ EMPTY = b"\x12\x00"
 
 
 def within(depth: int, content: bytes) -> bytes:
+    return held(*(1, 2, 2)[:depth], content=content)
+
+
+def held(*fields: int, content: bytes) -> bytes:
+    """`content` in messages within messages, the outermost first."""
     body = content
-    for field in (b"\x0a", b"\x12", b"\x12")[:depth][::-1]:
+    for field in fields[::-1]:
         size, rest = list[int](), len(body)
         while rest > 127:
             size, rest = [*size, rest & 127 | 128], rest >> 7
-        body = field + bytes([*size, rest]) + body
+        body = bytes([field << 3 | 2, *size, rest]) + body
     return body
 
 
@@ -161,8 +166,30 @@ def within(depth: int, content: bytes) -> bytes:
         within(1, EMPTY * 500_001),
         within(3, b"\x4a\x00" * 500_001),
         within(3, b"\xf8\x07\x01" * 500_001),
+        within(3, held(9, 2, 5, content=b"\x0a\x00" * 1_000_001)),
+        within(3, held(9, 2, 5, content=b"\x0a\x02\x10\x00" * 500_001)),
+        within(3, held(9, 2, 5, content=b"\x0a\x00" * 30_000) * 34),
+        within(3, held(9, 2, 6, content=b"\x0a\x00" * 1_000_001)),
+        within(3, held(11, content=b"\x1a\x00" * 1_000_001)),
+        within(3, held(13, content=b"\x22\x00" * 1_000_001)),
+        within(1, held(1, content=b"\x0a\x00" * 1_000_001)),
+        within(2, held(1, content=b"\x1a\x00" * 1_000_001)),
     ],
-    ids=["spans", "resources", "scopes", "attributes", "numbers"],
+    ids=[
+        "spans",
+        "resources",
+        "scopes",
+        "attributes",
+        "numbers",
+        "a list",
+        "a list of values",
+        "many lists",
+        "a map",
+        "an event",
+        "a link",
+        "a resource's attributes",
+        "a scope's attributes",
+    ],
 )
 def test_what_is_far_too_much_in_protobuf_is_refused_before_it_is_made(body: bytes) -> None:
     with pytest.raises(BodyTooLargeError, match=r"at most 10,000 spans"):
