@@ -1,6 +1,7 @@
 """Whether MongoDB is away, or refused what was asked of it: the one passes by itself, the other does not."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 
 import pymongo
@@ -34,6 +35,8 @@ PASSING = frozenset(
 
 AWAY = "MongoDB does not answer in time"
 LONGEST_REASON = 200
+_PLACE = re.compile(r"[\w.\[\]:-]+:\d+")
+"""A server's address, as in what the driver says of one that is too old."""
 
 
 def is_outage(error: BaseException) -> bool:
@@ -60,7 +63,7 @@ def reason_of(error: BaseException) -> str:
             name = (error.details or {}).get("codeName", type(error).__name__)
             return f"MongoDB refused it: {name}" + ("" if error.code is None else f" ({error.code})")
         case InvalidOperation() | ConfigurationError():
-            return f"the driver refused it: {error}"[:LONGEST_REASON]
+            return f"the driver refused it: {_PLACE.sub('HOST', str(error))}"[:LONGEST_REASON]
     return f"internal error: {type(error).__name__}"
 
 

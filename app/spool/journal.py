@@ -190,7 +190,7 @@ class Spool:
                 f"{self.path.name} is damaged, and another process still has it open: restart that"
             ) from None
         except OSError as error:
-            raise SpoolError(f"{self.path.name} is damaged, and cannot be set aside: {error}") from error
+            raise self._failed(f"{self.path} is damaged, and cannot be set aside: {error}") from error
         self.renewals += 1
         self._open()
 
@@ -251,9 +251,13 @@ class Spool:
         try:
             connection = self._connection or self._open()
         except ConfigurationError as error:  # it could be opened at the start
-            raise SpoolError(error.detail) from error
+            raise self._failed(error.detail) from error
         with self._failures():
             yield connection
+
+    def _failed(self, why: str) -> SpoolError:
+        """Anybody may see it, so it does not say where the data folder is."""
+        return SpoolError(why.replace(f"{self.path.parent}/", ""))
 
     @contextmanager
     def _failures(self) -> Iterator[None]:

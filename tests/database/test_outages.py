@@ -85,6 +85,11 @@ def test_an_outage_is_said_without_the_words_of_the_driver_and_a_fault_is_raised
         (BulkWriteError({"writeErrors": [{"code": 121, "errmsg": "ann"}]}), "MongoDB refused it: BulkWriteError (65)"),
         (KeyError("ann"), "internal error: KeyError"),
         (ConfigurationError("x" * 1_000), "the driver refused it: " + "x" * 177),
+        (
+            ConfigurationError("Server at db-1.shop:27017 reports wire version 6, and at least 7 is required"),
+            "the driver refused it: Server at HOST reports wire version 6, and at least 7 is required",
+        ),
+        (ConfigurationError("Server at ::1:27017 is too old"), "the driver refused it: Server at HOST is too old"),
         (DatabaseUnavailableError("ours"), "ours"),
     ],
 )

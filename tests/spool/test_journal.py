@@ -146,3 +146,26 @@ def test_a_spool_that_cannot_be_opened_says_what_to_set(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigurationError, match="TWINMETER_DATA_DIR"):
         Spool(tmp_path / "spool.sqlite3", MB)
+
+
+def test_a_spool_that_can_no_longer_be_opened_says_so_without_its_folder(spool: Spool) -> None:
+    spool.close()
+    spool.path.unlink()
+    spool.path.mkdir()
+
+    with pytest.raises(SpoolError, match=r"^spool\.sqlite3 cannot be opened \(.*\): set TWINMETER_DATA_DIR") as failed:
+        spool.depth()
+
+    assert str(spool.path.parent) not in failed.value.detail
+
+
+def test_a_damaged_spool_that_cannot_be_set_aside_says_so_without_its_folder(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: str) -> None:
+        raise PermissionError(13, "Permission denied", str(spool.path.with_suffix(".damaged-1")))
+
+    monkeypatch.setattr(spool._files, "renew", refuse)
+
+    with pytest.raises(SpoolError, match=r"^spool\.sqlite3 is damaged.*Permission denied: 'spool\.damaged-1'$"):
+        spool.renew("it is damaged")
