@@ -45,16 +45,17 @@ class DamagedFile:
         self._size = self._page_size()
         self._usable = self._size - (self._data[20] if self._has_header else 0)
         self._in_log = self._committed()
-        self._pages = max([len(self._data) // self._size, *self._in_log])
+        # and no range up to the last one: a damaged number would be one of four thousand million
+        self._pages = sorted({*range(1, len(self._data) // self._size + 1), *self._in_log})
 
     def rows(self) -> Iterator[list[Value] | BadRow]:
         """The rows of all tables, in no order."""
-        for number in range(1, self._pages + 1):
+        for number in self._pages:
             yield from self._rows_of(number)
 
     def keys(self) -> Iterator[list[Value]]:
         """The keys of all indexes, each with the number of its row, in no order, as far as they can be read."""
-        for number in range(1, self._pages + 1):
+        for number in self._pages:
             page = self._page(number)
             if not page or page[0] not in INDEX_PAGES:
                 continue
@@ -146,11 +147,9 @@ def is_torn(log: bytes) -> bool:
     magic = int.from_bytes(log[:4])
     if magic not in WAL_MAGIC or size not in PAGE_SIZES:
         return True
-    order: Literal["big", "little"] = "big" if magic & 1 else "little"
-    sums = _checksum(log[:24], order, (0, 0))
-    if sums != _stored_sums(log, 24):
+    if not _has_sound_header(log):
         return True
-    sound = True
+    order, sums, sound = _order(log), _stored_sums(log, 24), True
     for at in _frames(log, size):
         if sound:
             sums = _checksum(log[at : at + 8], order, sums)

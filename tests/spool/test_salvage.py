@@ -131,6 +131,24 @@ def test_calls_that_only_the_journal_has_are_saved_though_it_is_damaged(path: Pa
     opened.close()
 
 
+def test_a_damaged_page_number_of_the_journal_does_not_make_a_salvage_endless(path: Path, tmp_path: Path) -> None:
+    spool, killed = Spool(path, 10 * MB), tmp_path / "killed"
+    spool.append([pair("new")])
+    killed.mkdir()
+    for name in (path.name, f"{path.name}-wal"):
+        shutil.copy(tmp_path / name, killed / name)
+    spool.close()
+    with (killed / f"{path.name}-wal").open("r+b") as log:
+        log.seek(32)
+        log.write(b"\xff\xff\xff\xf0")
+
+    opened = Spool(killed / path.name, 10 * MB)
+    (damaged,) = not_salvaged(opened.path)
+    assert salvage(damaged, opened).calls >= CALLS
+    assert str(pair("new").id) in ids(opened)
+    opened.close()
+
+
 def test_tables_of_an_unknown_shape_are_salvaged_too(tmp_path: Path) -> None:
     path = tmp_path / "spool-shop.sqlite3"
     spool = Spool(tmp_path / "other.sqlite3", MB)
