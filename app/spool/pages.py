@@ -164,16 +164,25 @@ def _frames(log: bytes | mmap.mmap, size: int) -> Iterator[int]:
     """The offsets of the pages in a journal, without those of its earlier rounds, which have other salts."""
     places = range(WAL_HEADER_BYTES, len(log) - FRAME_HEADER_BYTES - size + 1, FRAME_HEADER_BYTES + size)
     salts = log[16:24]
-    if places and all(log[at + 8 : at + 16] != salts for at in places):  # the header is damaged
+    # where it is sound, and no page is of its round, the process was killed before it wrote the first one
+    if places and not _has_sound_header(log) and all(log[at + 8 : at + 16] != salts for at in places):
         salts = log[places[0] + 8 : places[0] + 16]
     yield from (at for at in places if log[at + 8 : at + 16] == salts)
+
+
+def _order(log: bytes | mmap.mmap) -> Literal["big", "little"]:
+    return "big" if log[3] & 1 else "little"
+
+
+def _has_sound_header(log: bytes | mmap.mmap) -> bool:
+    return _checksum(log[:24], _order(log), (0, 0)) == _stored_sums(log, 24)
 
 
 def _ends_transaction(log: bytes | mmap.mmap, at: int) -> bool:
     return log[at + 4 : at + 8] != bytes(4)
 
 
-def _stored_sums(log: bytes, at: int) -> tuple[int, int]:
+def _stored_sums(log: bytes | mmap.mmap, at: int) -> tuple[int, int]:
     return int.from_bytes(log[at : at + 4]), int.from_bytes(log[at + 4 : at + 8])
 
 

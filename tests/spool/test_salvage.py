@@ -131,6 +131,19 @@ def test_calls_that_only_the_journal_has_are_saved_though_it_is_damaged(path: Pa
     opened.close()
 
 
+def test_a_kill_as_a_journal_begins_its_next_round_is_no_damage(path: Path) -> None:
+    """SQLite then writes a new header over the pages that it has written back, and waits for the disk."""
+    spool, log = Spool(path, 10 * MB), path.with_name(f"{path.name}-wal")
+    before = after = b""
+    while before[:32] == after[:32] or len(before) <= 32:
+        before = log.read_bytes()
+        spool.append([pair(f"new{log.stat().st_mtime_ns}", metadata={"k": "x" * 3_000})])
+        after = log.read_bytes()
+    spool.close()
+
+    assert not is_torn(after[:32] + before[32:])
+
+
 def test_a_damaged_page_number_of_the_journal_does_not_make_a_salvage_endless(path: Path, tmp_path: Path) -> None:
     spool, killed = Spool(path, 10 * MB), tmp_path / "killed"
     spool.append([pair("new")])
