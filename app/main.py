@@ -101,7 +101,9 @@ def create_app(
                     export_memory=ExportMemory(),
                     live=live,
                     rate_limit=RateLimit(settings.rate_limit, worker and worker.folder / "rate_limit"),
-                    refused_credentials=RefusedCredentials(tracker.counters),
+                    refused_credentials=RefusedCredentials(
+                        counters, shared=worker and worker.folder / "refused_credentials"
+                    ),
                     assets=Assets(settings.data_dir),
                     sessions=Sessions(settings.signing_secret, settings.session_lifetime),
                 )

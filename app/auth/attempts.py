@@ -4,10 +4,12 @@ import math
 import time
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 
-from cachetools import LRUCache, TTLCache
+from cachetools import TTLCache
 
 from app.auth.refusals import GUESSES, RefusedError, SessionEndedError
+from app.buckets import Buckets
 from app.errors import AppError, TooManyRequestsError
 from app.observability.logs import Log
 from app.observability.metrics import Counters
@@ -16,8 +18,7 @@ BURST = 20
 """How many wrong credentials an address may send at once."""
 PER_SECOND = 1.0
 """How many more, from then on."""
-MOST_ADDRESSES = 10_000
-"""Beyond that the one that has been quiet longest is forgotten."""
+RETRY_AFTER = {"Retry-After": str(math.ceil(1 / PER_SECOND))}
 LOG_SECONDS = 60.0
 """How often one and the same reason is in the log, at most."""
 MOST_TOLD = 1_000
@@ -34,13 +35,15 @@ class TooManyGuessesError(TooManyRequestsError):
 
 
 class RefusedCredentials:
-    """What a process has refused. `host` is the caller's address, as trusted proxies say it."""
+    """What a server has refused. `host` is the caller's address, as trusted proxies say it."""
 
-    def __init__(self, counters: Counters, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, counters: Counters, clock: Callable[[], float] = time.monotonic, shared: Path | None = None
+    ) -> None:
+        """`shared`: a file that the workers have in common."""
         self._counter = counters.refused_credentials
-        self._clock = clock
-        self._left: LRUCache[str, tuple[float, float]] = LRUCache(MOST_ADDRESSES)
-        """By address: how many it may send, and as of when."""
+        self._guesses = Buckets(per_second=PER_SECOND, most=BURST, shared=shared, clock=clock)
+        """By address."""
         self._told: TTLCache[tuple[str, str], None] = TTLCache(MOST_TOLD, LOG_SECONDS, clock)
 
     def answer(self, error: RefusedError, host: str | None) -> AppError:
@@ -50,25 +53,13 @@ class RefusedCredentials:
             self._told[error.reason, error.detail] = None
             log.info("credential.refused", reason=error.reason, detail=error.detail)
         # a session is not guessed, and one that has ended must be cleared
-        if (
-            error.reason in GUESSES
-            and not isinstance(error, SessionEndedError)
-            and (wait := self._wait(_address(host)))
-        ):
+        guessed = error.reason in GUESSES and not isinstance(error, SessionEndedError)
+        if guessed and not self._guesses.take(_address(host)):
             message = (
                 "too many wrong tokens or API keys came from this address; check yours, and wait before you try again"
             )
-            return TooManyGuessesError(message, headers={"Retry-After": str(wait)})
+            return TooManyGuessesError(message, headers=RETRY_AFTER)
         return error
-
-    def _wait(self, address: str) -> int:
-        """Count one guess; in how many seconds the address may send the next, and 0 where it had this one left."""
-        now = self._clock()
-        left, since = self._left.get(address, (float(BURST), now))
-        left = min(BURST, left + (now - since) * PER_SECOND)
-        admitted = left >= 1
-        self._left[address] = (left - 1 if admitted else left, now)
-        return 0 if admitted else math.ceil((1 - left) / PER_SECOND)
 
 
 def _address(host: str | None) -> str:

@@ -4,7 +4,7 @@ import pytest
 import structlog
 from litestar.datastructures import Cookie
 
-from app.auth import attempts
+from app import buckets
 from app.auth.attempts import BURST, LOG_SECONDS, RefusedCredentials, TooManyGuessesError
 from app.auth.refusals import GUESSES, Reason, RefusedError, SessionEndedError
 from app.observability.logs import configure_logging
@@ -72,7 +72,8 @@ def test_a_session_that_has_ended_is_always_cleared(refused: Refused) -> None:
 
 
 def test_memory_holds_a_bounded_number_of_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempts, "MOST_ADDRESSES", 2)
+    monkeypatch.setattr(buckets, "ROWS", 1)
+    monkeypatch.setattr(buckets, "_ROW_BYTES", 2 * buckets._BUCKET.size)
     refused = Refused()
     for host in ("10.0.0.1", "10.0.0.2", "10.0.0.3"):
         refused.wrong(host, BURST)

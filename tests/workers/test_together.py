@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.auth.attempts import BURST as GUESSES
 from tests.patience import patience
 from tests.test_server import CALL
 from tests.workers.serving import TECHNICAL, TRACK, Served, bearer, children, workers
@@ -59,6 +60,18 @@ def test_the_rate_of_a_caller_is_shared_by_the_workers(server: Served) -> None:
     admitted = [each.count(200) for each in answers]
     assert min(admitted) > 0
     assert BURST <= sum(admitted) <= BURST + RATE * seconds + 1
+
+
+def test_wrong_credentials_are_slowed_down_by_all_workers_together(server: Served) -> None:
+    with server.each() as clients:
+        for client in clients:
+            client.headers.update({"Authorization": "Bearer wrong.wrong.wrong"})
+        started = time.monotonic()
+        answers = [[client.get("/api/analytics").status_code for _ in range(GUESSES)] for client in clients]
+        seconds = time.monotonic() - started
+
+    assert {status for each in answers for status in each} <= {401, 429}
+    assert GUESSES <= sum(each.count(401) for each in answers) <= GUESSES + seconds + 1
 
 
 def test_a_call_reported_to_one_worker_is_told_on_the_pages_of_the_other(server: Served) -> None:
