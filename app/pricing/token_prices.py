@@ -26,8 +26,8 @@ from genai_prices.types import (
     Usage,
 )
 
-from app.pricing.claims import Claims
 from app.pricing.lookups import LOOKUPS, MAX_NAME
+from app.pricing.name_index import NameIndex
 from app.pricing.token_rates import CACHE_KEYS, MONEY, QUANTITY_KEYS, TOKEN_KEYS, Count, Rates, TokenPrice, token_counts
 from models.token_usage import TokenUsage
 
@@ -57,7 +57,7 @@ class TokenPrices:
         self._providers = snapshot.providers if snapshot else bundled_providers
         self.version = version or f"genai-prices {package_version}"
         self._sellers = _Sellers(self._providers)
-        self._claims = Claims(self._providers)
+        self._name_index = NameIndex(self._providers)
         self._models: dict[tuple[str, int], PricedModel] = {}  # as many as the snapshot has, whatever the names
         self._lookup = lru_cache(LOOKUPS)(self._find)
 
@@ -128,7 +128,7 @@ class TokenPrices:
         return self._sold(sellers[0], name) if len(sellers) == 1 else None
 
     def _sold(self, provider: Provider | None, name: str) -> "_Found | None":
-        if provider is None or not self._claims.may_have(provider, name):
+        if provider is None or not self._name_index.may_have(provider, name):
             return None
         model = provider.find_model(name, all_providers=self._providers)
         return (provider, model) if model else None

@@ -5,13 +5,13 @@ import time
 
 from genai_prices.data import providers
 
-from app.pricing.claims import Claims
+from app.pricing.name_index import NameIndex
 from app.pricing.sellers import Sellers
 from tests.patience import patience
 
 
 def test_no_provider_that_has_a_model_is_left_out() -> None:
-    claims, rng = Claims(providers), random.Random(1)
+    index, rng = NameIndex(providers), random.Random(1)
     ids = [model.id.lower() for provider in providers for model in provider.models]
     known = rng.sample(ids, 80)
     decorated = [form.format(rng.choice(ids)) for form in ("{}-20251211", "{}-latest", "us.{}-v1:0", "x/{}", "{}x")] * 8
@@ -19,13 +19,13 @@ def test_no_provider_that_has_a_model_is_left_out() -> None:
     for name in [*known, *decorated, "gpt-5.2-20251211", "", "%"]:
         for provider in providers:
             if provider.find_model(name, all_providers=providers):
-                assert claims.may_have(provider, name), (provider.id, name)
+                assert index.may_have(provider, name), (provider.id, name)
 
 
 def test_few_providers_are_asked_for_a_name_that_nobody_has() -> None:
-    claims = Claims(providers)
+    index = NameIndex(providers)
 
-    assert [p.id for p in providers if claims.may_have(p, "made-up-by-somebody")] == []
+    assert [p.id for p in providers if index.may_have(p, "made-up-by-somebody")] == []
 
 
 def test_names_that_nobody_has_are_looked_up_in_a_fraction_of_a_millisecond_each() -> None:

@@ -27,7 +27,7 @@ _COMPACT_DATE = re.compile(r"(?<=-)(20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])
 Leaf = ClauseEquals | ClauseStartsWith | ClauseEndsWith | ClauseContains | ClauseRegex
 
 
-class Claims:
+class NameIndex:
     """An index of what the models of a snapshot go by."""
 
     def __init__(self, providers: Iterable[Provider]) -> None:
