@@ -19,7 +19,7 @@ from pymongo.errors import PyMongoError
 from app.auth.api_key_text import hashed, id_of, new_key
 from app.auth.key_lookup import KeyLookup
 from app.auth.principals import Principal, Scope
-from app.auth.refusals import Reason, RefusedError
+from app.auth.refused import Reason, RefusedError
 from app.database import Database
 from app.database.following import follow
 from app.database.outages import answering

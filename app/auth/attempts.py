@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cachetools import TTLCache
 
-from app.auth.refusals import GUESSES, RefusedError, SessionEndedError
+from app.auth.refused import GUESSES, RefusedError, SessionEndedError
 from app.buckets import Buckets
 from app.errors import AppError, TooManyRequestsError
 from app.observability.logs import Log

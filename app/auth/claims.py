@@ -8,7 +8,7 @@ from typing import Any, Self
 from pydantic import TypeAdapter, ValidationError
 
 from app.auth.principals import Bearer, Role
-from app.auth.refusals import Reason, RefusedError
+from app.auth.refused import Reason, RefusedError
 from app.settings import Settings
 from models.fields import Name
 from models.rollups import EVERYONE

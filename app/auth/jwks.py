@@ -11,7 +11,7 @@ import httpx
 import jwt
 from jwt import PyJWK
 
-from app.auth.refusals import Reason, RefusedError
+from app.auth.refused import Reason, RefusedError
 from app.errors import KeyServerUnavailableError
 from app.observability.logs import Log
 from app.process import background

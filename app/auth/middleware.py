@@ -11,7 +11,7 @@ from litestar.middleware import AbstractAuthenticationMiddleware, Authentication
 
 from app.auth.attempts import RefusedCredentials
 from app.auth.principals import Principal, Recheck, Scope
-from app.auth.refusals import Reason, RefusedError, SessionEndedError
+from app.auth.refused import Reason, RefusedError, SessionEndedError
 from app.auth.same_origin import check_own_page
 from app.auth.sessions import cleared, session_in
 from app.errors import NotAllowedError

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from litestar.datastructures import Cookie
 
-from app.auth.refusals import Reason, RefusedError
+from app.auth.refused import Reason, RefusedError
 from app.errors import invalid
 
 COOKIE = "twinmeter_session"

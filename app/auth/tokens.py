@@ -12,7 +12,7 @@ from cachetools import LRUCache, TLRUCache
 
 from app.auth.claims import TokenRules, bearer_of, check_recipient
 from app.auth.principals import DEFAULT_CLIENT, Principal, Role
-from app.auth.refusals import Reason, RefusedError
+from app.auth.refused import Reason, RefusedError
 from app.observability.logs import Log
 from app.settings import Settings
 

@@ -6,7 +6,7 @@ from litestar.datastructures import Cookie
 
 from app import buckets
 from app.auth.attempts import BURST, LOG_SECONDS, RefusedCredentials, TooManyGuessesError
-from app.auth.refusals import GUESSES, Reason, RefusedError, SessionEndedError
+from app.auth.refused import GUESSES, Reason, RefusedError, SessionEndedError
 from app.observability.logs import configure_logging
 from app.observability.metrics import Counters
 

@@ -16,7 +16,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from app.auth.claims import TokenRules
 from app.auth.jwks import MAX_BYTES, RETRY_SECONDS, KeySet, usable_keys
 from app.auth.principals import Scope
-from app.auth.refusals import RefusedError
+from app.auth.refused import RefusedError
 from app.auth.tokens import Tokens, open_tokens
 from app.errors import KeyServerUnavailableError, NotAuthenticatedError
 from app.settings import Settings

@@ -9,7 +9,7 @@ from typing import Any
 import jwt
 import pytest
 
-from app.auth.refusals import RefusedError
+from app.auth.refused import RefusedError
 from app.auth.tokens import Tokens, open_tokens
 from app.settings import Settings
 from tests.auth.provider_tokens import NOW, PROVIDERS, TIMES, Provider

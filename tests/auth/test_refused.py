@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.auth.claims import TokenRules
-from app.auth.refusals import RefusedError
+from app.auth.refused import RefusedError
 from app.auth.tokens import Tokens
 from tests.auth.test_tokens import SECRET, SOON, raw
 from tests.auth.test_tokens import signed as signed_with
