@@ -30,7 +30,7 @@ from app.live import open_hub
 from app.observability.lag import LoopWatch
 from app.observability.logs import Log
 from app.observability.metrics import Counters
-from app.observability.workers import Worker
+from app.observability.shared_metrics import Worker
 from app.otlp.memory import ExportMemory
 from app.process import background
 from app.reports.queries.views import ensure_views

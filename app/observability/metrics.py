@@ -21,7 +21,7 @@ from prometheus_client import (
 from prometheus_client.samples import Sample
 
 from app.observability.logs import unwritten
-from app.observability.workers import Worker
+from app.observability.shared_metrics import Worker
 
 METRICS = CONTENT_TYPE_LATEST
 """Media type of `Counters.exposition`."""

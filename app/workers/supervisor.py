@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from app.errors import ConfigurationError
 from app.listening import address_of, reserved
 from app.observability.logs import Log
-from app.observability.workers import forget
+from app.observability.shared_metrics import forget
 from app.settings import Settings
 from app.workers.folder import shared_folder
 from app.workers.words import ALIVE_SECONDS, FAILED, NOW, READY, STOP, line
@@ -55,8 +55,8 @@ async def supervise(settings: Settings, mongodb_uri: str, companion: Companion) 
         await crew.run(companion)
 
 
-class Worker:
-    """A process, and what it says."""
+class Child:
+    """The process of a worker, and what it says."""
 
     def __init__(self, process: Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.process = process
@@ -127,7 +127,7 @@ class _Crew:
             "port": port.getsockname()[1],
             "folder": folder,
         }
-        self._workers: dict[int, Worker] = {}
+        self._workers: dict[int, Child] = {}
         self._answered: set[int] = set()
         self._up = asyncio.Event()
         """Set once all have answered: from then on, what ends is replaced."""
@@ -167,7 +167,7 @@ class _Crew:
         """Have a worker of this number, until stopped."""
         pause = 0.0
         while not self._stopping.is_set():
-            worker = await Worker.started({**self._work, "number": number})
+            worker = await Child.started({**self._work, "number": number})
             self._workers[number] = worker
             if self._stopping.is_set():
                 worker.tell(NOW)
@@ -186,7 +186,7 @@ class _Crew:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
 
-    async def _note(self, number: int, worker: Worker) -> None:
+    async def _note(self, number: int, worker: Child) -> None:
         await worker.answers.wait()
         log.info("worker.answers", worker=number, process=worker.process.pid)
         self._answered.add(number)

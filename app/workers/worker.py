@@ -23,7 +23,7 @@ from app.errors import AppError
 from app.listening import shared_listener
 from app.main import create_app
 from app.observability.logs import configure_logging
-from app.observability.workers import Worker
+from app.observability.shared_metrics import Worker
 from app.process import leave
 from app.server import SHUTDOWN_SECONDS, Failure, Stop, serve_on
 from app.settings import Settings

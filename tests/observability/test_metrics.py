@@ -6,7 +6,7 @@ import textwrap
 from pathlib import Path
 
 from app.observability.metrics import Counters
-from app.observability.workers import forget
+from app.observability.shared_metrics import forget
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,7 +22,7 @@ def worker(folder: Path, number: int, does: str) -> dict[str, float]:
         import sys
         from pathlib import Path
         from app.observability.metrics import Counters
-        from app.observability.workers import Worker
+        from app.observability.shared_metrics import Worker
         counters = Counters(Worker.joined(int(sys.argv[1]), Path(sys.argv[2])))
     """)
     command = [

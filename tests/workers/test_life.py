@@ -177,7 +177,7 @@ async def test_a_worker_whose_loop_does_not_run_is_killed(monkeypatch: pytest.Mo
     program = 'import socket, sys, time; socket.socket(fileno=int(sys.argv[1])).send(b"ready x\\n"); time.sleep(600)'
     monkeypatch.setattr(supervisor, "COMMAND", (sys.executable, "-c", program))
 
-    worker = await supervisor.Worker.started({})
+    worker = await supervisor.Child.started({})
     status = await asyncio.wait_for(worker.ended(), patience(10))
 
     assert worker.answers.is_set()
