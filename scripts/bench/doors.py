@@ -15,9 +15,9 @@ from app.database import Database
 from app.settings import Settings
 from models.base import camel
 from scripts.bench import posting
+from scripts.bench.doors_server import BARE, NO_OP
 from scripts.bench.http_load import Client, Load, Plan, client, request
 from scripts.bench.load import calls
-from scripts.bench.server import BARE, NO_OP
 from scripts.bench.serving import serving
 from scripts.bench.setup import Figures, bench_database, bench_settings
 from scripts.bench.write import track_rate, until_merged
@@ -103,7 +103,7 @@ async def _over_http(settings: Settings, uri: str, load: Client, count: int, see
     figures: Figures = []
     async with (
         bench_database(settings, uri) as database,
-        serving(patient(settings), uri, database.writes.name, module="scripts.bench.server") as address,
+        serving(patient(settings), uri, database.writes.name, module="scripts.bench.doors_server") as address,
     ):
         key, token = await _bearers(settings, database)
         for name, plan, reported in _doors(address, key, token, count, seed):

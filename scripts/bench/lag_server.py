@@ -2,17 +2,15 @@
 
 import asyncio
 import json
-import sys
 import time
 
-import uvloop
 from litestar.types import ASGIApp, Receive, Send
 from litestar.types import Scope as ASGIScope
 
 from app.main import create_app
-from app.observability.logs import configure_logging
-from app.server import Failure, serve
+from app.server import Failure
 from app.settings import Settings
+from scripts.bench.serving import run
 
 LAG = "/bench/lag"
 TICK_SECONDS = 0.001
@@ -69,18 +67,5 @@ def create_metered_app(settings: Settings, mongodb_uri: str, on_failure: Failure
     return metered
 
 
-async def _announce(address: str) -> None:
-    sys.stdout.write(f"{address}\n")
-    sys.stdout.flush()
-
-
-def main() -> None:
-    settings = Settings()
-    if settings.mongodb_uri is None:
-        raise SystemExit("the benchmark names the MongoDB of its server")
-    configure_logging(settings.log_level)
-    uvloop.run(serve(settings, settings.mongodb_uri.get_secret_value(), _announce, create_metered_app))
-
-
 if __name__ == "__main__":
-    main()
+    run(create_metered_app)

@@ -1,4 +1,4 @@
-"""The real server in a separate process."""
+"""The real server in a separate process: how it is started, and what it runs where it is more than the real one."""
 
 import asyncio
 import contextlib
@@ -7,6 +7,10 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import uvloop
+
+from app.observability.logs import configure_logging
+from app.server import CreateApp, serve
 from app.settings import Settings
 
 
@@ -37,3 +41,17 @@ async def serving(settings: Settings, uri: str, database: str, *, module: str = 
         with contextlib.suppress(ProcessLookupError):
             server.terminate()
         await server.communicate()
+
+
+def run(create: CreateApp) -> None:
+    """Serve an application of a benchmark, until stopped."""
+    settings = Settings()
+    if settings.mongodb_uri is None:
+        raise SystemExit("the benchmark names the MongoDB of its server")
+    configure_logging(settings.log_level)
+    uvloop.run(serve(settings, settings.mongodb_uri.get_secret_value(), _announce, create))
+
+
+async def _announce(address: str) -> None:
+    sys.stdout.write(f"{address}\n")
+    sys.stdout.flush()

@@ -4,10 +4,8 @@
 an application that has none of these.
 """
 
-import sys
 from typing import Any
 
-import uvloop
 from litestar import Controller, Litestar, Request, post
 from litestar.types import ASGIApp, Receive, Send
 from litestar.types import Scope as ASGIScope
@@ -15,9 +13,9 @@ from litestar.types import Scope as ASGIScope
 from app.auth.middleware import requires
 from app.auth.principals import Principal, Scope
 from app.main import create_app
-from app.observability.logs import configure_logging
-from app.server import Failure, serve
+from app.server import Failure
 from app.settings import Settings
+from scripts.bench.serving import run
 
 NO_OP = "/bench/noop"
 BARE = "/bare"
@@ -56,18 +54,5 @@ def create_bench_app(settings: Settings, mongodb_uri: str, on_failure: Failure) 
     return either
 
 
-async def _announce(address: str) -> None:
-    sys.stdout.write(f"{address}\n")
-    sys.stdout.flush()
-
-
-def main() -> None:
-    settings = Settings()
-    if settings.mongodb_uri is None:
-        raise SystemExit("the benchmark names the MongoDB of its server")
-    configure_logging(settings.log_level)
-    uvloop.run(serve(settings, settings.mongodb_uri.get_secret_value(), _announce, create_bench_app))
-
-
 if __name__ == "__main__":
-    main()
+    run(create_bench_app)
