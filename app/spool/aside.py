@@ -2,7 +2,7 @@
 and damaged files.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
@@ -36,9 +36,6 @@ class Aside(NamedTuple):
     """In bytes."""
     row: bytes | None
     """Of a call or a row, as it is stored."""
-
-
-Chosen = Callable[[Aside], bool]
 
 
 def all_aside(spool: Spool) -> Iterator[Aside]:

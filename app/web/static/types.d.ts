@@ -277,7 +277,6 @@ export type Technical = {
     refused: number;
     unreadable: number;
     damaged: number;
-    oldest: string | null;
     error: string | null;
   };
   troubles: { code: string; reason: string; count: number | null; since: string; advice: string }[];
@@ -298,7 +297,6 @@ export type Technical = {
     queued: number;
     streams: number;
     away: boolean;
-    lagP99: Amount;
     lagMax: Amount;
   }[];
 };
