@@ -11,7 +11,7 @@ from bson import ObjectId
 
 from app.spool.files import damaged_files
 from app.spool.journal import Spool
-from app.spool.rows import UnreadableRowError, checksum, decoded
+from app.spool.rows import ADD_CALL, UnreadableRowError, decoded, row_of
 from app.spool.salvage import Salvage, note_of, noted, salvage
 
 
@@ -75,8 +75,7 @@ def tried_again(spool: Spool, chosen: list[Aside]) -> int:
                 pair = decoded(one.row)
             except UnreadableRowError:
                 continue
-            call = pair.id.binary, one.row, checksum(one.row)
-            connection.execute("INSERT OR IGNORE INTO calls (id, pair, crc) VALUES (?, ?, ?)", call)
+            connection.execute(ADD_CALL, row_of(pair, one.row))
             connection.execute(*_removal(one))
             again += 1
     for file in _files(spool, chosen):

@@ -18,11 +18,10 @@ from app.errors import AppError, ConfigurationError
 from app.ledger.outcomes import Outcome, ReceiptStatus
 from app.ledger.twins import Pair
 from app.spool.files import InUseError, SpoolFiles, is_damage
-from app.spool.rows import UnreadableRowError, checksum, decoded, encoded
+from app.spool.rows import ADD_CALL, Page, Unreadable, UnreadableRowError, decoded, encoded, row_of
 
 FEW = 20
 """Calls that are removed in one transaction on a full disk."""
-_ADD = "INSERT OR IGNORE INTO calls (id, pair, crc) VALUES (?, ?, ?)"
 
 
 class SpoolError(AppError):
@@ -40,30 +39,6 @@ class Depth(NamedTuple):
 
     calls: int
     bytes: int
-
-
-class Spooled(NamedTuple):
-    """A call in the spool, and its place there."""
-
-    seq: int
-    pair: Pair
-
-
-class Unreadable(NamedTuple):
-    """A row that is no call, its place and content, and why."""
-
-    seq: int
-    row: object
-    reason: str
-
-
-class Page(NamedTuple):
-    """Some rows, in the order of their arrival."""
-
-    calls: list[Spooled]
-    unreadable: list[Unreadable]
-    last: int
-    """The place of the last row, whether it can be read or not."""
 
 
 class Spool:
@@ -106,16 +81,7 @@ class Spool:
         select = "SELECT seq, pair, crc, id FROM calls WHERE seq > ? ORDER BY seq LIMIT ?"
         with self.reading() as connection:
             rows = connection.execute(select, (after, limit)).fetchall()
-        if not rows:
-            return None
-        page = Page([], [], rows[-1][0])
-        for seq, blob, crc, id_ in rows:
-            try:
-                page.calls.append(Spooled(seq, decoded(blob, crc)))
-            except UnreadableRowError as error:
-                named = f"the call {id_.hex()}" if isinstance(id_, bytes) else "a call"
-                page.unreadable.append(Unreadable(seq, blob, f"{named}: {error}"))
-        return page
+        return Page.of(rows) if rows else None
 
     def find(self, ids: Iterable[ObjectId]) -> dict[ObjectId, Pair]:
         """Those of `ids` that wait here. Raises SpoolError."""
@@ -285,14 +251,14 @@ def _unusable(path: Path, error: Exception) -> ConfigurationError:
 def _appended(connection: sqlite3.Connection, pair: Pair, blob: bytes | None) -> Outcome:
     if blob is None:
         return Outcome(ReceiptStatus.REJECTED, reason="a field contains what MongoDB cannot store")
-    row = pair.id.binary, blob, checksum(blob)
+    row = row_of(pair, blob)
     # nearly all have one id alone: one statement
-    if pair.shared_id is None and connection.execute(_ADD, row).rowcount:
+    if pair.shared_id is None and connection.execute(ADD_CALL, row).rowcount:
         return Outcome(ReceiptStatus.SPOOLED)
     waiting = {id_: known.entry for id_, known in _found(connection, pair.ids).items()}
     if (first := pair.first_in(waiting)) is not None:
         return Outcome.duplicate(pair, first)
-    if not connection.execute(_ADD, row).rowcount:  # what is there with this id is no call any more
+    if not connection.execute(ADD_CALL, row).rowcount:  # what is there with this id is no call any more
         keep = "INSERT INTO unreadable (row, reason, at) SELECT pair, 'it cannot be read', ? FROM calls WHERE id = ?"
         connection.execute(keep, (now(), row[0]))
         connection.execute("UPDATE calls SET pair = ?, crc = ? WHERE id = ?", (*row[1:], row[0]))

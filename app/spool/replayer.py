@@ -33,7 +33,8 @@ from app.observability.logs import Log
 from app.observability.metrics import Counters
 from app.observability.troubles import Code, Troubles
 from app.spool.breaker import Breaker
-from app.spool.journal import Page, Spool, Spooled, SpoolError
+from app.spool.journal import Spool, SpoolError
+from app.spool.rows import Page, Spooled
 from app.spool.salvage import not_salvaged, salvage
 from app.spool.spooler import Spooler
 

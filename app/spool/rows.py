@@ -1,7 +1,9 @@
-"""A call as a row of the spool: one BSON document with its two documents, and a checksum."""
+"""A call as a row of the spool: one BSON document with its two documents, and a checksum. And pages of such rows."""
 
 import zlib
+from collections.abc import Sequence
 from datetime import UTC
+from typing import NamedTuple, Self
 
 import bson
 from bson import ObjectId
@@ -12,10 +14,48 @@ from models.documents import Document
 
 CODEC: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
 ID_BYTES = 12
+ADD_CALL = "INSERT OR IGNORE INTO calls (id, pair, crc) VALUES (?, ?, ?)"
+"""For what `row_of` returns. What is there with the same id stays."""
 
 
 class UnreadableRowError(Exception):
     """The row is no call; the message says why not."""
+
+
+class Spooled(NamedTuple):
+    """A call in the spool, and its place there."""
+
+    seq: int
+    pair: Pair
+
+
+class Unreadable(NamedTuple):
+    """A row that is no call, its place and content, and why."""
+
+    seq: int
+    row: object
+    reason: str
+
+
+class Page(NamedTuple):
+    """Some rows, in the order of their arrival."""
+
+    calls: list[Spooled]
+    unreadable: list[Unreadable]
+    last: int
+    """The place of the last row, whether it can be read or not."""
+
+    @classmethod
+    def of(cls, rows: Sequence[tuple[int, object, int | None, object]]) -> Self:
+        """Of rows of `seq, pair, crc, id`, at least one."""
+        page = cls([], [], rows[-1][0])
+        for seq, blob, crc, id_ in rows:
+            try:
+                page.calls.append(Spooled(seq, decoded(blob, crc)))
+            except UnreadableRowError as error:
+                named = f"the call {id_.hex()}" if isinstance(id_, bytes) else "a call"
+                page.unreadable.append(Unreadable(seq, blob, f"{named}: {error}"))
+        return page
 
 
 def encoded(pair: Pair) -> bytes | None:
@@ -30,6 +70,11 @@ def encoded(pair: Pair) -> bytes | None:
 def checksum(blob: bytes) -> int:
     """Of the BSON, so that a flipped bit changes no figure in silence."""
     return zlib.crc32(blob)
+
+
+def row_of(pair: Pair, blob: bytes) -> tuple[bytes, bytes, int]:
+    """The row of a pair that is `encoded` as this."""
+    return pair.id.binary, blob, checksum(blob)
 
 
 def decoded(blob: object, expected: int | None = None) -> Pair:

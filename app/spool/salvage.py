@@ -15,7 +15,7 @@ from app.observability.logs import Log
 from app.spool.files import damaged_files
 from app.spool.journal import Spool, now
 from app.spool.pages import BadRow, DamagedFile, Value
-from app.spool.rows import ID_BYTES, UnreadableRowError, checksum, decoded
+from app.spool.rows import ADD_CALL, ID_BYTES, UnreadableRowError, decoded, row_of
 
 log = Log(__name__)
 
@@ -102,18 +102,13 @@ def salvage(damaged: Path, spool: Spool) -> Salvage:
 
 def _add(spool: Spool, rows: list[_Rescued]) -> None:
     """What is there already stays as it is."""
-    calls = [
-        (row.pair.id.binary, row.blob, row.reason) for row in rows if row.pair is not None and row.blob is not None
-    ]
+    calls = [(row.pair, row.blob, row.reason) for row in rows if row.pair is not None and row.blob is not None]
     at = now()
     with spool.transaction() as connection:
-        connection.executemany(
-            "INSERT OR IGNORE INTO calls (id, pair, crc) VALUES (?, ?, ?)",
-            [(id_, blob, checksum(blob)) for id_, blob, reason in calls if reason is None],
-        )
+        connection.executemany(ADD_CALL, [row_of(pair, blob) for pair, blob, reason in calls if reason is None])
         connection.executemany(
             "INSERT OR IGNORE INTO refused (id, pair, reason, at) VALUES (?, ?, ?, ?)",
-            [(id_, blob, reason, at) for id_, blob, reason in calls if reason is not None],
+            [(pair.id.binary, blob, reason, at) for pair, blob, reason in calls if reason is not None],
         )
         connection.executemany(
             "INSERT INTO unreadable (row, reason, at) SELECT ?1, ?2, ?3 "
