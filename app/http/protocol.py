@@ -84,7 +84,9 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._fields += 1
         self._count(len(name) + len(value))
-        super().on_header(name, value)
+        # what follows a body in chunks is no header (RFC 9110, 6.5.1): proxies check and replace headers alone
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._in_head, self._in_body = False, True

@@ -19,13 +19,13 @@ END = b"\r\n\r\n"
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """Answers with the size of the body; `/early` before it is there."""
+    """Answers with the size of the body, `/early` before it is there; `/headers` with their names."""
     size, more = 0, scope["path"] != "/early"
     while more:
         message = await receive()
         size += len(message.get("body", b""))
         more = message.get("more_body", False)
-    body = b"%d" % size
+    body = b" ".join(name for name, _ in scope["headers"]) if scope["path"] == "/headers" else b"%d" % size
     headers = [(b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
@@ -108,6 +108,14 @@ async def test_requests_one_after_another_and_at_once_are_answered(peer: Peer) -
 async def test_a_body_in_parts_of_any_size_is_no_head(peer: Peer) -> None:
     await peer.send(CHUNKED, *[b"400\r\n" + b"x" * 1024 + b"\r\n"] * 300, b"8\r\nabcdefgh\r\n" * 1_000, b"0\r\n\r\n")
     assert await peer.answer() == (200, b"315200")
+
+
+async def test_what_follows_a_body_is_no_header(peer: Peer) -> None:
+    request = CHUNKED.replace(b"/x", b"/headers") + b"2\r\nab\r\n0\r\nAuthorization: Bearer x\r\nHost: evil" + END
+
+    await peer.send(request, request)
+
+    assert [await peer.answer() for _ in range(2)] == [(200, b"host transfer-encoding")] * 2
 
 
 @pytest.mark.parametrize("byte_by_byte", [False, True])
