@@ -34,6 +34,7 @@ class Lag(NamedTuple):
     busy_p99: float
     busy_max: float
     """What counts: see `lag_server.Meter`."""
+    held_max: float
 
 
 class Prober:

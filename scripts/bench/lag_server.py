@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from pathlib import Path
 
 from litestar.types import ASGIApp, Receive, Send
 from litestar.types import Scope as ASGIScope
@@ -14,17 +15,21 @@ from scripts.bench.serving import run
 
 LAG = "/bench/lag"
 TICK_SECONDS = 0.001
+SCHEDULER = Path("/proc/thread-self/schedstat")
 
 
 class Meter:
     """How late a task runs that wants to run each millisecond.
 
     `busy` is as much of it as the loop's own thread worked meanwhile: what the machine did for others is not our lag.
+    `held` is as much as it did not wait for a core: it worked, or stood still for a disk, a lock or another thread, which
+    may itself have waited for one.
     """
 
     def __init__(self) -> None:
         self._wall: list[float] = []
         self._busy: list[float] = []
+        self._held: list[float] = []
         self._running: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -32,22 +37,33 @@ class Meter:
 
     async def _run(self) -> None:
         while True:
-            began, worked = time.perf_counter(), time.thread_time()
+            began, worked, waited = time.perf_counter(), time.thread_time(), _waited()
             await asyncio.sleep(TICK_SECONDS)
             late = max(0.0, time.perf_counter() - began - TICK_SECONDS)
             self._wall.append(late)
             self._busy.append(min(late, time.thread_time() - worked))
+            self._held.append(max(0.0, late - (_waited() - waited)))
 
     def taken(self) -> dict[str, float]:
         """Milliseconds since the last time."""
         wall, busy = sorted(self._wall or [0.0]), sorted(self._busy or [0.0])
-        self._wall, self._busy = [], []
+        held = max(self._held, default=0.0)
+        self._wall, self._busy, self._held = [], [], []
         return {
             "wall_p99": 1000 * wall[len(wall) * 99 // 100],
             "wall_max": 1000 * wall[-1],
             "busy_p99": 1000 * busy[len(busy) * 99 // 100],
             "busy_max": 1000 * busy[-1],
+            "held_max": 1000 * held,
         }
+
+
+def _waited() -> float:
+    """Seconds for which this thread could have run, and had no core. Only Linux counts them."""
+    try:
+        return int(SCHEDULER.read_text().split()[1]) / 1e9
+    except FileNotFoundError:
+        return 0.0
 
 
 def create_metered_app(settings: Settings, mongodb_uri: str, on_failure: Failure) -> ASGIApp:

@@ -4,6 +4,7 @@ import random
 import time
 
 from genai_prices.data import providers
+from genai_prices.types import ClauseAnd, ClauseRegex, ClauseStartsWith, ModelInfo, ModelPrice, Provider
 
 from app.pricing.name_index import NameIndex
 from app.pricing.sellers import Sellers
@@ -20,6 +21,14 @@ def test_no_provider_that_has_a_model_is_left_out() -> None:
         for provider in providers:
             if provider.find_model(name, all_providers=providers):
                 assert index.may_have(provider, name), (provider.id, name)
+
+
+def test_a_model_that_must_meet_several_conditions_is_found_by_the_first() -> None:
+    both = ClauseAnd(and_=[ClauseStartsWith(starts_with="m-"), ClauseRegex(regex="^(?!.*-tts)")])
+    provider = Provider(id="p", name="P", api_pattern="p", models=[ModelInfo(id="m", match=both, prices=ModelPrice())])
+    claims = Claims([provider])
+
+    assert [claims.may_have(provider, name) for name in ("m-1", "n-1")] == [True, False]
 
 
 def test_few_providers_are_asked_for_a_name_that_nobody_has() -> None:

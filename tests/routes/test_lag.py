@@ -16,6 +16,8 @@ from tests.patience import patience
 SEEDED = 3
 """Batches of a thousand calls. The benchmark has more: `python -m scripts.bench lag`."""
 
+TRIES = 3
+
 
 def routes_of(app: Litestar) -> set[tuple[str, str]]:
     """Every method and path that a request can have. What answers HEAD and OPTIONS does less than GET."""
@@ -44,7 +46,13 @@ async def server(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> 
 async def test_no_request_holds_the_loop(server: Prober, method: str, route: str) -> None:
     for request in worst.of_routes()[method, route]:
         lag = await server.probe(method, request)
+        stands_still = lag.held_max
 
         assert lag.status < 500, (request.name, lag)
         # of the loop's own thread: what the machine does for others is not in it, but makes it slower all the same
         assert lag.busy_max <= patience(LIMIT_MS), (request.name, lag)
+        # a handler that blocks does so each time, a thread that a busy machine puts aside does not
+        for _ in range(TRIES):
+            if stands_still > patience(LIMIT_MS):
+                stands_still = (await server.probe(method, request)).held_max
+        assert stands_still <= patience(LIMIT_MS), (request.name, lag)
