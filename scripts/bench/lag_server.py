@@ -22,8 +22,8 @@ class Meter:
     """How late a task runs that wants to run each millisecond.
 
     `busy` is as much of it as the loop's own thread worked meanwhile: what the machine did for others is not our lag.
-    `held` is as much as it did not wait for a core: it worked, or stood still for a disk, a lock or another thread, which
-    may itself have waited for one.
+    `held` is as much as it did not wait for a core: it worked, or stood still for a disk, a lock or another thread,
+    which may itself have waited for one.
     """
 
     def __init__(self) -> None:

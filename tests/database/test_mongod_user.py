@@ -72,6 +72,10 @@ def test_who_has_no_password_can_do_nothing(tmp_path: Path) -> None:
                 attempt()
             assert refused.value.code == UNAUTHORIZED
         assert names(running.uri) == ["ours"]
+        # nor could anybody have come in before there was a user
+        with MongoClient[dict[str, Any]](running.uri) as owner:
+            found = owner.admin.command("getParameter", enableLocalhostAuthBypass=1)
+            assert found["enableLocalhostAuthBypass"] is False
 
 
 def test_a_password_is_in_no_file_that_others_can_read_nor_in_a_log_or_a_command_line(tmp_path: Path) -> None:

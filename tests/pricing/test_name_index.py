@@ -26,9 +26,9 @@ def test_no_provider_that_has_a_model_is_left_out() -> None:
 def test_a_model_that_must_meet_several_conditions_is_found_by_the_first() -> None:
     both = ClauseAnd(and_=[ClauseStartsWith(starts_with="m-"), ClauseRegex(regex="^(?!.*-tts)")])
     provider = Provider(id="p", name="P", api_pattern="p", models=[ModelInfo(id="m", match=both, prices=ModelPrice())])
-    claims = Claims([provider])
+    index = NameIndex([provider])
 
-    assert [claims.may_have(provider, name) for name in ("m-1", "n-1")] == [True, False]
+    assert [index.may_have(provider, name) for name in ("m-1", "n-1")] == [True, False]
 
 
 def test_few_providers_are_asked_for_a_name_that_nobody_has() -> None:
