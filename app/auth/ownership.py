@@ -64,6 +64,7 @@ def _settled(field: str, own: str | None, said: Any) -> dict[str, Any]:
     if own is None:
         return {} if said is None else {field: said}
     if said is not None and said != own:
-        message = f"is not the caller's own: it reports for {own}; leave {field} out"
+        # without the name of the own one: refusals are counted by their texts, which outlive a user
+        message = f"is not the caller's own; leave {field} out"
         raise invalid(field, message)
     return {field: own}

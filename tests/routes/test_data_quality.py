@@ -1,5 +1,6 @@
 """Data quality: what was turned away, and what is a sum of many calls."""
 
+from datetime import timedelta
 from typing import Any
 
 from litestar import Litestar
@@ -8,7 +9,7 @@ from litestar.testing import AsyncTestClient
 from app.auth.principals import Role
 from app.auth.tokens import Tokens
 from tests.patience import until
-from tests.routes.conftest import bearer
+from tests.routes.conftest import bearer, holding
 
 CALL = {"userId": "u", "contentType": "chat", "model": "gpt-4o", "inputTokens": 1_000, "outputTokens": 500}
 
@@ -41,6 +42,27 @@ async def test_refused_calls_of_every_channel_are_counted_by_reason(
     assert narrowed["refusedCalls"] is None
     other = (await client.get("/api/admin/ai/data-quality?clientId=other", headers=admin)).json()
     assert other["refusedCalls"] == []
+
+
+async def test_what_users_claim_for_others_is_one_reason_that_names_nobody(
+    client: AsyncTestClient[Litestar], tokens: Tokens
+) -> None:
+    admin, message = bearer(tokens, Role.ADMIN), "is not the caller's own; leave userId out"
+    for name in ("ann", "eve"):
+        user = holding(tokens.issue(name, Role.USER, timedelta(minutes=5)))
+        refused = await client.post("/api/ai/track", json=CALL, headers=user)
+        assert refused.json()["errors"] == [{"field": "userId", "message": message}]
+
+    async def found() -> list[dict[str, Any]]:
+        answer = await client.get("/api/admin/ai/data-quality", headers=admin)
+        refused: list[dict[str, Any]] = answer.json()["refusedCalls"]
+        return refused
+
+    async def are_written() -> bool:
+        return sum(int(row["calls"]) for row in await found()) == 2
+
+    await until(are_written)
+    assert await found() == [{"door": "track", "field": "userId", "reason": message, "calls": 2}]
 
 
 async def test_a_sum_of_many_calls_counts_and_is_in_no_list(client: AsyncTestClient[Litestar], tokens: Tokens) -> None:
