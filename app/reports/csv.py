@@ -17,8 +17,10 @@ from models import CallStatus
 from models.base import camel
 from models.money import plain
 
-RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""How text begins that a spreadsheet takes for a formula, or that hides one after a break (OWASP, CSV injection)."""
+RUN_BY_SPREADSHEETS = tuple("=+-@\uff1d\uff0b\uff0d\uff20\t\r\n")
+"""How text begins that a spreadsheet takes for a formula, in East Asia in full width too, or that hides one after a
+break (OWASP, CSV injection).
+"""
 
 
 def text_of(rows: Iterable[Sequence[Any]]) -> str:

@@ -128,6 +128,7 @@ def test_numbers_stay_numbers(value: Any, text: str) -> None:
 
 def test_a_text_is_neutralised_once_and_quoted() -> None:
     assert neutral("\r=1") == "'\r=1"
+    assert [neutral(letter)[0] for letter in "=+-@\uff1d\uff0b\uff0d\uff20"] == ["'"] * 8
     assert text_of([['=HYPERLINK("x")', Decimal(1)]]) == '"\'=HYPERLINK(""x"")",1\r\n'
 
 
