@@ -20,6 +20,7 @@ from app.auth.refused import RefusedError
 from app.auth.tokens import Tokens, open_tokens
 from app.errors import KeyServerUnavailableError, NotAuthenticatedError
 from app.settings import Settings
+from tests.auth.key_server import key_server
 from tests.patience import until
 
 URL = "https://id.example/.well-known/jwks.json"
@@ -301,18 +302,10 @@ async def test_a_deployment_follows_its_provider(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("app.auth.jwks.REFRESH_SECONDS", 0.01)
     keys = [public("r", RSA)]
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        body = json.dumps({"keys": keys}).encode()
-        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
-        await writer.drain()
-        writer.close()
-
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
+    async with key_server(keys) as url:
         settings = Settings(
             _env_file=None,
-            jwks_url=f"http://127.0.0.1:{port}/jwks.json",
+            jwks_url=url,
             jwt_secret="0123456789abcdef0123456789abcdef",
             jwt_issuer=RULES.issuer,
             jwt_audience=RULES.audiences,

@@ -1,6 +1,5 @@
 """Tokens of identity providers, whose keys are fetched over HTTP: who they stand for, and what is refused."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ import pytest
 from app.auth.refused import RefusedError
 from app.auth.tokens import Tokens, open_tokens
 from app.settings import Settings
+from tests.auth.key_server import key_server
 from tests.auth.provider_tokens import NOW, PROVIDERS, TIMES, Provider
 from tests.auth.test_jwks import RSA, RSA_TWO, PrivateKey, public
 from tests.auth.test_tokens import SECRET
@@ -23,16 +23,7 @@ OTHER_PARTY = f"the token was issued to another party; expected azp to be one of
 @asynccontextmanager
 async def served(keys: list[dict[str, Any]], **settings: str) -> AsyncIterator[Tokens]:
     """The tokens of a deployment whose provider has these keys."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        body = json.dumps({"keys": keys}).encode()
-        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
-        await writer.drain()
-        writer.close()
-
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/jwks.json"
+    async with key_server(keys) as url:
         own: dict[str, Any] = {"jwks_url": url, "jwt_secret": SECRET, **settings}
         async with open_tokens(Settings(_env_file=None, **own)) as tokens:
             yield tokens

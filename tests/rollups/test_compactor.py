@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -158,23 +159,19 @@ async def test_one_process_has_the_lease_until_it_lets_go(database: Database) ->
         assert not await second.acquire()
 
 
-async def test_a_lease_that_ran_out_is_free(database: Database) -> None:
+@pytest.mark.parametrize(
+    "end",
+    [
+        {"$dateSubtract": {"startDate": "$$NOW", "unit": "second", "amount": 1}},
+        {"$dateAdd": {"startDate": "$$NOW", "unit": "day", "amount": 1}},
+    ],
+    ids=["it ran out", "from when the server's clock was ahead"],
+)
+async def test_a_lease_that_cannot_be_valid_is_free(database: Database, end: dict[str, Any]) -> None:
     async with database.committer_session() as one, database.committer_session() as two:
         first, second = Lease(database, one), Lease(database, two)
         await first.acquire()
-        past = [{"$set": {"until": {"$dateSubtract": {"startDate": "$$NOW", "unit": "second", "amount": 1}}}}]
-        await database.writes[STATE].update_one({"_id": "compactor"}, past)
-
-        assert await second.acquire()
-        assert not await first.acquire()
-
-
-async def test_a_lease_from_when_the_servers_clock_was_ahead_is_free(database: Database) -> None:
-    async with database.committer_session() as one, database.committer_session() as two:
-        first, second = Lease(database, one), Lease(database, two)
-        await first.acquire()
-        tomorrow = [{"$set": {"until": {"$dateAdd": {"startDate": "$$NOW", "unit": "day", "amount": 1}}}}]
-        await database.writes[STATE].update_one({"_id": "compactor"}, tomorrow)
+        await database.writes[STATE].update_one({"_id": "compactor"}, [{"$set": {"until": end}}])
 
         assert await second.acquire()
         assert not await first.acquire()
