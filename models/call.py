@@ -13,6 +13,8 @@ from models.fields import CLOCK_TOLERANCE, OLDEST, Count, Dollars, Metadata, Mil
 from models.rollups import EVERYONE
 from models.token_usage import PART_FIELDS, PART_TOKENS, TokenUsage, contradictions
 
+DEFAULT_CLIENT = "default"
+"""The client of calls and tokens without one."""
 UNKNOWN_MODEL = "unknown"
 """For a call that failed before any model was named."""
 
@@ -31,7 +33,7 @@ class AICall(BaseModel):
     user_id: Name
     content_type: Name
     model: Name
-    client_id: Name = "default"
+    client_id: Name = DEFAULT_CLIENT
     request_id: Name | None = None
     """Identifies the call: the same id, reported again for the same client, counts once."""
     clerk_user_id: Name | None = None

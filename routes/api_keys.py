@@ -9,7 +9,8 @@ from litestar.params import FromPath, JSONBody
 from app.auth.api_keys import KeyRing
 from app.auth.middleware import requires
 from app.auth.ownership import own_client
-from app.auth.principals import DEFAULT_CLIENT, Principal, Scope
+from app.auth.principals import Principal, Scope
+from models.call import DEFAULT_CLIENT
 from routes.schemas import ApiKeyBody, MadeApiKey, NewApiKey
 
 

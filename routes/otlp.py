@@ -12,7 +12,7 @@ from litestar.openapi.spec import Operation
 from pydantic import ValidationError
 
 from app.auth.middleware import requires
-from app.auth.principals import DEFAULT_CLIENT, Principal, Scope
+from app.auth.principals import Principal, Scope
 from app.errors import DatabaseUnavailableError, UnsupportedMediaTypeError
 from app.http.bodies import body_budget_of
 from app.http.openapi import body_described
@@ -25,6 +25,7 @@ from app.otlp.messages import JSON, PROTOBUF
 from app.process import in_turns
 from app.tracking import AICall, Fault, ReceiptStatus, Tracker, TrackReceipt
 from models.base import camel
+from models.call import DEFAULT_CLIENT
 from models.faults import faults_of
 from routes.ingest import check_room
 

@@ -28,6 +28,7 @@ from app.pricing.price_book import PriceBook
 from app.rollups.local_time import LocalTime
 from app.rollups.state import RollupState
 from models import AI_GENERATION
+from models.call import DEFAULT_CLIENT
 from models.documents import Document
 from scripts.toolkit import backfilling, command, days, job
 
@@ -58,7 +59,7 @@ class BackfillUsage(backfilling.Backfill):
 def _client(text: str) -> str:
     """A client id, as calls name it."""
     try:
-        return name_of(text, "--client") or "default"
+        return name_of(text, "--client") or DEFAULT_CLIENT
     except UnusableError as error:
         raise argparse.ArgumentTypeError(error.reason) from error
 
@@ -67,7 +68,7 @@ def main() -> int:
     parser = command.parser("backfill_usage", __doc__)
     days.add_arguments(parser)
     parser.add_argument(
-        "--client", metavar="ID", type=_client, default="default", help="client of events that name none"
+        "--client", metavar="ID", type=_client, default=DEFAULT_CLIENT, help="client of events that name none"
     )
     job.add_arguments(parser)
     arguments = days.checked(parser, parser.parse_args())

@@ -14,10 +14,11 @@ from datetime import UTC, datetime, timedelta
 
 from app.auth.api_keys import KeyRing
 from app.auth.claims import checked_client, checked_name
-from app.auth.principals import DEFAULT_CLIENT, Scope
+from app.auth.principals import Scope
 from app.database import connected
 from app.database.deployment import mongodb
 from app.settings import Settings
+from models.call import DEFAULT_CLIENT
 from scripts.toolkit import command
 
 MOST_DAYS = 36_500

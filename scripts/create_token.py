@@ -10,9 +10,10 @@ import argparse
 import sys
 from datetime import timedelta
 
-from app.auth.principals import DEFAULT_CLIENT, Role
+from app.auth.principals import Role
 from app.auth.tokens import Tokens
 from app.settings import Settings
+from models.call import DEFAULT_CLIENT
 from scripts.toolkit import command
 
 

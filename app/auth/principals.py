@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Self
 
+from models.call import DEFAULT_CLIENT
+
 Recheck = Callable[[], Awaitable["Principal"]]
 """The current principal of a request. Raises NotAuthenticatedError, and others where it cannot be checked."""
-DEFAULT_CLIENT = "default"
-"""The client of calls and tokens without one."""
 
 
 class Scope(StrEnum):

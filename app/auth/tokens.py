@@ -11,10 +11,11 @@ import jwt
 from cachetools import LRUCache, TLRUCache
 
 from app.auth.claims import TokenRules, bearer_of, check_recipient
-from app.auth.principals import DEFAULT_CLIENT, Principal, Role
+from app.auth.principals import Principal, Role
 from app.auth.refused import Reason, RefusedError
 from app.observability.logs import Log
 from app.settings import Settings
+from models.call import DEFAULT_CLIENT
 
 SHARED_SECRET = "HS256"  # noqa: S105 - the name of an algorithm
 PUBLIC_KEY = frozenset(

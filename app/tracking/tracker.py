@@ -26,7 +26,7 @@ from app.tracking.receipt import TrackReceipt
 from app.tracking.refusals import Refusals
 from app.tracking.writer import Writer
 from models import CostSource
-from models.call import AICall
+from models.call import DEFAULT_CLIENT, AICall
 from models.faults import Fault, faults_of
 from models.money import to_decimal
 
@@ -34,7 +34,6 @@ log = Log(__name__)
 
 _Queued = tuple[Pair, Cost, "asyncio.Future[Outcome]"]
 
-DEFAULT_CLIENT = "default"
 MAX_NAME = 256
 MOST_REASONS = 1_000
 """Why calls had no price, that are in the log already: later ones make room for others."""
