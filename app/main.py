@@ -70,8 +70,8 @@ def create_app(
     """The ASGI application of one deployment. It connects to MongoDB when it starts.
 
     Raises ConfigurationError where the settings cannot be used. `on_failure` is called with the reason when the start
-    fails, which an ASGI server can only log. `worker` says what
-    it shares with others, where it is one of several processes.
+    fails, which an ASGI server can only log. `worker` says what it shares with others, where it is one of several
+    processes.
     """
     limits = RequestLimits()
 
@@ -143,7 +143,7 @@ def create_app(
         after_request=in_turns_encoded,
         before_send=[add_headers],
         exception_handlers=problems.HANDLERS,
-        # logs are structlog's, see app.observability.metrics
+        # logs are structlog's, see app.observability.logs
         logging_config=None,
         # documentation
         openapi_config=openapi.config(),

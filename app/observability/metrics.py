@@ -29,7 +29,6 @@ COMMIT_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 PUBLISH_SECONDS = 1.0
 BATCH_CALLS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000)
 
-
 _STARTED = "twinmeter_process_start_seconds"
 
 
@@ -181,7 +180,7 @@ class Counters:
 
 
 def _standing(metrics: Iterable[Metric]) -> Iterator[Standing]:
-    """None where it is just starting."""
+    """That of a process; nothing of one that is just starting."""
     samples = [sample for family in metrics for sample in family.samples]
     for started in samples:
         if started.name == _STARTED:
