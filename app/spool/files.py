@@ -93,6 +93,7 @@ class SpoolFiles:
         with self._alone():
             if not self._wanted.exists():  # another process was first
                 return
+            self._end_setting_aside()
             self._set_aside(why)
             self._wanted.unlink()
 
@@ -104,6 +105,7 @@ class SpoolFiles:
         except BlockingIOError:  # somebody has it open, and it is sound
             return
         try:
+            self._end_setting_aside()
             if journal.exists() and is_torn(journal.read_bytes()):
                 self._set_aside("its journal is damaged")
         finally:
@@ -117,6 +119,12 @@ class SpoolFiles:
             _beside(self.path, "-wal").rename(_beside(kept, "-wal"))
         _beside(self.path, "-shm").unlink(missing_ok=True)  # only an index of the journal
         log.error("spool.damaged", error=why, kept=str(kept))
+
+    def _end_setting_aside(self) -> None:
+        """After a kill between the two renames: SQLite deletes a journal that is without its file."""
+        journal, damaged = _beside(self.path, "-wal"), damaged_files(self.path)
+        if damaged and journal.exists() and not (self.path.exists() or _beside(damaged[-1], "-wal").exists()):
+            journal.rename(_beside(damaged[-1], "-wal"))
 
     def make_reserve(self) -> None:
         """Occupy some room on the disk while there is enough, for `give_back_reserve`."""

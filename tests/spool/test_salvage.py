@@ -144,6 +144,24 @@ def test_a_kill_as_a_journal_begins_its_next_round_is_no_damage(path: Path) -> N
     assert not is_torn(after[:32] + before[32:])
 
 
+@pytest.mark.parametrize("asked", [False, True], ids=["at a start", "by another process"])
+def test_a_kill_as_a_file_is_set_aside_costs_no_call_of_its_journal(path: Path, tmp_path: Path, asked: bool) -> None:
+    spool, killed = Spool(path, 10 * MB), tmp_path / "killed"
+    spool.append([pair("new")])
+    killed.mkdir()
+    shutil.copy(path, killed / f"{path.name}.damaged-20260101T000000000000")  # and not yet the journal beside it
+    shutil.copy(f"{path}-wal", killed)
+    spool.close()
+    if asked:
+        (killed / "spool-shop.renew").touch()
+
+    opened = Spool(killed / path.name, 10 * MB)
+    assert opened.depth().calls == 0
+    assert salvage(not_salvaged(opened.path)[0], opened).calls >= CALLS + 1
+    assert ids(opened) == {*all_ids(), str(pair("new").id)}
+    opened.close()
+
+
 def test_a_damaged_page_number_of_the_journal_does_not_make_a_salvage_endless(path: Path, tmp_path: Path) -> None:
     spool, killed = Spool(path, 10 * MB), tmp_path / "killed"
     spool.append([pair("new")])
