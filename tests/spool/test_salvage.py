@@ -58,7 +58,7 @@ def all_ids() -> set[str]:
 def overwritten(path: Path, first: int, last: int) -> None:
     with path.open("r+b") as file:
         file.seek(first)
-        file.write(os.urandom(last - first))
+        file.write(b"\xff" + os.urandom(last - first - 1))  # never by chance the beginning of a page with rows
 
 
 def root_of_calls(path: Path) -> int:
