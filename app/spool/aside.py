@@ -93,9 +93,10 @@ def dropped(spool: Spool, chosen: list[Aside]) -> int:
     with spool.transaction() as connection:
         for one in rows:
             connection.execute(*_removal(one))
-    files = [file for file in _files(spool, chosen) if note_of(file).exists()]
+    files = [file for file in _files(spool, chosen) if noted(file) is not None]
     for file in files:
-        for path in (file, file.with_name(f"{file.name}-wal"), note_of(file)):
+        # in this order: what a kill in between leaves is still listed, and dropped by the next one
+        for path in (file.with_name(f"{file.name}-wal"), file, note_of(file)):
             path.unlink(missing_ok=True)
     return len(rows) + len(files)
 

@@ -190,7 +190,7 @@ def is_damage(error: sqlite3.Error) -> bool:
 def damaged_files(path: Path) -> list[Path]:
     """Spools of this path that were set aside because they were damaged, the oldest first."""
     found = path.parent.glob(f"{path.name}.{DAMAGED}-*")
-    return sorted(file for file in found if not file.name.endswith(("-wal", "-shm", ".json")))
+    return sorted(file for file in found if not file.name.endswith(("-wal", "-shm", ".json", ".draft")))
 
 
 def _beside(path: Path, suffix: str) -> Path:

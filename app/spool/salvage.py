@@ -55,7 +55,7 @@ class Salvage(NamedTuple):
 
 def not_salvaged(path: Path) -> list[Path]:
     """The damaged files of the spool at `path` that nobody has salvaged."""
-    return [file for file in damaged_files(path) if not note_of(file).exists()]
+    return [file for file in damaged_files(path) if noted(file) is None]
 
 
 def note_of(damaged: Path) -> Path:
@@ -64,7 +64,7 @@ def note_of(damaged: Path) -> Path:
 
 
 def noted(damaged: Path) -> Salvage | None:
-    """What became of a file; None where it is not salvaged yet."""
+    """What became of a file; None where it is not salvaged yet, or the note was lost half-way by a power cut."""
     try:
         read = json.loads(note_of(damaged).read_text())
         return Salvage(**{**read, "lost": tuple(read.get("lost", ()))})

@@ -120,6 +120,43 @@ def test_a_damaged_file_that_nobody_has_salvaged_is_not_dropped(spool: Path, run
     assert len(not_salvaged(spool)) == 1
 
 
+def test_a_note_that_is_half_written_is_none(spool: Path, run: Any) -> None:
+    """As a power cut leaves it: the file is salvaged again, and until then it is not dropped."""
+    (note,) = spool.parent.glob("*.damaged-*.json")
+    note.write_text("")
+    note.with_suffix(".draft").touch()
+
+    assert run("drop", "--execute", "--json")[0] == 3
+    assert [file.name for file in not_salvaged(spool)] == [note.stem]
+
+
+def test_a_drop_that_is_killed_leaves_nothing_that_the_next_one_does_not_see(
+    spool: Path, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (note,) = spool.parent.glob("*.damaged-*.json")
+    journal = note.with_name(f"{note.stem}-wal")
+    journal.write_bytes(b"calls")
+    with monkeypatch.context() as killed:
+        killed.setattr(Path, "unlink", _one_only(Path.unlink))
+        with pytest.raises(OSError, match="killed"):
+            run("drop", "--execute", "--json")
+
+    assert run("drop", "--execute", "--json")[0] == 0
+    assert list(spool.parent.glob("spool-*damaged*")) == []
+
+
+def _one_only(unlink: Any) -> Any:
+    done: list[Path] = []
+
+    def one(path: Path, **options: Any) -> None:
+        if done:
+            raise OSError("killed")
+        done.append(path)
+        unlink(path, **options)
+
+    return one
+
+
 async def test_as_a_command_it_works_beside_the_server_without_mongodb(spool: Path, command: Command) -> None:
     held = Spool(spool, MB)
     done = await asyncio.to_thread(
