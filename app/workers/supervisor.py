@@ -71,11 +71,13 @@ class Child:
     @classmethod
     async def started(cls, work: dict[str, Any]) -> Self:
         ours, its = socket.socketpair()
-        with its:
+        with its, contextlib.ExitStack() as undone:
+            undone.callback(ours.close)
             # in a session of its own: Ctrl-C reaches the supervisor only
             process = await asyncio.create_subprocess_exec(
                 *COMMAND, str(its.fileno()), pass_fds=[its.fileno()], start_new_session=True
             )
+            undone.pop_all()
         reader, writer = await asyncio.open_connection(sock=ours)
         worker = cls(process, reader, writer)
         writer.write(as_json(work) + b"\n")
@@ -167,7 +169,16 @@ class _Crew:
         """Have a worker of this number, until stopped."""
         pause = 0.0
         while not self._stopping.is_set():
-            worker = await Child.started({**self._work, "number": number})
+            try:
+                worker = await Child.started({**self._work, "number": number})
+            except OSError as error:  # no memory, say, or no file descriptor: not a reason to end the others
+                if not self._up.is_set():
+                    self._fail(f"a worker could not be started: {error}")
+                    return
+                pause = pause_after(pause, None)
+                log.error("worker.not_started", worker=number, reason=str(error), again_in=pause)  # noqa: TRY400 - says all
+                await self._wait(pause)
+                continue
             self._workers[number] = worker
             if self._stopping.is_set():
                 worker.tell(NOW)
@@ -183,8 +194,12 @@ class _Crew:
                 return
             pause = pause_after(pause, worker.answered_at)
             log.error("worker.ended", process=worker.process.pid, status=status, reason=worker.failure, again_in=pause)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), pause)
+            await self._wait(pause)
+
+    async def _wait(self, pause: float) -> None:
+        """So many seconds, or until stopped."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), pause)
 
     async def _note(self, number: int, worker: Child) -> None:
         await worker.answers.wait()

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -24,7 +25,7 @@ from app.settings import Settings
 from app.workers import supervisor
 from app.workers.folder import MEMORY, PREFIX, shared_folder
 from tests.conftest import SECRET
-from tests.patience import FACTOR, patience
+from tests.patience import FACTOR, patience, until
 from tests.test_server import CALL, acknowledged_until_refused, failure, running, start
 from tests.workers.serving import TECHNICAL, TRACK, Served, bearer, children, workers
 
@@ -182,6 +183,39 @@ async def test_a_worker_whose_loop_does_not_run_is_killed(monkeypatch: pytest.Mo
 
     assert worker.answers.is_set()
     assert status == -signal.SIGKILL
+
+
+async def test_a_worker_that_cannot_be_replaced_yet_ends_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where there is no memory for a new process at that moment."""
+    program = (
+        'import socket, sys; s = socket.socket(fileno=int(sys.argv[1])); s.send(b"ready x\\n"); s.makefile("rb").read()'
+    )
+    monkeypatch.setattr(supervisor, "COMMAND", (sys.executable, "-c", program))
+    monkeypatch.setattr(supervisor, "FIRST_PAUSE_SECONDS", 0.05)
+    execute, failures = asyncio.create_subprocess_exec, [OSError(12, "Cannot allocate memory")] * 2
+
+    async def failing(*arguments: Any, **options: Any) -> Any:
+        if crew._up.is_set() and failures:
+            raise failures.pop()
+        return await execute(*arguments, **options)
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", failing)
+    settings = Settings(_env_file=None, data_dir=tmp_path, workers=2)
+    with socket.create_server(("127.0.0.1", 0)) as port:
+        crew = supervisor._Crew(settings, "mongodb://nowhere", port, tmp_path)
+        running = asyncio.create_task(crew.run(lambda _: asyncio.sleep(0)))
+        async with asyncio.timeout(patience(10)):
+            await crew._up.wait()
+            stays, victim = crew._workers[1], crew._workers[2]
+            victim.kill()
+            await until(lambda: not failures and crew._workers.get(2, victim) is not victim)
+            assert crew._workers[1] is stays
+            for worker in crew._workers.values():
+                worker.kill()
+            crew.stop()
+            await running
 
 
 @pytest.mark.parametrize(
