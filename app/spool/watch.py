@@ -56,6 +56,8 @@ class Watch:
             self._troubles.gone(Code.SPOOL)
         else:
             self._troubles.report(Code.SPOOL, standing.error)
+        if not (standing.calls or standing.error or self._waiting()):
+            self._troubles.gone(Code.COMMIT)  # all was delivered, and nobody may report another call for days
         spooled = 0.0 if standing.oldest is None else (datetime.now(UTC) - standing.oldest).total_seconds()
         if max(spooled, self._waiting()) < OVERDUE_SECONDS:
             self._troubles.gone(Code.OVERDUE)

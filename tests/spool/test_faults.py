@@ -122,6 +122,15 @@ async def test_in_a_batch_only_the_call_with_a_fault_goes_to_the_spool(
     assert len(await assert_twins(database)) == 19
 
 
+async def test_a_fault_that_is_over_is_gone_though_no_call_follows(tracker: Tracker, faulty: Any) -> None:
+    faults = [ZeroDivisionError()]
+    faulty(lambda _: faults.pop() if faults else None)
+    assert (await tracker.track(**CALL)).status == "spooled"
+
+    await delivered(tracker)
+    assert await codes(tracker) == {}
+
+
 async def test_an_attempt_that_is_hopeless_ends_soon(database: Database, faulty: Any) -> None:
     tried: list[Pair] = []
 
