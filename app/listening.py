@@ -1,11 +1,15 @@
-"""The port on which a server listens, alone or as one of several workers."""
+"""The port on which a server listens, alone or as one of several workers, and who is told once it answers there."""
 
 import socket
+from collections.abc import Awaitable, Callable
 
 from app.errors import ConfigurationError
 from app.settings import Settings
 
 BACKLOG = 2_048
+
+Companion = Callable[[str], Awaitable[None]]
+"""What runs beside a server once it is up; it is given the address, such as `http://127.0.0.1:8000`."""
 
 
 def listener(settings: Settings) -> socket.socket:
@@ -40,7 +44,11 @@ def shared_listener(settings: Settings, port: int) -> socket.socket:
 
 def address_of(listening: socket.socket) -> str:
     """Such as `http://127.0.0.1:8000`."""
-    host, port = listening.getsockname()[:2]
+    return http_address(*listening.getsockname()[:2])
+
+
+def http_address(host: str, port: int) -> str:
+    """The same of a host and a port."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 

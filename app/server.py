@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 
 import uvicorn
@@ -12,7 +12,7 @@ from litestar.types import ASGIApp
 
 from app.errors import AppError, ConfigurationError
 from app.http.protocol import KEEP_ALIVE_SECONDS, LimitedProtocol
-from app.listening import address_of, listener
+from app.listening import Companion, address_of, listener
 from app.main import create_app, end_streams, say_stopping
 from app.process import tune_garbage_collector
 from app.settings import Settings
@@ -22,9 +22,6 @@ SHUTDOWN_SECONDS = 5
 
 Failure = Callable[[AppError], None]
 CreateApp = Callable[[Settings, str, Failure], ASGIApp]
-
-Companion = Callable[[str], Awaitable[None]]
-"""What runs beside the server once it is up; it is given the address, such as `http://127.0.0.1:8000`."""
 
 
 class _Server(uvicorn.Server):

@@ -92,8 +92,7 @@ class Database:
             await database.prepare_rollups()
             await database.raise_format()
         except ConfigurationError:
-            for client in (writer, reader, streamer):
-                client.close()
+            _close(writer, reader, streamer)
             raise
         except PyMongoError as error:
             _close(writer, reader, streamer)

@@ -12,14 +12,13 @@ import socket
 import sys
 import time
 from asyncio.subprocess import Process
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import SecretStr
 
 from app.errors import ConfigurationError
-from app.listening import address_of, reserved
+from app.listening import Companion, address_of, reserved
 from app.observability.logs import Log
 from app.observability.shared_metrics import forget
 from app.settings import Settings
@@ -38,8 +37,6 @@ LONGEST_PAUSE_SECONDS = 30.0
 COMMAND = (sys.executable, "-m", "app.workers.worker")
 
 log = Log(__name__)
-
-Companion = Callable[[str], Awaitable[None]]
 
 
 async def supervise(settings: Settings, mongodb_uri: str, companion: Companion) -> None:

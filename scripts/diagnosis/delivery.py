@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 
+from app.listening import http_address
 from scripts.diagnosis import words
 from scripts.diagnosis.finding import START, Check, Deployment, Finding, Group, ok, problem, unchecked
 
@@ -16,8 +17,7 @@ async def server(deployment: Deployment) -> Finding:
     host, port = deployment.settings.host, deployment.settings.port
     if not port:
         return ok("not asked: it takes any free port")
-    host = ANY_ADDRESS.get(host, host)
-    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    address = http_address(ANY_ADDRESS.get(host, host), port)
     try:
         async with httpx.AsyncClient(timeout=min(SECONDS, deployment.seconds), trust_env=False) as http:
             ready: dict[str, Any] = (await http.get(f"{address}/ready")).json()
