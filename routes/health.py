@@ -10,7 +10,7 @@ from app.database.connection import STANDALONE_ADVICE
 from app.errors import DatabaseUnavailableError, RollupsNotReadyError
 from app.http.serialization import ExactResponse
 from app.observability.metrics import METRICS
-from app.observability.troubles import ADVICE, Trouble
+from app.observability.troubles import ADVICE, Code, Trouble
 from app.reports.reports import Reports
 from app.tracking import Tracker
 from routes.schemas import HealthBody, ReadyBody, SpoolBody, TroubleBody
@@ -53,6 +53,8 @@ async def standing(database: Database, tracker: Tracker, reports: Reports) -> Re
     alive, tracking, processes = await database.answers(), await tracker.standing(), tracker.counters.processes()
     spool = SpoolBody(**tracking.spool._asdict())
     troubles = [_shown(trouble) for trouble in tracking.troubles]
+    here = {trouble.code for trouble in troubles}
+    troubles += [_told_elsewhere(code) for code in Code if code in tracker.counters.in_trouble() - here]
     fresh, advice = None, None if database.transactional else STANDALONE_ADVICE
     if alive:
         try:
@@ -88,3 +90,9 @@ def _shown(trouble: Trouble) -> TroubleBody:
         since=trouble.since,
         advice=ADVICE[trouble.code],
     )
+
+
+def _told_elsewhere(code: Code) -> TroubleBody:
+    """What another worker of this server has met."""
+    reason = "another process of this server has met it; the log says why"
+    return TroubleBody(code=code, reason=reason, count=None, since=None, advice=ADVICE[code])

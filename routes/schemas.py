@@ -217,7 +217,8 @@ class TroubleBody(Row):
     reason: str
     count: int | None
     """Of how many calls, rows, files or deltas, where that is known."""
-    since: datetime
+    since: datetime | None
+    """Null where another process of the server has met it."""
     advice: str
     """What an operator does about it."""
 

@@ -156,6 +156,10 @@ class Counters:
             sample.labels["status"]: int(sample.value) for sample in self._samples("twinmeter_replayed_calls_total")
         }
 
+    def in_trouble(self) -> set[str]:
+        """Codes of what is wrong in any process of the server."""
+        return {sample.labels["code"] for sample in self._samples("twinmeter_trouble") if sample.value}
+
     def commits(self) -> tuple[int, int, float]:
         """Transactions, the calls in them, and the seconds that they took in total."""
         return (

@@ -85,3 +85,22 @@ def test_each_worker_is_told_of_apart(tmp_path: Path) -> None:
     found = worker(tmp_path, 2, f"{queue.format(5)}\n{tell}")
 
     assert (found["of_1"], found["of_2"], found["queued"]) == (2, 5, 7)
+
+
+def test_what_is_wrong_in_one_worker_is_known_to_the_other_until_it_is_gone(tmp_path: Path) -> None:
+    wrong = """
+import contextlib
+from app.observability.troubles import Code, Troubles
+troubles = Troubles(counters.registry)
+with contextlib.redirect_stdout(sys.stderr):  # the log
+    troubles.report(Code.DELIVERY, "a reason")
+    troubles.report(Code.REFUSED, "a reason")
+    troubles.gone(Code.REFUSED)
+"""
+    look = "for code in counters.in_trouble(): print(code, 1)"
+    worker(tmp_path, 1, wrong)
+
+    assert {"delivery", "refused"} & worker(tmp_path, 2, look).keys() == {"delivery"}
+
+    forget(1, tmp_path)
+    assert "delivery" not in worker(tmp_path, 2, look)

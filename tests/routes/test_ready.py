@@ -14,6 +14,7 @@ from app.auth.principals import Role
 from app.auth.tokens import Tokens
 from app.database import Database
 from app.ledger.ledger import Ledger
+from app.observability.metrics import Counters
 from app.rollups.compactor import Compactor
 from app.settings import Settings
 from app.spool import watch
@@ -87,6 +88,13 @@ async def test_calls_that_meet_a_fault_of_ours(
         return "delivery" not in await troubles(client)
 
     await until(is_well)
+
+
+async def test_what_only_another_worker_has_met(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Counters, "in_trouble", lambda _: {"compactor"})
+
+    reason = "another process of this server has met it; the log says why"
+    assert await troubles(client) == {"compactor": (reason, None)}
 
 
 @pytest.fixture

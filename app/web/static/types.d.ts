@@ -279,7 +279,7 @@ export type Technical = {
     damaged: number;
     error: string | null;
   };
-  troubles: { code: string; reason: string; count: number | null; since: string; advice: string }[];
+  troubles: { code: string; reason: string; count: number | null; since: string | null; advice: string }[];
   calls: Record<string, number>;
   breaker: { open: boolean; seconds: Amount | null };
   commits: { transactions: number; calls: number; seconds: Amount };
