@@ -73,7 +73,8 @@ def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes | msgspec.Raw) -> A
     try:
         return decoder.decode(body)
     except msgspec.ValidationError:
-        raise InvalidRequestError("the body must be a JSON object") from None
+        wrong = "must be a JSON object" if decoder is _members else "has a number that is out of range"
+        raise InvalidRequestError(f"the body {wrong}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, ArithmeticError) as error:
         raise InvalidRequestError(f"the body is not valid JSON: {error}") from error
     except RecursionError:
