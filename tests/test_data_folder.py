@@ -1,6 +1,7 @@
 """The data folder."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import pytest
 
 from app.data_folder import prepared
 from app.errors import ConfigurationError
+from app.settings import kept_secret
 
 
 def mode(path: Path) -> int:
@@ -61,3 +63,14 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigurationError, match=f"The data folder {tmp_path}/file/data cannot be used: .*file"):
         prepared(tmp_path / "file" / "data")
+
+
+def test_an_empty_secret_as_a_power_cut_leaves_it_is_made_again_once(tmp_path: Path) -> None:
+    (tmp_path / "jwt_secret").touch(0o600)
+
+    with ThreadPoolExecutor(8) as at_once:
+        found = set(at_once.map(kept_secret, [tmp_path / "jwt_secret"] * 8))
+
+    assert {len(secret) for secret in found} == {64}
+    assert len(found) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["jwt_secret"]

@@ -120,10 +120,13 @@ def test_also_where_its_port_is_taken_meanwhile(tmp_path: Path) -> None:
         assert names(moved.uri) == ["before"]
 
 
-def test_a_lost_secret_is_replaced_and_nothing_else(tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", [None, ""], ids=["no file", "an empty one, as after a power cut"])
+def test_a_lost_secret_is_replaced_and_nothing_else(tmp_path: Path, left: str | None) -> None:
     with EmbeddedMongod(tmp_path) as running:
         put(running.uri, "before")
     (tmp_path / "mongodb.key").unlink()
+    if left is not None:
+        (tmp_path / "mongodb.key").write_text(left)
 
     with EmbeddedMongod(tmp_path) as again:
         assert again.uri != running.uri
