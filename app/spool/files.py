@@ -129,9 +129,12 @@ class SpoolFiles:
     def make_reserve(self) -> None:
         """Occupy some room on the disk while there is enough, for `give_back_reserve`."""
         size = min(RESERVE_BYTES, shutil.disk_usage(self.path.parent).free // RESERVE_SHARE)
-        if self.reserve.exists() or size < LITTLE_LEFT:
+        with suppress(FileNotFoundError):
+            if self.reserve.stat().st_size:  # an empty one is of a process that was killed meanwhile
+                return
+        if size < LITTLE_LEFT:
             return
-        with suppress(OSError), self.reserve.open("xb") as file:
+        with suppress(OSError), self.reserve.open("wb") as file:
             try:
                 os.posix_fallocate(file.fileno(), 0, size)
             except OSError:

@@ -130,6 +130,15 @@ def test_the_reserve_is_given_back_to_delete_and_made_again(tmp_path: Path, monk
     spool.close()
 
 
+def test_a_reserve_whose_making_was_killed_is_made_again(tmp_path: Path) -> None:
+    reserve = tmp_path / "spool-shop.reserve"
+    reserve.touch()
+
+    Spool(tmp_path / "spool-shop.sqlite3", 100 * MB).close()
+
+    assert reserve.stat().st_size == 4 * MB
+
+
 def test_a_disk_that_is_full_at_the_start_is_told_when_something_is_to_be_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
