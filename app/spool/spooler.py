@@ -154,7 +154,8 @@ class Spooler:
     async def _written(self, group: list[Waiting]) -> list[Outcome]:
         pairs = [call.pair for call in group]
         try:
-            outcomes, self.depth = await self.do(lambda spool: (spool.append(pairs), spool.depth()))
+            outcomes, depth = await self.do(lambda spool: _appended(spool, pairs))
+            self.depth = depth or self.depth
         except SpoolError as error:
             self.failure = str(error)
             self._troubles.report(Code.SPOOL, str(error))
@@ -167,6 +168,15 @@ class Spooler:
 
     def _tell(self, outcomes: Iterable[tuple[Waiting, Outcome]]) -> None:
         self._counters.count_told(settle_all(outcomes))
+
+
+def _appended(spool: Spool, pairs: list[Pair]) -> tuple[list[Outcome], Depth | None]:
+    """What is written is so, whatever fails after it."""
+    outcomes = spool.append(pairs)
+    try:
+        return outcomes, spool.depth()
+    except SpoolError:
+        return outcomes, None
 
 
 def _done(work: Callable[[Spool], Result], spool: Spool) -> Result:

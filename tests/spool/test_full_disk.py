@@ -1,5 +1,6 @@
 """A spool on a full disk drains: on a real small file system where one may be mounted, and with faults injected."""
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -10,10 +11,14 @@ from pathlib import Path
 import pytest
 
 from app.database import Database
+from app.ledger.outcomes import Outcome
 from app.observability.metrics import Counters
+from app.observability.troubles import Troubles
 from app.settings import Settings
 from app.spool.files import SpoolFiles
-from app.spool.journal import Spool, SpoolError
+from app.spool.journal import Depth, Spool, SpoolError
+from app.spool.spooler import Spooler
+from app.spool.waiting import Waiting
 from app.tracking import open_tracker
 from tests.ledger.test_ledger import pair
 from tests.patience import until
@@ -164,3 +169,18 @@ def test_a_disk_that_is_full_at_the_start_is_told_when_something_is_to_be_done(
     assert spool.append([pair("a")])[0].status == "spooled"
     assert connection_of(spool).execute("PRAGMA user_version").fetchone() == (1,)
     spool.close()
+
+
+async def test_what_fails_after_calls_were_written_makes_no_receipt_untrue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_: Spool) -> Depth:
+        raise SpoolError("another process found the file damaged")
+
+    spooler = Spooler(Spool(tmp_path / "spool-shop.sqlite3", MB), Counters(), Troubles())
+    answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(Spool, "depth", lambda spool: failing(spool) if waiting(spool) else Depth(0, 0))
+        spooler.take([Waiting(pair("r"), "function", 0.0, answer)])
+        assert (await answer).status == "spooled"
+    await spooler.close()
