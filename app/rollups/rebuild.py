@@ -27,6 +27,8 @@ class Rebuild:
         self._whole = first is None and last is None
         self._first = first
         self._last = last
+        self._resumed_at: date | None = None
+        """Where an interrupted one goes on."""
 
     async def prepare(self) -> list[date]:
         """The days to be recounted. An interrupted rebuild resumes.
@@ -59,7 +61,8 @@ class Rebuild:
             await self._recount_foreign(recount, compactor)
         if self._whole:
             await self._states.update_one(STATE_KEY, {"$set": {"complete": True}})
-        await forget(self._database, self._first, self._last)
+        # not those of days before: what was set aside since the interruption has not been counted again
+        await forget(self._database, self._resumed_at or self._first, self._last)
         await self._states.delete_one(PROGRESS_KEY)
         return total
 
@@ -90,7 +93,8 @@ class Rebuild:
         interrupted = await self._states.find_one({**PROGRESS_KEY, **wanted})
         if interrupted is None:
             await self._states.replace_one(PROGRESS_KEY, {**wanted, "next": first.isoformat()}, upsert=True)
-        start = first if interrupted is None else max(first, date.fromisoformat(interrupted["next"]))
+        self._resumed_at = None if interrupted is None else max(first, date.fromisoformat(interrupted["next"]))
+        start = self._resumed_at or first
         return [day for day in filled if day >= start]
 
     async def _recount_foreign(self, recount: Recount, compactor: Compactor) -> None:

@@ -16,7 +16,7 @@ from app.reports.windows import TimeWindow
 from app.rollups.rebuild import Rebuild
 from app.settings import Settings
 from app.tracking import Tracker, open_tracker
-from models.rollups import CAPS
+from models.rollups import CAPS, SET_ASIDE
 from scripts.bench.pairs import built_pairs
 
 UTC_ZONE, KOLKATA = ZoneInfo("UTC"), ZoneInfo("Asia/Kolkata")
@@ -103,6 +103,28 @@ async def test_a_rebuild_that_was_interrupted_goes_on_where_it_was(database: Dat
     assert await again.run(days[1:], lambda _: None) == 1
     assert await by_day(database, UTC_ZONE) == {"2024-05-01": 2, "2024-05-02": 1}
     assert await again.prepare() == days
+
+
+async def test_a_resumed_rebuild_forgets_no_delta_that_was_set_aside_of_days_it_does_not_count_again(
+    database: Database, tracker: Tracker
+) -> None:
+    for call in CALLS:
+        await tracker.track(**call)
+
+    def interrupted(_: int) -> None:
+        raise InterruptedError
+
+    first = Rebuild(database, UTC_ZONE, None, None)
+    with pytest.raises(InterruptedError):
+        await first.run(await first.prepare(), interrupted)
+    aside = database.writes[SET_ASIDE]
+    await aside.insert_many([{"_id": day, "days": [day]} for day in ("2024-05-01", "2024-05-02")])
+
+    await rebuild(database, UTC_ZONE)
+
+    assert [delta["_id"] async for delta in aside.find()] == ["2024-05-01"]
+    await rebuild(database, UTC_ZONE)
+    assert await aside.count_documents({}) == 0
 
 
 async def test_damaged_cells_are_put_right_by_a_rebuild_of_their_day(database: Database, tracker: Tracker) -> None:
