@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from app.http.protocol import MAX_HEAD_BYTES, MAX_HEADERS, LimitedProtocol
+from app.http.protocol import KEEP_ALIVE_SECONDS, MAX_HEAD_BYTES, MAX_HEADERS, LimitedProtocol
 from tests.patience import patience, until
 
 REQUEST = b"GET /x HTTP/1.1\r\nHost: a\r\n"
@@ -71,6 +71,8 @@ Connect = Callable[[], Awaitable[Peer]]
 
 @asynccontextmanager
 async def serving(**options: Any) -> AsyncIterator[Connect]:
+    # as in the application: uvicorn's own five seconds would end connections that nothing of ours does
+    options["timeout_keep_alive"] = KEEP_ALIVE_SECONDS
     config = uvicorn.Config(echo, http=LimitedProtocol, loop="none", lifespan="off", log_config=None, **options)
     server = uvicorn.Server(config)
     listener = await asyncio.get_running_loop().create_server(
