@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scripts.drill.backfill import backfill
+from scripts.drill.distant import distant
 from scripts.drill.drills import both, kills, outage, replay
 from scripts.drill.failover import failover
 from scripts.drill.scene import Result
@@ -55,6 +56,7 @@ DRILLS = {
     "both": Drill(both, "times", 10, "the server and MongoDB are killed, and started at once"),
     "replay": Drill(replay, "calls", 20_000, "MongoDB is killed in the middle of a replay of this many calls"),
     "failover": Drill(failover, "times", 3, "the primary of three members is killed under load"),
+    "distant": Drill(distant, "calls", 20_000, "four servers report to three members that are 20 ms away"),
     "stuck": Drill(stuck, "calls", 5_000, "damaged rows and files, odd options, a junk delta and a full disk"),
     "thrice": Drill(thrice, "calls", 10_000, "every request is sent three times at once by three clients"),
     "workers": Drill(workers, "times", 10, "kill -9 of each of two workers in turn, so many times each"),

@@ -101,17 +101,19 @@ class Client:
 
 
 class Load:
-    """Eight clients, each of which reports one request after the other."""
+    """Clients, eight of one server, each of which reports one request after the other."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, *servers: Server, clients: int = CLIENTS) -> None:
+        """The clients take turns at the servers."""
         self.told = Told()
-        self._server = server
+        self._servers = servers
+        self._many = clients
         self._numbers = count()
         self._stopping = False
         self._clients: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        self._clients = [asyncio.create_task(self._client(seed)) for seed in range(CLIENTS)]
+        self._clients = [asyncio.create_task(self._client(seed)) for seed in range(self._many)]
 
     async def stop(self) -> None:
         """Send nothing new, and wait until all that was sent is acknowledged. Raises DrillError."""
@@ -142,7 +144,7 @@ class Load:
         return self.told.committed_at
 
     async def _client(self, seed: int) -> None:
-        rng, client = random.Random(seed), Client(self._server, self.told)
+        rng, client = random.Random(seed), Client(self._servers[seed % len(self._servers)], self.told)
         try:
             while not self._stopping:
                 await client.report([next(self._numbers) for _ in range(rng.choice(SIZES))])

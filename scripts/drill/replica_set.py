@@ -1,7 +1,8 @@
 """A replica set of three members on this machine, whose members can be killed and started again.
 
 Elections take about a second: the members miss each other sooner than by default (election time-out 1 s, heartbeat
-300 ms). Every member ends with this process, however this one ends.
+300 ms). Every member ends with this process, however this one ends. They can be far apart: then all that reaches a
+member, from a server or from another member, arrives later.
 """
 
 import secrets
@@ -26,7 +27,10 @@ from scripts.drill.server import DrillError
 NAME = "drill"
 MEMBERS = 3
 TIMING = {"electionTimeoutMillis": 1_000, "heartbeatIntervalMillis": 300}
+LINKS = Path(__file__).parent / "slow_links.py"
 LIMIT_SECONDS = 60.0
+INITIATE_MS = 20_000
+"""The members ask each other, however far apart they are."""
 POLL_SECONDS = 0.02
 PRIMARY, SECONDARY = 1, 2
 
@@ -34,17 +38,23 @@ PRIMARY, SECONDARY = 1, 2
 class ReplicaSet:
     """`with ReplicaSet(folder) as replica_set: connect(replica_set.uri)`. Calls block."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, delay: float = 0) -> None:
+        """`delay` is how many seconds each way to a member takes."""
         self._folder = folder
         self._binary = find_mongod()
-        self._ports = _free_ports(MEMBERS)
+        self._delay = delay
+        self._ports = _free_ports(2 * MEMBERS if delay else MEMBERS)
+        self._reached_at = self._ports[-MEMBERS:]
+        """The ports that servers and members connect to."""
         self._guards: list[subprocess.Popen[bytes]] = []
         self._stack = ExitStack()
-        hosts = ",".join(f"{LOOPBACK}:{port}" for port in self._ports)
-        self.uri = f"mongodb://{hosts}/?replicaSet={NAME}"
+        self._hosts = [f"{LOOPBACK}:{port}" for port in self._reached_at]
+        self.uri = f"mongodb://{','.join(self._hosts)}/?replicaSet={NAME}"
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
+            if self._delay:
+                self._link(stack)
             self._guards = [stack.enter_context(self._launched(member)) for member in range(MEMBERS)]
             self._initiate()
             self.wait_until_whole()
@@ -88,6 +98,21 @@ class ReplicaSet:
 
         _poll(whole, "not every member came back")
 
+    def behind(self) -> float:
+        """How many seconds the last of the members is behind the primary. Raises DrillError."""
+        members = self._asked(self.wait_for_primary(), "replSetGetStatus").get("members", [])
+        applied = [member["lastAppliedWallTime"] for member in members if member["state"] in {PRIMARY, SECONDARY}]
+        return (max(applied) - min(applied)).total_seconds() if applied else 0.0
+
+    def _link(self, stack: ExitStack) -> None:
+        links = [f"{port}:{target}" for port, target in zip(self._reached_at, self._ports[:MEMBERS], strict=True)]
+        command = [sys.executable, "-I", "-S", str(LINKS), str(self._delay), *links]
+        process = stack.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))  # noqa: S603 - as below
+        assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018 - as piped
+        stack.callback(process.stdin.close)
+        if not process.stdout.readline():
+            raise DrillError("the slow links could not be opened")
+
     def _launched(self, member: int) -> "subprocess.Popen[bytes]":
         self._path(member).mkdir(exist_ok=True)
         options = {
@@ -109,9 +134,9 @@ class ReplicaSet:
         )
 
     def _initiate(self) -> None:
-        members = [{"_id": n, "host": f"{LOOPBACK}:{port}"} for n, port in enumerate(self._ports)]
+        members = [{"_id": n, "host": host} for n, host in enumerate(self._hosts)]
         _poll(lambda: all(self._asked(n, "ping") for n in range(MEMBERS)), "not every member started")
-        with self._client(0) as client:
+        with self._client(0, INITIATE_MS) as client:
             client.admin.command("replSetInitiate", {"_id": NAME, "members": members, "settings": TIMING})
 
     def _asked(self, member: int, command: str) -> dict[str, Any]:
@@ -120,8 +145,8 @@ class ReplicaSet:
             return client.admin.command(command)
         return {}
 
-    def _client(self, member: int) -> MongoClient[dict[str, Any]]:
-        return MongoClient(LOOPBACK, self._ports[member], directConnection=True, timeoutMS=500)
+    def _client(self, member: int, milliseconds: int = 500) -> MongoClient[dict[str, Any]]:
+        return MongoClient(LOOPBACK, self._ports[member], directConnection=True, timeoutMS=milliseconds)
 
     def _path(self, member: int) -> Path:
         return self._folder / f"member-{member}"

@@ -13,6 +13,7 @@ from app.database.mongod import EmbeddedMongod
 from models.rollups import DAYS
 from scripts.drill import check, scene
 from scripts.drill.calls import id_of
+from scripts.drill.distant import distant
 from scripts.drill.drills import both, kills, replay
 from scripts.drill.failover import failover
 from scripts.drill.scene import Result, under_load
@@ -63,6 +64,17 @@ async def test_mongodb_killed_in_the_middle_of_a_replay_gets_every_call_once(tmp
 
 async def test_a_primary_killed_under_load_costs_no_call(tmp_path: Path) -> None:
     await passed(failover, tmp_path, 1)
+
+
+async def test_servers_and_distant_members_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scripts.drill.distant.SERVERS", 2)
+    monkeypatch.setattr("scripts.drill.distant.CLIENTS", 8)
+    monkeypatch.setattr("scripts.drill.distant.DELAY_SECONDS", 0.002)
+
+    result = await passed(distant, tmp_path, 200)
+
+    assert result.figures["calls"] >= 200
+    assert result.figures["slowest single answer, ms"] >= 4  # one way and back is the least that a commit takes
 
 
 async def test_requests_sent_three_times_at_once_are_each_one_entry(tmp_path: Path) -> None:
