@@ -1,5 +1,6 @@
 """Expected errors: each says what happened and the way out, and carries its HTTP status and headers."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -99,6 +100,22 @@ class TooManyRequestsError(AppError):
     status = 429
     default_headers = AGAIN_IN_A_SECOND
     title = "Too many requests"
+
+
+class OverloadedError(AppError):
+    """More calls wait than can be committed in the time that this sender waits. Nothing of the request was stored."""
+
+    status = 429
+    title = "Overloaded"
+    logged = False
+    """The tracker tells how many were refused, once a second."""
+
+    def __init__(self, retry_after: float) -> None:
+        """`retry_after`: in how many seconds there will be room."""
+        seconds = max(1, math.ceil(retry_after))
+        message = f"more calls wait here than can be committed in time; send this again in {seconds} s"
+        super().__init__(message, headers={"Retry-After": str(seconds)})
+        self.retry_after = retry_after
 
 
 class TookTooLongError(AppError):

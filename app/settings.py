@@ -87,7 +87,9 @@ class Settings(BaseSettings):
     model_aliases: Path | None = None
     """A TOML file of deployments and aliases, and the provider and model that each stands for."""
     track_deadline_ms: int = Field(250, ge=1, le=60_000)
-    """How long reporting a call may block its caller, at most."""
+    """How long reporting a call in process may block its caller, at most."""
+    door_deadline_seconds: float = Field(10, ge=0.25, le=60)
+    """How long whoever reports calls over HTTP waits for the commit, at most, unless the request asks for less."""
     spool_max_mb: int = Field(1_024, ge=1, le=1_000_000)
     """How much disk space calls that wait for MongoDB may take; about a thousand bytes each."""
     rate_limit: int = Field(0, ge=0, le=1_000_000)

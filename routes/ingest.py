@@ -1,17 +1,22 @@
 """What the ingest routes share: who reports calls, for whom, and how their faults are reported."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+from litestar import Request
 from pydantic import ValidationError
 
 from app.auth.ownership import owned
 from app.auth.principals import Principal
-from app.errors import InvalidRequestError, TooManyRequestsError
+from app.errors import InvalidRequestError
 from app.http.batches import BadRow
-from app.tracking import AICall, Fault, Tracker
+from app.http.preferences import preferred_wait
+from app.tracking import AICall, Fault
 from models.base import camel
 from models.faults import MOST_FAULTS, faults_of
+
+SHORTEST_SECONDS = 0.25
+"""What a request can ask for: it takes that long to be put on disk."""
 
 
 def call_of(row: Any, principal: Principal, header_user: str | None, most: int = MOST_FAULTS) -> AICall | list[Fault]:
@@ -28,10 +33,27 @@ def call_of(row: Any, principal: Principal, header_user: str | None, most: int =
         return [Fault(fault["field"], fault["message"]) for fault in error.errors]
 
 
-def check_room(tracker: Tracker, calls: int) -> None:
-    """Raises TooManyRequestsError, before anything is handled, where the queue has no room for this many calls."""
-    if tracker.room < calls:
-        raise TooManyRequestsError("the queue of this process is full; send this again in a second")
+class Patience(NamedTuple):
+    """How long the sender of a request waits for its calls to be committed."""
+
+    seconds: float
+    headers: dict[str, str]
+    """Of the answer: what was applied of the request's preference."""
+
+
+def patience_of(request: Request[Any, Any, Any]) -> Patience:
+    """The deadline of the doors, or less where the request says so with `Prefer: wait=`."""
+    longest: float = request.app.state.settings.door_deadline_seconds
+    wait = preferred_wait(request.headers.get("prefer"))
+    if wait is None:
+        return Patience(longest, {})
+    applied = min(wait, longest)
+    return Patience(max(applied, SHORTEST_SECONDS), {"Preference-Applied": f"wait={applied:g}"})
+
+
+def sender_of(principal: Principal) -> str:
+    """Among whom calls are queued fairly: clients, with however many keys and tokens; and administrators."""
+    return principal.client or principal.subject
 
 
 def refusal(faults: Sequence[Fault]) -> InvalidRequestError:

@@ -27,7 +27,7 @@ from app.tracking import AICall, Fault, ReceiptStatus, Tracker, TrackReceipt
 from models.base import camel
 from models.call import DEFAULT_CLIENT
 from models.faults import faults_of
-from routes.ingest import check_room
+from routes.ingest import patience_of, sender_of
 
 MAX_BYTES = 8_000_000
 MAX_TOLD = 5
@@ -76,12 +76,15 @@ class OtlpController(Controller):
         async with body_budget_of(request).body(request, MAX_BYTES) as body:
             # in a thread: a thousand spans take 7 ms as protobuf, and 270 ms as JSON
             export = await asyncio.to_thread(_read, body, as_json=as_json)
-            check_room(tracker, len(export.calls))
+            sender, patience = sender_of(request.user), patience_of(request)
+            tracker.admit(sender, len(export.calls), patience.seconds)
             memory: ExportMemory = request.app.state.export_memory
             calls, faults = await _validated(export, request.user, memory)
             async for fault in in_turns(faults):
                 tracker.rejected([Fault("span", fault.message)], DOOR, request.user.client)
-            receipts = await tracker.track_calls(calls, DOOR, by_user=request.user.user is not None)
+            receipts = await tracker.track_calls(
+                calls, DOOR, by_user=request.user.user is not None, sender=sender, within=patience.seconds
+            )
         if any(receipt.status in NOT_SAFE for receipt in receipts):
             raise DatabaseUnavailableError("not all spans could be stored; send the export again, none counts twice")
         warnings = _warnings(export, receipts)
@@ -91,7 +94,7 @@ class OtlpController(Controller):
                 log.warning("otlp.warning", reason=warning)
         told = [*_told(faults), *_grouped(warnings)]
         answer = messages.success(len(faults), "; ".join(told), as_json=as_json)
-        return Response(answer, media_type=media_type)
+        return Response(answer, media_type=media_type, headers=patience.headers)
 
 
 def _read(body: bytes, *, as_json: bool) -> Export:

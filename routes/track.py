@@ -19,7 +19,7 @@ from app.http.serialization import JSON, ExactResponse, decode_flat
 from app.process import in_turns
 from app.tracking import AICall, Fault, ReceiptStatus, Tracker, TrackReceipt
 from models.faults import MOST_FAULTS
-from routes.ingest import call_of, check_room, refusal
+from routes.ingest import Patience, call_of, patience_of, refusal, sender_of
 from routes.schemas import BatchBody, ReceiptBody
 
 MAX_CALL_BYTES = 1_000_000
@@ -79,18 +79,23 @@ class TrackController(Controller):
         user_header: UserHeader = None,
         idempotency_key: IdempotencyKey = None,
     ) -> ExactResponse[ReceiptBody]:
-        """201: committed. 200: a duplicate; the first report stands. 202: spooled, or unknown yet: send it again."""
+        """201: committed. 200: a duplicate; the first report stands. 202: spooled, or unknown yet: send it again.
+        429: it would wait longer than the sender does; nothing of it is stored.
+        """
         media_type, _ = request.content_type
         if not JSON.fullmatch(media_type):
             raise UnsupportedMediaTypeError(f"send application/json, not {media_type or 'a body without a type'}")
-        check_room(tracker, 1)
+        sender, patience = sender_of(request.user), patience_of(request)
+        tracker.admit(sender, 1, patience.seconds)
         async with body_budget_of(request).body(request, MAX_CALL_BYTES) as body:
             call = call_of(_with_key(decode_flat(body), idempotency_key), request.user, user_header)
         if not isinstance(call, AICall):
             tracker.rejected(call, "track", request.user.client)
             raise refusal(call)
-        receipt = await tracker.track_call(call, "track", by_user=request.user.user is not None)
-        headers = AGAIN_IN_A_SECOND if receipt.status is ReceiptStatus.DROPPED else None
+        receipt = await tracker.track_call(
+            call, "track", by_user=request.user.user is not None, sender=sender, within=patience.seconds
+        )
+        headers = {**patience.headers, **(AGAIN_IN_A_SECOND if receipt.status is ReceiptStatus.DROPPED else {})}
         return ExactResponse(ReceiptBody.of(receipt), status_code=STATUS_CODES[receipt.status], headers=headers)
 
     @post(
@@ -106,15 +111,19 @@ class TrackController(Controller):
         tracker: NamedDependency[Tracker],
         user_header: UserHeader = None,
         idempotency_key: IdempotencyKey = None,
-    ) -> BatchBody:
-        """A JSON array, or NDJSON; one receipt per row, in order. A bad row never affects the others."""
+    ) -> ExactResponse[BatchBody]:
+        """A JSON array, or NDJSON; one receipt per row, in order. A bad row never affects the others.
+        429: the rows would wait longer than the sender does; none is stored.
+        """
         if idempotency_key is not None:
             raise invalid("Idempotency-Key", "is for one call; give each row of a batch a requestId")
         media_type, _ = request.content_type
         async with body_budget_of(request).body(request, MAX_BATCH_BYTES) as body:
             rows = rows_of(body, media_type)
-            check_room(tracker, len(rows))
-            return await BatchBody.of(await _reported(rows, request.user, user_header, tracker))
+            patience = patience_of(request)
+            tracker.admit(sender_of(request.user), len(rows), patience.seconds)
+            receipts = await _reported(rows, request.user, user_header, tracker, patience)
+            return ExactResponse(await BatchBody.of(receipts), status_code=200, headers=patience.headers)
 
 
 def _with_key(row: Any, key: str | None) -> Any:
@@ -130,7 +139,7 @@ def _with_key(row: Any, key: str | None) -> Any:
 
 
 async def _reported(
-    rows: list[Any], principal: Principal, header_user: str | None, tracker: Tracker
+    rows: list[Any], principal: Principal, header_user: str | None, tracker: Tracker, patience: Patience
 ) -> list[TrackReceipt]:
     read: list[AICall | list[Fault]] = []
     left = MOST_FAULTS_OF_A_BATCH
@@ -139,7 +148,14 @@ async def _reported(
         left -= 0 if isinstance(call, AICall) else len(call)
         read.append(call)
     calls = [call for call in read if isinstance(call, AICall)]
-    receipts = iter(await tracker.track_calls(calls, "batch", by_user=principal.user is not None))
+    told = await tracker.track_calls(
+        calls,
+        "batch",
+        by_user=principal.user is not None,
+        sender=sender_of(principal),
+        within=patience.seconds,
+    )
+    receipts = iter(told)
     return [
         next(receipts) if isinstance(call, AICall) else tracker.rejected(call, "batch", principal.client)
         async for call in in_turns(read)

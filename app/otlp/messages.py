@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
-from google.rpc import code_pb2, status_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -60,10 +60,18 @@ def success(rejected: int, message: str, *, as_json: bool) -> bytes:
     return _encoded(response, as_json=as_json)
 
 
-def failure(status: int, message: str, *, as_json: bool) -> bytes:
-    """The response to an export that was refused with the HTTP status `status`."""
+def failure(status: int, message: str, *, retry_after: str | None = None, as_json: bool) -> bytes:
+    """The response to an export that was refused with the HTTP status `status`.
+
+    `retry_after`: in how many seconds it may be sent again, as in the header of that name, which OTLP also has here.
+    """
     other = code_pb2.INTERNAL if status >= _SERVER_ERRORS else code_pb2.INVALID_ARGUMENT
-    return _encoded(status_pb2.Status(code=_CODES.get(status, other), message=message), as_json=as_json)
+    said = status_pb2.Status(code=_CODES.get(status, other), message=message)
+    if retry_after is not None:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromSeconds(int(retry_after))
+        said.details.add().Pack(retry)
+    return _encoded(said, as_json=as_json)
 
 
 def _encoded(message: Message, *, as_json: bool) -> bytes:

@@ -99,26 +99,50 @@ class Tracker:
         except Exception as error:  # noqa: BLE001 - the promise: tracking never raises into an AI endpoint
             return self._failed(error, door)
 
-    async def track_call(self, call: AICall, door: str, *, by_user: bool = False) -> TrackReceipt:
+    def admit(self, sender: str, calls: int, within: float) -> None:
+        """Ask, before anything of a request is handled, whether so many calls of a sender can be committed within so
+        many seconds. Raises OverloadedError.
+        """
+        self.writer.admit(sender, calls, within)
+
+    async def track_call(
+        self, call: AICall, door: str, *, by_user: bool = False, sender: str = "", within: float | None = None
+    ) -> TrackReceipt:
         """Report one validated call. `door` is its ingest channel, for the counters.
 
         `by_user` says that the call's own user reports it, with a token of theirs: its request id is then theirs alone.
+        `sender` is who is queued fairly, and `within` for how many seconds it waits; None for the deadline in process.
         """
-        queued = self._queued(call, door, by_user=by_user)
+        queued = self._queued(call, door, by_user, sender, within)
         del call  # under load many calls wait at once: what a waiting one no longer needs is released
         return await self._told(queued, door)
 
-    async def track_calls(self, calls: Sequence[AICall], door: str, *, by_user: bool = False) -> list[TrackReceipt]:
-        """Report many validated calls, which are committed together. Receipts are in the same order."""
-        queued = [self._queued(call, door, by_user=by_user) async for call in in_turns(calls)]
+    async def track_calls(
+        self,
+        calls: Sequence[AICall],
+        door: str,
+        *,
+        by_user: bool = False,
+        sender: str = "",
+        within: float | None = None,
+    ) -> list[TrackReceipt]:
+        """Report many validated calls. Receipts are in the same order.
+
+        Raises OverloadedError, where `within` is given, before anything is stored.
+        """
+        if within is not None:
+            self.admit(sender, len(calls), within)
+        queued = [self._queued(call, door, by_user, sender, within) async for call in in_turns(calls)]
         return [await self._told(each, door) async for each in in_turns(queued)]
 
-    def _queued(self, call: AICall, door: str, *, by_user: bool) -> _Queued | TrackReceipt:
+    def _queued(
+        self, call: AICall, door: str, by_user: bool, sender: str, within: float | None
+    ) -> _Queued | TrackReceipt:
         try:
             now = datetime.now(UTC)
             pair, cost = self._recorded(call, now, by_user=by_user)
             self._refusals.note_late(call, door)
-            return pair, cost, self.writer.write(pair, door)
+            return pair, cost, self.writer.write(pair, door, sender, within)
         except Exception as error:  # noqa: BLE001 - as above
             return self._failed(error, door)
 

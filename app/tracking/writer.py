@@ -21,6 +21,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 
 from app.database.outages import reason_of
+from app.errors import OverloadedError
 from app.ledger.ledger import Ledger, LedgerUnavailableError
 from app.ledger.outcomes import Outcome, ReceiptStatus
 from app.ledger.twins import Pair
@@ -111,7 +112,18 @@ class Writer:
         """How many more calls the queue accepts."""
         return MAX_QUEUED - self.queued
 
-    def write(self, pair: Pair, door: str) -> "asyncio.Future[Outcome]":
+    def admit(self, sender: str, calls: int, within: float) -> None:  # noqa: ARG002 - for what is to come
+        """Raises OverloadedError where so many calls of a sender could not be committed within so many seconds."""
+        if self.room < calls:
+            raise OverloadedError(1.0)
+
+    def write(
+        self,
+        pair: Pair,
+        door: str,
+        sender: str = "",  # noqa: ARG002
+        within: float | None = None,  # noqa: ARG002
+    ) -> "asyncio.Future[Outcome]":
         """Queue `pair`. Its outcome is there by the deadline at the latest; nothing is ever raised."""
         answer: asyncio.Future[Outcome] = self._loop.create_future()
         self._take(Waiting(pair, door, self._loop.time(), answer))

@@ -1,0 +1,59 @@
+"""What a sender is told when more is sent than can be committed in time, and how it says how long it waits."""
+
+import pytest
+from google.rpc import code_pb2, error_details_pb2
+from google.rpc.status_pb2 import Status
+
+from app.auth.principals import Role
+from app.auth.tokens import Tokens
+from app.database import Database
+from tests.otlp.exports import CHAT, export, span
+from tests.routes.conftest import Client, bearer
+from tests.twins import entries
+
+CALL = {"userId": "u1", "contentType": "chat", "model": "gpt-4o", "inputTokens": 1}
+PROTOBUF = {"Content-Type": "application/x-protobuf"}
+
+
+@pytest.mark.parametrize(
+    ("prefer", "applied"),
+    [(None, None), ("wait=3", "wait=3"), ("respond-async, wait=900", "wait=10"), ("wait=soon", None)],
+)
+async def test_a_request_says_how_long_it_waits_and_is_told_what_was_applied(
+    client: Client, tokens: Tokens, prefer: str | None, applied: str | None
+) -> None:
+    headers = bearer(tokens, Role.SERVICE) | ({} if prefer is None else {"Prefer": prefer})
+    spans = export(span(1, CHAT)).SerializeToString()
+
+    answers = [
+        await client.post("/api/ai/track", json=CALL, headers=headers),
+        await client.post("/api/ai/track/batch", json=[CALL], headers=headers),
+        await client.post("/v1/traces", content=spans, headers=headers | PROTOBUF),
+    ]
+
+    assert [answer.status_code for answer in answers] == [201, 200, 200]
+    assert [answer.headers.get("preference-applied") for answer in answers] == [applied] * 3
+
+
+async def test_what_is_refused_is_not_stored_and_every_door_says_when_to_come_back(
+    client: Client, tokens: Tokens, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.tracking.writer.MAX_QUEUED", 0)
+    headers = bearer(tokens, Role.SERVICE)
+
+    single = await client.post("/api/ai/track", json=CALL, headers=headers)
+    batch = await client.post("/api/ai/track/batch", json=[CALL], headers=headers)
+    spans = export(span(1, CHAT)).SerializeToString()
+    traces = await client.post("/v1/traces", content=spans, headers=headers | PROTOBUF)
+
+    assert [answer.status_code for answer in (single, batch, traces)] == [429, 429, 503]
+    assert single.json()["title"] == "Overloaded"
+    seconds = {int(answer.headers["retry-after"]) for answer in (single, batch, traces)}
+    assert min(seconds) >= 1
+    said = Status.FromString(traces.content)
+    retry = error_details_pb2.RetryInfo()
+    assert said.code == code_pb2.UNAVAILABLE
+    assert said.details[0].Unpack(retry)
+    assert retry.retry_delay.ToSeconds() == int(traces.headers["retry-after"])
+    assert await entries(database) == []
+    assert (await client.get("/ready")).json()["calls"] == {}
