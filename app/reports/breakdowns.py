@@ -95,27 +95,29 @@ async def providers(read: Reader, query: ReportQuery, generated_at: datetime) ->
     parts = await read.cells(rollups.by_part(query))
     known = query.filters.model is None and query.filters.feature is None
     sketches = await read.cells(rollups.latency(query)) if known else []
-    by_service = grouped(parts, lambda row: (row["_id"]["provider"], row["_id"]["serviceType"]))
     return ProvidersReport(
         window=described(query.window),
         synthetic=query.synthetic,
-        providers=[
-            ProviderPerformance.from_stored(
-                totals,
-                provider=provider,
-                latency=_latency(sketches, provider),
-                services=[
-                    ServiceTotals.from_stored(
-                        of_service, service_type=service, latency=_latency(sketches, name, service)
-                    )
-                    for (name, service), of_service in by_service
-                    if name == provider
-                ],
-            )
-            for provider, totals in grouped(parts, lambda row: row["_id"]["provider"])
-        ],
+        providers=await asyncio.to_thread(_performance, parts, sketches),
         generated_at=generated_at,
     )
+
+
+def _performance(parts: Documents, sketches: Documents) -> list[ProviderPerformance]:
+    by_service = grouped(parts, lambda row: (row["_id"]["provider"], row["_id"]["serviceType"]))
+    return [
+        ProviderPerformance.from_stored(
+            totals,
+            provider=provider,
+            latency=_latency(sketches, provider),
+            services=[
+                ServiceTotals.from_stored(of_service, service_type=service, latency=_latency(sketches, name, service))
+                for (name, service), of_service in by_service
+                if name == provider
+            ],
+        )
+        for provider, totals in grouped(parts, lambda row: row["_id"]["provider"])
+    ]
 
 
 def _latency(sketches: Documents, provider: str, service: str | None = None) -> Percentiles:

@@ -1,5 +1,6 @@
 """Downloadable tables: all rows of a filter, up to a cap."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -122,7 +123,8 @@ async def from_source(source: Source, read: Reader) -> Download:
     async def batches() -> AsyncGenerator[list[Cells], None]:
         async with aclosing(read.batches(source.query(MAX_ROWS), BATCH_ROWS)) as found:
             async for rows in found:
-                yield [source.cells(row) for row in rows]
+                # in a thread, because callers who report must not wait for it
+                yield await asyncio.to_thread(lambda rows: [source.cells(row) for row in rows], rows)
 
     return Download(columns_of(source.row), batches(), counted > MAX_ROWS, read.close)
 

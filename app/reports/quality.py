@@ -1,5 +1,6 @@
 """Data quality: what the figures of a window leave out or estimate."""
 
+import asyncio
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -135,32 +136,37 @@ class QualityParts(NamedTuple):
 
 async def from_cells(read: Reader, query: ReportQuery) -> QualityParts:
     """From the rollups."""
-    totals = summed(await read.cells(rollups.by_day(query)))
+    days = await read.cells(rollups.by_day(query))
+    findings = await read.cells(rollups.findings(query))
+    refused, late = await _arrivals(read, query, REFUSALS), await _arrivals(read, query, LATE)
+    return await asyncio.to_thread(_parts, days, findings, refused, late)
+
+
+def _parts(days: Documents, findings: Documents, refused: Documents | None, late: Documents | None) -> QualityParts:
     found: dict[str, Documents] = {}
-    for row in await read.cells(rollups.findings(query)):
+    for row in findings:
         found.setdefault(row["_id"]["kind"], []).append(row)
 
     def by_model(kind: str) -> ByModel:
         return grouped(found.get(kind, []), lambda row: (row["_id"]["provider"], row["_id"]["model"]))
 
+    def by_model_and_name(kind: str) -> list[tuple[tuple[str, str, str], Document]]:
+        return grouped(
+            found.get(kind, []), lambda row: (row["_id"]["name"], row["_id"]["provider"], row["_id"]["model"])
+        )
+
     return QualityParts(
-        totals,
-        grouped(
-            found.get(Finding.UNPRICED, []),
-            lambda row: (row["_id"]["name"], row["_id"]["provider"], row["_id"]["model"]),
-        ),
-        by_model(Finding.UNPRICED),
-        by_model(Finding.ESTIMATED),
-        grouped(
-            found.get(Finding.IMPOSSIBLE, []),
-            lambda row: (row["_id"]["name"], row["_id"]["provider"], row["_id"]["model"]),
-        ),
-        grouped(found.get(Finding.UNMAPPED, []), lambda row: row["_id"]["name"]),
-        summed(found.get(Finding.AGGREGATED, [])),
-        summed(found.get(Finding.UNREADABLE, []))["requests"],
-        grouped(found.get(Finding.FOLDED, []), lambda row: row["_id"]["name"]),
-        await _arrivals(read, query, REFUSALS),
-        await _arrivals(read, query, LATE),
+        totals=summed(days),
+        reasons=by_model_and_name(Finding.UNPRICED),
+        unpriced=by_model(Finding.UNPRICED),
+        estimated=by_model(Finding.ESTIMATED),
+        impossible=by_model_and_name(Finding.IMPOSSIBLE),
+        unmapped=grouped(found.get(Finding.UNMAPPED, []), lambda row: row["_id"]["name"]),
+        aggregated=summed(found.get(Finding.AGGREGATED, [])),
+        unreadable=summed(found.get(Finding.UNREADABLE, []))["requests"],
+        folded=grouped(found.get(Finding.FOLDED, []), lambda row: row["_id"]["name"]),
+        refused=refused,
+        late=late,
     )
 
 

@@ -4,10 +4,11 @@ They are rebuilt once per day from the cells. Late calls are added to them in th
 one is merged while they are being rebuilt, they are rebuilt again.
 """
 
+import asyncio
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -71,21 +72,9 @@ class Trailing:
     async def add_late(self, deltas: list[ObjectId], state: Document, session: Session | None) -> None:
         """Add what `deltas` say of days before today, in the transaction that merges them."""
         await self._states.update_one(STATE_KEY, {"$inc": {"late": 1}}, session=session)
-        late: Counter[tuple[str, str, str, bool, str]] = Counter()
-        async for row in self._deltas.aggregate(past_requests(deltas, state["today"]), session=session):
-            key = row["_id"]
-            for window in state["trailing"]:
-                if window["first"] <= key["day"] <= window["last"]:
-                    for scope in (EVERYONE, key["client"]):
-                        late[window["build"], window["last"], scope, key["synthetic"], key["user"]] += row["requests"]
-        updates = [
-            {
-                "q": {"_id": {"build": build, "scope": scope, "synthetic": synthetic, "user": user}},
-                "u": {"$inc": {"requests": requests}, "$setOnInsert": {"last": last}},
-                "upsert": True,
-            }
-            for (build, last, scope, synthetic, user), requests in late.items()
-        ]
+        past = await self._deltas.aggregate(past_requests(deltas, state["today"]), session=session).to_list(None)
+        # in a thread: there are as many rows as users of all those days, and callers must not wait for them
+        updates = await asyncio.to_thread(late_updates, past, state["trailing"])
         await upsert(self._database, TRAILING, updates, session)
 
     async def _make(self, last: date, days: int) -> None:
@@ -104,6 +93,25 @@ class Trailing:
         if not registered.modified_count:
             self._not_before = time.monotonic() + RETRY_SECONDS
             log.info("trailing.disturbed", **window)
+
+
+def late_updates(past: Iterable[Document], windows: Iterable[Document]) -> list[Document]:
+    """Upserts that add rows of `past_requests` to the totals of the windows that their days are in."""
+    late: Counter[tuple[str, str, str, bool, str]] = Counter()
+    for row in past:
+        key = row["_id"]
+        for window in windows:
+            if window["first"] <= key["day"] <= window["last"]:
+                for scope in (EVERYONE, key["client"]):
+                    late[window["build"], window["last"], scope, key["synthetic"], key["user"]] += row["requests"]
+    return [
+        {
+            "q": {"_id": {"build": build, "scope": scope, "synthetic": synthetic, "user": user}},
+            "u": {"$inc": {"requests": requests}, "$setOnInsert": {"last": last}},
+            "upsert": True,
+        }
+        for (build, last, scope, synthetic, user), requests in late.items()
+    ]
 
 
 def totals_of(window: dict[str, Any], client: str | None) -> list[Document]:
