@@ -14,6 +14,7 @@ from motor.motor_asyncio import (
     AsyncIOMotorCollection,
     AsyncIOMotorDatabase,
 )
+from pymongo.database import Database as BlockingDatabase
 from pymongo.errors import ConfigurationError as PyMongoConfigurationError
 from pymongo.errors import DuplicateKeyError, InvalidURI, OperationFailure, PyMongoError
 from pymongo.write_concern import WriteConcern
@@ -140,6 +141,12 @@ class Database:
         except OperationFailure as error:
             if error.code != NAMESPACE_EXISTS:  # else another process was first
                 raise
+
+    @property
+    def blocking(self) -> BlockingDatabase[dict[str, Any]]:
+        """`writes` without Motor, for work that is done as a whole in a thread."""
+        blocking: BlockingDatabase[dict[str, Any]] = self.writes.delegate
+        return blocking
 
     @property
     def ledger(self) -> Collection:

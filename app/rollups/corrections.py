@@ -5,6 +5,7 @@ that read the ledger before a correction leaves it alone, as it does with a delt
 a correction does not take a user's day away.
 """
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -33,7 +34,7 @@ async def correction(
 
     Names that were counted under `other` are counted so again: names are only ever admitted. Raises PyMongoError.
     """
-    taken, given = [await delta_of(entries, local_time, caps) for entries in (before, after)]
+    taken, given = [await asyncio.to_thread(delta_of, entries, local_time, caps) for entries in (before, after)]
     usage = _difference(map(_by_subject, taken["usage"]), map(_by_subject, given["usage"]), _USAGE)
     return {
         **given,

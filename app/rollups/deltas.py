@@ -3,12 +3,10 @@
 The same code makes the delta of a batch as it is written and the recount of a day, from the entries as they are stored.
 """
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from app.process import in_turns
 from app.rollups.local_time import LocalTime
 from app.rollups.name_caps import NameCaps
 from models import CostSource
@@ -42,8 +40,6 @@ from models.unpriced import code_of
 Key = tuple[Any, ...]
 Row = dict[str, Any]
 
-MANY = 100
-"""Calls of which the rows take some milliseconds."""
 COUNTED_FIELDS = (
     "userId",
     "clientId",
@@ -176,22 +172,20 @@ class Increments:
         for key, totals in one._findings.items():
             _add_times(self._findings.setdefault(key, [0] * len(TOTALS)), totals, sum(users.values()))
 
-    async def delta(self, calls: int) -> Document:
-        """The delta document of everything that was added. Raises PyMongoError."""
-        await self.admit_names()
-        about = {"at": datetime.now(UTC), "calls": calls, "timezone": self._local_time.zone.key}
-        # of many calls in a thread: with a thousand names of their own it takes longer than others may wait
-        return {**about, **(self.rows() if calls < MANY else await asyncio.to_thread(self.rows))}
+    def delta(self, calls: int) -> Document:
+        """The delta document of everything that was added. It asks MongoDB, in a thread. Raises PyMongoError."""
+        self.admit_names()
+        return {"at": datetime.now(UTC), "calls": calls, "timezone": self._local_time.zone.key, **self.rows()}
 
-    async def admit_names(self) -> None:
-        """Admit the names that `rows` will distinguish. Raises PyMongoError."""
+    def admit_names(self) -> None:
+        """Admit the names that `rows` will distinguish, likewise."""
         found: dict[str, dict[str, dict[str, None]]] = {}
         for _, client, _, provider, model, _, feature in self._usage:
             _note(found.setdefault(client, {}), provider=provider, model=model, feature=feature)
         for _, client, _, _, provider, model, name in self._findings:
             _note(found.setdefault(client, {}), provider=provider, model=model, name=name)
         for client, names in found.items():
-            await self._caps.admit(client, names)
+            self._caps.admit(client, names)
 
     def rows(self) -> Document:
         """The affected `days`, `usage` rows with their users and conversations, and `findings`."""
@@ -229,12 +223,13 @@ class Increments:
         return self._caps.counted_as(client, dimension, name)
 
 
-async def delta_of(entries: Sequence[Document], local_time: LocalTime, caps: NameCaps) -> Document:
-    """The delta document of what `entries` add. Raises PyMongoError."""
-    increments = Increments(local_time, caps)
-    async for entry in in_turns(entries):
+def delta_of(entries: Sequence[Document], local_time: LocalTime, caps: NameCaps) -> Document:
+    """The delta document of what `entries` add, all in one zone. For a thread: it asks MongoDB. Raises PyMongoError."""
+    # of its own: others may follow another zone meanwhile
+    increments = Increments(LocalTime(local_time.zone), caps)
+    for entry in entries:
         increments.add(entry)
-    return await increments.delta(len(entries))
+    return increments.delta(len(entries))
 
 
 def _note(names: dict[str, dict[str, None]], **more: str) -> None:

@@ -17,17 +17,17 @@ Names = Mapping[str, Collection[str]]
 
 
 class NameCaps:
-    """One process's view of the admitted names. Names are only ever added."""
+    """One process's view of the admitted names. Names are only ever added. It asks MongoDB in the caller's thread."""
 
     def __init__(self, database: Database) -> None:
-        self._stored = database.writes[NAMES]
+        self._stored = database.blocking[NAMES]
         self._admitted: dict[str, dict[str, set[str]]] = {}
 
-    async def admit(self, client: str, names: Names) -> None:
+    def admit(self, client: str, names: Names) -> None:
         """Admit a client's names, as far as there is room, all in one round trip. Raises PyMongoError."""
         new = self._new(client, names)
         if any(new.values()):
-            await self._admit(client, new)
+            self._admit(client, new)
 
     def counted_as(self, client: str, dimension: str, name: str) -> str:
         """`name` where it has been admitted, else `other`."""
@@ -43,16 +43,14 @@ class NameCaps:
             new[dimension] = [name for name in of_dimension if name not in known][:room] if room > 0 else []
         return new
 
-    async def _admit(self, client: str, new: dict[str, list[str]]) -> None:
+    def _admit(self, client: str, new: dict[str, list[str]]) -> None:
         update = [{"$set": {dimension: _with_new(dimension, names) for dimension, names in new.items() if names}}]
         try:
-            stored = await self._stored.find_one_and_update(
+            stored = self._stored.find_one_and_update(
                 {"_id": client}, update, upsert=True, return_document=ReturnDocument.AFTER
             )
         except DuplicateKeyError:  # another process was the first to admit a name of this client
-            stored = await self._stored.find_one_and_update(
-                {"_id": client}, update, return_document=ReturnDocument.AFTER
-            )
+            stored = self._stored.find_one_and_update({"_id": client}, update, return_document=ReturnDocument.AFTER)
         self._remember(client, stored or {})
 
     def _remember(self, client: str, stored: Mapping[str, Any]) -> None:
@@ -72,9 +70,9 @@ def _with_new(dimension: str, new: list[str]) -> dict[str, Any]:
 class KnownNames(NameCaps):
     """The same for dry runs: what there is room for counts as admitted, and nothing is written."""
 
-    async def admit(self, client: str, names: Names) -> None:  # noqa: ARG002 - they are all the same
+    def admit(self, client: str, names: Names) -> None:  # noqa: ARG002 - they are all the same
         if client not in self._admitted:
-            self._remember(client, await self._stored.find_one({"_id": client}) or {})
+            self._remember(client, self._stored.find_one({"_id": client}) or {})
 
     def counted_as(self, client: str, dimension: str, name: str) -> str:
         if len(self._admitted[client][dimension]) < CAPS[dimension]:

@@ -5,6 +5,7 @@ days, and replaces it by deltas with the recount, which are merged like all othe
 left alone: its calls came after the snapshot. A merge in between makes the recount start over.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
@@ -115,7 +116,7 @@ class Recount:
             yield await self._delta(batch)
 
     async def _delta(self, entries: list[Document]) -> RawBSONDocument:
-        delta = await delta_of(entries, self._local_time, self._caps)
+        delta = await asyncio.to_thread(delta_of, entries, self._local_time, self._caps)
         return RawBSONDocument(bson.encode({"_id": ObjectId(), **delta}))
 
     async def _replace(self, first: date, last: date, found: "_Found", session: Session | None) -> int:

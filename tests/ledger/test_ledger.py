@@ -1,6 +1,7 @@
 """Transactions, duplicates and documents that cannot be stored, on the real server."""
 
 import asyncio
+import threading
 from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,6 +13,7 @@ from bson import ObjectId
 from mongomock_motor import AsyncMongoMockClient
 
 from app.database import Database, Session
+from app.database.blocking import ClientSession
 from app.ledger.features import Features
 from app.ledger.ledger import Ledger, LedgerUnavailableError
 from app.ledger.twins import IdMint, Pair, build_pair, twin_id
@@ -20,6 +22,7 @@ from app.pricing.sellers import Seller
 from app.rollups.local_time import LocalTime
 from models import CostSource
 from models.call import AICall
+from tests.patience import patience
 from tests.twins import assert_twins, entries
 
 MINT = IdMint()
@@ -193,9 +196,9 @@ async def test_calls_with_one_id_cost_no_look_up(database: Database, monkeypatch
     looked_up: list[list[ObjectId]] = []
     entries_of = Ledger._entries_of
 
-    async def noted(ledger: Ledger, ids: list[ObjectId], session: Session | None) -> dict[ObjectId, Any]:
+    def noted(ledger: Ledger, ids: list[ObjectId], session: ClientSession | None) -> dict[ObjectId, Any]:
         looked_up.append(ids)
-        return await entries_of(ledger, ids, session)
+        return entries_of(ledger, ids, session)
 
     monkeypatch.setattr(Ledger, "_entries_of", noted)
     async with database.committer_session() as session:
@@ -206,3 +209,60 @@ async def test_calls_with_one_id_cost_no_look_up(database: Database, monkeypatch
         await ledger.commit(mixed, seconds=10)
 
     assert looked_up == [[mixed[1].shared_id, mixed[3].shared_id]]
+
+
+async def test_more_than_one_command_may_hold_is_written_by_several(database: Database) -> None:
+    large = [pair(f"large {i}") for i in range(40)]
+    for each in large:
+        each.entry["metadata"] = {"text": "x" * 500_000}
+    small = [pair(f"small {i}") for i in range(1_100)]
+
+    async with database.committer_session() as session:
+        ledger = ledger_of(database, session)
+        assert Counter(await statuses(ledger, small)) == {"committed": 1_100}
+        assert Counter(await statuses(ledger, large)) == {"committed": 40}
+    assert len(await assert_twins(database)) == 1_140
+
+
+async def test_a_commit_whose_caller_is_cancelled_is_finished_and_a_second_one_waits_for_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    insert = Ledger._insert
+
+    def held(*arguments: Any, **options: Any) -> dict[ObjectId, Any]:
+        begun.set()
+        go_on.wait(patience(20))
+        return insert(*arguments, **options)
+
+    monkeypatch.setattr(Ledger, "_insert", held)
+    async with database.committer_session() as session:
+        ledger = ledger_of(database, session)
+        stopped = asyncio.create_task(ledger.commit([pair("r")], seconds=10))
+        await asyncio.to_thread(begun.wait, patience(20))
+        stopped.cancel()
+        later = asyncio.create_task(statuses(ledger, [pair("r")], again=True))
+        go_on.set()
+
+        assert isinstance((await asyncio.gather(stopped, return_exceptions=True))[0], asyncio.CancelledError)
+        assert await later == ["committed"]
+    assert len(await assert_twins(database)) == 1
+
+
+async def test_a_commit_is_one_change_of_threads(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    hops = 0
+    hop = loop.run_in_executor
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal hops
+        hops += 1
+        return hop(*arguments)
+
+    async with database.committer_session() as session:
+        ledger = ledger_of(database, session)
+        monkeypatch.setattr(loop, "run_in_executor", counted)
+        assert await statuses(ledger, [pair("new"), own("u", "other")]) == ["committed", "committed"]
+        monkeypatch.undo()
+
+    assert hops == 1

@@ -1,5 +1,6 @@
 """What a call adds to the rollups, and from which of its fields."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -80,7 +81,7 @@ async def test_each_total_is_counted_under_its_own_name(database: Database) -> N
     increments = Increments(LocalTime(ZoneInfo("UTC")), NameCaps(database))
     increments.add(ENTRY)
     increments.add({**ENTRY, "cost": None, "costSource": "unpriced", "success": True, "requestDuration": None})
-    await increments.admit_names()
+    await asyncio.to_thread(increments.admit_names)
 
     (row,) = increments.rows()["usage"]
 

@@ -63,7 +63,7 @@ async def test_calls_that_meet_a_fault_of_ours(
 ) -> None:
     """As with a read preference that transactions do not allow: each commit failed, and `/ready` said `ready`."""
 
-    async def refuse(*_: object, **__: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise InvalidOperation("read preference in a transaction must be primary")
 
     with monkeypatch.context() as patch:
@@ -105,7 +105,7 @@ def _waits_since_long(before: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     before.append([waiting])
     before.close()
 
-    async def away(*_: object, **__: object) -> None:
+    def away(*_: object, **__: object) -> None:
         raise AutoReconnect("away")
 
     monkeypatch.setattr(Ledger, "_commit_whole", away)

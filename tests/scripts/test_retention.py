@@ -65,7 +65,7 @@ async def report(tracker: Tracker, days: tuple[int, ...]) -> None:
         facts = {"content_type": "chat", "model": "gpt-4o", "created_at": moment, "input_tokens": day + 9}
         await asyncio.gather(*(tracker.track(user_id=f"u{n}", conversation_id=f"c{n}", **facts) for n in range(5)))
         view = {"event": "page_view", "userId": "u1", "clientId": "default", "properties": {}, "synthetic": False}
-        await tracker.writer._ledger._events.insert_one({"_id": ObjectId(), "createdAt": moment, **view})
+        tracker.writer._ledger._events.insert_one({"_id": ObjectId(), "createdAt": moment, **view})
 
 
 async def retain(house: House, settings: Settings, *given: str) -> Summary:

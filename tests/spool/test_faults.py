@@ -40,11 +40,11 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Pair], Except
     commit = Ledger._commit_whole
 
     def fail_at(fault_of: Callable[[Pair], Exception | None]) -> None:
-        async def failing(ledger: Ledger, pairs: list[Pair], **options: Any) -> dict[ObjectId, Outcome]:
+        def failing(ledger: Ledger, pairs: list[Pair], **options: Any) -> dict[ObjectId, Outcome]:
             for each in pairs:
                 if (fault := fault_of(each)) is not None:
                     raise fault
-            return await commit(ledger, pairs, **options)
+            return commit(ledger, pairs, **options)
 
         monkeypatch.setattr(Ledger, "_commit_whole", failing)
 
@@ -199,10 +199,10 @@ async def test_a_page_that_takes_too_long_is_delivered_in_parts(
     spooled(settings, pairs)
     commit = Ledger._commit_whole
 
-    async def slow(ledger: Ledger, pairs: list[Pair], **options: Any) -> dict[ObjectId, Outcome]:
+    def slow(ledger: Ledger, pairs: list[Pair], **options: Any) -> dict[ObjectId, Outcome]:
         if len(pairs) > 70:
             raise NetworkTimeout("timed out")
-        return await commit(ledger, pairs, **options)
+        return commit(ledger, pairs, **options)
 
     monkeypatch.setattr(Ledger, "_commit_whole", slow)
     async with open_tracker(settings, database, Counters()) as tracker:
@@ -271,7 +271,7 @@ async def test_what_waits_for_more_than_a_minute_is_told(
 ) -> None:
     spooled(settings, [pair("r")])  # recorded in 2024
 
-    async def away(*_: object, **__: object) -> None:
+    def away(*_: object, **__: object) -> None:
         raise AutoReconnect("away")
 
     monkeypatch.setattr(Ledger, "_commit_whole", away)

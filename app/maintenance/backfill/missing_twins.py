@@ -94,7 +94,7 @@ class MissingEntries(Twinning):
                 increments.add(alike.entry)
             else:
                 increments.add_alike(alike.entry, alike.users)
-        return await increments.delta(len(page.twins))
+        return await asyncio.to_thread(increments.delta, len(page.twins))
 
 
 NAMES = ("userId", "clientId", "contentType", "aiModel", "provider", "feature")

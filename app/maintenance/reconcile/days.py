@@ -4,6 +4,7 @@ Cells and waiting deltas are compared with a recount of the ledger, figure by fi
 users are compared with the bits that they count.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, time
@@ -151,7 +152,7 @@ class _Snapshot:
     async def _check_cells(self, *, with_month: bool) -> tuple[int, int]:
         """Returns how many calls the rollups count, and how many cells there are."""
         deltas = await self._deltas()
-        await self._increments.admit_names()
+        await asyncio.to_thread(self._increments.admit_names)
         rows = self._increments.rows()
         wanted, stored = Figures(), await self._stored()
         wanted.add_rows(rows, self._day)

@@ -1,0 +1,70 @@
+"""Work on MongoDB that runs as a whole in a thread: one change of threads where Motor makes one for each command."""
+
+import asyncio
+import contextvars
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import pymongo
+from pymongo.client_session import ClientSession
+from pymongo.database import Database as BlockingDatabase
+from pymongo.errors import PyMongoError
+
+from app.database.connection import DURABLE
+from app.database.transactions import ABORT_SECONDS, SNAPSHOT, pauses
+
+__all__ = ["BlockingDatabase", "ClientSession", "OwnThread", "transact_blocking"]
+
+Result = TypeVar("Result")
+
+
+class OwnThread:
+    """A thread for one kind of work, one piece after another: a session that it alone uses is never used twice at once.
+
+    It ends with this object, and with the process.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"twinmeter-{name}")
+
+    async def run(self, work: Callable[[], Result]) -> Result:
+        """Do `work` there, within the time limits of this task. One that is cancelled waits a second for its end."""
+        context = contextvars.copy_context()
+        # the executor's own future: a cancelled one would say that the work is done
+        future = asyncio.get_running_loop().run_in_executor(self._executor, context.run, work)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            future.add_done_callback(_retrieved)
+            # nobody waits longer for a server that is away, least of all a process that stops
+            await asyncio.wait({future}, timeout=ABORT_SECONDS)
+            raise
+
+
+def transact_blocking(session: "ClientSession", work: Callable[[], Result]) -> Result:
+    """What `transact_once` is, in a thread. Raises PyMongoError."""
+    session.start_transaction(read_concern=SNAPSHOT, write_concern=DURABLE)
+    try:
+        result = work()
+    except BaseException:
+        with pymongo.timeout(ABORT_SECONDS):
+            session.abort_transaction()
+        raise
+    for pause in pauses():
+        try:
+            session.commit_transaction()
+        except PyMongoError as error:
+            if not error.has_error_label("UnknownTransactionCommitResult") or error.timeout:
+                raise
+            time.sleep(pause)
+        else:
+            break
+    return result
+
+
+def _retrieved(future: "asyncio.Future[Any]") -> None:
+    """Nobody is there to be told of its exception."""
+    if not future.cancelled():
+        future.exception()
