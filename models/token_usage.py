@@ -58,12 +58,21 @@ PART_FIELDS = frozenset(part for rule in (PARTS_OF, MODALITIES_OF) for parts in 
 """Every count that is part of another one. Where none of them is used, nothing can contradict."""
 
 
+_RULES = tuple(
+    (TOKEN_FIELDS.index(total), tuple(map(TOKEN_FIELDS.index, parts)))
+    for rule in (PARTS_OF, MODALITIES_OF)
+    for total, parts in rule.items()
+)
+"""Both tables by the places of the counts."""
+
+
 def contradictions(usage: TokenUsage) -> list[tuple[str, str]]:
     """Contradictions in `usage`: pairs of (field at fault, reason). Empty when every part fits its total."""
-    found = [(name, "must be zero or more") for name in TOKEN_FIELDS if getattr(usage, name) < 0]
-    for rule in (PARTS_OF, MODALITIES_OF):
-        for total, parts in rule.items():
-            if sum(getattr(usage, part) for part in parts) > getattr(usage, total):
-                used = [part for part in parts if getattr(usage, part)]
-                found.append((used[0], f"{' and '.join(used)} cannot exceed {total} ({getattr(usage, total)})"))
+    if not any(usage[2:]) and usage.input_tokens >= 0 and usage.output_tokens >= 0:
+        return []
+    found = [(name, "must be zero or more") for name, count in zip(TOKEN_FIELDS, usage, strict=True) if count < 0]
+    for total, parts in _RULES:
+        if sum(map(usage.__getitem__, parts)) > usage[total]:
+            used = [TOKEN_FIELDS[part] for part in parts if usage[part]]
+            found.append((used[0], f"{' and '.join(used)} cannot exceed {TOKEN_FIELDS[total]} ({usage[total]})"))
     return found

@@ -44,9 +44,7 @@ def answer_of(node: SpanNode) -> Answer | None:
     response_id = text(first(node.attributes, RESPONSE_ID))
     if response_id is None or len(response_id) > MAX_ID or not _PRINTABLE.fullmatch(response_id):
         return None
-    span = node.span
-    unique = _is_unique(response_id)
-    return Answer(response_id, unique, span.trace_id, span.start_time_unix_nano, span.end_time_unix_nano)
+    return Answer(response_id, _is_unique(response_id), node.trace_id, node.start_ns, node.end_ns)
 
 
 def _is_unique(response_id: str) -> bool:

@@ -7,16 +7,19 @@ span says of its usage is read, see `usage_names`: an attribute that is neither 
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from pydantic import TypeAdapter, ValidationError
 
-from app.otlp.usage_attributes import SCALARS, Value, leaves_of, leaves_of_metadata
+from app.otlp.usage_attributes import SCALARS, Said, Value, leaves_of, leaves_of_metadata
 from app.otlp.usage_names import MAX_NAME, PROVIDER_METADATA, meaning_of
 from models.fields import Name
 
 Attributes = Mapping[str, Value]
+Usage = dict[str, Said]
+"""What a span says of its usage, in its order, by the names of the attributes."""
 Names = tuple[str, ...]
 
 OPERATION: Names = ("gen_ai.operation.name",)
@@ -93,6 +96,10 @@ KNOWN = frozenset().union(
     REGION, SERVICE, ENVIRONMENT, CONTEXT_NAMES,
 )  # fmt: skip
 
+REMEMBERED = 8_192
+MAX_REMEMBERED = 64
+"""Bytes: what is remembered of attributes stays small, and has no prompts."""
+
 _name = TypeAdapter[str](Name)
 _PLAIN_NAME = re.compile(r"[\x20-\x7e]{1,256}")
 
@@ -108,24 +115,41 @@ class UnusableSpanError(Exception):
     """An inference span that cannot be recorded. The message says why; it quotes no value."""
 
 
-def read(pairs: Iterable[KeyValue]) -> dict[str, Value]:
-    """Those of a span's or a resource's attributes that are known, or say what was used: these with their objects
-    opened. One without a value is not there.
+def read(pairs: Iterable[bytes]) -> tuple[dict[str, Value], Usage]:
+    """Those of a span's or a resource's attributes that are known, and those that say what was used: these with their
+    objects opened. One without a value is not there. `pairs`: each is a `KeyValue`.
     """
     found: dict[str, Value] = {}
+    said: Usage = {}
     for pair in pairs:
-        key, value = pair.key, pair.value
-        if key in KNOWN:
-            if (kind := value.WhichOneof("value")) is not None:
-                found[key] = getattr(value, kind) if kind in SCALARS else None
-        elif meaning_of(key) is not None:
-            if (kind := value.WhichOneof("value")) == "int_value":  # as nearly all are
-                found[key[:MAX_NAME]] = value.int_value
-            elif kind is not None:
-                found.update(leaves_of(key, value, kind))
-        elif key == PROVIDER_METADATA:
-            found.update(leaves_of_metadata(value))
-    return found
+        for each in _remembered(pair) if len(pair) <= MAX_REMEMBERED else _opened(pair):
+            if type(each) is Said:
+                said[each.attribute] = each
+            else:
+                found[each.attribute] = each.value
+    return found, said
+
+
+def _opened(pair: bytes) -> tuple["Found | Said", ...]:
+    """What one attribute says; nothing where it is none of those."""
+    attribute = KeyValue.FromString(pair)
+    key, value = attribute.key, attribute.value
+    meaning = None if key in KNOWN else meaning_of(key)
+    if meaning is None and key not in KNOWN and key != PROVIDER_METADATA:
+        return ()
+    kind = value.WhichOneof("value")
+    if kind is None:
+        return ()
+    if key in KNOWN:
+        return (Found(key, getattr(value, kind) if kind in SCALARS else None),)
+    if kind == "int_value" and meaning is not None and len(key) <= MAX_NAME:  # as nearly all are
+        return (Said(key, meaning, value.int_value),)
+    leaves = leaves_of_metadata(value) if meaning is None else leaves_of(key, value, kind)
+    return tuple(Said(name, means, leaf) for name, leaf in leaves if (means := meaning_of(name)) is not None)
+
+
+_remembered = lru_cache(REMEMBERED)(_opened)
+"""Most attributes of a span are those of others: which model, whose, and of counts the small ones."""
 
 
 def first(attributes: Attributes, names: Names) -> Found | None:

@@ -3,16 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
-
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from app.otlp.answers import Answer, alike, answer_of
 from app.otlp.attributes import (
-    ENVIRONMENT,
     MODEL,
     REGION,
-    SERVICE,
+    Attributes,
     UnusableSpanError,
     first,
     name,
@@ -25,7 +23,7 @@ from app.otlp.operations import Operation, operation_of, provider_of
 from app.otlp.outcomes import clock_fault, latest_start_of, outcome_of, times_of
 from app.otlp.spans import SpanNode, innermost_first, nodes_of
 from app.otlp.tokens import usage_of
-from app.otlp.usage_attributes import Said, said_in
+from app.otlp.usage_attributes import Said
 from models import CallStatus, ServiceType
 from models.token_usage import PART_TOKENS
 
@@ -72,14 +70,14 @@ class Export:
     faults: list[SpanFault] = field(default_factory=list)
 
 
-def calls_of(request: ExportTraceServiceRequest, arrived: datetime | None = None) -> Export:
-    """The AI calls of `request`, which `arrived` now or then. Spans that are none are passed over, as are all but one
-    of the spans for one answer.
+def calls_of(outline: Any, arrived: datetime | None = None) -> Export:
+    """The AI calls of an export, given as an `Outline`, which `arrived` now or then. Spans that are none are passed
+    over, as are all but one of the spans for one answer.
 
     Takes time proportional to the number of spans, however they are nested.
     """
     latest_start = latest_start_of(arrived or datetime.now(UTC))
-    nodes = nodes_of(request)
+    nodes = nodes_of(outline)
     ordered = innermost_first(nodes)
     contexts = contexts_of(ordered)
     operations = {node: operation for node in nodes if (operation := operation_of(node.attributes))}
@@ -137,25 +135,28 @@ def _call(node: SpanNode, operation: Operation, context: Context, latest_start: 
     if not node.has_valid_ids:
         raise UnusableSpanError("the trace id must have 16 bytes and the span id 8, not all of them zero")
     span, attributes, answer = node.name, node.attributes, answer_of(node)
-    own, left_out = context_fields(context, node.resource)
+    own, left_out = context_fields(context, node.origin.resource)
+    model, provider = _model_of(attributes), provider_of(attributes)
+    trace_id, _, span_id = span.partition("-")
     fields = {
         "request_id": _request_id(span, answer),
         "user_id": ANONYMOUS,
         "content_type": operation.content_type,
         "service_type": operation.service_type,
-        "model": _model_of(node),
-        "provider": provider_of(attributes),
+        "model": model,
+        "provider": provider,
         "region": short_text(first(attributes, REGION)),
-        "metadata": _metadata(node),
+        "metadata": {"traceId": trace_id, "spanId": span_id, **node.origin.metadata},
         **own,
-        **outcome_of(node.span, attributes),
-        **times_of(node.span, attributes),
+        **outcome_of(node),
+        **times_of(node),
     }
-    if wrong := clock_fault(node.span, latest_start):
+    if wrong := clock_fault(node.start_ns, latest_start):
         del fields["created_at"]  # which stands for the call's arrival
         left_out.append(f"{wrong}: recorded as of its arrival")
-    if said := said_in(attributes):
-        fields |= _billed(said, operation, fields, node.scope)
+    if node.said:
+        habits = _habits(provider, model, node.origin.scope)
+        fields |= _billed([*node.said.values()], operation, habits, succeeded=fields["status"] is CallStatus.SUCCESS)
     if left_out:
         fields["metadata"] |= {"leftOut": "; ".join(left_out)}
     fields = {field: value for field, value in fields.items() if value is not None}
@@ -169,14 +170,25 @@ def _request_id(span: str, answer: Answer | None) -> str:
     return f"otlp-response:{answer.response_id}" if answer and answer.is_unique else f"otlp:{span}"
 
 
-def _billed(said: list[Said], operation: Operation, fields: Mapping[str, Any], scope: str) -> dict[str, Any]:
-    """What the call used and cost."""
-    seller = f"{fields['provider']} {fields['model']}".lower()
-    by_claude = any(name in seller for name in _CLAUDE)
+class _Habits(NamedTuple):
+    """How an instrumentation counts the tokens of a model: see `tokens.usage_of`."""
+
+    by_claude: bool
+    exclusive: bool
+
+
+@lru_cache(1_000)
+def _habits(provider: str | None, model: str, scope: str) -> _Habits:
+    seller = f"{provider} {model}".lower()
     exclusive = any(scope.startswith(name) and any(map(seller.__contains__, of)) for name, of in _EXCLUSIVE_SCOPES)
+    return _Habits(any(name in seller for name in _CLAUDE), exclusive)
+
+
+def _billed(said: list[Said], operation: Operation, habits: _Habits, *, succeeded: bool) -> dict[str, Any]:
+    """What the call used and cost."""
     embeds = operation.service_type is ServiceType.EMBEDDING
-    usage = usage_of(said, by_claude=by_claude, exclusive=exclusive, embeds=embeds)
-    if _is_nothing(usage) and operation.service_type in _TEXTS and fields["status"] is CallStatus.SUCCESS:
+    usage = usage_of(said, by_claude=habits.by_claude, exclusive=habits.exclusive, embeds=embeds)
+    if succeeded and _is_nothing(usage) and operation.service_type in _TEXTS:
         usage = {"unreadable_usage": True, "unreadable_reason": _NO_TOKENS}
     bill = bill_of(said)
     return bill if "unreadable_reason" in bill else usage | bill
@@ -186,19 +198,8 @@ def _is_nothing(usage: Mapping[str, Any]) -> bool:
     return "input_tokens" in usage and "output_tokens" in usage and not any(usage.values())
 
 
-def _model_of(node: SpanNode) -> str:
-    found = first(node.attributes, MODEL) or parameter(node.attributes, "model")
-    model = name(found)
+def _model_of(attributes: Attributes) -> str:
+    model = name(first(attributes, MODEL) or parameter(attributes, "model"))
     if model is None:
         raise UnusableSpanError("no attribute of the span names a model")
     return model
-
-
-def _metadata(node: SpanNode) -> dict[str, str]:
-    texts = {
-        "traceId": node.span.trace_id.hex(),
-        "spanId": node.span.span_id.hex(),
-        "service": short_text(first(node.resource, SERVICE)),
-        "environment": short_text(first(node.resource, ENVIRONMENT)),
-    }
-    return {key: value for key, value in texts.items() if value is not None}

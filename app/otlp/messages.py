@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from app.errors import InvalidRequestError
+from app.otlp.outline import Outline
 from app.otlp.skeleton import JSONExport, check_protobuf
 
 # https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto names the HTTP status of each code
@@ -36,19 +37,19 @@ JSON = "application/json"
 _ID_FIELDS = ("traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id")
 
 
-def parse(body: bytes, *, as_json: bool) -> ExportTraceServiceRequest:
-    """The export in `body`. An empty protobuf is one without spans. Raises InvalidRequestError.
+def parse(body: bytes, *, as_json: bool) -> Any:
+    """The outline of the export in `body`. An empty protobuf is one without spans. Raises InvalidRequestError.
 
     The messages of protobuf's own errors may quote the body, prompts included: they are not passed on.
     """
     if as_json:
-        return _from_json(body)
+        return Outline.FromString(_from_json(body).SerializeToString())
     check_protobuf(body)
     try:
-        export: ExportTraceServiceRequest = ExportTraceServiceRequest.FromString(body)
+        ExportTraceServiceRequest.FromString(body)  # all of it must be in order, not just what is read
     except DecodeError:
         raise InvalidRequestError("the body is not an OTLP trace export in protobuf") from None
-    return export
+    return Outline.FromString(body)
 
 
 def success(rejected: int, message: str, *, as_json: bool) -> bytes:

@@ -4,8 +4,6 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
-
 from app.otlp.attributes import (
     ERROR_TYPE,
     FIRST_TOKEN_MS,
@@ -15,6 +13,7 @@ from app.otlp.attributes import (
     first,
     text,
 )
+from app.otlp.spans import SpanNode
 from models import CallStatus
 from models.fields import CLOCK_TOLERANCE, MAX_MILLISECONDS, OLDEST
 
@@ -34,15 +33,14 @@ _STATUSES: tuple[tuple[re.Pattern[str], CallStatus], ...] = (
 )
 
 
-def outcome_of(span: Span, attributes: Attributes) -> dict[str, Any]:
+def outcome_of(node: SpanNode) -> dict[str, Any]:
     """`status`, and as `error_message` the name of the error's class or its code.
 
     Nothing else is read: a status message and an exception event are the provider's words, which may quote the prompt.
     """
-    error = first(attributes, ERROR_TYPE)
+    error = first(node.attributes, ERROR_TYPE)
     if error is None:
-        failed = span.status.code == Status.STATUS_CODE_ERROR
-        return {"status": CallStatus.ERROR if failed else CallStatus.SUCCESS}
+        return {"status": CallStatus.ERROR if node.failed else CallStatus.SUCCESS}
     match = _ERROR_NAME.fullmatch(text(error) or "")
     if match is None:
         return {"status": CallStatus.ERROR}
@@ -54,13 +52,13 @@ def _status_of(error: str) -> CallStatus:
     return next((status for pattern, status in _STATUSES if pattern.fullmatch(plain)), CallStatus.ERROR)
 
 
-def times_of(span: Span, attributes: Attributes) -> dict[str, Any]:
+def times_of(node: SpanNode) -> dict[str, Any]:
     """`created_at`, and in whole ms `request_duration` and `time_to_first_token`, each as far as it can be."""
-    start, end = span.start_time_unix_nano, span.end_time_unix_nano
+    start, end = node.start_ns, node.end_ns
     times: dict[str, Any] = {"created_at": _EPOCH + timedelta(microseconds=start // 1_000)}
     if start and start <= end <= start + _MAX_MS * _NS_PER_MS:
         times["request_duration"] = round((end - start) / _NS_PER_MS)
-    first_token = _first_token(attributes)
+    first_token = _first_token(node.attributes)
     if first_token is not None:
         times["time_to_first_token"] = first_token
     return times
@@ -71,9 +69,8 @@ def latest_start_of(arrived: datetime) -> int:
     return (arrived + CLOCK_TOLERANCE - _EPOCH) // _MICROSECOND * 1_000
 
 
-def clock_fault(span: Span, latest_start: int) -> str | None:
-    """What is wrong with the span's start; None where it can be."""
-    start = span.start_time_unix_nano
+def clock_fault(start: int, latest_start: int) -> str | None:
+    """What is wrong with a span's start (ns of Unix time); None where it can be."""
     if _OLDEST_NS <= start <= latest_start:
         return None
     if not start:

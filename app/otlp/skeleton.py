@@ -21,6 +21,8 @@ MAX_INNER_FIELDS = 1_000_000
 """Those of the attributes, events and links within them as well: a hundred a span."""
 SMALL_BYTES = 2 * MAX_INNER_FIELDS
 """A body that cannot hold more of them: a field has two bytes at least."""
+SMALLER_BYTES = 2 * MAX_FIELDS
+"""A body that cannot hold more of the others either: its spans are counted, and not looked into."""
 MAX_DEPTH = 100
 """Messages within messages that a parser of protobuf takes."""
 MAX_BRACKETS = 1_000_000
@@ -67,7 +69,7 @@ def check_protobuf(body: bytes) -> None:
     """Raises BodyTooLargeError for more spans or fields than an export may have. What is no protobuf passes."""
     outer = inner = spans = 0
     at, end, message = 0, len(body), _EXPORT
-    is_small = end <= SMALL_BYTES
+    is_small, is_smaller = end <= SMALL_BYTES, end <= SMALLER_BYTES
     around: list[tuple[int, int, _Message]] = []
     """Where to go on, and in what, after the end of this message."""
     with contextlib.suppress(IndexError):  # it ends in the middle: the parser says so
@@ -84,10 +86,10 @@ def check_protobuf(body: bytes) -> None:
             if kind == _DELIMITED:
                 size, at = _varint(body, at)
                 held = message.holds.get(tag >> 3)
-                if held is None or (is_small and held.is_inner):
+                spans += held is _SPAN
+                if held is None or (is_small and held.is_inner) or (is_smaller and held is _SPAN):
                     at += size
                 else:
-                    spans += held is _SPAN
                     around.append((at + size, end, message))
                     end, message = min(at + size, end), held
                     if len(around) > MAX_DEPTH:

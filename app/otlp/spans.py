@@ -2,53 +2,84 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
-from app.otlp.attributes import Attributes, read
+from app.otlp.attributes import ENVIRONMENT, SERVICE, Attributes, Usage, first, read, short_text
+from app.otlp.outline import spans_of
 
 TRACE_ID_BYTES, SPAN_ID_BYTES = 16, 8
+
+
+@dataclass(eq=False)
+class Origin:
+    """Where spans come from."""
+
+    resource: Attributes
+    scope: str
+    """The name of the instrumentation."""
+
+    @cached_property
+    def metadata(self) -> dict[str, str]:
+        """What each of its calls says of it."""
+        texts = {
+            "service": short_text(first(self.resource, SERVICE)),
+            "environment": short_text(first(self.resource, ENVIRONMENT)),
+        }
+        return {key: value for key, value in texts.items() if value is not None}
 
 
 @dataclass(slots=True, eq=False)
 class SpanNode:
     """A span and what is known about it. `parent` is None where it has none, or none in this export."""
 
-    span: Span
+    trace_id: bytes
+    span_id: bytes
+    parent_id: bytes
+    start_ns: int
+    end_ns: int
+    failed: bool
     attributes: Attributes
-    resource: Attributes
-    scope: str
-    """The name of the instrumentation."""
+    said: Usage
+    origin: Origin
     parent: "SpanNode | None" = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
-        return f"{self.span.trace_id.hex()}-{self.span.span_id.hex()}"
+        return f"{self.trace_id.hex()}-{self.span_id.hex()}"
 
     @property
     def has_valid_ids(self) -> bool:
         """Both of full length, and neither all zero, which means none."""
-        trace_id, span_id = self.span.trace_id, self.span.span_id
+        trace_id, span_id = self.trace_id, self.span_id
         return len(trace_id) == TRACE_ID_BYTES and len(span_id) == SPAN_ID_BYTES and any(trace_id) and any(span_id)
 
 
-def nodes_of(request: ExportTraceServiceRequest) -> list[SpanNode]:
-    """Every span in the order of the export, linked to the one around it. Takes time proportional to the spans."""
+def nodes_of(export: Any) -> list[SpanNode]:
+    """Every span of an `Outline` in its order, linked to the one around it. Takes time proportional to the spans."""
     nodes = [
-        SpanNode(span, read(span.attributes), resource, scope)
-        for resource_spans in request.resource_spans
-        for resource in [read(resource_spans.resource.attributes)]
-        for scope_spans in resource_spans.scope_spans
-        for scope in [scope_spans.scope.name]
-        for span in scope_spans.spans
+        SpanNode(
+            span.trace_id,
+            span.span_id,
+            span.parent_span_id,
+            span.start_time_unix_nano,
+            span.end_time_unix_nano,
+            span.status.code == Status.STATUS_CODE_ERROR,
+            *read(span.attributes[:]),
+            origin,
+        )
+        for around, scope, spans in spans_of(export)
+        for origin in [Origin(read(around)[0], scope)]
+        for span in spans
     ]
     by_id: dict[tuple[bytes, bytes], SpanNode] = {}
     for node in nodes:
-        by_id.setdefault((node.span.trace_id, node.span.span_id), node)
+        by_id.setdefault((node.trace_id, node.span_id), node)
     for node in nodes:
-        if node.span.parent_span_id:
-            node.parent = by_id.get((node.span.trace_id, node.span.parent_span_id))
+        if node.parent_id:
+            node.parent = by_id.get((node.trace_id, node.parent_id))
     return nodes
 
 

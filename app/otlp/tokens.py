@@ -31,11 +31,15 @@ _BESIDE: tuple[tuple[str, str], ...] = (
 """Parts that some leave out of a side, which the total then shows."""
 _EXCLUSIVE = {side: f"langfuse.observation.usage_details.{side.removesuffix('_tokens')}" for side in _SIDES}
 """Langfuse's own counts exclude each other: https://langfuse.com/docs/model-usage-and-cost"""
+_BOTH = frozenset(_SIDES)
+_PLAIN = _BOTH | {"cache_read_tokens", "reasoning_tokens"}
 _INCLUSIVE = {side: {f"gen_ai.usage.{side}", f"llm.usage.{side}"} for side in _SIDES}
 """Beside these they may be the same counts again."""
 _RAW_INPUT = "gen_ai.usage.raw.input_tokens"
 _ANTHROPICS_OWN = {"gen_ai.usage.raw.cache_read_input_tokens", "gen_ai.usage.raw.cache_creation_input_tokens"}
 """Logfire passes on a provider's usage object as it was: with these beside its input, that is without the cache."""
+_OF_THEIR_OWN = frozenset({*_EXCLUSIVE.values(), _RAW_INPUT})
+"""Counts whose meaning depends on what is beside them."""
 _AI_SDK = "ai.usage."
 _DIGITS = frozenset("0123456789")
 # looked up once: an enum finds a member slowly
@@ -54,10 +58,35 @@ def usage_of(
     `by_claude`: Anthropic's models count input without the cache, wherever they run, and not every instrumentation adds
     it up. `exclusive`: this one is known not to. `embeds`: there is no output, so that a total is the input.
     """
+    said = list(said)
+    if not exclusive and (plain := _plain(said, by_claude=by_claude)) is not None:
+        return plain
     try:
-        return _fields(list(said), by_claude=by_claude, exclusive=exclusive, embeds=embeds)
+        return _fields(said, by_claude=by_claude, exclusive=exclusive, embeds=embeds)
     except UnreadableError as error:
         return {"unreadable_usage": True, "unreadable_reason": str(error)}
+
+
+def _plain(said: list[Said], *, by_claude: bool) -> Counts | None:
+    """The counts of a span that says each once, in the convention, with nothing to prove: most do. None for others."""
+    counts: Counts = {}
+    for attribute, (kind, field), value in said:
+        if (
+            kind is not _COUNT
+            or field not in _PLAIN
+            or field in counts
+            or type(value) is not int
+            or not 0 <= value <= MAX_COUNT
+            or attribute in _OF_THEIR_OWN
+        ):
+            return None
+        counts[field] = value
+    if not counts.keys() >= _BOTH:
+        return None
+    cached, reasoning = counts.get("cache_read_tokens", 0), counts.get("reasoning_tokens", 0)
+    if cached > counts["input_tokens"] or reasoning > counts["output_tokens"] or (cached and by_claude):
+        return None
+    return counts
 
 
 def _fields(said: list[Said], *, by_claude: bool, exclusive: bool, embeds: bool) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """What a span says of its usage and its bill: the attributes whose names mean so, with objects among them opened."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import msgspec
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
-from app.otlp.usage_names import IN_METADATA, MAX_NAME, PROVIDER_METADATA, Meaning, meaning_of
+from app.otlp.usage_names import IN_METADATA, MAX_NAME, PROVIDER_METADATA, Meaning
 
 Value = str | bool | int | float | None
 """None is a value that is there, in a form that nothing here reads: a list, bytes, an object that is too large."""
@@ -25,13 +25,6 @@ class Said(NamedTuple):
     attribute: str
     meaning: Meaning
     value: Value
-
-
-def said_in(attributes: Mapping[str, Value]) -> list[Said]:
-    """Everything that is said of usage, in the order of the span."""
-    return [
-        Said(name, meaning, value) for name, value in attributes.items() if (meaning := meaning_of(name)) is not None
-    ]
 
 
 def leaves_of(attribute: str, value: AnyValue, kind: str) -> Iterator[tuple[str, Value]]:

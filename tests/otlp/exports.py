@@ -8,6 +8,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, Instr
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
 from app.otlp.calls import calls_of
+from app.otlp.outline import Outline
 
 TRACE = bytes(range(1, 17))
 START_NS = 1_760_000_000_123_456_789
@@ -40,11 +41,12 @@ def span(number: int, values: dict[str, Any], *, parent: int = 0, failed: bool =
     return Span(**{**ids, **times, **around, "attributes": attributes(values), "status": status, **fields})
 
 
-def export(*spans: Span, resource: dict[str, Any] | None = None, scope: str = "") -> ExportTraceServiceRequest:
+def export(*spans: Span, resource: dict[str, Any] | None = None, scope: str = "") -> Any:
+    """Its outline, which is the whole as bytes."""
     scope_spans = ScopeSpans(spans=spans, scope=InstrumentationScope(name=scope))
     resource_spans = ResourceSpans(scope_spans=[scope_spans])
     resource_spans.resource.attributes.extend(attributes(resource or {}))
-    return ExportTraceServiceRequest(resource_spans=[resource_spans])
+    return Outline.FromString(ExportTraceServiceRequest(resource_spans=[resource_spans]).SerializeToString())
 
 
 def fields_of(values: dict[str, Any], *, resource: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:

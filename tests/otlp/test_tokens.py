@@ -3,10 +3,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
+from app.otlp import tokens
 from app.otlp.calls import calls_of
-from app.otlp.usage_attributes import leaves_of
+from app.otlp.usage_attributes import Said, leaves_of
+from app.otlp.usage_names import meaning_of
 from models.token_usage import TOKEN_FIELDS
 from tests.otlp.exports import CHAT, NO_NUMBERS, export, fields_of, span
 
@@ -373,3 +377,32 @@ def test_a_modality_that_is_an_object_is_none() -> None:
     text = json.dumps([{"modality": {"a": 1}, "tokenCount": 5}])
 
     assert list(leaves_of("gen_ai.usage.x", AnyValue(string_value=text), "string_value")) == [("gen_ai.usage.x", None)]
+
+
+NAMES = [
+    "gen_ai.usage.input_tokens",
+    "gen_ai.usage.output_tokens",
+    "gen_ai.usage.cache_read.input_tokens",
+    "gen_ai.usage.reasoning.output_tokens",
+    "gen_ai.usage.prompt_tokens",
+    "gen_ai.usage.total_tokens",
+    "gen_ai.usage.raw.input_tokens",
+    "gen_ai.usage.raw.cache_read_input_tokens",
+    "langfuse.observation.usage_details.input",
+    "langfuse.observation.usage_details.output",
+    "gen_ai.usage.uncached_input_tokens",
+    "gen_ai.usage.audio.input_tokens",
+    "gen_ai.usage.cost",
+    "gen_ai.usage.of_a_kind_unknown",
+]
+counts_of_spans = st.dictionaries(st.sampled_from(NAMES), st.sampled_from([0, 1, 10, 50, 100, -1, 10**9 + 1, "10", ""]))
+
+
+@given(counts_of_spans, st.booleans(), st.booleans())
+def test_what_needs_no_proof_is_read_as_what_does(told: dict[str, Any], by_claude: bool, embeds: bool) -> None:
+    said = [Said(name, meaning, value) for name, value in told.items() if (meaning := meaning_of(name))]
+    try:
+        expected = tokens._fields(said, by_claude=by_claude, exclusive=False, embeds=embeds)
+    except tokens.UnreadableError as error:
+        expected = {"unreadable_usage": True, "unreadable_reason": str(error)}
+    assert tokens.usage_of(said, by_claude=by_claude, embeds=embeds) == expected
