@@ -13,8 +13,8 @@ COPY app /srv/twinmeter/app
 COPY models /srv/twinmeter/models
 COPY routes /srv/twinmeter/routes
 COPY scripts /srv/twinmeter/scripts
-# compiled here: the code is read-only where it runs
-RUN python -m compileall -q -j 0 /srv/twinmeter
+# compiled here, for the code is read-only where it runs; and not by the files' times, which builders change
+RUN /opt/venv/bin/python -m compileall -q -f -j 0 --invalidation-mode unchecked-hash /opt/venv/lib /srv/twinmeter
 
 
 FROM python:3.11.14-slim-bookworm
@@ -28,7 +28,6 @@ COPY --from=build /srv/twinmeter /srv/twinmeter
 WORKDIR /srv/twinmeter
 # a folder in the volume, not the volume: it is made by twinmeter itself, which alone may read it
 ENV PATH=/opt/venv/bin:$PATH \
-    PYTHONDONTWRITEBYTECODE=1 \
     TWINMETER_HOST=0.0.0.0 \
     TWINMETER_PORT=8000 \
     TWINMETER_DATA_DIR=/data/twinmeter

@@ -13,6 +13,7 @@ help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
 
 install: $(VENV)/installed ## make the environment alone
+	@$(BIN)/python -m compileall -q app models routes scripts  # a service may not write here
 
 $(VENV)/installed: requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "twinmeter needs Python 3.11 or newer")'
@@ -60,6 +61,7 @@ bench: install ## the benchmarks of docs/benchmarks.md
 	$(BIN)/python -m scripts.bench memory
 	$(BIN)/python -m scripts.bench backfill
 	$(BIN)/python -m scripts.bench lag
+	$(BIN)/python -m scripts.bench start
 
 lock: ## resolve the dependencies anew (needs uv)
 	$(LOCK) pyproject.toml -o requirements.lock

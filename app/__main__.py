@@ -16,8 +16,9 @@ from pydantic import ValidationError
 from app.database.deployment import mongodb
 from app.database.mongod_binary import MongodError
 from app.errors import AppError
+from app.malloc import limit_arenas
 from app.observability.logs import configure_logging
-from app.process import leave
+from app.process import hold_garbage_collector, leave
 from app.settings import Settings
 from app.workers.supervisor import supervise
 
@@ -40,6 +41,7 @@ async def run(settings: Settings, mongodb_uri: str) -> None:
     if settings.workers > 1:
         await supervise(settings, mongodb_uri, announce)
         return
+    hold_garbage_collector()
     from app.server import serve  # noqa: PLC0415 - a third of the memory, and a supervisor needs nothing of it
 
     await serve(settings, mongodb_uri, announce)
@@ -51,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m app", description=__doc__, formatter_class=shape)
     parser.add_argument("--workers", metavar="N", help="how many processes serve (default: TWINMETER_WORKERS, else 1)")
     given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    limit_arenas()
     try:
         settings = Settings(**given)
         configure_logging(settings.log_level)

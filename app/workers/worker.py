@@ -22,9 +22,10 @@ from litestar.types import ASGIApp
 from app.errors import AppError
 from app.listening import shared_listener
 from app.main import create_app
+from app.malloc import limit_arenas
 from app.observability.logs import configure_logging
 from app.observability.shared_metrics import Worker
-from app.process import leave
+from app.process import hold_garbage_collector, leave
 from app.server import SHUTDOWN_SECONDS, Failure, Stop, serve_on
 from app.settings import Settings
 from app.workers.words import ALIVE, ALIVE_SECONDS, FAILED, READY, STOP, line
@@ -75,6 +76,8 @@ def main() -> int:
     channel = Channel(int(sys.argv[1]))
     if not (work := channel.work):
         return 1
+    limit_arenas()
+    hold_garbage_collector()
     settings = Settings(_env_file=None, **work["settings"])
     configure_logging(settings.log_level)
     worker = Worker.joined(work["number"], Path(work["folder"]))

@@ -16,7 +16,7 @@ from rich.table import Table
 from app.database.deployment import mongodb
 from app.process import tune_garbage_collector
 from app.settings import Settings
-from scripts.bench import backfill, doors, lag, memory, pricing, reads, worst, write
+from scripts.bench import backfill, doors, lag, memory, pricing, reads, start, worst, write
 from scripts.toolkit import command
 
 
@@ -46,7 +46,8 @@ def main() -> int:
     filling.add_argument("--events", type=int, default=100_000, help="events without an entry (default: 100,000)")
     lagging = benchmarks.add_parser("lag", help="the event loop's lag under the worst that each route can be sent")
     lagging.add_argument("--batches", type=int, default=20, help="batches of 1,000 calls beforehand (default: 20)")
-    for benchmark in (writes, prices, reading, entering, growing, filling, lagging):
+    starting = benchmarks.add_parser("start", help="from the start of a process to its first answer")
+    for benchmark in (starting, writes, prices, reading, entering, growing, filling, lagging):
         benchmark.add_argument("--json", action="store_true", help="print the figures as JSON")
     arguments = parser.parse_args()
     return command.run(lambda settings: WORKS[arguments.benchmark](arguments, settings))
@@ -91,6 +92,13 @@ async def _lag(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+async def _start(arguments: argparse.Namespace, settings: Settings) -> int:
+    with mongodb(settings, shared=True) as uri, command.progress("starts", start.TIMES) as advance:
+        figures = await start.measure(settings, uri, advance)
+    _print(figures, as_json=arguments.json)
+    return 0
+
+
 async def _backfill(arguments: argparse.Namespace, settings: Settings) -> int:
     tune_garbage_collector()
     with mongodb(settings, shared=True) as uri, command.progress("events", arguments.events) as advance:
@@ -123,6 +131,7 @@ WORKS = {
     "memory": _memory,
     "backfill": _backfill,
     "lag": _lag,
+    "start": _start,
 }
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from scripts.toolkit.command import Advance
 from scripts.toolkit.track_all import patient
 
 CALLERS = 256
-SAMPLE_EVERY = 50_000
+SAMPLES = 20
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -33,8 +34,9 @@ async def measure(settings: Settings, uri: str, count: int, advance: Advance, *,
             open_tracker(patient(own), database, Counters(), compacting=compacting) as tracker,
         ):
             tune_garbage_collector()
-            for first in range(0, count, SAMPLE_EVERY):
-                size = min(SAMPLE_EVERY, count - first)
+            bounds = [count * number // SAMPLES for number in range(SAMPLES + 1)]
+            for first, end in pairwise(bounds):
+                size = end - first
                 await _report(tracker, calls(size, seed=first))
                 samples.append(resident_mb())
                 advance(size)

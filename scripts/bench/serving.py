@@ -9,15 +9,15 @@ from contextlib import asynccontextmanager
 
 import uvloop
 
+from app.malloc import limit_arenas
 from app.observability.logs import configure_logging
 from app.server import CreateApp, serve
 from app.settings import Settings
 
 
-@asynccontextmanager
-async def serving(settings: Settings, uri: str, database: str, *, module: str = "app") -> AsyncIterator[str]:
-    """The address of a server, `python -m MODULE`, with its compactor running."""
-    variables = {
+def environment(settings: Settings, uri: str, database: str) -> dict[str, str]:
+    """The variables of such a server."""
+    return {
         "TWINMETER_MONGODB_URI": uri,
         "TWINMETER_DATABASE": database,
         "TWINMETER_DATA_DIR": str(settings.data_dir),
@@ -28,8 +28,17 @@ async def serving(settings: Settings, uri: str, database: str, *, module: str = 
         "TWINMETER_WORKERS": str(settings.workers),
         "TWINMETER_LOG_LEVEL": "warning",
     }
+
+
+@asynccontextmanager
+async def serving(settings: Settings, uri: str, database: str, *, module: str = "app") -> AsyncIterator[str]:
+    """The address of a server, `python -m MODULE`, with its compactor running."""
     server = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, env={**os.environ, **variables}, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        "-m",
+        module,
+        env={**os.environ, **environment(settings, uri, database)},
+        stdout=asyncio.subprocess.PIPE,
     )
     assert server.stdout is not None  # noqa: S101 - asked for above
     try:
@@ -48,6 +57,7 @@ def run(create: CreateApp) -> None:
     settings = Settings()
     if settings.mongodb_uri is None:
         raise SystemExit("the benchmark names the MongoDB of its server")
+    limit_arenas()
     configure_logging(settings.log_level)
     uvloop.run(serve(settings, settings.mongodb_uri.get_secret_value(), _announce, create))
 

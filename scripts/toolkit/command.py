@@ -17,6 +17,7 @@ from rich.text import Text
 
 from app.database.mongod_binary import MongodError
 from app.errors import AppError
+from app.malloc import limit_arenas
 from app.observability.logs import configure_logging
 from app.settings import Settings
 
@@ -38,6 +39,7 @@ def parser(name: str, doc: str | None) -> argparse.ArgumentParser:
 
 def run(work: Callable[[Settings], Coroutine[Any, Any, int]]) -> int:
     """Do `work` with this deployment's settings and return its exit status."""
+    limit_arenas()
     try:
         configure_logging("warning")
         return uvloop.run(work(Settings()))

@@ -100,6 +100,18 @@ def test_what_the_image_installs_is_the_lock_without_a_mongod_of_its_own() -> No
     assert "fiftyone" not in kept.stdout
 
 
+def test_code_is_compiled_where_it_is_installed_because_it_cannot_be_where_it_runs() -> None:
+    packaged = set(re.findall(r'"(\w+)\*"', (ROOT / "pyproject.toml").read_text()))
+    made = re.search(r"^install:.*\n\t.*-m compileall -q ((?:\w+ )+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    image = re.search(r"-m compileall .*--invalidation-mode unchecked-hash (.+)$", DOCKERFILE, re.MULTILINE)
+
+    assert made is not None
+    assert set(made.group(1).split()) == packaged == {"app", "models", "routes", "scripts"}
+    assert image is not None
+    assert image.group(1).split() == ["/opt/venv/lib", "/srv/twinmeter"]
+    assert "PYTHONDONTWRITEBYTECODE" not in DOCKERFILE
+
+
 def test_the_health_check_of_the_image_holds_while_a_server_answers_and_fails_after_that(
     mongodb_uri: str, tmp_path: Path
 ) -> None:
