@@ -1,6 +1,11 @@
 """Benchmark this deployment's machine. Compare figures within one run only: ratios carry over, absolute values do not.
 
+What reports calls is measured by those that were committed within the deployment's own deadlines, and says what became
+of the others. The exit status is 1 where they are more than 1 %.
+
 python -m scripts.bench write --calls 100000 --json
+python -m scripts.bench doors --senders 1,4,16,64
+python -m scripts.bench callers
 python -m scripts.bench reads --events 10000000 --json
 python -m scripts.bench backfill --events 1000000 --json
 """
@@ -16,8 +21,13 @@ from rich.table import Table
 from app.database.deployment import mongodb
 from app.process import tune_garbage_collector
 from app.settings import Settings
-from scripts.bench import backfill, doors, lag, memory, pricing, reads, start, worst, write
+from scripts.bench import backfill, callers, doors, lag, memory, pricing, reads, senders, start, worst, write
+from scripts.bench.results import Results
+from scripts.bench.setup import Run
 from scripts.toolkit import command
+
+WIDE = 160
+"""Columns of a table that is written to a file."""
 
 
 def main() -> int:
@@ -25,7 +35,10 @@ def main() -> int:
     benchmarks = parser.add_subparsers(dest="benchmark", required=True)
     writes = benchmarks.add_parser("write", help="reporting calls, against plain inserts and the bare driver")
     writes.add_argument("--calls", type=int, default=40_000, help="calls per round (default: 40,000)")
-    prices = benchmarks.add_parser("pricing", help="pricing a call, against genai_prices.calc_price")
+    calling = benchmarks.add_parser("callers", help="reporting calls, by few and by very many callers at once")
+    calling.add_argument("--calls", type=int, default=20_000, help="calls of each number at least (default: 20,000)")
+    calling.add_argument("--callers", type=_numbers, default=callers.CALLERS, help="such as 64,512,10000")
+    benchmarks.add_parser("pricing", help="pricing a call, against genai_prices.calc_price")
     reading = benchmarks.add_parser(
         "reads", help="administrators' reports beside a live writer, against raw aggregation"
     )
@@ -36,8 +49,10 @@ def main() -> int:
     entering.add_argument(
         "--calls", type=int, default=20_000, help="calls per round and ingest channel (default: 20,000)"
     )
-    entering.add_argument(
-        "--workers", type=int, help="instead: single calls with one process, and with so many workers"
+    instead = entering.add_mutually_exclusive_group()
+    instead.add_argument("--workers", type=int, help="instead: single calls with one process, and with so many workers")
+    instead.add_argument(
+        "--senders", type=_numbers, help="instead: single calls, batches and OTLP with so many senders, as 1,4,16,64"
     )
     growing = benchmarks.add_parser("memory", help="the resident memory of a process that reports")
     growing.add_argument("--no-merges", action="store_true", help="run no compactor: the memory of tracking alone")
@@ -46,18 +61,30 @@ def main() -> int:
     filling.add_argument("--events", type=int, default=100_000, help="events without an entry (default: 100,000)")
     lagging = benchmarks.add_parser("lag", help="the event loop's lag under the worst that each route can be sent")
     lagging.add_argument("--batches", type=int, default=20, help="batches of 1,000 calls beforehand (default: 20)")
-    starting = benchmarks.add_parser("start", help="from the start of a process to its first answer")
-    for benchmark in (starting, writes, prices, reading, entering, growing, filling, lagging):
+    benchmarks.add_parser("start", help="from the start of a process to its first answer")
+    for benchmark in (writes, calling, entering):
+        benchmark.add_argument("--rounds", type=int, default=3, help="of which the median counts (default: 3)")
+    for benchmark in benchmarks.choices.values():
         benchmark.add_argument("--json", action="store_true", help="print the figures as JSON")
     arguments = parser.parse_args()
     return command.run(lambda settings: WORKS[arguments.benchmark](arguments, settings))
 
 
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in text.split(","))
+
+
 async def _write(arguments: argparse.Namespace, settings: Settings) -> int:
-    with mongodb(settings, shared=True) as uri, command.progress("rounds", write.ROUNDS) as advance:
-        figures = await write.measure(settings, uri, arguments.calls, advance)
-    _print(figures, as_json=arguments.json)
-    return 0
+    with mongodb(settings, shared=True) as uri, command.progress("rounds", arguments.rounds) as advance:
+        results = await write.measure(Run(settings, uri, arguments.calls, arguments.rounds, advance))
+    return _print_results(results, as_json=arguments.json)
+
+
+async def _callers(arguments: argparse.Namespace, settings: Settings) -> int:
+    with mongodb(settings, shared=True) as uri, command.progress("rounds", arguments.rounds) as advance:
+        run = Run(settings, uri, arguments.calls, arguments.rounds, advance)
+        results = await callers.measure(run, arguments.callers)
+    return _print_results(results, as_json=arguments.json)
 
 
 async def _reads(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -69,13 +96,16 @@ async def _reads(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _doors(arguments: argparse.Namespace, settings: Settings) -> int:
-    with mongodb(settings, shared=True) as uri, command.progress("rounds", doors.ROUNDS) as advance:
+    steps = arguments.rounds * (len(senders.DOORS) * len(arguments.senders) if arguments.senders else 1)
+    with mongodb(settings, shared=True) as uri, command.progress("steps", steps) as advance:
+        run = Run(settings, uri, arguments.calls, arguments.rounds, advance)
         if arguments.workers:
-            figures = await doors.of_workers(settings, uri, arguments.calls, arguments.workers, advance)
+            results = await doors.of_workers(run, arguments.workers)
+        elif arguments.senders:
+            results = await senders.measure(run, arguments.senders)
         else:
-            figures = await doors.measure(settings, uri, arguments.calls, advance)
-    _print(figures, as_json=arguments.json)
-    return 0
+            results = await doors.measure(run)
+    return _print_results(results, as_json=arguments.json)
 
 
 async def _memory(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -113,6 +143,22 @@ async def _pricing(arguments: argparse.Namespace, _: Settings) -> int:
     return 0
 
 
+def _print_results(results: Results, *, as_json: bool) -> int:
+    """The exit status: failed where the figures are worthless, which is said."""
+    if as_json:
+        _print(results.flat, as_json=True)
+    else:
+        columns = list(dict.fromkeys(column for row in results.table.values() for column in row))
+        table = Table("", *columns)
+        for name, row in results.table.items():
+            table.add_row(name, *(f"{row[column]:,}" if column in row else "" for column in columns))
+        Console(width=None if sys.stdout.isatty() else WIDE).print(table)
+        if results.figures:
+            _print(results.medians, as_json=False)
+    sys.stderr.writelines(f"{fault}\n" for fault in results.faults)
+    return command.FAILED if results.faults else 0
+
+
 def _print(figures: dict[str, float], *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(figures) + "\n")
@@ -125,6 +171,7 @@ def _print(figures: dict[str, float], *, as_json: bool) -> None:
 
 WORKS = {
     "write": _write,
+    "callers": _callers,
     "pricing": _pricing,
     "reads": _reads,
     "doors": _doors,

@@ -1,4 +1,4 @@
-"""HTTP/1.1 load from a separate process: connections that send a request as soon as the last one is answered.
+"""HTTP/1.1 load from a separate process: senders that wait for each answer, and come again when they are told to.
 
 The requests are rendered beforehand and the responses hardly read, so that only the server is measured.
 """
@@ -6,53 +6,72 @@ The requests are rendered beforehand and the responses hardly read, so that only
 import asyncio
 import itertools
 import multiprocessing
+import random
 import re
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from functools import partial
-from statistics import quantiles
-from typing import cast
+from dataclasses import dataclass, field
+from typing import Protocol, cast
 
 import uvloop
 
-CONNECTIONS = 32
+SENDERS = 32
+PATIENCE = 60.0
+"""Seconds for which a sender goes on with one request."""
+LONGEST_BACKOFF = 32.0
+BUSY = frozenset({429, 503})
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_RETRY_AFTER = re.compile(rb"\r\nretry-after: *(\d+)", re.IGNORECASE)
 _END_OF_HEAD = b"\r\n\r\n"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to send, in a cycle, until `count` requests are answered."""
+    """What to send, each once and in this order, and how."""
 
     host: str
     port: int
     requests: Sequence[bytes]
-    count: int
-    expected: bytes
-    """What every successful response contains."""
-    connections: int = CONNECTIONS
+    senders: int = SENDERS
+    """Connections, of which each waits for its answer before it sends again."""
+    per_s: float | None = None
+    """Requests per second of all senders, resent ones included; None for as many as are answered."""
+    rude: bool = False
+    """Whether a refused request is sent again at once, whatever the answer says."""
+    seconds: float | None = None
+    """When to stop, though requests are left."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Load:
     """The result of a plan."""
 
-    per_s: float
-    p50_ms: float
-    p99_ms: float
+    seconds: float = 0
+    times: list[float] = field(default_factory=list)
+    """Seconds from when a request was to be sent to the answer that took it."""
+    answers: int = 0
+    refused: int = 0
+    """Answers that told to come again, and connections that were closed instead of one."""
+    given_up: int = 0
+    """Requests that were never taken, for a minute."""
+
+
+class Fires(Protocol):
+    """Whatever carries out plans."""
+
+    async def fire(self, plan: Plan) -> Load: ...
 
 
 class Client:
-    """A process that carries out plans."""
+    """A process that carries out plans, one after the other."""
 
     def __init__(self, pool: ProcessPoolExecutor) -> None:
         self._pool = pool
 
     async def fire(self, plan: Plan) -> Load:
-        """Raises RuntimeError where the server answered anything other than expected."""
+        """Raises RuntimeError where the server answered with anything but success or "come again"."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, _carry_out, plan)
 
 
@@ -63,9 +82,10 @@ async def client() -> AsyncIterator[Client]:
         yield Client(pool)
 
 
-def request(path: str, body: bytes, bearer: str, *headers: str) -> bytes:
+def request(path: str, body: bytes, bearer: str | None, *headers: str) -> bytes:
     """A POST as sent over the wire."""
-    lines = [f"POST {path} HTTP/1.1", "Host: bench", f"Authorization: Bearer {bearer}", *headers]
+    lines = [f"POST {path} HTTP/1.1", "Host: bench", *headers]
+    lines += [] if bearer is None else [f"Authorization: Bearer {bearer}"]
     return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
 
 
@@ -78,62 +98,124 @@ def answer_size(received: bytes) -> int | None:
     return end + len(_END_OF_HEAD) + (int(found[1]) if found else 0)
 
 
+def wait_of(answer: bytes, attempt: int) -> float:
+    """Seconds until a refused request is sent again: what the answer says, else as OpenTelemetry's exporters wait."""
+    found = _RETRY_AFTER.search(answer, 0, answer.find(_END_OF_HEAD))
+    return float(found[1]) if found else min(2.0**attempt, LONGEST_BACKOFF) * random.uniform(0.8, 1.2)
+
+
 def _carry_out(plan: Plan) -> Load:
-    return uvloop.run(_load(plan))
+    return uvloop.run(carried_out(plan))
 
 
-async def _load(plan: Plan) -> Load:
-    loop, times = asyncio.get_running_loop(), list[float]()
-    remaining = itertools.islice(itertools.cycle(plan.requests), plan.count)
-    make = partial(_Connection, remaining, plan.expected, times)
-    made = [await loop.create_connection(make, plan.host, plan.port) for _ in range(plan.connections)]
-    connections = [connection for _, connection in made]
+async def carried_out(plan: Plan) -> Load:
+    """Send from this process."""
+    load, connections = Load(), [await _Connection.to(plan) for _ in range(plan.senders)]
     started = time.perf_counter()
-    for connection in connections:
-        connection.send_next()
-    await asyncio.gather(*(connection.done for connection in connections))
-    seconds = time.perf_counter() - started
-    percentiles = quantiles(times, n=100)
-    return Load(plan.count / seconds, percentiles[49] * 1000, percentiles[98] * 1000)
+    senders = _Senders(plan, load, started)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for connection in connections:
+                tasks.create_task(senders.send(connection))
+    except ExceptionGroup as group:
+        raise RuntimeError(str(group.exceptions[0])) from None
+    finally:
+        for connection in connections:
+            connection.close()
+    load.seconds = time.perf_counter() - started
+    return load
+
+
+class _Senders:
+    """All that a plan's senders share."""
+
+    def __init__(self, plan: Plan, load: Load, started: float) -> None:
+        self._plan = plan
+        self._load = load
+        self._requests = iter(plan.requests)
+        self._until = None if plan.seconds is None else started + plan.seconds
+        self._turns = _turns(started, plan.per_s)
+
+    async def send(self, connection: "_Connection") -> None:
+        """Send what is left, one request at a time."""
+        for each in self._requests:
+            if self._until is not None and time.perf_counter() >= self._until:
+                break
+            await self._send(connection, each)
+
+    async def _send(self, connection: "_Connection", each: bytes) -> None:
+        began = None
+        for attempt in itertools.count():
+            turn = await self._turn()
+            began = began or turn
+            answer = await connection.ask(each)
+            self._load.answers += 1
+            now = time.perf_counter()
+            if answer is not None and (status := int(answer[9:12])) not in BUSY:
+                if status not in {200, 201, 202}:
+                    raise RuntimeError(f"an unexpected answer: {answer[:1_000]!r}")
+                self._load.times.append(now - began)
+                return
+            self._load.refused += 1
+            if now - began > PATIENCE or (self._until is not None and now >= self._until):
+                self._load.given_up += 1
+                return
+            if not self._plan.rude:
+                await asyncio.sleep(wait_of(answer or b"", attempt))
+
+    async def _turn(self) -> float:
+        """Wait until the next request is due, and say when that was: who is late has waited, too."""
+        due = next(self._turns)
+        if due is None:
+            return time.perf_counter()
+        await asyncio.sleep(max(0, due - time.perf_counter()))
+        return due
+
+
+def _turns(started: float, per_s: float | None) -> Iterator[float | None]:
+    return itertools.repeat(None) if per_s is None else (started + number / per_s for number in itertools.count())
 
 
 class _Connection(asyncio.Protocol):
-    """One request at a time."""
+    """One request at a time. Opens anew where the server has closed it."""
 
-    def __init__(self, requests: Iterator[bytes], expected: bytes, times: list[float]) -> None:
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._requests = requests
-        self._expected = expected
-        self._times = times
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._answer: asyncio.Future[bytes | None] | None = None
         self._received = b""
-        self._sent = 0.0
+
+    @classmethod
+    async def to(cls, plan: Plan) -> "_Connection":
+        connection = cls(plan)
+        await connection._open()
+        return connection
+
+    async def _open(self) -> None:
+        await asyncio.get_running_loop().create_connection(lambda: self, self._plan.host, self._plan.port)
+
+    async def ask(self, request: bytes) -> bytes | None:
+        """The whole answer; None where the connection was closed instead."""
+        if self._transport.is_closing():
+            await self._open()
+        self._answer, self._received = asyncio.get_running_loop().create_future(), b""
+        self._transport.write(request)
+        return await self._answer
+
+    def close(self) -> None:
+        self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's own class is not one of asyncio's
 
-    def send_next(self) -> None:
-        if (following := next(self._requests, None)) is None:
-            self.done.set_result(None)
-            self._transport.close()
-            return
-        self._sent = time.perf_counter()
-        self._transport.write(following)
-
     def data_received(self, data: bytes) -> None:
         self._received += data
         size = answer_size(self._received)
-        if size is None or len(self._received) < size:
-            return
-        self._times.append(time.perf_counter() - self._sent)
-        if self._expected not in self._received:
-            self._fail(f"an unexpected answer: {self._received[:1_000]!r}")
-            return
-        self._received = b""
-        self.send_next()
+        if size is not None and len(self._received) >= size:
+            self._told(self._received)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._fail(f"the connection was lost: {exc}")
+    def connection_lost(self, _: Exception | None) -> None:
+        self._told(None)
 
-    def _fail(self, message: str) -> None:
-        if not self.done.done():
-            self.done.set_exception(RuntimeError(message))
+    def _told(self, answer: bytes | None) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(answer)

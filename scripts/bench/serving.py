@@ -26,7 +26,7 @@ def environment(settings: Settings, uri: str, database: str) -> dict[str, str]:
         "TWINMETER_TRACK_DEADLINE_MS": str(settings.track_deadline_ms),
         "TWINMETER_PORT": "0",
         "TWINMETER_WORKERS": str(settings.workers),
-        "TWINMETER_LOG_LEVEL": "warning",
+        "TWINMETER_LOG_LEVEL": "error",
     }
 
 

@@ -3,16 +3,32 @@
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pydantic import SecretStr
 
 from app.database import Database, connected
+from app.observability.metrics import Counters
+from app.process import tune_garbage_collector
 from app.settings import Settings
+from app.tracking import Tracker, open_tracker
+from scripts.toolkit.command import Advance
 
 Figures = list[tuple[str, float]]
 """Names and what was measured."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """How much is to be measured, and where."""
+
+    settings: Settings
+    uri: str
+    calls: int
+    rounds: int
+    advance: Advance
 
 
 @asynccontextmanager
@@ -24,6 +40,17 @@ async def bench_database(settings: Settings, uri: str) -> AsyncIterator[Database
             yield database
         finally:
             await database.writes.client.drop_database(name)
+
+
+@asynccontextmanager
+async def bench_tracker(settings: Settings, uri: str) -> AsyncIterator[tuple[Database, Tracker]]:
+    """A tracker with its compactor, as a host application has it, on a fresh database."""
+    async with bench_database(settings, uri) as database:
+        # the spool is named after the database: what one measurement leaves in it is none of the next one's
+        own = settings.model_copy(update={"database": database.writes.name})
+        async with open_tracker(own, database, Counters()) as tracker:
+            tune_garbage_collector()
+            yield database, tracker
 
 
 @contextmanager
