@@ -17,6 +17,19 @@ MODELS = (
     ("groq", "llama-3.1-8b-instant", "keywords"),
     ("mistral", "mistral-large-latest", "career"),
 )
+RARE = {
+    "user_id": "user-00000",
+    "client_id": "client-0",
+    "conversation_id": "conversation-0000",
+    "content_type": "portfolio",
+    "model": "command-r-plus",
+    "provider": "cohere",
+    "input_tokens": 900,
+    "output_tokens": 200,
+    "request_duration": 600_000,
+    "success": True,
+}
+"""A call of a model, provider, feature and duration of which there are few."""
 _ZIPF_USERS = list(accumulate(1 / rank for rank in range(1, USERS + 1)))
 _ZIPF_CONVERSATIONS = list(accumulate(1 / rank for rank in range(1, CONVERSATIONS + 1)))
 

@@ -69,7 +69,7 @@ async def _history(
     async with connected(uri, keep) if keep else bench_database(settings, uri) as database:
         if await database.ledger.estimated_document_count() == 0:
             with progress("calls", count) as advance:
-                await fill(database, count, days=DAYS, zipf=zipf, advance=advance)
+                await fill(database, settings.zone, count, days=DAYS, zipf=zipf, advance=advance)
         if not (await RollupState.open(database, settings.zone)).complete:
             rebuild = Rebuild(database, settings.zone, None, None)
             days = await rebuild.prepare()
