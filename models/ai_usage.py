@@ -60,6 +60,8 @@ class FormerCost(BaseModel):
     """When it was replaced."""
 
 
+SLOW_MS = 10_000
+"""From here on calls are few, and found by their duration."""
 _NEWEST = (("createdAt", DESCENDING), ("_id", DESCENDING))
 """Ends with the id, which gives lists of calls one order: without it every page would sort the whole window."""
 
@@ -160,9 +162,12 @@ class AIUsage(StoredDocument):
             IndexModel([("userId", ASCENDING), *_NEWEST], name="user_newest"),
             # without it, listing a client with few calls among many would read nearly all of them
             IndexModel([("clientId", ASCENDING), *_NEWEST], name="client_newest"),
+            # for lists of a feature, model or provider: the rollups know its pairs, each of which is in order of time
+            IndexModel([("feature", ASCENDING), ("aiModel", ASCENDING), *_NEWEST], name="feature_model_newest"),
             # rare values: each index costs only the entries that it holds
             _rare("conversationId", {"$exists": True}),
             _rare("status", {"$in": [status.value for status in CallStatus if status is not CallStatus.SUCCESS]}),
             _rare("costSource", {"$in": [CostSource.UNPRICED.value, CostSource.ESTIMATED.value]}),
+            _rare("requestDuration", {"$gte": SLOW_MS}),
         ]
         retired_indexes: ClassVar[list[str]] = ["time", "user_time"]

@@ -49,6 +49,8 @@ STREAMING: dict[str, Any] = {
 VERSIONS = "versions"
 """What changes for all processes: the prices, and the format of the database."""
 NAMESPACE_EXISTS = 48
+MANY_DOCUMENTS = 200_000
+"""From here on the start says that it makes an index, which takes seconds."""
 STANDALONE_ADVICE = (
     "this server has no transactions: start mongod with --replSet NAME and run rs.initiate() once; one member is enough"
 )
@@ -88,6 +90,7 @@ class Database:
                 )
                 await database.require_known_format()
             # without a limit: on a large ledger a new index takes minutes
+            await database.tell_of_new_indexes()
             await init_beanie(database.reads, document_models=DOCUMENTS)
             await database.drop_retired_indexes()
             await database.prepare_rollups()
@@ -113,6 +116,21 @@ class Database:
         """Note that this release has been here, so that an earlier one that would misread its data does not start."""
         with contextlib.suppress(DuplicateKeyError):  # another process was first, or has a later format
             await self.writes[VERSIONS].update_one(formats.EARLIER, formats.RAISED, upsert=True)
+
+    async def tell_of_new_indexes(self) -> None:
+        """Say so before indexes are made that take long: the start waits for them, and MongoDB goes on meanwhile."""
+        for document in (AIUsage, Analytics):
+            collection = self.writes[document.Settings.name]
+            documents = await collection.estimated_document_count()
+            if documents < MANY_DOCUMENTS:
+                continue
+            made = await collection.index_information()
+            wanted = [index.document["name"] for index in document.Settings.indexes]
+            if missing := [name for name in wanted if name not in made]:
+                about = "the start goes on once they are made, about 10 s for each index and million documents"
+                log.warning(
+                    "indexes.being_made", collection=collection.name, indexes=missing, documents=documents, note=about
+                )
 
     async def drop_retired_indexes(self) -> None:
         """Drop unused indexes of earlier versions. Indexes of others stay."""

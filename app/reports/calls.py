@@ -9,6 +9,7 @@ from bson import ObjectId
 
 from app.errors import NotFoundError, invalid
 from app.reports.cursors import decoded, encoded
+from app.reports.parts.call_places import Places
 from app.reports.parts.figures import described
 from app.reports.queries.stages import Stage, match, sort_by
 from app.reports.query import Filters, ReportQuery, Synthetic
@@ -20,6 +21,8 @@ from models import AIUsage, Analytics, CallStatus, CostSource, ServiceType
 from models.base import camel
 
 MAX_CALLS = 200
+MOST_STRETCHES = 100
+"""Of an index, read side by side for one list. MongoDB sorts where there are more than 200."""
 INSTANT = timedelta(milliseconds=1)
 """The time resolution of MongoDB."""
 NONE: Document = {"_id": {"$in": []}}
@@ -191,10 +194,12 @@ async def calls(
     *,
     limit: int,
     cursor: str | None,
+    places: Places | None,
     generated_at: datetime,
 ) -> CallsReport:
     """One page. The cursor is the last call of the previous page, so that new calls do not shift anything."""
-    rows = await read.ledger(page(query, wanted, None if cursor is None else _after(cursor), limit + 1))
+    after = None if cursor is None else _after(cursor)
+    rows = await read.ledger(page(query, wanted, limit + 1, after=after, places=places))
     last = rows[limit - 1] if len(rows) > limit else None
     return CallsReport(
         window=described(query.window),
@@ -205,8 +210,18 @@ async def calls(
     )
 
 
-def page(query: ReportQuery, wanted: CallFilters, after: tuple[datetime, ObjectId] | None, limit: int) -> list[Stage]:
-    """The entries of a window that match `wanted`, newest first, after the one that `after` names."""
+def page(
+    query: ReportQuery,
+    wanted: CallFilters,
+    limit: int,
+    *,
+    after: tuple[datetime, ObjectId] | None = None,
+    places: Places | None = None,
+) -> list[Stage]:
+    """The entries of a window that match `wanted`, newest first, after the one that `after` names.
+
+    `places` are all that they can be in, where that is known.
+    """
     selected = match(query.window, query.filters, query.synthetic)["$match"] | wanted.conditions()
     selected["aggregated"] = {"$exists": wanted.aggregated is True}
     del selected["createdAt"]
@@ -217,9 +232,11 @@ def page(query: ReportQuery, wanted: CallFilters, after: tuple[datetime, ObjectI
         spans = [(start, end if end <= moment else moment + INSTANT) for start, end in spans if start <= moment]
         behind = [{"createdAt": {"$lt": moment}}, {"createdAt": moment, "_id": {"$lt": entry_id}}]
         stages.append({"$match": {"$or": behind}})
-    # alternatives that an index reads one after the other: an expression would fetch every call of the window
-    times = [{"createdAt": {"$gte": start, "$lt": end}} for start, end in spans]
-    selected |= times[0] if len(times) == 1 else {"$or": times} if times else NONE
+    # alternatives that an index reads side by side: an expression would fetch every call of the window
+    stretches: list[Document] = [{"createdAt": {"$gte": start, "$lt": end}} for start, end in spans]
+    if places is not None and len(places) * len(stretches) <= MOST_STRETCHES:
+        stretches = [place.conditions() | times for place in sorted(places) for times in stretches]
+    selected |= stretches[0] if len(stretches) == 1 else {"$or": stretches} if stretches else NONE
     return [{"$match": selected}, *stages, sort_by("-createdAt", "-_id"), {"$limit": limit}]
 
 

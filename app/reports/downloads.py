@@ -14,6 +14,7 @@ from app.reports.analytics import ConversationFigures, conversation_figures
 from app.reports.breakdowns import listed_user
 from app.reports.calls import DETAIL, CallDetail, CallFilters, fields_of, page
 from app.reports.csv import columns_of, values_of
+from app.reports.parts.call_places import Places
 from app.reports.quality import QualityParts
 from app.reports.queries import ledger, rollups
 from app.reports.queries.rollup_rows import Query
@@ -85,12 +86,12 @@ class Source:
     cells: Callable[[Document], Cells]
 
 
-def source(table: Table, query: ReportQuery, wanted: CallFilters) -> Source:
-    """The source of a long table; of calls, those `wanted`. Raises InvalidRequestError."""
+def source(table: Table, query: ReportQuery, wanted: CallFilters, places: Places | None = None) -> Source:
+    """The source of a long table; of calls, those `wanted`, in these places. Raises InvalidRequestError."""
     if table is Table.CALLS:
         return Source(
             CallDetail,
-            lambda limit: (AIUsage.Settings.name, page(query, wanted, None, limit)),
+            lambda limit: (AIUsage.Settings.name, page(query, wanted, limit, places=places)),
             lambda entry: list(fields_of(entry, DETAIL).values()),
         )
     if table is Table.USERS:

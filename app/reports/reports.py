@@ -18,6 +18,7 @@ from app.reports.damage import Damage
 from app.reports.downloads import Download, Table
 from app.reports.latency import LatencyReport
 from app.reports.overview import OverviewReport
+from app.reports.parts.call_places import places_of
 from app.reports.parts.known_users import KnownUsers
 from app.reports.parts.series import SeriesBy
 from app.reports.periods import of_window
@@ -162,7 +163,10 @@ class Reports:
 
         async def compute() -> CallsReport:
             async with reading(self._database) as read:
-                return await calls.calls(read, query, wanted, limit=limit, cursor=cursor, generated_at=self.now())
+                places = await places_of(read, query, self.zone)
+                return await calls.calls(
+                    read, query, wanted, limit=limit, cursor=cursor, places=places, generated_at=self.now()
+                )
 
         return await self._damage.named(compute, query)
 
@@ -177,8 +181,7 @@ class Reports:
             message = "filters calls only"
             raise invalid(asked[0], message)
         if table in downloads.LONG:
-            source = downloads.source(table, query, wanted)
-            found = await self._damage.named(partial(self._long_table, source, table, query), query)
+            found = await self._damage.named(partial(self._long_table, table, query, wanted), query)
             return found._replace(batches=self._naming_damage(found.batches, query))
         if table is Table.DATA_QUALITY:
             return await self._damage.named(partial(self._quality_table, query), query)
@@ -202,7 +205,7 @@ class Reports:
     async def _quality_table(self, query: ReportQuery) -> Download:
         return await asyncio.to_thread(downloads.from_quality, await self._quality(query, None))
 
-    async def _long_table(self, source: downloads.Source, table: Table, query: ReportQuery) -> Download:
+    async def _long_table(self, table: Table, query: ReportQuery, wanted: CallFilters) -> Download:
         if table is Table.USERS:
             _refuse_user(query)
         of_one_user = query.filters.user_id is not None
@@ -211,9 +214,12 @@ class Reports:
         read = await opened(self._database)
         try:
             with in_time():
-                if table is not Table.CALLS and not of_one_user:
+                places = None
+                if table is Table.CALLS:
+                    places = await places_of(read, query, self.zone)
+                elif not of_one_user:
                     await checked(read, self.zone)
-                return await downloads.from_source(source, read)
+                return await downloads.from_source(downloads.source(table, query, wanted, places), read)
         except BaseException:
             await read.close()
             raise

@@ -1,4 +1,4 @@
-"""A ledger with history: millions of twins over some days, written directly into both collections, with their rollups."""
+"""A ledger with history: millions of twins over some days, and their rollups."""
 
 import asyncio
 import random
@@ -105,7 +105,8 @@ async def _store(database: Database, batch: list[_Call], gate: asyncio.Semaphore
 
 
 async def _merge(database: Database, compactor: Compactor, increments: Increments, count: int) -> None:
-    await database.writes[DELTAS].insert_one(await increments.delta(count))
+    delta = await asyncio.to_thread(increments.delta, count)
+    await database.writes[DELTAS].insert_one(delta)
     await compactor.merge_all()
 
 
@@ -152,7 +153,9 @@ class _Template:
         of_entry = {"conversationId": f"conversation-{conversation:04}", "recordedAt": moment}
         both, more = bson.encode(own)[4:-1], bson.encode(of_entry)[4:-1]
         return _Call(
-            self._entry | own | of_entry, _document(both, more, self._rest_of_entry), _document(both, self._rest_of_event)
+            self._entry | own | of_entry,
+            _document(both, more, self._rest_of_entry),
+            _document(both, self._rest_of_event),
         )
 
 

@@ -1,6 +1,7 @@
 """Connecting to MongoDB."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,8 @@ LEDGER_INDEXES = {
     "_id_",
     "newest",
     "user_newest",
+    "feature_model_newest",
+    "requestDuration_newest",
     "client_newest",
     "conversationId_newest",
     "status_newest",
@@ -51,6 +54,24 @@ async def test_indexes_of_earlier_versions_are_dropped_and_those_of_others_stay(
 
     assert set(await database.ledger.index_information()) == {*LEDGER_INDEXES, "ours"}
     assert set(await database.events.index_information()) == {"_id_", "event_newest"}
+
+
+async def test_a_start_that_makes_an_index_of_many_calls_says_so(
+    settings: Settings, database: Database, mongodb_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[dict[str, Any]] = []
+    monkeypatch.setattr("app.database.connection.MANY_DOCUMENTS", 1)
+    monkeypatch.setattr("app.database.connection.log.warning", lambda event, **facts: said.append({event: facts}))
+    await database.ledger.insert_one({"userId": "u"})
+    await database.ledger.drop_index("feature_model_newest")
+
+    for _ in range(2):
+        async with connected(mongodb_uri, settings.database):
+            pass
+
+    (facts,) = (each["indexes.being_made"] for each in said)
+    assert (facts["collection"], facts["indexes"], facts["documents"]) == ("aiusages", ["feature_model_newest"], 1)
+    assert set(await database.ledger.index_information()) == LEDGER_INDEXES
 
 
 async def test_an_index_of_others_that_is_in_the_way_is_said_by_its_name(

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from app.database import Database
 from app.reports.analytics import AnalyticsType
 from app.reports.calls import CallFilters
@@ -14,6 +16,7 @@ from app.reports.windows import requested_window
 from app.rollups.compactor import Compactor
 from app.tracking import Tracker
 from models import CallStatus, CostSource
+from models.rollups import CAPS
 
 ALL_CALLS = CallFilters()
 SMALL = {"rollup_deltas", "rollup_deltas_set_aside", "rollup_state"}
@@ -97,7 +100,13 @@ async def test_every_report_reads_through_an_index(database: Database, tracker: 
 async def test_lists_of_what_is_newest_are_read_in_the_order_of_an_index(database: Database, tracker: Tracker) -> None:
     now = datetime.now(UTC)
     for number in range(30):
-        rare = {"client_id": "acme", "conversation_id": "talk", "status": "timeout", "model": "unheard-of"}
+        rare: dict[str, Any] = {
+            "client_id": "acme",
+            "conversation_id": "talk",
+            "status": "timeout",
+            "model": "unheard-of",
+        }
+        rare |= {"content_type": "haiku", "provider": "seldom", "request_duration": 60_000}
         call = {"user_id": "u", "content_type": "chat", "model": "gpt-4o", "input_tokens": 10}
         moment = now - number * timedelta(hours=1)
         await tracker.track(**call | (rare if number % 10 == 0 else {}), created_at=moment)
@@ -110,6 +119,10 @@ async def test_lists_of_what_is_newest_are_read_in_the_order_of_an_index(databas
         (Filters(), CallFilters(status=CallStatus.TIMEOUT)),
         (Filters(), CallFilters(cost_source=CostSource.UNPRICED)),
         (Filters(), CallFilters(hour=hour)),
+        (Filters(model="unheard-of"), ALL_CALLS),
+        (Filters(provider="seldom"), ALL_CALLS),
+        (Filters(feature="haiku"), ALL_CALLS),
+        (Filters(provider="seldom", client_id="acme"), CallFilters(hour=hour)),
     ]
     await database.writes.command("profile", 2)
 
@@ -124,7 +137,47 @@ async def test_lists_of_what_is_newest_are_read_in_the_order_of_an_index(databas
         {"command.aggregate": {"$in": ["aiusages", "analytics"]}, "command.pipeline.$limit": {"$exists": True}}
     )
     read = await lists.to_list(None)
-    assert len(read) == 15
+    assert len(read) == 23
     assert [plan["planSummary"] for plan in read if plan.get("hasSortStage")] == []
     # one more than a page has; and from the second one on, the call after which it begins
-    assert [plan["docsExamined"] for plan in read] == [2, 3] * 6 + [2, 2] + [10]
+    assert [plan["docsExamined"] for plan in read] == [2, 3] * 6 + [2, 2] + [2, 3] * 3 + [1, 1] + [10]
+
+
+async def test_a_list_of_slow_calls_reads_no_others(database: Database, tracker: Tracker) -> None:
+    now = datetime.now(UTC)
+    for number in range(30):
+        duration = 60_000 if number % 10 == 0 else 900
+        moment = now - number * timedelta(hours=1)
+        call = {"user_id": "u", "content_type": "chat", "model": "gpt-4o"}
+        await tracker.track(**call, request_duration=duration, created_at=moment)
+    reports = Reports(database, ZoneInfo("UTC"))
+    window = requested_window(days=3, first=None, last=None, now=reports.now(), zone=reports.zone)
+    await database.writes.command("profile", 2)
+
+    page = await reports.calls(ReportQuery(window), CallFilters(min_duration=50_000), limit=10, cursor=None)
+
+    await database.writes.command("profile", 0)
+    assert [call.request_duration for call in page.calls] == [60_000] * 3
+    (read,) = await database.writes["system.profile"].find({"command.aggregate": "aiusages"}).to_list(None)
+    assert read["docsExamined"] == 3
+
+
+async def test_a_list_by_a_name_beyond_the_cap_has_all_its_calls(
+    database: Database, tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CAPS, "model", 2)
+    for number in range(12):
+        call = {"user_id": "u", "content_type": "chat", "input_tokens": 1}
+        await tracker.track(**call, provider="seldom" if number == 7 else "usual", model=f"model-{number % 4}")
+    reports = Reports(database, ZoneInfo("UTC"))
+    window = requested_window(days=3, first=None, last=None, now=reports.now(), zone=reports.zone)
+
+    async def listed(**filters: str) -> list[str | None]:
+        query = ReportQuery(window, Filters(**filters))
+        return [call.model for call in (await reports.calls(query, ALL_CALLS, limit=50, cursor=None)).calls]
+
+    assert await listed(model="model-0") == ["model-0"] * 3
+    assert await listed(model="model-3") == ["model-3"] * 3
+    assert await listed(provider="seldom") == ["model-3"]
+    assert len(await listed(feature="chat")) == 12
+    assert await listed(model="model-9") == []

@@ -20,6 +20,7 @@ from app.database import Database, connected
 from app.observability.metrics import Counters
 from app.reports import analytics, latency, overview, quality, usage
 from app.reports.analytics import AnalyticsReport, AnalyticsType
+from app.reports.calls import CallFilters
 from app.reports.comparison import UNKNOWN
 from app.reports.latency import LatencyReport
 from app.reports.parts.series import SeriesBy
@@ -34,6 +35,7 @@ from app.rollups.compactor import Compactor
 from app.rollups.recount import Recount
 from app.settings import Settings
 from app.tracking import Tracker, open_tracker
+from models.ai_usage import SLOW_MS
 from models.rollups import ACTIVE_USERS, CONVERSATIONS, DAYS, DELTAS, FINDINGS, LATENCY, USAGE, USER_MONTHS, USERS
 from tests.patience import PATIENT_MS
 from tests.twins import assert_twins, entries
@@ -231,6 +233,7 @@ async def check_reports(house: House) -> None:
         rows = [row for row in ledger if chosen(row, query)]
         await check_usage(house, query, rows, ledger)
         await check_people(house, query, rows)
+        await check_lists(house, query, rows)
     for synthetic in Synthetic:
         await check_overview(house, synthetic)
     await check_overview(house, Synthetic.EXCLUDE, "a.b")
@@ -366,6 +369,24 @@ async def check_people(house: House, query: ReportQuery, rows: Rows) -> None:
     await check_analytics(house, query, rows)
     if not query.filters.any_part():
         assert page.active_users == len(people)
+
+
+async def check_lists(house: House, query: ReportQuery, rows: Rows) -> None:
+    """Lists of calls page by page, next to the entries in order of time."""
+    for wanted in (CallFilters(), CallFilters(hour=9), CallFilters(min_duration=SLOW_MS)):
+        found, cursor = list[str](), None
+        while True:
+            page = await house.reports.calls(query, wanted, limit=7, cursor=cursor)
+            found += [call.id for call in page.calls]
+            if (cursor := page.next_cursor) is None:
+                break
+        ordered = sorted(rows, key=lambda row: (row["createdAt"], row["_id"]), reverse=True)
+        assert found == [str(row["_id"]) for row in ordered if listed(house, row, wanted)]
+
+
+def listed(house: House, row: dict[str, Any], wanted: CallFilters) -> bool:
+    at_hour = wanted.hour in {None, row["createdAt"].astimezone(house.zone).hour}
+    return at_hour and (wanted.min_duration is None or row.get("requestDuration", -1) >= wanted.min_duration)
 
 
 async def check_analytics(house: House, query: ReportQuery, rows: list[dict[str, Any]]) -> None:

@@ -3,6 +3,7 @@
 Each starts from rows of one shape, `key` and figures, whether they come from cells or from deltas.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from app.reports.queries.rollup_rows import (
@@ -22,7 +23,7 @@ from app.reports.queries.rollup_rows import (
     with_deltas,
 )
 from app.reports.queries.stages import Stage, sort_by, sums
-from app.reports.query import ReportQuery
+from app.reports.query import Filters, ReportQuery
 from app.reports.windows import TimeWindow
 from models import CallStatus
 from models.rollups import (
@@ -33,6 +34,7 @@ from models.rollups import (
     FINDINGS,
     LATENCY,
     NOT_MERGED,
+    OTHER,
     PART,
     SET_ASIDE,
     STATE,
@@ -65,6 +67,16 @@ def by_part(query: ReportQuery) -> Query:
     collection, rows = usage_rows(query, by_part=True)
     key = {name: f"$key.{name}" for name in PART}
     return collection, [*rows, {"$group": {"_id": key, **sums(USAGE_TOTALS)}}]
+
+
+def places(query: ReportQuery) -> Query:
+    """One row for each feature and model with calls that the filters match, or may match where a name is not kept."""
+    filters = query.filters
+    collection, rows = usage_rows(replace(query, filters=Filters(client_id=filters.client_id)), by_part=True)
+    named = {"provider": filters.provider, "model": filters.model, "feature": filters.feature}
+    condition = {f"key.{name}": {"$in": [value, OTHER]} for name, value in named.items() if value is not None}
+    group = {"_id": {name: f"$key.{name}" for name in ("provider", "model", "feature")}, **sums(("requests",))}
+    return collection, [*rows, {"$match": condition}, {"$group": group}, {"$match": {"requests": {"$gt": 0}}}]
 
 
 def by_day_and_name(query: ReportQuery, name: str) -> Query:
