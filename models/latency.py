@@ -9,6 +9,7 @@ and group come from one addition.
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 RELATIVE_ERROR = 0.005
 """Rounding to whole ms at most doubles it: a percentile is within 1 % of the exact one."""
@@ -16,12 +17,15 @@ GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
 ZERO_BUCKET = -1
 """For durations of 0 ms, which no logarithm reaches."""
 
+REMEMBERED = 10_000
+"""Durations whose bucket need not be worked out again: most are shorter than ten seconds."""
 _SCALE = 1 / math.log(GAMMA)
 
 Buckets = Mapping[str, int]
 """As stored: bucket index, as text, to count."""
 
 
+@lru_cache(REMEMBERED)
 def bucket_of(milliseconds: int) -> int:
     """The bucket of a duration in whole ms."""
     return math.ceil(math.log(milliseconds) * _SCALE) if milliseconds > 0 else ZERO_BUCKET

@@ -17,6 +17,7 @@ from app.database.outages import is_outage, reason_of
 from app.database.transactions import pauses, was_undone
 from app.ledger.inserts import KnownIdsError, RefusedError, insert
 from app.ledger.outcomes import Outcome, ReceiptStatus
+from app.ledger.templates import counted
 from app.ledger.twins import Pair
 from app.rollups.deltas import delta_of
 from app.rollups.local_time import LocalTime
@@ -139,13 +140,14 @@ class Ledger:
         self, pairs: list[Pair], stored: "_Stored", session: ClientSession | None, *, again: bool
     ) -> dict[ObjectId, Outcome]:
         first = {pair.id: pair.first_in(stored.entries) for pair in pairs}
-        entries = [pair.entry for pair in pairs if first[pair.id] is None]
+        new = [pair for pair in pairs if first[pair.id] is None]
         events = [pair.event for pair in pairs if _lacks_event(pair, first[pair.id], stored)]
-        insert(self._entries, entries, session)
+        insert(self._entries, [pair.entry for pair in new], session)
         insert(self._events, events, session)
-        if entries:
+        if new:
             # one document with all that they add to the rollups: no two writers ever touch the same one
-            insert(self._deltas, [delta_of(entries, self.local_time, self._caps)], session)
+            entries, columns = counted(new)
+            insert(self._deltas, [delta_of(entries, self.local_time, self._caps, columns)], session)
         return {pair.id: _outcome(pair, first[pair.id], again=again) for pair in pairs}
 
     def _stored(self, pairs: list[Pair], session: ClientSession | None) -> "_Stored":

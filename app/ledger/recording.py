@@ -1,12 +1,14 @@
 """A reported call becomes its two documents: mapped, priced, stripped of personal data, and built."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from bson import ObjectId
 
 from app.ledger.features import Feature, Features
 from app.ledger.privacy import Privacy
+from app.ledger.templates import TemplatePair, Templates, of_call, of_reported
 from app.ledger.twins import IdMint, Pair, build_pair, service_type_of, twin_id
 from app.pricing.costs import Cost, Overrides, PricedCall, Pricing
 from app.settings import Settings
@@ -28,6 +30,7 @@ class Recorder:
         self.pricing = pricing
         self._privacy = privacy
         self._mint = IdMint()
+        self._templates = Templates(pricing)
 
     @classmethod
     def of(cls, settings: Settings, overrides: Overrides) -> Self:
@@ -38,7 +41,16 @@ class Recorder:
 
     def id_of(self, call: AICall, now: datetime) -> ObjectId:
         """The `_id` of both documents of `call`: one that follows from its request id, else a fresh one."""
-        return self._mint.id_of(call, now)
+        return self._mint.id_of(call.client_id, call.request_id, now)
+
+    def record_reported(self, reported: Mapping[str, Any], now: datetime) -> Recorded | None:
+        """What `record` makes of a call with these fields of `AICall`, where it is of the common shape and valid."""
+        found = of_reported(reported)
+        if found is None or (template := self._templates.find(*found)) is None:
+            return None
+        key, said = found
+        pair = TemplatePair(template, said, now, self._mint.id_of(key[0], said.request_id, now))
+        return Recorded(pair, template.cost(pair))
 
     def record(
         self,
@@ -54,15 +66,29 @@ class Recorder:
         `entry_id` and `feature` are for callers that have decided them already. `by_user` says that the call's own user
         reports it: its request id is then that user's alone.
         """
-        feature = feature or self.features.of(call.content_type)
-        priced = self.pricing.price(call, service_type_of(call, feature), call.created_at or now)
         shared_id = own_id = entry_id or self.id_of(call, now)
         if by_user and call.request_id is not None:
             own_id = twin_id(call.client_id, call.request_id, call.user_id)
-        pair = self.restore(call, feature, priced, now, own_id)
+        recorded = self._in_full(call, feature, now, own_id) if feature else self._recorded(call, now, own_id)
         if own_id != shared_id:
-            pair.shared_id = shared_id
-        return Recorded(pair, priced.cost)
+            recorded.pair.shared_id = shared_id
+        return recorded
+
+    def _recorded(self, call: AICall, now: datetime, entry_id: ObjectId) -> Recorded:
+        feature = self.features.of(call.content_type)
+        if (found := of_call(call)) is None:
+            return self._in_full(call, feature, now, entry_id)
+        key, said = found
+        if template := self._templates.find(key, said):
+            pair = TemplatePair(template, said, now, entry_id)
+            return Recorded(pair, template.cost(pair))
+        recorded = self._in_full(call, feature, now, entry_id)
+        self._templates.learn(key, said, *recorded)
+        return recorded
+
+    def _in_full(self, call: AICall, feature: Feature, now: datetime, entry_id: ObjectId) -> Recorded:
+        priced = self.pricing.price(call, service_type_of(call, feature), call.created_at or now)
+        return Recorded(self.restore(call, feature, priced, now, entry_id), priced.cost)
 
     def restore(
         self, call: AICall, feature: Feature, priced: PricedCall, recorded_at: datetime, entry_id: ObjectId

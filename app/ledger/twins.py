@@ -70,6 +70,11 @@ class Pair:
     """
 
     @property
+    def feature(self) -> str:
+        feature: str = self.entry["feature"]
+        return feature
+
+    @property
     def ids(self) -> tuple[ObjectId, ...]:
         """Under which the same call may have been reported before."""
         return (self.id,) if self.shared_id is None else (self.id, self.shared_id)
@@ -105,9 +110,9 @@ class IdMint:
         self._mint = os.urandom(5)
         self._count = itertools.count(int.from_bytes(os.urandom(3), "big"))
 
-    def id_of(self, call: AICall, now: datetime) -> ObjectId:
-        """The `_id` of both twins of `call`: one that follows from its request id, else a fresh one."""
-        return self.fresh(now) if call.request_id is None else twin_id(call.client_id, call.request_id)
+    def id_of(self, client_id: str, request_id: str | None, now: datetime) -> ObjectId:
+        """The `_id` of both twins of a call: one that follows from its request id, else a fresh one."""
+        return self.fresh(now) if request_id is None else twin_id(client_id, request_id)
 
     def fresh(self, now: datetime) -> ObjectId:
         count = next(self._count) & 0xFFFFFF

@@ -18,7 +18,7 @@ from app.pricing.overrides import NO_TOKENS, MediaUse, OverrideTable
 from app.pricing.sellers import UNKNOWN_PROVIDER, Seller, Sellers
 from app.pricing.terms import Terms, terms_of
 from app.pricing.token_prices import PricedModel, TokenPrices
-from app.pricing.token_rates import TokenPrice
+from app.pricing.token_rates import FlatRates, TokenPrice
 from models import CallStatus, CostSource, ServiceType, TokenUsage
 from models.call import AICall
 from models.money import ZERO, quantize_usd
@@ -100,7 +100,8 @@ class Pricing:
     def __init__(self, sellers: Sellers, book: Overrides, estimates: Estimates) -> None:
         self._packaged = self._sellers = sellers
         self._tokens: TokenPrices | None = None
-        self._book = book
+        self.book = book
+        """Its table is another one whenever prices have changed."""
         self._estimates = estimates
         self._factors = Factors.packaged()
 
@@ -111,7 +112,7 @@ class Pricing:
 
     def price(self, call: AICall, service_type: ServiceType, at: datetime) -> PricedCall:
         """Price `call` as of `at`, the moment when it happened."""
-        if (tokens := self._book.table.tokens) is not self._tokens:
+        if (tokens := self.book.table.tokens) is not self._tokens:
             self._follow(tokens)
         seller = self._sellers.of(call.model, call.provider)
         used = self._used(call, service_type)
@@ -124,15 +125,24 @@ class Pricing:
 
     def period(self, client_id: str, model: str, provider: str | None, at: datetime) -> Hashable:
         """Equal for moments at which the same call, without a service tier or region, costs the same."""
-        if (tokens := self._book.table.tokens) is not self._tokens:
+        if (tokens := self.book.table.tokens) is not self._tokens:
             self._follow(tokens)
         seller = self._sellers.of(model, provider)
-        override = self._book.table.find(client_id=client_id, provider=seller.provider, model=model, at=at)
+        override = self.book.table.find(client_id=client_id, provider=seller.provider, model=model, at=at)
         lists = [each for each in (seller.tokens, *seller.others) if each is not None]
         terms = Terms(None, False, seller.region.lower()) if seller.region else None
         factors = terms and [self._factors.of(each, terms, NO_TOKENS, at) for each in lists]
         media = None if seller.media is None else seller.media.period(at)
         return override, *(each.period(at) for each in lists), media, *(factors or ())
+
+    def flat_rates(self, client_id: str, model: str, provider: str | None) -> FlatRates | None:
+        """The rates of a call of plain tokens, where no override, time, place or other seller has a say in them."""
+        if (table := self.book.table).tokens is not self._tokens:
+            self._follow(table.tokens)
+        seller = self._sellers.of(model, provider)
+        if seller.tokens is None or seller.others or seller.region or table.concerns(client_id, model):
+            return None
+        return seller.tokens.flat
 
     def _follow(self, tokens: TokenPrices | None) -> None:
         """Price by the tokens that administrators loaded, else by those that this was made with."""
@@ -176,7 +186,7 @@ class Pricing:
 
     def _price(self, call: AICall, seller: Seller, used: _Used, at: datetime) -> _Priced | _NotPriced:
         """The price from the first source that covers everything that was used, and the source's version."""
-        override = self._book.table.find(client_id=call.client_id, provider=seller.provider, model=call.model, at=at)
+        override = self.book.table.find(client_id=call.client_id, provider=seller.provider, model=call.model, at=at)
         if override is not None and (price := override.price(used.usage, used.media)):
             return price, override.version
         terms = terms_of(call, seller.region)

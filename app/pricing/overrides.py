@@ -82,6 +82,10 @@ class OverrideTable:
             key = override.client_id, override.model.lower()
             self._by_model.setdefault(key, []).append(OverridePrices(override))
 
+    def concerns(self, client_id: str, model: str) -> bool:
+        """Whether any override, of whatever time and provider, is for this client's calls of a model."""
+        return not self._by_model.keys().isdisjoint((client, model.lower()) for client in (client_id, None))
+
     def find(self, *, client_id: str, provider: str, model: str, at: datetime) -> OverridePrices | None:
         """The override that applies to a call: the client's own, else one for every client."""
         if not self._by_model:

@@ -28,7 +28,17 @@ from genai_prices.types import (
 
 from app.pricing.lookups import LOOKUPS, MAX_NAME
 from app.pricing.name_index import NameIndex
-from app.pricing.token_rates import CACHE_KEYS, MONEY, QUANTITY_KEYS, TOKEN_KEYS, Count, Rates, TokenPrice, token_counts
+from app.pricing.token_rates import (
+    CACHE_KEYS,
+    MONEY,
+    QUANTITY_KEYS,
+    TOKEN_KEYS,
+    Count,
+    FlatRates,
+    Rates,
+    TokenPrice,
+    token_counts,
+)
 from models.token_usage import TokenUsage
 
 # genai-prices drops zeros when it is built: none of its price keys is 0, and a model without prices is free or unknown
@@ -229,6 +239,11 @@ class PricedModel:
             rates = self._rates_at(at, context)
         price = rates.price(usage, quantities)
         return self._by_genai_prices(rates, usage, at, context, quantities or {}) if price is None else price
+
+    @property
+    def flat(self) -> FlatRates | None:
+        """The rates of a call without a context, where neither its size nor its time has a say in them."""
+        return None if self._undated is None else self._undated.flat
 
     def varies(self, names: Collection[str], context: Mapping[str, str], at: datetime) -> bool:
         """Whether what `context` says under one of `names`, such as `service_tier`, has a price of its own."""

@@ -17,7 +17,8 @@ from genai_prices.decompose import is_descendant_or_self
 from genai_prices.types import ModelPrice, TieredPrices
 from genai_prices.units import UnitDef, UnitRegistry
 
-from models.money import ZERO
+from models.fields import MAX_COUNT
+from models.money import USD_PLACES, ZERO
 from models.token_usage import TOKEN_FIELDS, TokenUsage
 
 Count = int | Decimal
@@ -45,6 +46,8 @@ MONEY = Context(_DIGITS, ROUND_HALF_EVEN)
 _WIDE = Context(99)  # exact for differences of counts, and for rates by the token, which have two dozen digits
 _INPUT, _OUTPUT, _REST, _CACHE = range(4)  # where a cost goes; what cache tokens do to the input cost is kept apart
 
+_MOST_UNITS = 1 << 64
+
 _COMMON = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens")
 _POSITIONS = {key: i for i, key in enumerate((*TOKEN_KEYS, "requests"))}
 _NOTHING = len(_POSITIONS)
@@ -61,6 +64,18 @@ class TokenPrice(NamedTuple):
     saved_cost: Decimal
     """What the provider's prompt cache saved: cache reads and writes billed as ordinary input of the same modality,
     less what they were billed. Below zero where a write cost more than it saved; zero without cache tokens."""
+
+
+class FlatRates(NamedTuple):
+    """The price of a call that is a sum over its plain tokens, in units of the last decimal that is stored."""
+
+    input: int
+    """Of a token."""
+    output: int
+    fee: int
+    """Of a call."""
+    most_input: int = MAX_COUNT
+    """Tokens of the largest call that they are for: a larger one has other rates."""
 
 
 class Rates:
@@ -96,6 +111,13 @@ class Rates:
     def cover(self, keys: Iterable[str]) -> bool:
         """Whether there are prices for all units of `keys`: their own, or one of a unit that includes them."""
         return bool(self._covered) and self._covered.issuperset(keys)
+
+    @property
+    def flat(self) -> FlatRates | None:
+        """The rates of input and output, where a call that is not too large costs just so much for each token."""
+        if not {"input_tokens", "output_tokens"} <= {*self._keys} or (flat := self._tiers[0].flat) is None:
+            return None
+        return flat._replace(most_input=self._starts[0]) if self._starts else flat
 
     def depends_on_size(self, input_tokens: int) -> bool:
         """Whether so much input costs something else in one request than in several: beyond the first tier, or where
@@ -152,6 +174,15 @@ class _Tier:
         self._wholes = [(i, parts) for i in order if (parts := _parts(units[i], units))]
         self._weights = [(i, self._weight(i), _side(unit)) for i, unit in enumerate(units)]
         self._compile_common({unit.usage_key: rate for unit, rate in zip(units, self._rates, strict=True)})
+
+    @property
+    def flat(self) -> FlatRates | None:
+        """None where a call's cost has to be rounded, or may be too large for 64 bits."""
+        quantum = self._quantum.scaleb(USD_PLACES, _WIDE)
+        of_units = [_WIDE.multiply(quantum, rate) for rate in (self._input, self._output, self._fee)]
+        flat = FlatRates(*map(int, of_units))
+        most = (flat.input + flat.output) * MAX_COUNT + flat.fee
+        return flat if [*flat[:3]] == of_units and most < _MOST_UNITS and self._limit > 2 * MAX_COUNT else None
 
     @property
     def has_fee(self) -> bool:

@@ -11,9 +11,10 @@ from typing import Any
 
 from bson import Decimal128
 
-from app.rollups.deltas import Key, Row, delta_of
+from app.rollups.deltas import Key, delta_of
 from app.rollups.local_time import LocalTime
 from app.rollups.name_caps import NameCaps
+from app.rollups.usage_sums import Row
 from models.documents import Document
 from models.money import from_units, stored_units
 from models.rollups import AMOUNTS, PART

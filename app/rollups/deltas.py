@@ -9,36 +9,25 @@ from typing import Any
 
 from app.rollups.local_time import LocalTime
 from app.rollups.name_caps import NameCaps
+from app.rollups.usage_sums import Columns, Row, UsageSums, add_times, add_totals, increase, named
 from models import CostSource
 from models.documents import Document
 from models.latency import bucket_of
-from models.money import from_units, stored_units
+from models.money import stored_units
 from models.rollups import (
     AMOUNTS,
-    CACHED,
-    COST,
-    DURATION,
-    DURATIONS,
-    ESTIMATED,
     HOUR_TOTALS,
-    INPUT_TOKENS,
     OPTIONAL_AMOUNTS,
     OPTIONAL_COUNTS,
-    OUTPUT_TOKENS,
     PART,
     REQUESTS,
-    SAVED_COST,
-    SUCCESSES,
-    TOKENS_USED,
     TOTALS,
-    UNPRICED,
     Finding,
     joined,
 )
 from models.unpriced import code_of
 
 Key = tuple[Any, ...]
-Row = dict[str, Any]
 
 COUNTED_FIELDS = (
     "userId",
@@ -76,34 +65,6 @@ _REMARKS = frozenset({"reportedProvider", "unmapped", "unreadableUsage", "aggreg
 _GUESSES = frozenset({CostSource.UNPRICED, CostSource.ESTIMATED})
 
 
-class _Usage:
-    """What calls of one day, client and part add. Lists are in the order of TOTALS, HOUR_TOTALS and so on."""
-
-    __slots__ = ("conversations", "hours", "latency", "more", "statuses", "totals", "users")
-
-    def __init__(self) -> None:
-        self.totals = [0] * len(TOTALS)
-        self.more: dict[str, int] = {}
-        self.statuses: dict[str, int] = {}
-        self.hours: dict[str, list[int]] = {}
-        self.latency: dict[int, int] = {}
-        self.users: dict[str, list[int]] = {}
-        self.conversations: dict[str, list[int]] = {}
-
-    def add(self, other: "_Usage", users: Mapping[str, int]) -> None:
-        """Add one call without a conversation, so many times for each user."""
-        times = sum(users.values())
-        _add_times(self.totals, other.totals, times)
-        for hour, totals in other.hours.items():
-            _add_times(self.hours.setdefault(hour, [0] * len(HOUR_TOTALS)), totals, times)
-        for mine, theirs in ((self.more, other.more), (self.statuses, other.statuses), (self.latency, other.latency)):
-            for name, value in theirs.items():
-                _increase(mine, name, times * value)
-        (of_user,) = other.users.values()
-        for user, calls in users.items():
-            _add_times(self.users.setdefault(user, [0] * len(of_user)), of_user, calls)
-
-
 class Increments:
     """Sums over entries. Amounts are summed as integers in units of their last decimal.
 
@@ -113,7 +74,7 @@ class Increments:
     def __init__(self, local_time: LocalTime, caps: NameCaps) -> None:
         self._local_time = local_time
         self._caps = caps
-        self._usage: dict[Key, _Usage] = {}
+        self._usage: dict[Key, UsageSums] = {}
         self._findings: dict[Key, list[int]] = {}
 
     def add(self, entry: Document) -> None:  # noqa: C901 - in one piece, because function calls would double its time
@@ -123,11 +84,11 @@ class Increments:
         key = (day, client, synthetic, entry["provider"], entry["aiModel"], entry["serviceType"], entry["feature"])
         usage = self._usage.get(key)
         if usage is None:
-            usage = self._usage[key] = _Usage()
+            usage = self._usage[key] = UsageSums()
         cost = 0 if entry["cost"] is None else stored_units(entry["cost"])
         saved = stored_units(entry["savedCost"])
         source = entry["costSource"]
-        _add_totals(usage.totals, entry, cost, saved)
+        add_totals(usage.totals, entry, cost, saved)
         success, tokens = entry["success"], entry["tokensUsed"]
         if (user := usage.users.get(entry["userId"])) is None:
             usage.users[entry["userId"]] = [1, int(success), tokens, cost, saved]
@@ -151,12 +112,12 @@ class Increments:
         of_hour[2] += entry["inputTokens"]
         of_hour[3] += entry["outputTokens"]
         of_hour[4] += cost
-        _increase(usage.statuses, entry["status"], 1)
+        increase(usage.statuses, entry["status"], 1)
         if (duration := entry.get("requestDuration")) is not None:
-            _increase(usage.latency, bucket_of(duration), 1)
+            increase(usage.latency, bucket_of(duration), 1)
         for more in entry.keys() & _OPTIONAL:
             if (value := entry[more]) is not None:
-                _increase(usage.more, more, stored_units(value) if more in AMOUNTS else value)
+                increase(usage.more, more, stored_units(value) if more in AMOUNTS else value)
         if source in _GUESSES or not _REMARKS.isdisjoint(entry):
             for kind, noted in _findings(entry):
                 self._add_finding((day, client, synthetic, kind, key[3], key[4], noted), entry, cost, saved)
@@ -167,10 +128,27 @@ class Increments:
         one.add(entry)
         for key, usage in one._usage.items():
             if key not in self._usage:
-                self._usage[key] = _Usage()
-            self._usage[key].add(usage, users)
+                self._usage[key] = UsageSums()
+            self._usage[key].add_times(usage, users)
         for key, totals in one._findings.items():
-            _add_times(self._findings.setdefault(key, [0] * len(TOTALS)), totals, sum(users.values()))
+            add_times(self._findings.setdefault(key, [0] * len(TOTALS)), totals, sum(users.values()))
+
+    def add_columns(self, columns: Columns) -> None:
+        """Count calls that have so much in common."""
+        first, last = (self._local_time(moment) for moment in (min(columns.moments), max(columns.moments)))
+        if first != last:
+            for part in columns.by(self._local_time):
+                self.add_columns(part)
+            return
+        entry = columns.entry
+        client, synthetic, provider, model = (entry[name] for name in ("clientId", "synthetic", "provider", "aiModel"))
+        key = (first[0], client, synthetic, provider, model, entry["serviceType"], entry["feature"])
+        if (usage := self._usage.get(key)) is None:
+            usage = self._usage[key] = UsageSums()
+        totals = usage.add_columns(columns, first[1])
+        for kind, noted in _findings(entry):
+            finding = (*key[:3], kind, provider, model, noted)
+            add_times(self._findings.setdefault(finding, [0] * len(TOTALS)), totals, 1)
 
     def delta(self, calls: int) -> Document:
         """The delta document of everything that was added. It asks MongoDB, in a thread. Raises PyMongoError."""
@@ -188,80 +166,67 @@ class Increments:
             self._caps.admit(client, names)
 
     def rows(self) -> Document:
-        """The affected `days`, `usage` rows with their users and conversations, and `findings`."""
-        usage: list[Row] = []
-        findings: list[Row] = []
-        for (day, client, synthetic, *names), increments in self._usage.items():
+        """The affected `days`, `usage` rows with their users and conversations, and `findings`.
+
+        What differs only in names that are counted under `other` is one row, however many of them there are.
+        """
+        usage: dict[Key, list[UsageSums]] = {}
+        findings: dict[Key, list[list[int]]] = {}
+        for (day, client, synthetic, *names), sums in self._usage.items():
             provider, model, service_type, feature = names
-            part = [
+            part = (
                 self._counted_as(client, "provider", provider),
                 self._counted_as(client, "model", model),
                 service_type,
                 self._counted_as(client, "feature", feature),
-            ]
-            where = {"day": day, "client": client, "synthetic": synthetic}
-            usage.append({**where, **dict(zip(PART, part, strict=True)), "part": joined(*part), **_stored(increments)})
+            )
+            where = day, client, synthetic
+            usage.setdefault((*where, *part), []).append(sums)
             for dimension, name, counted in zip(PART, names, part, strict=True):
                 if name != counted:
-                    finding = {"kind": Finding.FOLDED, "provider": "", "model": "", "name": dimension}
-                    findings.append({**where, **finding, "requests": increments.totals[REQUESTS]})
+                    folded = (*where, Finding.FOLDED, "", "", dimension)
+                    findings.setdefault(folded, []).append([sums.totals[REQUESTS]])
         for (day, client, synthetic, kind, provider, model, name), totals in self._findings.items():
-            finding = {
-                "kind": kind,
-                "provider": self._counted_as(client, "provider", provider),
-                "model": self._counted_as(client, "model", model),
-                "name": self._counted_as(client, "name", name),
-            }
-            where = {"day": day, "client": client, "synthetic": synthetic}
-            findings.append({**where, **finding, **_named(TOTALS, totals)})
-        return {"days": sorted({key[0] for key in self._usage}), "usage": usage, "findings": findings}
+            key = (
+                *(day, client, synthetic, kind),
+                self._counted_as(client, "provider", provider),
+                self._counted_as(client, "model", model),
+                self._counted_as(client, "name", name),
+            )
+            findings.setdefault(key, []).append(totals)
+        return {
+            "days": sorted({key[0] for key in self._usage}),
+            "usage": [_usage_row(key, sums) for key, sums in usage.items()],
+            "findings": [_finding_row(key, totals) for key, totals in findings.items()],
+        }
 
     def _add_finding(self, key: Key, entry: Document, cost: int, saved: int) -> None:
-        _add_totals(self._findings.setdefault(key, [0] * len(TOTALS)), entry, cost, saved)
+        add_totals(self._findings.setdefault(key, [0] * len(TOTALS)), entry, cost, saved)
 
     def _counted_as(self, client: str, dimension: str, name: str) -> str:
         return self._caps.counted_as(client, dimension, name)
 
 
-def delta_of(entries: Sequence[Document], local_time: LocalTime, caps: NameCaps) -> Document:
-    """The delta document of what `entries` add, all in one zone. For a thread: it asks MongoDB. Raises PyMongoError."""
+def delta_of(
+    entries: Sequence[Document], local_time: LocalTime, caps: NameCaps, columns: Sequence[Columns] = ()
+) -> Document:
+    """The delta document of what `entries` and `columns` add, all in one zone.
+
+    For a thread: it asks MongoDB. Raises PyMongoError.
+    """
     # of its own: others may follow another zone meanwhile
     increments = Increments(LocalTime(local_time.zone), caps)
     for entry in entries:
         increments.add(entry)
-    return increments.delta(len(entries))
+    for alike in columns:
+        increments.add_columns(alike)
+    return increments.delta(len(entries) + sum(len(alike.users) for alike in columns))
 
 
 def _note(names: dict[str, dict[str, None]], **more: str) -> None:
     """Add one name of each dimension, behind those that are there."""
     for dimension, name in more.items():
         names.setdefault(dimension, {})[name] = None
-
-
-def _add_totals(totals: list[int], entry: Document, cost: int, saved: int) -> None:
-    """Add one entry, in the order of TOTALS."""
-    totals[REQUESTS] += 1
-    totals[SUCCESSES] += entry["success"]
-    totals[CACHED] += entry["cached"]
-    totals[INPUT_TOKENS] += entry["inputTokens"]
-    totals[OUTPUT_TOKENS] += entry["outputTokens"]
-    totals[TOKENS_USED] += entry["tokensUsed"]
-    totals[UNPRICED] += entry["costSource"] == CostSource.UNPRICED
-    totals[ESTIMATED] += entry["costSource"] == CostSource.ESTIMATED
-    if (duration := entry.get("requestDuration")) is not None:
-        totals[DURATION] += duration
-        totals[DURATIONS] += 1
-    totals[COST] += cost
-    totals[SAVED_COST] += saved
-
-
-def _add_times(mine: list[int], theirs: list[int], times: int) -> None:
-    for place, value in enumerate(theirs):
-        mine[place] += times * value
-
-
-def _increase(counts: dict[Any, int], name: object, value: int) -> None:
-    counts[name] = counts.get(name, 0) + value
 
 
 def _findings(entry: Document) -> Iterable[tuple[str, str]]:
@@ -277,40 +242,13 @@ def _findings(entry: Document) -> Iterable[tuple[str, str]]:
         yield Finding.AGGREGATED, ""
 
 
-def _stored(usage: _Usage) -> Row:
-    return {
-        **_named(TOTALS, usage.totals),
-        **_without_zeros(usage.more),
-        "statuses": usage.statuses,
-        "latency": {str(bucket): count for bucket, count in usage.latency.items()},
-        "hours": {hour: _named(HOUR_TOTALS, totals) for hour, totals in usage.hours.items()},
-        # written out, because there are nearly as many of them as calls
-        "users": [_user_row(user, totals) for user, totals in usage.users.items()],
-        "conversations": [
-            {"conversation": name, "requests": requests, "tokensUsed": tokens, "cost": from_units(cost)}
-            for name, (requests, tokens, cost) in usage.conversations.items()
-        ],
-    }
+def _usage_row(key: Key, sums: Sequence[UsageSums]) -> Row:
+    day, client, synthetic, *part = key
+    where = {"day": day, "client": client, "synthetic": synthetic}
+    one = sums[0] if len(sums) == 1 else UsageSums.of(sums)
+    return {**where, **dict(zip(PART, part, strict=True)), "part": joined(*part), **one.stored()}
 
 
-def _user_row(user: str, totals: list[int]) -> Row:
-    requests, successes, tokens, cost, saved = totals
-    row = {"user": user, "requests": requests, "tokensUsed": tokens, "cost": from_units(cost)}
-    if successes:
-        row["successes"] = successes
-    if saved:
-        row["savedCost"] = from_units(saved)
-    return row
-
-
-def _named(names: tuple[str, ...], totals: list[int]) -> Row:
-    """Without what is zero."""
-    return {
-        name: from_units(value) if name in AMOUNTS else value
-        for name, value in zip(names, totals, strict=True)
-        if value
-    }
-
-
-def _without_zeros(figures: dict[str, int]) -> Row:
-    return _named(tuple(figures), list(figures.values()))
+def _finding_row(key: Key, totals: Sequence[list[int]]) -> Row:
+    names = ("day", "client", "synthetic", "kind", "provider", "model", "name")
+    return {**dict(zip(names, key, strict=True)), **named(TOTALS, [sum(each) for each in zip(*totals, strict=True)])}

@@ -82,6 +82,9 @@ class Tracker:
 
     async def track(self, **reported: Any) -> TrackReceipt:
         """Report one call by the fields of `AICall`. What cannot be stored comes back `rejected`, with its faults."""
+        if (queued := self._queued_by_template(reported)) is not None:
+            del reported
+            return await self._told(queued, FUNCTION)
         call = self._validated(reported, FUNCTION)
         del reported
         return call if isinstance(call, TrackReceipt) else await self.track_call(call, FUNCTION)
@@ -134,6 +137,16 @@ class Tracker:
             self.admit(sender, len(calls), within)
         queued = [self._queued(call, door, by_user, sender, within) async for call in in_turns(calls)]
         return [await self._told(each, door) async for each in in_turns(queued)]
+
+    def _queued_by_template(self, reported: dict[str, Any]) -> _Queued | TrackReceipt | None:
+        """None for a call that is not of the common shape."""
+        try:
+            if (recorded := self._recorder.record_reported(reported, datetime.now(UTC))) is None:
+                return None
+            pair, cost = recorded
+            return pair, cost, self.writer.write(pair, FUNCTION)
+        except Exception as error:  # noqa: BLE001 - as above
+            return self._failed(error, FUNCTION)
 
     def _queued(
         self, call: AICall, door: str, by_user: bool, sender: str, within: float | None
@@ -198,7 +211,7 @@ class Tracker:
         return self._recorded(*posted).pair
 
     def _receipt(self, pair: Pair, cost: Cost, outcome: Outcome) -> TrackReceipt:
-        feature, cached = pair.entry["feature"], pair.entry["cached"]
+        feature, cached = pair.feature, cost.source is CostSource.CACHED
         self._log.debug("call.tracked", status=outcome.status, feature=feature, cost=cost.cost, cached=cached)
         amount, saved, source, reason = cost.cost, cost.saved_cost, cost.source, cost.unpriced_reason
         entry_id = pair.id

@@ -32,7 +32,13 @@ NOW = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
 def pair(request_id: str | None = None, **reported: Any) -> Pair:
     call = AICall(user_id="u", content_type="chat", model="gpt-4o", request_id=request_id, **reported)
     seller, cost = Seller("openai", None, None), Cost(None, None, Decimal(0), CostSource.UNPRICED)
-    return build_pair(call, Features().of("chat"), PricedCall(seller, call.usage, cost), NOW, MINT.id_of(call, NOW))
+    return build_pair(
+        call,
+        Features().of("chat"),
+        PricedCall(seller, call.usage, cost),
+        NOW,
+        MINT.id_of(call.client_id, request_id, NOW),
+    )
 
 
 def own(user: str, request_id: str, **reported: Any) -> Pair:

@@ -1,0 +1,237 @@
+"""A call of the common shape is recorded from a template exactly as it would be in full."""
+
+import contextlib
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import bson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from app.ledger import templates
+from app.ledger.recording import Recorded, Recorder
+from app.ledger.templates import TemplatePair, of_reported
+from app.pricing.overrides import OverrideTable
+from app.settings import Settings
+from models.call import AICall
+from tests.pricing.test_costs import Book, override
+
+NOW = datetime(2026, 10, 1, 12, 0, 0, 123_456, tzinfo=UTC)
+COMMON: dict[str, Any] = {
+    "user_id": "u",
+    "content_type": "chat",
+    "model": "gpt-4o",
+    "provider": "openai",
+    "input_tokens": 1_000,
+    "output_tokens": 500,
+}
+SHARED = ("model", "provider", "content_type", "client_id", "success", "status", "service_type", "synthetic")
+
+
+def recorder(book: Book) -> Recorder:
+    return Recorder.of(Settings(_env_file=None), book)
+
+
+RECORDER = recorder(Book())
+IN_FULL = recorder(Book())
+IN_FULL._templates.find = lambda *_: None  # type: ignore[method-assign]
+
+NAMES = st.sampled_from(["u", "Zoë", "用户", "a b", "x" * 256])
+COUNTS = st.integers(0, 5_000) | st.integers(190_000, 210_000) | st.sampled_from([0, 10**9])
+MILLISECONDS = st.none() | st.integers(0, 10**9) | st.floats(0, 10**9) | st.sampled_from([0, 0.5, 1.5, 2.5])
+MODELS = st.sampled_from(
+    [
+        *(("gpt-4o", "openai"), ("gpt-4o", None), ("claude-sonnet-4-5", "anthropic"), ("gpt-4o", "groq")),
+        *(("llama-3.1-8b-instant", "groq"), ("mistral-large-latest", "mistral"), ("gemini-2.5-pro", "google")),
+        *(("deepseek-chat", "deepseek"), ("no-such-model", "openai"), ("gpt-4o", "somebody"), ("dall-e-3", "openai")),
+        *(("us.amazon.nova-pro-v1:0", None), ("gpt-4o-mini", "openrouter"), ("text-embedding-3-small", "openai")),
+    ]
+)
+OPTIONAL: dict[str, st.SearchStrategy[Any]] = {
+    "client_id": st.sampled_from(["default", "acme"]),
+    "conversation_id": NAMES | st.none(),
+    "success": st.sampled_from([True, False, None]),
+    "request_duration": MILLISECONDS,
+    "time_to_first_token": MILLISECONDS,
+    "request_id": NAMES,
+}
+MOMENTS = [
+    None,
+    NOW,
+    NOW - timedelta(days=400),
+    NOW.replace(tzinfo=None),
+    "2026-01-01T00:00:00Z",
+    "1999-01-01T00:00:00Z",
+]
+RARE: dict[str, st.SearchStrategy[Any]] = {
+    "created_at": st.sampled_from(MOMENTS),
+    "synthetic": st.sampled_from([True, False, 1]),
+    "status": st.sampled_from(["success", "error", "timeout", "nonsense"]),
+    "service_type": st.sampled_from(["chat", "image", None]),
+    "endpoint": NAMES | st.just(""),
+    "campaign_id": NAMES,
+    "clerk_user_id": NAMES,
+    "tokens_used": COUNTS,
+    "metadata": st.sampled_from([{}, {"a": 1, "b": "x"}, {"a": {}}]),
+    "cached": st.booleans(),
+    "cache_read_tokens": st.integers(0, 10),
+    "service_tier": st.sampled_from(["flex", "default"]),
+    "cost": st.sampled_from([Decimal("0.1"), 1]),
+    "images": st.integers(0, 2),
+    "ip_address": st.just("203.0.113.7"),
+    "error_message": st.just("key sk-SECRET12345678 refused"),
+    "userId": NAMES,
+    "nonsense": st.just(1),
+}
+ODD: dict[str, tuple[list[str], list[Any]]] = {
+    "name": (
+        ["user_id", "model", "provider", "client_id", "conversation_id", "content_type", "request_id"],
+        ["", "x" * 257, "a\n", "\x7f", "\ud800", "a\u00a0b", "\u2028", b"u", 7, None, True, ["u"], "*"],
+    ),
+    "count": (["input_tokens", "output_tokens"], [-1, 10**9 + 1, 1.0, True, "5", None, Decimal(5), float("nan")]),
+    "milliseconds": (
+        ["request_duration", "time_to_first_token"],
+        [-1, -0.4, 10**9 + 1, 1e9 + 0.4, float("nan"), float("inf"), True, "5", Decimal("2.5"), Decimal("1e999999")],
+    ),
+    "success": (["success"], [1, 0, "true", 1.0]),
+}
+
+
+@st.composite
+def reports(draw: st.DrawFn) -> dict[str, Any]:
+    """Fields of a call as they come: most are common, some are rare or wrong."""
+    model, provider = draw(MODELS)
+    content_type = draw(st.sampled_from(["chat", "summary", "of-our-own"]))
+    call: dict[str, Any] = {"user_id": draw(NAMES), "content_type": content_type, "model": model, "provider": provider}
+    call |= {"input_tokens": draw(COUNTS), "output_tokens": draw(COUNTS)}
+    call |= draw(st.fixed_dictionaries({}, optional=OPTIONAL))
+    for name in draw(st.just(()) | st.sets(st.sampled_from(sorted(RARE)), max_size=3).map(tuple)):
+        call[name] = draw(RARE[name])
+    if (odd := draw(st.sampled_from([None, None, *ODD]))) is not None:
+        names, values = ODD[odd]
+        call[draw(st.sampled_from(names))] = draw(st.sampled_from(values))
+    return call
+
+
+def in_full(reported: dict[str, Any]) -> Recorded | None:
+    """None where the call is refused."""
+    try:
+        return IN_FULL.record(AICall.model_validate(reported), NOW)
+    except ValidationError:
+        return None
+
+
+def teach(recorder: Recorder, reported: dict[str, Any]) -> None:
+    """As two valid calls of the same kind do."""
+    same = {name: reported[name] for name in SHARED if name in reported}
+    with contextlib.suppress(ValidationError):
+        call = AICall.model_validate(COMMON | same)
+        for _ in range(2):
+            recorder.record(call, NOW)
+
+
+def assert_same(reported: dict[str, Any], made: Recorded, expected: Recorded) -> None:
+    """In every bit and in the order of fields; ids that nobody named are each its own."""
+    for one, other in ((made.pair.entry, expected.pair.entry), (made.pair.event, expected.pair.event)):
+        ids = {} if reported.get("request_id") else {"_id": 1}
+        assert bson.encode(one | ids) == bson.encode(other | ids)
+        assert [(name, type(value)) for name, value in one.items()] == [(n, type(v)) for n, v in other.items()]
+    assert [str(each) for each in made.cost] == [str(each) for each in expected.cost]
+    assert (made.pair.stamped, made.pair.shared_id) == (expected.pair.stamped, expected.pair.shared_id)
+    assert (made.pair.feature, made.cost) == (expected.pair.feature, expected.cost)
+
+
+@given(reports())
+@settings(max_examples=200)
+def test_both_ways_give_the_same_documents_and_costs_or_the_same_refusal(reported: dict[str, Any]) -> None:
+    teach(RECORDER, reported)
+    expected = in_full(reported)
+
+    if (made := RECORDER.record_reported(reported, NOW)) is not None:
+        assert expected is not None
+        assert_same(reported, made, expected)
+    if expected is not None:
+        assert_same(reported, RECORDER.record(AICall.model_validate(reported), NOW), expected)
+
+
+@pytest.mark.parametrize(
+    ("reported", "by_template"),
+    [
+        ({}, True),
+        ({"model": "claude-sonnet-4-5", "provider": "anthropic"}, True),
+        ({"model": "claude-sonnet-4-5", "provider": "anthropic", "input_tokens": 200_001}, False),
+        ({"content_type": "of-our-own"}, True),
+        ({"provider": None, "success": False, "client_id": "acme", "conversation_id": "c"}, True),
+        ({"request_duration": 12.5, "time_to_first_token": 3, "request_id": "r"}, True),
+        ({"model": "deepseek-chat", "provider": "deepseek"}, False),
+        ({"model": "no-such-model"}, False),
+        ({"cached": True}, False),
+        ({"metadata": {"a": 1}}, False),
+    ],
+)
+def test_which_calls_are_of_the_common_shape(reported: dict[str, Any], by_template: bool) -> None:
+    teach(RECORDER, reported)
+
+    assert (RECORDER.record_reported(COMMON | reported, NOW) is not None) == by_template
+
+
+def test_a_changed_price_holds_from_the_next_call_on() -> None:
+    book = Book()
+    own = recorder(book)
+    teach(own, {})
+    costs = [own.record(AICall(**COMMON), NOW)]
+
+    book.table = OverrideTable([override({"input_mtok": 7, "output_mtok": 7})])
+    assert own.record_reported(COMMON, NOW) is None
+    costs.append(own.record(AICall(**COMMON), NOW))
+    teach(own, {})
+    assert own.record_reported(COMMON, NOW) is None
+    book.table = OverrideTable([])
+    costs.append(own.record(AICall(**COMMON), NOW))
+
+    assert [cost.cost.cost for cost in costs] == [Decimal("0.0075"), Decimal("0.0105"), Decimal("0.0075")]
+
+
+def test_an_override_of_one_client_leaves_the_others_their_templates() -> None:
+    own = recorder(Book(override({"input_mtok": 7}, client_id="acme", effective_from=NOW + timedelta(days=1))))
+    for client in ("acme", "other"):
+        teach(own, {"client_id": client})
+
+    found = [own.record_reported(COMMON | {"client_id": client}, NOW) for client in ("acme", "other")]
+
+    assert [recorded is not None for recorded in found] == [False, True]
+
+
+def test_new_names_in_every_call_neither_grow_the_templates_nor_push_out_a_frequent_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(templates, "MOST", 5)
+    own = recorder(Book())
+    teach(own, {})
+    for number in range(100):
+        for _ in range(2):
+            own.record(AICall(**{**COMMON, "content_type": f"t{number}"}), NOW)
+        assert own.record_reported(COMMON, NOW) is not None
+        assert len(own._templates._recent) + len(own._templates._older) <= 10
+        assert len(own._templates._once) <= 5
+
+
+def test_a_call_by_its_own_user_has_the_user_s_own_id_by_a_template_too() -> None:
+    call = AICall(**COMMON, request_id="r")
+    teach(RECORDER, {})
+
+    made, expected = (each.record(call, NOW, by_user=True).pair for each in (RECORDER, IN_FULL))
+
+    assert isinstance(made, TemplatePair)
+    assert (made.ids, made.entry, made.event) == (expected.ids, expected.entry, expected.event)
+
+
+def test_what_python_takes_for_equal_is_not_the_same() -> None:
+    """`1 == True` and both have one hash: a template must not let through what `AICall` refuses."""
+    teach(RECORDER, {"success": True})
+
+    assert of_reported({**COMMON, "success": True}) is not None
+    assert of_reported({**COMMON, "success": 1}) is None
