@@ -95,7 +95,7 @@ async def measure(settings: Settings, uri: str, batches: int, advance: Advance) 
         async with bench_database(own, uri) as database, prober(own, uri, database.writes.name) as probe:
             await probe.seed(batches)
             for (method, route), requests in worst.of_routes().items():
-                found = [await probe.probe(method, request) for request in requests]
+                found = [await probe.probe(method, request) for request in requests()]
                 figures |= _figures(f"{method} {route}", found)
                 every += found
                 advance(1)

@@ -6,9 +6,9 @@ A route of the application that has no entry here fails the test of the loop's l
 import gzip
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -35,6 +35,11 @@ class Worst(NamedTuple):
     path: str
     body: bytes | None = None
     headers: dict[str, str] = {}  # noqa: RUF012 - never changed
+
+
+Requests = Callable[[], Iterable[Worst]]
+"""The requests of a route, each made when it is wanted: their bodies are large, and take long to make."""
+Bodies = Callable[[], Iterator[tuple[str, bytes, dict[str, str]]]]
 
 
 def dumped(content: Any) -> bytes:
@@ -76,7 +81,7 @@ def seed(batches: int) -> Iterator[bytes]:
 
 
 @cache
-def of_routes() -> dict[tuple[str, str], list[Worst]]:
+def of_routes() -> dict[tuple[str, str], Requests]:
     """By method and route, as the application names it."""
     year = f"days={YEAR}&synthetic=include"
     month = "days=90&synthetic=include"
@@ -107,32 +112,32 @@ def of_routes() -> dict[tuple[str, str], list[Worst]]:
         "/schema/openapi.json": [""],
         "/admin/session": [""],
     }
-    found = {
-        ("GET", route): [
+    gets = {
+        route: [
             Worst(query or "as it is", (route.partition("/{")[0] if "{call_id" in route else route) + query)
             for query in queries
         ]
         for route, queries in reads.items()
     }
     tables = ("calls", "users", "conversations", "models", "features", "daily", "providers", "data-quality")
-    found["GET", f"{admin}/download/{{file:str}}"] = [
-        Worst(table, f"{admin}/download/{table}.csv?{year}") for table in tables
-    ]
-    found["GET", "/admin/{slug:str}"] = [Worst("a tab", "/admin/operations"), Worst("none", f"/admin/{'x' * 20_000}")]
-    found["GET", "/admin/static/{version:str}/{name:path}"] = [
+    gets[f"{admin}/download/{{file:str}}"] = [Worst(table, f"{admin}/download/{table}.csv?{year}") for table in tables]
+    gets["/admin/{slug:str}"] = [Worst("a tab", "/admin/operations"), Worst("none", f"/admin/{'x' * 20_000}")]
+    gets["/admin/static/{version:str}/{name:path}"] = [
         Worst("the charts", "{asset}"),
         Worst("none", "/admin/static/x/" + "../" * 5_000),
     ]
-    found["GET", "/schema/{path:str}"] = [Worst("none", "/schema/" + "x" * 20_000)]
-    found["GET", f"{admin}/live"] = [Worst("a stream", f"{admin}/live")]
-    found["POST", "/api/ai/track"] = [
-        *(Worst(name, "/api/ai/track", body, {**JSON, **more}) for name, body, more in _calls())
-    ]
-    found["POST", "/api/ai/track/batch"] = [
-        *(Worst(name, "/api/ai/track/batch", body, {**JSON, **more}) for name, body, more in _batches())
-    ]
-    found["POST", "/v1/traces"] = [*(Worst(name, "/v1/traces", body, headers) for name, body, headers in _exports())]
-    found["DELETE", "/admin/session"] = [Worst("as it is", "/admin/session", headers=OWN_PAGE)]
+    gets["/schema/{path:str}"] = [Worst("none", "/schema/" + "x" * 20_000)]
+    gets[f"{admin}/live"] = [Worst("a stream", f"{admin}/live")]
+    found: dict[tuple[str, str], Requests] = {
+        ("GET", route): partial(iter, requests) for route, requests in gets.items()
+    }
+    found["DELETE", "/admin/session"] = partial(iter, [Worst("as it is", "/admin/session", headers=OWN_PAGE)])
+    for path, bodies, headers in (
+        ("/api/ai/track", _calls, JSON),
+        ("/api/ai/track/batch", _batches, JSON),
+        ("/v1/traces", _exports, {}),
+    ):
+        found["POST", path] = partial(_posts, path, bodies, headers)
     for route, valid in (
         ("/api/admin/prices", {"model": "m", "prices": {"inputMtok": 1}}),
         ("/api/admin/prices/{override_id:str}/end", {}),
@@ -141,17 +146,21 @@ def of_routes() -> dict[tuple[str, str], list[Worst]]:
         ("/admin/session", {"credential": "x"}),
     ):
         path = route.replace("{override_id:str}", "x").replace("{key_id:str}", "x")
-        found["POST", route] = [Worst(name, path, body, JSON | OWN_PAGE) for name, body in _bodies(valid)]
+        found["POST", route] = partial(_posts, path, partial(_bodies, valid), JSON | OWN_PAGE)
     return found
 
 
-def _bodies(valid: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
-    yield "as it should be", dumped(valid)
-    yield "unknown fields", dumped({**valid, **{f"k{n}": 1 for n in range(70_000)}})
-    yield "unknown fields in 60 kB", dumped({**valid, **{f"k{n}": 1 for n in range(5_000)}})
-    yield "numbers", b'{"name":' + filled(b"1.5", MEGABYTE - 50) + b"}"
-    yield "deep", b'{"name":' + b"[" * (MEGABYTE - 50)
-    yield "a text", dumped({**valid, "name": "x" * (MEGABYTE - 200)})
+def _posts(path: str, bodies: Bodies, headers: dict[str, str]) -> Iterator[Worst]:
+    return (Worst(name, path, body, {**headers, **more}) for name, body, more in bodies())
+
+
+def _bodies(valid: dict[str, Any]) -> Iterator[tuple[str, bytes, dict[str, str]]]:
+    yield "as it should be", dumped(valid), {}
+    yield "unknown fields", dumped({**valid, **{f"k{n}": 1 for n in range(70_000)}}), {}
+    yield "unknown fields in 60 kB", dumped({**valid, **{f"k{n}": 1 for n in range(5_000)}}), {}
+    yield "numbers", b'{"name":' + filled(b"1.5", MEGABYTE - 50) + b"}", {}
+    yield "deep", b'{"name":' + b"[" * (MEGABYTE - 50), {}
+    yield "a text", dumped({**valid, "name": "x" * (MEGABYTE - 200)}), {}
 
 
 def _calls() -> Iterator[tuple[str, bytes, dict[str, str]]]:

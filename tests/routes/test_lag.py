@@ -44,7 +44,7 @@ async def server(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.mark.parametrize(("method", "route"), worst.of_routes(), ids=lambda value: value)
 async def test_no_request_holds_the_loop(server: Prober, method: str, route: str) -> None:
-    for request in worst.of_routes()[method, route]:
+    for request in worst.of_routes()[method, route]():
         lag = await server.probe(method, request)
         stands_still = lag.held_max
 
