@@ -32,7 +32,7 @@ from app.observability.logs import Log
 from app.observability.metrics import Counters
 from app.observability.shared_metrics import Worker
 from app.otlp.memory import ExportMemory
-from app.process import background
+from app.process import background, collect_when_idle
 from app.reports.queries.views import ensure_views
 from app.reports.reports import Reports
 from app.rollups.state import stored_state
@@ -86,6 +86,7 @@ def create_app(
                 open_tokens(settings) as tokens,
                 open_hub(database, counters) as live,
                 background(LoopWatch(counters, limits.in_hand).run(), "lag"),
+                background(collect_when_idle(limits.in_hand), "garbage"),
                 background(counters.keep_published(), "metrics"),
             ):
                 await ensure_views(database, (await stored_state(database))["timezone"])

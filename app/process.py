@@ -5,7 +5,7 @@ import gc
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sized
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn, TypeVar
 
@@ -13,10 +13,15 @@ from app.observability.logs import Log
 
 COLLECT_AFTER = 10_000
 """Objects. A batch of waiting calls is some ten thousand, which Python's 700 would have walked over and over."""
-COLLECT_OLDER_AFTER = 5
-"""Such collections, of whose survivors there are then 50,000 at most: with more, one walk holds the loop too long."""
-COLLECT_ALL_AFTER = 100
+COLLECT_OLDER_AFTER = 2
+"""Such collections, of whose survivors there are then 30,000 at most: with more, one walk holds the loop too long."""
+COLLECT_ALL_AFTER = 250
 """Of those in turn. Then everything is walked, also what large reports hold just now; few objects are in cycles."""
+COLLECT_ALL_IDLE_AFTER = 20
+"""As many suffice where nothing is in hand, so that there is little to walk."""
+
+IDLE_SECONDS = 1.0
+"""How often it is looked whether nothing is in hand."""
 
 TURN_SECONDS = 0.005
 """How long work may hold the event loop before others get their turn."""
@@ -57,6 +62,14 @@ def leave(status: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
+
+
+async def collect_when_idle(in_hand: Sized) -> None:
+    """Collect all garbage while nothing is `in_hand`, so that it is seldom done while a large report is. Never ends."""
+    while True:
+        await asyncio.sleep(IDLE_SECONDS)
+        if not in_hand and gc.get_count()[2] >= COLLECT_ALL_IDLE_AFTER:
+            gc.collect()
 
 
 def hold_garbage_collector() -> None:

@@ -56,21 +56,23 @@ class RequestLimits(ASGIMiddleware):
         # bound once: an event at a level that is off then costs a fraction of a microsecond
         self._log = Log(__name__, bound=True)
         self.in_hand: Counter[str] = Counter()
-        """The requests that are being handled, by method and route."""
+        """The requests that are being handled, by method and route, without those that last."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         structlog.contextvars.bind_contextvars(request_id=request_id(scope))
         route = f"{scope.get('method')} {scope['path_template']}"
-        self.in_hand[route] += 1
         started = time.perf_counter()
         open_ended = _OPEN_ENDED_KEY in scope["route_handler"].opt
+        if not open_ended:
+            self.in_hand[route] += 1
         try:
             async with asyncio.timeout(None if open_ended else REQUEST_SECONDS):
                 await next_app(scope, receive if open_ended else _in_time(receive), send)
         except TimeoutError as error:
             raise TookTooLongError(f"this took longer than {REQUEST_SECONDS:.0f} seconds; request less data") from error
         finally:
-            self._let_go(route)
+            if not open_ended:
+                self._let_go(route)
             self._tell(scope, time.perf_counter() - started, slow_from=math.inf if open_ended else SLOW_SECONDS)
             structlog.contextvars.unbind_contextvars("request_id")
 
