@@ -44,6 +44,7 @@ from routes.admin import AdminController
 from routes.analytics import AnalyticsController
 from routes.api_keys import ApiKeyController
 from routes.dependencies import DEPENDENCIES
+from routes.direct import DirectTrack
 from routes.downloads import DownloadController
 from routes.health import HealthController
 from routes.live import LiveController
@@ -149,8 +150,8 @@ def create_app(
         # documentation
         openapi_config=openapi.config(),
     )
-    # before routing, which knows no HEAD, no preflights and no prefix of a proxy
-    handler: ASGIApp = HeadIsGet(app.asgi_handler)
+    # before routing, which is slow, and knows no HEAD, no preflights and no prefix of a proxy
+    handler: ASGIApp = HeadIsGet(DirectTrack(app.asgi_handler, app.state, limits))
     if settings.cors_origins:
         handler = CrossOrigin(handler, settings.cors_origins)
     app.asgi_handler = BehindProxies(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from litestar import Request
+from litestar.datastructures import State
 from pydantic import ValidationError
 
 from app.auth.ownership import owned
@@ -43,8 +44,13 @@ class Patience(NamedTuple):
 
 def patience_of(request: Request[Any, Any, Any]) -> Patience:
     """The deadline of the doors, or less where the request says so with `Prefer: wait=`."""
-    longest: float = request.app.state.settings.door_deadline_seconds
-    wait = preferred_wait(request.headers.get("prefer"))
+    return patience_with(request.app.state, request.headers.get("prefer"))
+
+
+def patience_with(state: State, prefer: str | None) -> Patience:
+    """The same, by what a `Prefer` header says."""
+    longest: float = state.settings.door_deadline_seconds
+    wait = preferred_wait(prefer)
     if wait is None:
         return Patience(longest, {})
     applied = min(wait, longest)

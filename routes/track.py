@@ -1,7 +1,7 @@
 """Where applications report their AI calls."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from litestar import Controller, Request, post
 from litestar.di import NamedDependency
@@ -22,6 +22,9 @@ from models.faults import MOST_FAULTS
 from routes.ingest import Patience, call_of, patience_of, refusal, sender_of
 from routes.schemas import BatchBody, ReceiptBody
 
+TRACK = "/api/ai/track"
+"""The route of one call."""
+DOOR = "track"
 MAX_CALL_BYTES = 1_000_000
 MAX_BATCH_BYTES = 5_000_000
 MOST_FAULTS_OF_A_BATCH = 1_000
@@ -34,11 +37,13 @@ STATUS_CODES = {
     ReceiptStatus.REJECTED: 400,
     ReceiptStatus.DROPPED: 503,
 }
+MAX_NAME = 256
+IDEMPOTENCY_KEY = "Idempotency-Key"
 UserHeader = Annotated[
-    str | None, HeaderParameter(name=USER_HEADER, max_length=256, description="The user, instead of `userId`.")
+    str | None, HeaderParameter(name=USER_HEADER, max_length=MAX_NAME, description="The user, instead of `userId`.")
 ]
 IdempotencyKey = Annotated[
-    str | None, HeaderParameter(name="Idempotency-Key", max_length=256, description="The request id.")
+    str | None, HeaderParameter(name=IDEMPOTENCY_KEY, max_length=MAX_NAME, description="The request id.")
 ]
 
 
@@ -60,7 +65,7 @@ class ReportsCalls(Operation):
 
 
 class TrackController(Controller):
-    """Reporting calls. Bodies may be gzip-compressed."""
+    """Reporting calls. Bodies may be gzip-compressed. `routes.direct` has the same answers to ordinary requests."""
 
     path = "/api/ai"
     tags = ("tracking",)
@@ -85,18 +90,15 @@ class TrackController(Controller):
         media_type, _ = request.content_type
         if not JSON.fullmatch(media_type):
             raise UnsupportedMediaTypeError(f"send application/json, not {media_type or 'a body without a type'}")
-        sender, patience = sender_of(request.user), patience_of(request)
-        tracker.admit(sender, 1, patience.seconds)
+        patience = patience_of(request)
+        tracker.admit(sender_of(request.user), 1, patience.seconds)
         async with body_budget_of(request).body(request, MAX_CALL_BYTES) as body:
-            call = call_of(_with_key(decode_flat(body), idempotency_key), request.user, user_header)
+            call = call_of(with_key(decode_flat(body), idempotency_key), request.user, user_header)
         if not isinstance(call, AICall):
-            tracker.rejected(call, "track", request.user.client)
+            tracker.rejected(call, DOOR, request.user.client)
             raise refusal(call)
-        receipt = await tracker.track_call(
-            call, "track", by_user=request.user.user is not None, sender=sender, within=patience.seconds
-        )
-        headers = {**patience.headers, **(AGAIN_IN_A_SECOND if receipt.status is ReceiptStatus.DROPPED else {})}
-        return ExactResponse(ReceiptBody.of(receipt), status_code=STATUS_CODES[receipt.status], headers=headers)
+        answer = await tracked(call, request.user, tracker, patience)
+        return ExactResponse(answer.receipt, status_code=answer.status, headers=answer.headers)
 
     @post(
         "/track/batch",
@@ -116,7 +118,7 @@ class TrackController(Controller):
         429: the rows would wait longer than the sender does; none is stored.
         """
         if idempotency_key is not None:
-            raise invalid("Idempotency-Key", "is for one call; give each row of a batch a requestId")
+            raise invalid(IDEMPOTENCY_KEY, "is for one call; give each row of a batch a requestId")
         media_type, _ = request.content_type
         async with body_budget_of(request).body(request, MAX_BATCH_BYTES) as body:
             rows = rows_of(body, media_type)
@@ -126,15 +128,32 @@ class TrackController(Controller):
             return ExactResponse(await BatchBody.of(receipts), status_code=200, headers=patience.headers)
 
 
-def _with_key(row: Any, key: str | None) -> Any:
+class Answer(NamedTuple):
+    """What is answered to one call."""
+
+    receipt: ReceiptBody
+    status: int
+    headers: dict[str, str]
+
+
+async def tracked(call: AICall, caller: Principal, tracker: Tracker, patience: Patience) -> Answer:
+    """Have one call recorded, which was admitted."""
+    receipt = await tracker.track_call(
+        call, DOOR, by_user=caller.user is not None, sender=sender_of(caller), within=patience.seconds
+    )
+    again = AGAIN_IN_A_SECOND if receipt.status is ReceiptStatus.DROPPED else {}
+    return Answer(ReceiptBody.of(receipt), STATUS_CODES[receipt.status], {**patience.headers, **again})
+
+
+def with_key(row: Any, key: str | None) -> Any:
     """The row with the Idempotency-Key as its request id. RFC drafts have it as a quoted string; both are accepted."""
     if key is None or not isinstance(row, dict):
         return row
     key = key.removeprefix('"').removesuffix('"')
     if not key:
-        raise invalid("Idempotency-Key", "is empty; send 1 to 256 characters, or leave it out")
+        raise invalid(IDEMPOTENCY_KEY, "is empty; send 1 to 256 characters, or leave it out")
     if row.get("requestId", key) != key:
-        raise invalid("Idempotency-Key", "is not the requestId of the body; leave one of them out")
+        raise invalid(IDEMPOTENCY_KEY, "is not the requestId of the body; leave one of them out")
     return {**row, "requestId": key}
 
 

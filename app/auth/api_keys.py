@@ -64,7 +64,19 @@ class KeyRing:
         not seen yet cannot be looked up.
         """
         key_id = id_of(text)
-        key = None if key_id is None else await self._found(key_id)
+        return self._bearer(None if key_id is None else await self._found(key_id), text)
+
+    def known(self, text: str) -> Principal | None:
+        """The bearer of a key that this process has seen; None where it must be looked up, or is refused."""
+        key_id = id_of(text)
+        if key_id is None or (key := self._seen(key_id)) is None:
+            return None
+        try:
+            return self._bearer(key, text)
+        except RefusedError:
+            return None
+
+    def _bearer(self, key: ApiKey | None, text: str) -> Principal:
         if key is None or not hmac.compare_digest(key.hash, hashed(text)):
             raise RefusedError(Reason.API_KEY, "the API key is not valid here")
         now = self._clock()
@@ -143,9 +155,13 @@ class KeyRing:
         with answering(QUERY_SECONDS, "the API key cannot be checked now: MongoDB does not answer; try again shortly"):
             return {stored["keyId"]: stored async for stored in self._keys.find({"keyId": {"$in": list(key_ids)}})}
 
-    async def _found(self, key_id: str) -> ApiKey | None:
+    def _seen(self, key_id: str) -> ApiKey | None:
         if (key := self._known.get(key_id)) is not None:
             self._known.move_to_end(key_id)
+        return key
+
+    async def _found(self, key_id: str) -> ApiKey | None:
+        if (key := self._seen(key_id)) is not None:
             return key
         if key_id in self._unknown:
             return None

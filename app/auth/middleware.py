@@ -28,17 +28,29 @@ async def principal_of(credential: str, state: State) -> Principal:
     return principal
 
 
+def known_principal(credential: str, state: State) -> Principal | None:
+    """The same, as far as memory tells at once: None where it must be looked up or verified, or is refused."""
+    checker = state.api_keys if credential.startswith(API_KEY_PREFIX) else state.tokens
+    known: Principal | None = checker.known(credential)
+    return known
+
+
+def credential_in(authorization: str) -> str | None:
+    """What an `Authorization` header bears; None where that is of another scheme, empty where it is nothing."""
+    scheme, _, text = authorization.partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else None
+
+
 class AuthenticationMiddleware(AbstractAuthenticationMiddleware):
     """Refuses every request without a valid token, API key or session, except on routes marked public."""
 
     async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
-        scheme, _, text = connection.headers.get("authorization", "").partition(" ")
-        bears = scheme.lower() == "bearer"
+        credential = credential_in(connection.headers.get("authorization", ""))
         asked: Recheck
-        if bears and text.strip():
-            asked = partial(principal_of, text.strip(), connection.app.state)
+        if credential:
+            asked = partial(principal_of, credential, connection.app.state)
         # another scheme is for a proxy in front, whose password browsers send along
-        elif not bears and (cookie := session_in(connection.headers.get("cookie", ""))) is not None:
+        elif credential is None and (cookie := session_in(connection.headers.get("cookie", ""))) is not None:
             asked = partial(_of_session, cookie, connection)
         else:
             asked = _of_nothing

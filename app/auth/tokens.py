@@ -86,16 +86,19 @@ class Tokens:
 
     async def principal(self, token: str) -> Principal:
         """The principal of `token`. Raises RefusedError, and KeyServerUnavailableError."""
-        digest = hashlib.sha256(token.encode()).digest()
-        if (verified := self._verified.get(digest)) is not None:
+        if (verified := self.known(token)) is not None:
             return verified
         try:
             principal = await self._principal(token)
         # whatever is wrong; the cause is dropped, since it may quote the token
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise self._refusal(error) from None
-        self._verified[digest] = principal
+        self._verified[_digest(token)] = principal
         return principal
+
+    def known(self, token: str) -> Principal | None:
+        """The principal of a token that was verified a moment ago; None for others."""
+        return self._verified.get(_digest(token))
 
     async def _principal(self, token: str) -> Principal:
         """Its `alg` chooses who checks a token; each checker accepts only one algorithm."""
@@ -155,6 +158,10 @@ class Tokens:
         if note is not None and note not in self._noted:
             self._noted[note] = None
             log.info("token.role_unknown", note=note)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
 
 
 def _verified_until(_: bytes, principal: Principal, now: float) -> float:

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from litestar import Request
@@ -39,14 +39,19 @@ class BodyBudget:
         Raises TooManyRequestsError before anything is read, BodyTooLargeError, InvalidRequestError for a body that
         cannot be inflated, and UnsupportedMediaTypeError for another encoding than gzip.
         """
-        claimed = _size(request.headers, limit)
-        if self._in_hand + claimed > MAX_IN_HAND:
-            raise TooManyRequestsError("too many large requests at once; send this one again in a second")
-        self._in_hand += claimed
-        try:
+        with self.claimed(_size(request.headers, limit)):
             yield await inflated_body(request, limit)
+
+    @contextmanager
+    def claimed(self, size: int) -> Iterator[None]:
+        """So many bytes for the length of a block. Raises TooManyRequestsError."""
+        if self._in_hand + size > MAX_IN_HAND:
+            raise TooManyRequestsError("too many large requests at once; send this one again in a second")
+        self._in_hand += size
+        try:
+            yield
         finally:
-            self._in_hand -= claimed
+            self._in_hand -= size
 
 
 def body_budget_of(request: Request[Any, Any, Any]) -> BodyBudget:

@@ -6,10 +6,13 @@ import random
 import re
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
 from litestar.connection import ASGIConnection
+from litestar.datastructures import State
 from litestar.enums import ScopeType
 from litestar.handlers.base import BaseRouteHandler
 from litestar.middleware import ASGIMiddleware
@@ -59,17 +62,27 @@ class RequestLimits(ASGIMiddleware):
         """The requests that are being handled, by method and route, without those that last."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        structlog.contextvars.bind_contextvars(request_id=request_id(scope))
-        route = f"{scope.get('method')} {scope['path_template']}"
-        started = time.perf_counter()
         open_ended = _OPEN_ENDED_KEY in scope["route_handler"].opt
+        with self.handling(scope, scope["path_template"], open_ended=open_ended):
+            try:
+                async with asyncio.timeout(None if open_ended else REQUEST_SECONDS):
+                    await next_app(scope, receive if open_ended else in_time(receive), send)
+            except TimeoutError as error:
+                message = f"this took longer than {REQUEST_SECONDS:.0f} seconds; request less data"
+                raise TookTooLongError(message) from error
+
+    @contextmanager
+    def handling(
+        self, scope: Scope, template: str, *, since: float | None = None, open_ended: bool = False
+    ) -> Iterator[None]:
+        """Name a request of this route, and know of it, for as long as it is handled: `since` then, or now."""
+        structlog.contextvars.bind_contextvars(request_id=request_id(scope))
+        route = f"{scope.get('method')} {template}"
+        started = time.perf_counter() if since is None else since
         if not open_ended:
             self.in_hand[route] += 1
         try:
-            async with asyncio.timeout(None if open_ended else REQUEST_SECONDS):
-                await next_app(scope, receive if open_ended else _in_time(receive), send)
-        except TimeoutError as error:
-            raise TookTooLongError(f"this took longer than {REQUEST_SECONDS:.0f} seconds; request less data") from error
+            yield
         finally:
             if not open_ended:
                 self._let_go(route)
@@ -93,7 +106,7 @@ class RequestLimits(ASGIMiddleware):
         )
 
 
-def _in_time(receive: Receive) -> Receive:
+def in_time(receive: Receive) -> Receive:
     """`receive`, as long as the body comes fast enough: who lets it trickle holds its place in the budget of bodies."""
     until = asyncio.get_running_loop().time() + BODY_SECONDS
     complete = False
@@ -143,5 +156,10 @@ async def within_rate(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRou
     """A guard: refuses callers over their rate limit. Raises TooManyRequestsError."""
     # async though it awaits nothing: Litestar calls a plain function in a thread
     if (caller := connection.scope.get("user")) is not None:
-        limit: RateLimit = connection.app.state.rate_limit
-        limit.admit((caller.subject, caller.client))
+        admit(caller, connection.app.state)
+
+
+def admit(caller: Any, state: State) -> None:
+    """Count a request of a caller. Raises TooManyRequestsError where that is one too many."""
+    limit: RateLimit = state.rate_limit
+    limit.admit((caller.subject, caller.client))

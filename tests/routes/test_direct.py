@@ -1,0 +1,352 @@
+"""One call, answered without routing: nobody can tell it from the route, whatever is sent."""
+
+import gzip
+import json
+import random
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from litestar import Litestar
+
+from app.auth.attempts import RefusedCredentials
+from app.auth.principals import Role, Scope
+from app.auth.tokens import Tokens
+from app.database import Database, connected
+from app.errors import OverloadedError
+from app.main import create_app
+from app.tracking import ReceiptStatus, TrackReceipt
+from routes import direct
+from tests.conftest import SECRET, new_settings
+from tests.twins import assert_twins, entries
+
+Headers = list[tuple[bytes, bytes]]
+REQUESTS = 300
+WAYS = ("direct", "routed")
+CALL = {"userId": "u1", "contentType": "chat", "model": "gpt-4o", "inputTokens": 100, "outputTokens": 50}
+JSON = b"application/json"
+OWN_ID = b"id-7"
+CLIENT = "@@@@@@"
+"""Stands for the client whose credentials are used."""
+TOKENS = Tokens(SECRET)
+
+
+class Sent(NamedTuple):
+    """A request as it comes from the server; `{...}` in a credential is one of the sender's."""
+
+    headers: Headers
+    body: bytes
+    pieces: int = 1
+    method: str = "POST"
+    path: str = "/api/ai/track"
+    leaves: bool = False
+    """Instead of sending its body."""
+
+
+class Answered(NamedTuple):
+    status: int
+    headers: dict[bytes, bytes]
+    body: Any
+
+
+async def answered(app: Litestar, sent: Sent, credentials: dict[str, bytes]) -> Answered:
+    headers = [(name, credentials.get(value.decode("latin-1"), value)) for name, value in sent.headers]
+    body = sent.body.replace(CLIENT.encode(), credentials["client"])
+    size = -(-len(sent.body) // sent.pieces) or 1
+    pieces = [body[start : start + size] for start in range(0, len(body), size)] or [b""]
+    messages: list[dict[str, Any]] = [
+        {"type": "http.request", "body": piece, "more_body": number < len(pieces)}
+        for number, piece in enumerate(pieces, start=1)
+    ]
+    waiting = iter([] if sent.leaves else messages)
+    told: list[Any] = []
+
+    async def receive() -> Any:
+        return next(waiting, {"type": "http.disconnect"})
+
+    async def send(message: Any) -> None:
+        told.append(message)
+
+    path, _, query = sent.path.partition("?")
+    scope: Any = {
+        "type": "http",
+        "method": sent.method,
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": query.encode(),
+        "headers": headers,
+        "http_version": "1.1",
+        "scheme": "http",
+        "client": ("127.0.0.1", 1),
+        "server": ("shop.example", 80),
+        "state": {},
+    }
+    await app(scope, receive, send)
+    started, *bodies = told
+    content = b"".join(message.get("body", b"") for message in bodies)
+    assert [message.get("more_body", False) for message in bodies][-1] is False
+    return Answered(started["status"], dict(started["headers"]), json.loads(content) if content else None)
+
+
+def plain(found: Answered) -> Answered:
+    """Without what differs from one request to the next."""
+    headers = dict(found.headers)
+    if headers.get(b"x-request-id") != OWN_ID:
+        assert len(headers.pop(b"x-request-id")) == 16
+    body = found.body
+    if isinstance(body, dict) and body.get("id") is not None:
+        assert len(body["id"]) == 24
+        body = {**body, "id": "the id"}
+    return Answered(found.status, headers, body)
+
+
+def generated(number: int) -> Sent:
+    """Half of them ordinary, the others with one or two things odd."""
+    draw = random.Random(number)
+    call: dict[str, Any] = {**CALL, "inputTokens": draw.randrange(1_000)}
+    more = {"requestId": f"r{draw.randrange(20)}", "conversationId": "c 1", "cached": True}
+    call |= {name: value for name, value in more.items() if draw.random() < 0.3}
+    headers: dict[bytes, list[bytes]] = {
+        b"host": [b"shop.example"],
+        b"authorization": [draw.choice([b"Bearer {key}"] * 4 + [b"Bearer {service}", b"Bearer {user}"])],
+        b"content-type": [JSON],
+    }
+    if draw.random() < 0.3:
+        headers[b"prefer"] = [b"wait=5"]
+    if draw.random() < 0.3:
+        headers[b"x-request-id"] = [OWN_ID]
+    if b"{user}" in headers[b"authorization"][0] and draw.random() < 0.8:
+        del call["userId"]
+    sent = Sent([], json.dumps(call).encode())
+    for _ in range(draw.choice([0, 0, 0, 1, 1, 2])):
+        sent = draw.choice(ODD)(draw, sent, call, headers) or sent
+    length = [] if b"content-length" in headers or sent.path.startswith("?") else [(b"content-length", b"%d")]
+    pairs = [(name, value) for name, values in headers.items() for value in values]
+    pairs += [(name, value % len(sent.body)) for name, value in length]
+    draw.shuffle(pairs)
+    return sent._replace(headers=pairs)
+
+
+def credential(draw: random.Random, sent: Sent, call: Any, headers: Any) -> Sent:
+    headers[b"authorization"] = draw.choice(
+        [
+            *([], [b"Bearer {read}"], [b"Bearer {revoked}"], [b"Bearer {wrong}"], [b"Bearer "], [b"Bearer"]),
+            *([b"bearer {key}"], [b"Bearer  {key} "], [b"Basic eDp5"], [b"Bearer x.y.z"], [b"Bearer {admin}"]),
+            *([b"Bearer {key}", b"Bearer {read}"], [b"Bearer {expired}"], [b"Bearer \xff"]),
+        ]
+    )
+    return sent._replace(body=json.dumps({**call, "clientId": CLIENT}).encode())
+
+
+def media_type(draw: random.Random, _sent: Sent, _call: Any, headers: Any) -> None:
+    kinds = [b"text/plain", b"Application/JSON", b"application/json; charset=utf-8", b"application/vnd.x+json", b""]
+    headers[b"content-type"] = draw.choice([[], [JSON, JSON], *([kind] for kind in kinds)])
+
+
+def encoding(draw: random.Random, sent: Sent, _call: Any, headers: Any) -> Sent:
+    how = draw.choice([b"gzip", b"identity", b"br", b"gzip, gzip"])
+    headers[b"content-encoding"] = [how]
+    return sent._replace(body=gzip.compress(sent.body) if how == b"gzip" and draw.random() < 0.8 else sent.body)
+
+
+def names(draw: random.Random, _sent: Sent, _call: Any, headers: Any) -> None:
+    users = [b"u1", b"u2", b"", b"u" * 257, b"\xc3\xa9", b"a\x7fb"]
+    headers[b"x-user-id"] = draw.choice([[b"u1", b"u2"], *([user] for user in users)])
+
+
+def key(draw: random.Random, _sent: Sent, _call: Any, headers: Any) -> None:
+    keys = [b"r1", b'"r1"', b'""', b"", b"k" * 257, b"k" * 256, b"\xe9"]
+    headers[b"idempotency-key"] = draw.choice([[b"r1", b"r2"], *([each] for each in keys)])
+
+
+def preference(draw: random.Random, _sent: Sent, _call: Any, headers: Any) -> None:
+    waits = [b"wait=0", b"respond-async, wait=3", b"wait=99999", b"wait", b"wait=x"]
+    headers[b"prefer"] = draw.choice([[b"wait=1", b"wait=2"], *([each] for each in waits)])
+
+
+def length(draw: random.Random, sent: Sent, _call: Any, headers: Any) -> None:
+    own = b"%d" % len(sent.body)
+    headers[b"content-length"] = draw.choice([[], [b"0" + own], [own, own], [b"2000000"], [b"99999"]])
+
+
+def content(draw: random.Random, sent: Sent, call: Any, _headers: Any) -> Sent:
+    bodies: list[Any] = [
+        *([], [call], None, 5, "x", {}, {**call, "colour": "red"}, {**call, "inputTokens": -1}),
+        *(
+            {**call, "inputTokens": "7"},
+            {**call, "clientId": "another"},
+            {**call, "clientId": CLIENT},
+            {**call, "client_id": "x"},
+        ),
+        *({**call, "inputText": "x" * 70_000}, {**call, "model": ""}, {**call, "metadata": {"a": {"b": 1}}}),
+        *({**call, "createdAt": "2999-01-01T00:00:00Z"}, {**call, "metadata": {"a": 1.5}}, {**call, "cost": 0.1}),
+        {f"k{number}": 1 for number in range(200)},
+    ]
+    raw = [b"", b"{", b"\xff", sent.body + b"}", b"[" * 60_000, b'{"cost":1e999999999}', b" " * 64_001 + sent.body]
+    return sent._replace(body=draw.choice([*(json.dumps(body).encode() for body in bodies), *raw]))
+
+
+def arrival(draw: random.Random, sent: Sent, _call: Any, _headers: Any) -> Sent:
+    return sent._replace(pieces=draw.choice([2, 3]), leaves=draw.random() < 0.2)
+
+
+def address(draw: random.Random, sent: Sent, _call: Any, _headers: Any) -> Sent:
+    paths = ["/api/ai/track/", "/api/ai/track?x=1", "//api/ai/track", "/api/ai/tracks", "/t/api/ai/track"]
+    return sent._replace(path=draw.choice(paths))
+
+
+def method(draw: random.Random, sent: Sent, _call: Any, _headers: Any) -> Sent:
+    return sent._replace(method=draw.choice(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]))
+
+
+def surroundings(draw: random.Random, _sent: Sent, _call: Any, headers: Any) -> None:
+    name, value = draw.choice(
+        [
+            *((b"origin", b"https://shop.example"), (b"origin", b"https://other.example"), (b"host", b"a b")),
+            *((b"x-forwarded-prefix", b"/t"), (b"x-forwarded-host", b"x.example"), (b"host", b"x/y")),
+            *((b"x-request-id", b"no id \xff"), (b"transfer-encoding", b"chunked"), (b"expect", b"100-continue")),
+            *((b"accept", b"text/html"), (b"cookie", b"twinmeter_session=x"), (b"connection", b"close")),
+        ]
+    )
+    headers[name] = [value]
+
+
+ODD: list[Any] = [
+    *(credential, credential, media_type, encoding, names, key, preference, length, content, content, content),
+    *(arrival, address, method, surroundings),
+]
+
+
+@asynccontextmanager
+async def running(mongodb_uri: str, folder: Path) -> AsyncIterator[tuple[Litestar, Database]]:
+    """An application on this loop, which is asked as by its server."""
+    settings = new_settings(mongodb_uri, folder, cors_origins="https://shop.example")
+    app = create_app(settings, mongodb_uri)
+    async with connected(mongodb_uri, settings.database) as database:
+        async with app.lifespan():
+            yield app, database
+        await database.writes.client.drop_database(settings.database)
+
+
+async def credentials_of(app: Litestar, name: str) -> dict[str, bytes]:
+    """Those of one client of the deployment, by what stands for them."""
+    keys, hour = app.state.api_keys, timedelta(hours=1)
+
+    async def new(scope: Scope) -> tuple[str, str]:
+        made, text = await keys.create(client=name, scopes=[scope], name="x", expires_at=None, created_by="x")
+        return made.key_id, text
+
+    (_, ingest), (_, read), (revoked, gone) = [await new(scope) for scope in (Scope.INGEST, Scope.READ, Scope.INGEST)]
+    await keys.revoke(revoked, None)
+    texts = {
+        "key": ingest,
+        "read": read,
+        "revoked": gone,
+        "wrong": ingest[:-1] + ("a" if ingest[-1] != "a" else "b"),
+        "service": TOKENS.issue("s", Role.SERVICE, hour, name),
+        "user": TOKENS.issue("u1", Role.USER, hour, name),
+        "admin": TOKENS.issue("a", Role.ADMIN, hour),
+        "expired": TOKENS.issue("s", Role.SERVICE, -hour, name),
+    }
+    return {"client": name.encode()} | {
+        f"{before}{{{name}}}{after}": f"{before}{text}{after}".encode()
+        for before, after in (("Bearer ", ""), ("bearer ", ""), ("Bearer  ", " "))
+        for name, text in texts.items()
+    }
+
+
+@contextmanager
+def taking(way: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """One way alone; the list grows with each request that is answered without routing."""
+    answers: list[int] = []
+    send = direct._send
+
+    async def counted(*arguments: Any) -> None:
+        answers.append(1)
+        await send(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(direct, "_send", counted)
+        if way == "routed":
+            patch.setattr(direct.DirectTrack, "_asked", lambda *_: None)
+        yield answers
+
+
+async def test_both_ways_give_the_same_answers(
+    mongodb_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = [generated(number) for number in range(REQUESTS)]
+    found: dict[str, list[Answered]] = {}
+    async with running(mongodb_uri, tmp_path) as (app, database):
+        for way in WAYS:
+            texts = await credentials_of(app, way)
+            app.state.refused_credentials = RefusedCredentials(app.state.tracker.counters)
+            with taking(way, monkeypatch) as answers:
+                found[way] = [plain(await answered(app, sent, texts)) for sent in requests]
+            assert (len(answers) > REQUESTS // 3) is (way == "direct")
+        stored = [[entry for entry in await entries(database) if entry["clientId"] == way] for way in WAYS]
+        await assert_twins(database)
+
+    for number, sent in enumerate(requests):
+        assert found["direct"][number] == found["routed"][number], (number, sent)
+    statuses = {answer.status for answer in found["direct"]}
+    assert {200, 201, 400, 401, 403, 404, 405, 413, 415} <= statuses
+    assert len(stored[0]) == sum(answer.status == 201 for answer in found["direct"])
+    own = dict.fromkeys(("_id", "clientId", "createdAt", "recordedAt"))
+    by_content = [sorted(repr({**entry, **own}) for entry in each) for each in stored]
+    assert by_content[0] == by_content[1]
+
+
+def ordinary() -> Sent:
+    body = json.dumps(CALL).encode()
+    return Sent(
+        [(b"authorization", b"Bearer {key}"), (b"content-type", JSON), (b"content-length", b"%d" % len(body))], body
+    )
+
+
+async def test_what_has_no_room_is_refused_before_it_is_counted_and_a_fault_of_ours_is_told_as_one(
+    mongodb_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[Any] = []
+
+    class Limit:
+        def admit(self, caller: Any) -> None:
+            counted.append(caller)
+
+    def full(*_: Any) -> None:
+        raise OverloadedError(3)
+
+    async def broken(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError
+
+    async def dropping(*_: Any, **__: Any) -> TrackReceipt:
+        return TrackReceipt(ReceiptStatus.DROPPED)
+
+    found: dict[str, list[Answered]] = {}
+    async with running(mongodb_uri, tmp_path) as (app, _):
+        tracker = app.state.tracker
+        for way in WAYS:
+            texts = await credentials_of(app, way)
+            await answered(app, ordinary(), texts)  # the key is known from here on
+            app.state.rate_limit = Limit()
+            with taking(way, monkeypatch) as answers:
+                found[way] = [await answered(app, ordinary(), texts)]
+                for owner, name, value in (
+                    (tracker.writer, "admit", full),
+                    (tracker, "track_call", broken),
+                    (tracker, "track_call", dropping),
+                ):
+                    with monkeypatch.context() as patch:
+                        patch.setattr(owner, name, value)
+                        found[way].append(await answered(app, ordinary(), texts))
+            assert len(answers) == (2 if way == "direct" else 0)
+
+    assert [plain(answer) for answer in found["direct"]] == [plain(answer) for answer in found["routed"]]
+    committed, refused, failed, dropped = found["direct"]
+    assert (committed.status, refused.status, failed.status, dropped.status) == (201, 429, 500, 503)
+    assert (refused.headers[b"retry-after"], dropped.headers[b"retry-after"]) == (b"3", b"1")
+    assert failed.headers[b"content-type"] == b"application/problem+json"
