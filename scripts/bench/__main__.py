@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import json
 import sys
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -21,7 +22,8 @@ from rich.table import Table
 from app.database.deployment import mongodb
 from app.process import tune_garbage_collector
 from app.settings import Settings
-from scripts.bench import backfill, callers, doors, lag, memory, pricing, reads, senders, start, worst, write
+from scripts.bench import backfill, callers, doors, fairness, lag, memory, pricing, reads, senders, start, worst, write
+from scripts.bench.peers import applications, spans
 from scripts.bench.results import Results
 from scripts.bench.setup import Run
 from scripts.toolkit import command
@@ -62,7 +64,14 @@ def main() -> int:
     lagging = benchmarks.add_parser("lag", help="the event loop's lag under the worst that each route can be sent")
     lagging.add_argument("--batches", type=int, default=20, help="batches of 1,000 calls beforehand (default: 20)")
     benchmarks.add_parser("start", help="from the start of a process to its first answer")
-    for benchmark in (writes, calling, entering):
+    flooding = benchmarks.add_parser("fairness", help="a client's calls alone, and beside another one's flood")
+    flooding.add_argument("--calls", type=int, default=20_000, help="to find what the door carries (default: 20,000)")
+    comparing = benchmarks.add_parser("peers", help="other systems and this one, each from an environment of its own")
+    comparing.add_argument("--calls", type=int, default=4_000, help="calls per round (default: 4,000)")
+    peer = comparing.add_mutually_exclusive_group(required=True)
+    for name, of in (("phoenix", "Arize Phoenix"), ("langfuse-sdk", "Langfuse's SDK"), ("litellm", "LiteLLM")):
+        peer.add_argument(f"--{name}", type=Path, metavar="VENV", help=f"an environment that has {of}")
+    for benchmark in (writes, calling, entering, flooding, comparing):
         benchmark.add_argument("--rounds", type=int, default=3, help="of which the median counts (default: 3)")
     for benchmark in benchmarks.choices.values():
         benchmark.add_argument("--json", action="store_true", help="print the figures as JSON")
@@ -105,6 +114,24 @@ async def _doors(arguments: argparse.Namespace, settings: Settings) -> int:
             results = await senders.measure(run, arguments.senders)
         else:
             results = await doors.measure(run)
+    return _print_results(results, as_json=arguments.json)
+
+
+async def _fairness(arguments: argparse.Namespace, settings: Settings) -> int:
+    with mongodb(settings, shared=True) as uri, command.progress("rounds", arguments.rounds) as advance:
+        results = await fairness.measure(Run(settings, uri, arguments.calls, arguments.rounds, advance))
+    return _print_results(results, as_json=arguments.json)
+
+
+async def _peers(arguments: argparse.Namespace, settings: Settings) -> int:
+    with mongodb(settings, shared=True) as uri, command.progress("rounds", arguments.rounds) as advance:
+        run = Run(settings, uri, arguments.calls, arguments.rounds, advance)
+        if arguments.phoenix:
+            results = await spans.measure(run, arguments.phoenix)
+        elif arguments.langfuse_sdk:
+            results = await applications.of_langfuse(run, arguments.langfuse_sdk)
+        else:
+            results = await applications.of_litellm(run, arguments.litellm)
     return _print_results(results, as_json=arguments.json)
 
 
@@ -172,6 +199,8 @@ def _print(figures: dict[str, float], *, as_json: bool) -> None:
 WORKS = {
     "write": _write,
     "callers": _callers,
+    "fairness": _fairness,
+    "peers": _peers,
     "pricing": _pricing,
     "reads": _reads,
     "doors": _doors,

@@ -40,7 +40,8 @@ class Server:
     port: int
     bearers: dict[str, str]
     """Of senders: API keys by client, and `token`."""
-    _admin: httpx.AsyncClient
+    admin: httpx.AsyncClient
+    """Requests as an administrator."""
 
     def requests(self, door: str, reported: Sequence[dict[str, Any]], prefix: str, bearer: str) -> list[bytes]:
         """What senders send who report these calls; the ids of the calls begin with `prefix`."""
@@ -55,24 +56,25 @@ class Server:
         bodies = [gzip.compress(b"\n".join(each), 6) for each in groups(made, ROWS)]
         return [request("/api/ai/track/batch", body, bearer, *lines) for body in bodies]
 
-    async def take(self, load: Fires, door: str, plan: Plan, calls: int) -> Measured:
-        """Have a plan carried out that reports so many calls. Raises RuntimeError where one is lost.
+    async def take(self, load: Fires, door: str, plan: Plan, calls: int, client: str = CLIENT) -> Measured:
+        """Have a plan carried out that reports so many calls of a client. Raises RuntimeError where one is lost.
 
         What became of them is asked: the server's own counts of what it answered, and the ledger.
         """
         per_request = calls / len(plan.requests)
-        statuses, stored = await self._answered(door), await self.database.ledger.count_documents({})
+        query = {"clientId": client}
+        statuses, stored = await self.answered(door), await self.database.ledger.count_documents(query)
         done = await load.fire(plan)
-        now_stored, answered = await self.database.ledger.count_documents({}), await self._answered(door)
+        now_stored, answered = await self.database.ledger.count_documents(query), await self.answered(door)
         became = {status: found - statuses.get(status, 0) for status, found in answered.items()}
         dropped = became.get("dropped", 0)
         refused = round(done.refused * per_request) + dropped
-        await delivered(self.database, stored + calls - round(done.given_up * per_request) - dropped)
+        await delivered(self.database, stored + calls - round(done.given_up * per_request) - dropped, query)
         return Measured(calls, done.seconds, done.times, became, refused, now_stored - stored)
 
-    async def _answered(self, door: str) -> dict[str, int]:
-        """Calls by receipt status."""
-        answer = (await self._admin.get("/api/admin/ai/technical")).raise_for_status().json()
+    async def answered(self, door: str) -> dict[str, int]:
+        """Calls by receipt status, up to now."""
+        answer = (await self.admin.get("/api/admin/ai/technical")).raise_for_status().json()
         found: dict[str, int] = answer["doors"].get(_COUNTED_AS[door], {})
         return found
 

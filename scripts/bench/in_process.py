@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from app.database import Database
@@ -61,14 +62,14 @@ async def in_turn(jobs: Iterable[Job], *ways: Callable[[Job], Awaitable[object]]
     return times
 
 
-async def delivered(database: Database, calls: int) -> None:
-    """Wait until so many are in the ledger. Raises RuntimeError where they are not after two minutes."""
+async def delivered(database: Database, calls: int, query: Mapping[str, Any] = MappingProxyType({})) -> None:
+    """Wait until so many are in the ledger, or of those that `query` finds. Raises RuntimeError after two minutes."""
     try:
         async with asyncio.timeout(PATIENCE):
-            while await database.ledger.count_documents({}) < calls:  # noqa: ASYNC110 - another process's work
+            while await database.ledger.count_documents(query) < calls:  # noqa: ASYNC110 - another process's work
                 await asyncio.sleep(0.2)
     except TimeoutError:
-        found = await database.ledger.count_documents({})
+        found = await database.ledger.count_documents(query)
         raise RuntimeError(f"of {calls:,} calls in the ledger or the spool only {found:,} came to the ledger") from None
 
 

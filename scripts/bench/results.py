@@ -125,10 +125,10 @@ def _over(column: str, rounds: Iterable[Row]) -> float:
     found = [row[column] for row in rounds]
     if column in _COUNTS:
         return sum(found)
-    return round(max(found) if column == "longest_ms" else median(found), 1)
+    return round(max(found) if column == "longest_ms" else median(found), 2)
 
 
-_COUNTS = frozenset({"sent", "committed", "spooled", "unknown", "refused", "stored"})
+_COUNTS = frozenset({"sent", "committed", "spooled", "unknown", "refused", "stored", "shown"})
 
 
 def _flat(table: Mapping[str, Row]) -> Iterator[tuple[str, float]]:

@@ -15,6 +15,7 @@ from scripts.bench.__main__ import main
 from scripts.bench.http_load import Plan, answer_size, client, request, wait_of
 from scripts.bench.load import calls
 from scripts.bench.memory import figures
+from scripts.bench.peers.shown import Shown, until_shown
 from scripts.bench.results import Measured, Results
 from tests.live.conftest import serving
 from tests.scripts.conftest import environment
@@ -101,6 +102,43 @@ async def test_a_plan_fails_at_an_answer_that_asks_nobody_to_come_again() -> Non
     async with _answering(TAKEN, NO) as (port, _):
         with pytest.raises(RuntimeError, match=r"an unexpected answer: b'HTTP/1\.1 400"):
             await http_load.carried_out(Plan("127.0.0.1", port, REQUESTS, senders=1))
+
+
+async def test_a_plan_with_a_pace_sends_no_faster() -> None:
+    async with _answering(TAKEN) as (port, _):
+        found = await http_load.carried_out(Plan("127.0.0.1", port, REQUESTS, senders=4, per_s=200))
+
+    assert found.seconds >= 19 / 200
+
+
+async def test_a_plan_whose_time_is_over_sends_nothing_more() -> None:
+    async with _answering(BUSY) as (port, sent):
+        found = await http_load.carried_out(Plan("127.0.0.1", port, REQUESTS, senders=2, seconds=0.05))
+
+    assert found.given_up == 2
+    assert len(sent) == found.refused == found.answers
+
+
+async def test_what_a_system_shows_is_asked_until_it_shows_all_or_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scripts.bench.peers.shown.POLL_SECONDS", 0.001)
+    monkeypatch.setattr("scripts.bench.peers.shown.STUCK_SECONDS", 0.05)
+    answers = iter([Shown(12, 50, 0.5), Shown(16, 80, 0.75), Shown(20, 100, 1)])
+    last = Shown(20, 100, 1)
+
+    async def ask() -> Shown:
+        return next(answers, last)
+
+    before, sent = Shown(10, 40, 0.25), Shown(12, 60, 0)
+    found, _ = await until_shown(ask, before, sent.calls)
+    assert found == Shown(10, 60, 0.75)
+    assert found.fault(sent) == "of 12 calls with 60 tokens 10 with 60 are shown"
+    assert found.fault(Shown(10, 60, 0)) is None
+
+
+def test_what_should_be_shown_is_every_call_and_token() -> None:
+    reported = list(calls(3))
+
+    assert Shown.of(reported)[:2] == (3, sum(call["input_tokens"] + call["output_tokens"] for call in reported))
 
 
 def test_a_hundredth_of_the_calls_may_be_uncommitted() -> None:

@@ -1,0 +1,1 @@
+"""Other systems beside this one, each from an environment of its own, with the same calls, on this machine alone."""
