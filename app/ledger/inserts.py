@@ -1,13 +1,12 @@
 """Inserting many documents by the plain command: what the driver's bulk writes add takes as long as the encoding."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
 from app.database.blocking import ClientSession
-from models.documents import Document
 
 DUPLICATE_KEY = 11_000
 CHUNK = 500
@@ -24,7 +23,7 @@ class KnownIdsError(Exception):
 
 
 def insert(
-    collection: Collection[dict[str, Any]], documents: Sequence[Document], session: ClientSession | None
+    collection: Collection[dict[str, Any]], documents: Sequence[Mapping[str, Any]], session: ClientSession | None
 ) -> None:
     """Insert `documents` in order, in the transaction of `session` if there is one.
 
@@ -39,7 +38,7 @@ def insert(
 
 
 def _within(
-    collection: Collection[dict[str, Any]], documents: Sequence[Document], session: ClientSession
+    collection: Collection[dict[str, Any]], documents: Sequence[Mapping[str, Any]], session: ClientSession
 ) -> list[dict[str, Any]]:
     """Returns the errors of single documents: the server has then undone the transaction."""
     command = {"insert": collection.name, "documents": documents, "ordered": True}
@@ -48,9 +47,9 @@ def _within(
     return errors
 
 
-def _loosely(collection: Collection[dict[str, Any]], documents: Sequence[Document]) -> list[dict[str, Any]]:
+def _loosely(collection: Collection[dict[str, Any]], documents: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     try:
-        collection.insert_many(documents, ordered=True)
+        collection.insert_many(map(dict, documents), ordered=True)
     except BulkWriteError as error:
         if errors := (error.details or {}).get("writeErrors"):
             found: list[dict[str, Any]] = errors

@@ -139,16 +139,21 @@ class Ledger:
     def _insert(
         self, pairs: list[Pair], stored: "_Stored", session: ClientSession | None, *, again: bool
     ) -> dict[ObjectId, Outcome]:
+        if not (stored.entries or stored.events):
+            self._insert_new(pairs, pairs, session)
+            return {pair.id: _COMMITTED for pair in pairs}
         first = {pair.id: pair.first_in(stored.entries) for pair in pairs}
         new = [pair for pair in pairs if first[pair.id] is None]
-        events = [pair.event for pair in pairs if _lacks_event(pair, first[pair.id], stored)]
-        insert(self._entries, [pair.entry for pair in new], session)
-        insert(self._events, events, session)
+        self._insert_new(new, [pair for pair in pairs if _lacks_event(pair, first[pair.id], stored)], session)
+        return {pair.id: _outcome(pair, first[pair.id], again=again) for pair in pairs}
+
+    def _insert_new(self, new: list[Pair], without_event: list[Pair], session: ClientSession | None) -> None:
+        insert(self._entries, [pair.entry_to_store() for pair in new], session)
+        insert(self._events, [pair.event_to_store() for pair in without_event], session)
         if new:
             # one document with all that they add to the rollups: no two writers ever touch the same one
             entries, columns = counted(new)
             insert(self._deltas, [delta_of(entries, self.local_time, self._caps, columns)], session)
-        return {pair.id: _outcome(pair, first[pair.id], again=again) for pair in pairs}
 
     def _stored(self, pairs: list[Pair], session: ClientSession | None) -> "_Stored":
         entries = self._entries_of([id_ for pair in pairs for id_ in pair.ids], session)
@@ -191,6 +196,8 @@ class _Stored(NamedTuple):
 
 def _firsts(pairs: Sequence[Pair]) -> list[Pair]:
     """For each pair of a batch the first of the same call: often itself."""
+    if len({pair.id for pair in pairs}) == len(pairs) and all(pair.shared_id is None for pair in pairs):
+        return list(pairs)
     first: dict[ObjectId, Pair] = {}
     firsts = []
     for pair in pairs:

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple, Self
 
 from bson import ObjectId
 
+from app.ledger.common import of_call, of_reported
 from app.ledger.features import Feature, Features
 from app.ledger.privacy import Privacy
-from app.ledger.templates import TemplatePair, Templates, of_call, of_reported
+from app.ledger.templates import TemplatePair, Templates
 from app.ledger.twins import IdMint, Pair, build_pair, service_type_of, twin_id
 from app.pricing.costs import Cost, Overrides, PricedCall, Pricing
 from app.settings import Settings

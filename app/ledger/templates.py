@@ -7,64 +7,29 @@ all calls whose price an override, a date, a tier, a place or their size has a s
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
+import bson
 from bson import ObjectId
+from bson.raw_bson import RawBSONDocument
 
+from app.ledger.common import MORE, Key, Said
+from app.ledger.packing import PackedEntry, PackedEvent, fields, int_field, milliseconds, text_field
 from app.ledger.twins import Pair
 from app.pricing.costs import Cost, Pricing
 from app.pricing.token_rates import FlatRates
 from app.rollups.usage_sums import Columns
-from models.base import camel
-from models.call import DEFAULT_CLIENT, AICall
 from models.documents import Document
-from models.fields import MAX_COUNT, MAX_MILLISECONDS
 from models.money import from_units, usd_of_units
 
 MOST = 1_000
 """Templates of each of two generations: new names in every call neither grow them nor push out the frequent ones."""
-MAX_NAME = 256
-
-Key = tuple[Any, ...]
-"""Client, content type, model, provider, success, status, service type, and whether it is synthetic."""
-
-_SHARED = ("client_id", "content_type", "model", "provider", "success", "status", "service_type", "synthetic")
-_OPTIONAL = ("campaign_id", "conversation_id", "endpoint", "metadata")
-"""In the order in which they are stored."""
-_OWN = (
-    *("user_id", "request_id", "clerk_user_id", "created_at", "tokens_used"),
-    *("input_tokens", "output_tokens", "request_duration", "time_to_first_token"),
-)
-_CALL = frozenset({*_SHARED, *_OWN, *_OPTIONAL})
-_REPORTED = frozenset(
-    {
-        *("user_id", "client_id", "request_id", "conversation_id", "content_type", "model", "provider", "success"),
-        *("input_tokens", "output_tokens", "request_duration", "time_to_first_token"),
-    }
-)
-_ABSENT = frozenset({"requestDuration", "timeToFirstToken", *map(camel, _OPTIONAL)})
-"""Fields of an entry that a template does not have."""
-
-
-class Said(NamedTuple):
-    """What a call of the common shape says, beside what its template knows."""
-
-    user: str
-    input_tokens: int
-    output_tokens: int
-    duration: int | None
-    first_token: int | None
-    more: Document
-    """Further fields of its entry, in their order."""
-    request_id: str | None = None
-    clerk_user: str | None = None
-    created_at: datetime | None = None
 
 
 class TemplatePair(Pair):
     """A pair whose documents are made when they are asked for."""
 
-    __slots__ = ("cost", "input_cost", "now", "output_cost", "said", "template")
+    __slots__ = ("cost", "input_cost", "is_open", "now", "output_cost", "said", "template")
 
     def __init__(self, template: "Template", said: Said, now: datetime, entry_id: ObjectId) -> None:
         self.id = entry_id
@@ -73,6 +38,8 @@ class TemplatePair(Pair):
         self.template = template
         self.said = said
         self.now = now
+        self.is_open = False
+        """Whether a document has been asked for, and may have been changed."""
         rates = template.rates
         # in units of the last stored decimal
         self.input_cost = rates.input * said.input_tokens
@@ -81,6 +48,7 @@ class TemplatePair(Pair):
 
     def __getattr__(self, name: str) -> Any:
         """The documents, the first time."""
+        self.is_open = True
         match name:
             case "entry":
                 self.entry = self.template.entry(self)
@@ -94,6 +62,16 @@ class TemplatePair(Pair):
     def feature(self) -> str:
         return self.template.feature
 
+    @property
+    def created_at(self) -> datetime:
+        return self.said.created_at or self.now
+
+    def entry_to_store(self) -> Mapping[str, Any]:
+        return self.entry if self.is_open else RawBSONDocument(self.template.packed_entry(self))
+
+    def event_to_store(self) -> Mapping[str, Any]:
+        return self.event if self.is_open else RawBSONDocument(self.template.packed_event(self))
+
 
 class Template:
     """What calls share, from one of them."""
@@ -103,8 +81,9 @@ class Template:
         self.feature = of.feature
         self._cost = cost
         self._fee = usd_of_units(rates.fee)
-        self._entry = {name: value for name, value in of.entry.items() if name not in _ABSENT}
+        self._entry = {name: value for name, value in of.entry.items() if name not in MORE}
         self._event = {name: value for name, value in of.event.items() if name != "clerkUserId"}
+        self._packed_entry, self._packed_event = PackedEntry(self._entry), PackedEvent(self._event)
 
     def cost(self, pair: TemplatePair) -> Cost:
         """What the receipt says."""
@@ -118,7 +97,7 @@ class Template:
         return Columns(
             self._entry,
             self.rates[:3],
-            moments=[each.created_at or pair.now for pair, each in zip(pairs, said, strict=True)],
+            moments=[pair.created_at for pair in pairs],
             users=[each.user for each in said],
             conversations=[each.more.get("conversationId") for each in said],
             input_tokens=[each.input_tokens for each in said],
@@ -136,7 +115,7 @@ class Template:
         entry["outputTokens"] = said.output_tokens
         entry["tokensUsed"] = said.input_tokens + said.output_tokens
         entry["cost"] = from_units(pair.cost)
-        entry["createdAt"] = said.created_at or pair.now
+        entry["createdAt"] = pair.created_at
         entry["recordedAt"] = pair.now
         entry["inputCost"], entry["outputCost"] = from_units(pair.input_cost), from_units(pair.output_cost)
         if said.duration is not None:
@@ -153,10 +132,37 @@ class Template:
         event["_id"] = pair.id
         event["userId"] = said.user
         event["properties"] = {**event["properties"], "cost": from_units(pair.cost)}
-        event["createdAt"] = said.created_at or pair.now
+        event["createdAt"] = pair.created_at
         if said.clerk_user is not None:
             event["clerkUserId"] = said.clerk_user
         return event
+
+    def packed_entry(self, pair: TemplatePair) -> bytes:
+        """`entry` as BSON."""
+        said, recorded = pair.said, milliseconds(pair.now)
+        created = recorded if said.created_at is None else milliseconds(said.created_at)
+        more = b"" if said.duration is None else int_field(b"requestDuration", said.duration)
+        if said.first_token is not None:
+            more += int_field(b"timeToFirstToken", said.first_token)
+        if said.more:
+            more += fields(said.more)
+        amounts = pair.cost, pair.input_cost, pair.output_cost
+        return self._packed_entry.pack(
+            pair.id,
+            said.user,
+            inputs=said.input_tokens,
+            outputs=said.output_tokens,
+            amounts=amounts,
+            created=created,
+            recorded=recorded,
+            more=more,
+        )
+
+    def packed_event(self, pair: TemplatePair) -> bytes:
+        """`event` as BSON."""
+        said = pair.said
+        more = b"" if said.clerk_user is None else text_field(b"clerkUserId", said.clerk_user)
+        return self._packed_event.pack(pair.id, said.user, pair.cost, milliseconds(pair.created_at), more)
 
 
 class Templates:
@@ -216,64 +222,9 @@ def counted(pairs: Sequence[Pair]) -> tuple[list[Document], list[Columns]]:
     return entries, [template.columns(of_template) for template, of_template in alike.items()]
 
 
-def of_call(call: AICall) -> tuple[Key, Said] | None:
-    """What a call says, if it is of the common shape."""
-    inputs, outputs = call.input_tokens, call.output_tokens
-    if inputs is None or outputs is None or not call.model_fields_set <= _CALL:
-        return None
-    key = (
-        *(call.client_id, call.content_type, call.model, call.provider),
-        *(call.success, call.status, call.service_type, call.synthetic),
-    )
-    more = {camel(name): value for name in _OPTIONAL if (value := getattr(call, name))}
-    return key, Said(
-        *(call.user_id, inputs, outputs, call.request_duration, call.time_to_first_token, more),
-        *(call.request_id, call.clerk_user_id, call.created_at),
-    )
-
-
-def of_reported(reported: Mapping[str, Any]) -> tuple[Key, Said] | None:
-    """What the fields of `AICall` say, where they are of the common shape and it would accept each as it is.
-
-    None where anything is unusual, also if it is valid: `AICall` decides. What the key names, a call of that template
-    has been accepted with.
-    """
-    if not reported.keys() <= _REPORTED:
-        return None
-    get = reported.get
-    client, content_type, model = get("client_id", DEFAULT_CLIENT), get("content_type"), get("model")
-    provider, success = get("provider"), get("success")
-    user, conversation, request_id = get("user_id"), get("conversation_id"), get("request_id")
-    inputs, outputs = get("input_tokens"), get("output_tokens")
-    if not (
-        (type(client) is type(content_type) is type(model) is str)
-        and (provider is None or type(provider) is str)
-        and (success is None or success is True or success is False)
-        and (type(user) is str and 0 < len(user) <= MAX_NAME and user.isprintable())
-        and (conversation is None or _is_name(conversation))
-        and (request_id is None or _is_name(request_id))
-        and (type(inputs) is int and 0 <= inputs <= MAX_COUNT)
-        and (type(outputs) is int and 0 <= outputs <= MAX_COUNT)
-    ):
-        return None
-    durations = []
-    for name in ("request_duration", "time_to_first_token"):
-        duration = get(name)
-        if duration is not None:
-            if not (type(duration) is int or type(duration) is float) or not 0 <= duration <= MAX_MILLISECONDS:
-                return None
-            duration = round(duration)
-        durations.append(duration)
-    more = {} if conversation is None else {"conversationId": conversation}
-    key = client, content_type, model, provider, success, None, None, False
-    return key, Said(user, inputs, outputs, durations[0], durations[1], more, request_id)
-
-
-def _is_name(value: object) -> bool:
-    return type(value) is str and 0 < len(value) <= MAX_NAME and value.isprintable()
-
-
 def _makes(template: Template, said: Said, pair: Pair, cost: Cost) -> bool:
     """Whether a template makes of its own call what the full way made of it."""
     made = TemplatePair(template, said, pair.entry["recordedAt"], pair.id)
-    return (made.entry, made.event, template.cost(made)) == (pair.entry, pair.event, cost)
+    packed = template.packed_entry(made), template.packed_event(made)
+    encoded = bson.encode(pair.entry), bson.encode(pair.event)
+    return packed == encoded and (made.entry, made.event, template.cost(made)) == (pair.entry, pair.event, cost)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from hashlib import blake2b
+from typing import Any
 
 from bson import Decimal128, ObjectId
 
@@ -73,6 +74,13 @@ class Pair:
     def feature(self) -> str:
         feature: str = self.entry["feature"]
         return feature
+
+    def entry_to_store(self) -> Mapping[str, Any]:
+        """As the driver sends it."""
+        return self.entry
+
+    def event_to_store(self) -> Mapping[str, Any]:
+        return self.event
 
     @property
     def ids(self) -> tuple[ObjectId, ...]:

@@ -43,6 +43,10 @@ class NameIndex:
                 self._add(leaf, provider.id)
         self._claimants = lru_cache(NAMES_REMEMBERED)(self._find)
 
+    def claimants(self, name: str) -> frozenset[str]:
+        """The ids of all providers that may have a model of their own of this lower-case name."""
+        return self._claimants(name)
+
     def may_have(self, provider: Provider, name: str) -> bool:
         """Whether `provider`, or one whose models it lends, may have a model of this lower-case name."""
         return not self._lenders[provider.id].isdisjoint(self._claimants(name))

@@ -90,7 +90,7 @@ class TokenPrices:
     def sellers(self, model: str) -> "list[PricedModel]":
         """The model at every provider that sells one under exactly this name, by the providers' own rules."""
         name = model.lower()
-        if not name or len(model) > MAX_NAME:
+        if not name or len(model) > MAX_NAME or not self._name_index.claimants(name):
             return []
         sold = (self._sold(provider, name) for provider in self._providers)
         return [self._priced(found) for found in sold if found]
@@ -134,7 +134,7 @@ class TokenPrices:
         sellers = self._sellers.listing(name)
         if not sellers and at_vendor:
             return at_vendor
-        sellers = sellers or self._sellers.matching(name)
+        sellers = sellers or self._sellers.matching(name, self._name_index.claimants(name))
         return self._sold(sellers[0], name) if len(sellers) == 1 else None
 
     def _sold(self, provider: Provider | None, name: str) -> "_Found | None":
@@ -169,9 +169,9 @@ class _Sellers:
         exact = [p for p in sellers if any(model.id.lower() == name for model in p.models)]
         return _without_resellers(exact or sellers, name)
 
-    def matching(self, name: str) -> list[Provider]:
-        """Providers with a pattern that fits `name`. Resellers yield."""
-        sellers = {p.id: p for p, model in self._patterns if model.match.is_match(name)}
+    def matching(self, name: str, claimants: Collection[str]) -> list[Provider]:
+        """Providers, among those who may, with a pattern that fits `name`. Resellers yield."""
+        sellers = {p.id: p for p, model in self._patterns if p.id in claimants and model.match.is_match(name)}
         return _without_resellers(list(sellers.values()), name)
 
 

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from app.ledger import templates
+from app.ledger import packing, templates
+from app.ledger.common import of_reported
 from app.ledger.recording import Recorded, Recorder
-from app.ledger.templates import TemplatePair, of_reported
+from app.ledger.templates import TemplatePair
 from app.pricing.overrides import OverrideTable
 from app.settings import Settings
 from models.call import AICall
@@ -135,6 +136,9 @@ def teach(recorder: Recorder, reported: dict[str, Any]) -> None:
 
 def assert_same(reported: dict[str, Any], made: Recorded, expected: Recorded) -> None:
     """In every bit and in the order of fields; ids that nobody named are each its own."""
+    packed = [bson.encode(document) for document in (made.pair.entry_to_store(), made.pair.event_to_store())]
+    whole = [bson.encode(document) for document in (expected.pair.entry, expected.pair.event)]
+    assert [each.replace(made.pair.id.binary, expected.pair.id.binary) for each in packed] == whole
     for one, other in ((made.pair.entry, expected.pair.entry), (made.pair.event, expected.pair.event)):
         ids = {} if reported.get("request_id") else {"_id": 1}
         assert bson.encode(one | ids) == bson.encode(other | ids)
@@ -227,6 +231,24 @@ def test_a_call_by_its_own_user_has_the_user_s_own_id_by_a_template_too() -> Non
 
     assert isinstance(made, TemplatePair)
     assert (made.ids, made.entry, made.event) == (expected.ids, expected.entry, expected.event)
+
+
+@pytest.mark.parametrize("shared", ["content_type", "client_id"])
+def test_a_name_that_looks_like_a_mark_of_ours_is_stored_as_it_is(shared: str) -> None:
+    call = AICall(**{**COMMON, shared: f"a{packing._USER}"})
+    teach(RECORDER, {shared: f"a{packing._USER}"})
+
+    assert_same({}, RECORDER.record(call, NOW), IN_FULL.record(call, NOW))
+
+
+def test_a_document_that_was_changed_is_stored_as_it_was_changed() -> None:
+    teach(RECORDER, {})
+    recorded = RECORDER.record_reported(COMMON, NOW)
+    assert recorded is not None
+    recorded.pair.entry["endpoint"] = "added"
+
+    assert recorded.pair.entry_to_store()["endpoint"] == "added"
+    assert recorded.pair.event_to_store() == recorded.pair.event
 
 
 def test_what_python_takes_for_equal_is_not_the_same() -> None:

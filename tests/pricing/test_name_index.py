@@ -8,6 +8,7 @@ from genai_prices.types import ClauseAnd, ClauseRegex, ClauseStartsWith, ModelIn
 
 from app.pricing.name_index import NameIndex
 from app.pricing.sellers import Sellers
+from app.pricing.token_prices import TokenPrices
 from tests.patience import patience
 
 
@@ -21,6 +22,20 @@ def test_no_provider_that_has_a_model_is_left_out() -> None:
         for provider in providers:
             if provider.find_model(name, all_providers=providers):
                 assert index.may_have(provider, name), (provider.id, name)
+
+
+def test_of_patterns_only_those_of_possible_providers_need_be_tried() -> None:
+    index, rng, sellers = NameIndex(providers), random.Random(2), TokenPrices()._sellers
+    everybody = {provider.id for provider in providers}
+    ids = [model.id.lower() for provider in providers for model in provider.models]
+    decorated = [
+        form.format(rng.choice(ids)) for form in ("{}-20251211", "{}-latest", "us.{}-v1:0", "x/{}", "{}x")
+    ] * 40
+
+    found = {name: [p.id for p in sellers.matching(name, everybody)] for name in [*rng.sample(ids, 200), *decorated]}
+
+    assert {name: [p.id for p in sellers.matching(name, index.claimants(name))] for name in found} == found
+    assert sum(map(bool, found.values())) > 30
 
 
 def test_a_model_that_must_meet_several_conditions_is_found_by_the_first() -> None:

@@ -187,6 +187,7 @@ async def test_a_spool_that_is_damaged_while_it_is_used_is_salvaged_and_delivere
             return await database.ledger.count_documents({}) == 200
 
         await until(all_are_there)
+        await delivered(tracker)
         assert (await tracker.standing()).spool.damaged == 1
         assert set(await codes(tracker)) == {"damaged"}
     assert len(await assert_twins(database)) == 200

@@ -1,0 +1,104 @@
+"""What a call of the common shape says: one of plain tokens, as nearly all are."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from models.base import camel
+from models.call import DEFAULT_CLIENT, AICall
+from models.documents import Document
+from models.fields import MAX_COUNT, MAX_MILLISECONDS
+
+MAX_NAME = 256
+
+Key = tuple[Any, ...]
+"""Client, content type, model, provider, success, status, service type, and whether it is synthetic."""
+
+_SHARED = ("client_id", "content_type", "model", "provider", "success", "status", "service_type", "synthetic")
+_OPTIONAL = ("campaign_id", "conversation_id", "endpoint", "metadata")
+"""In the order in which they are stored."""
+_OWN = (
+    *("user_id", "request_id", "clerk_user_id", "created_at", "tokens_used"),
+    *("input_tokens", "output_tokens", "request_duration", "time_to_first_token"),
+)
+_CALL = frozenset({*_SHARED, *_OWN, *_OPTIONAL})
+_REPORTED = frozenset(
+    {
+        *("user_id", "client_id", "request_id", "conversation_id", "content_type", "model", "provider", "success"),
+        *("input_tokens", "output_tokens", "request_duration", "time_to_first_token"),
+    }
+)
+MORE = frozenset({"requestDuration", "timeToFirstToken", *map(camel, _OPTIONAL)})
+"""Fields of an entry that not every call of a template has."""
+
+
+class Said(NamedTuple):
+    """What a call of the common shape says, beside what its template knows."""
+
+    user: str
+    input_tokens: int
+    output_tokens: int
+    duration: int | None
+    first_token: int | None
+    more: Document
+    """Further fields of its entry, in their order."""
+    request_id: str | None = None
+    clerk_user: str | None = None
+    created_at: datetime | None = None
+
+
+def of_call(call: AICall) -> tuple[Key, Said] | None:
+    """What a call says, if it is of the common shape."""
+    inputs, outputs = call.input_tokens, call.output_tokens
+    if inputs is None or outputs is None or not call.model_fields_set <= _CALL:
+        return None
+    key = (
+        *(call.client_id, call.content_type, call.model, call.provider),
+        *(call.success, call.status, call.service_type, call.synthetic),
+    )
+    more = {camel(name): value for name in _OPTIONAL if (value := getattr(call, name))}
+    return key, Said(
+        *(call.user_id, inputs, outputs, call.request_duration, call.time_to_first_token, more),
+        *(call.request_id, call.clerk_user_id, call.created_at),
+    )
+
+
+def of_reported(reported: Mapping[str, Any]) -> tuple[Key, Said] | None:
+    """What the fields of `AICall` say, where they are of the common shape and it would accept each as it is.
+
+    None where anything is unusual, also if it is valid: `AICall` decides. What the key names, a call of that template
+    has been accepted with.
+    """
+    if not reported.keys() <= _REPORTED:
+        return None
+    get = reported.get
+    client, content_type, model = get("client_id", DEFAULT_CLIENT), get("content_type"), get("model")
+    provider, success = get("provider"), get("success")
+    user, conversation, request_id = get("user_id"), get("conversation_id"), get("request_id")
+    inputs, outputs = get("input_tokens"), get("output_tokens")
+    if not (
+        (type(client) is type(content_type) is type(model) is str)
+        and (provider is None or type(provider) is str)
+        and (success is None or success is True or success is False)
+        and (type(user) is str and 0 < len(user) <= MAX_NAME and user.isprintable())
+        and (conversation is None or _is_name(conversation))
+        and (request_id is None or _is_name(request_id))
+        and (type(inputs) is int and 0 <= inputs <= MAX_COUNT)
+        and (type(outputs) is int and 0 <= outputs <= MAX_COUNT)
+    ):
+        return None
+    durations = []
+    for name in ("request_duration", "time_to_first_token"):
+        duration = get(name)
+        if duration is not None:
+            if not (type(duration) is int or type(duration) is float) or not 0 <= duration <= MAX_MILLISECONDS:
+                return None
+            duration = round(duration)
+        durations.append(duration)
+    more = {} if conversation is None else {"conversationId": conversation}
+    key = client, content_type, model, provider, success, None, None, False
+    return key, Said(user, inputs, outputs, durations[0], durations[1], more, request_id)
+
+
+def _is_name(value: object) -> bool:
+    return type(value) is str and 0 < len(value) <= MAX_NAME and value.isprintable()
