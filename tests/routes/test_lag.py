@@ -11,7 +11,7 @@ from app.main import create_app
 from scripts.bench import worst
 from scripts.bench.lag import LIMIT_MS, Prober, prober
 from tests.conftest import new_settings
-from tests.patience import patience
+from tests.patience import FACTOR, patience
 
 SEEDED = 3
 """Batches of a thousand calls. The benchmark has more: `python -m scripts.bench lag`."""
@@ -46,13 +46,13 @@ async def server(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> 
 async def test_no_request_holds_the_loop(server: Prober, method: str, route: str) -> None:
     for request in worst.of_routes()[method, route]():
         lag = await server.probe(method, request)
-        stands_still = lag.held_max
+        worked, stood_still = lag.busy_max, lag.held_max
 
         assert lag.status < 500, (request.name, lag)
-        # of the loop's own thread: what the machine does for others is not in it, but makes it slower all the same
-        assert lag.busy_max <= patience(LIMIT_MS), (request.name, lag)
-        # a handler that blocks does so each time, a thread that a busy machine puts aside does not
+        # what a request does to the loop it does each time: a merge beside it and a busy machine meet it by chance
         for _ in range(TRIES):
-            if stands_still > patience(LIMIT_MS):
-                stands_still = (await server.probe(method, request)).held_max
-        assert stands_still <= patience(LIMIT_MS), (request.name, lag)
+            if worked > LIMIT_MS * FACTOR or stood_still > patience(LIMIT_MS):
+                again = await server.probe(method, request)
+                worked, stood_still = min(worked, again.busy_max), min(stood_still, again.held_max)
+        assert worked <= LIMIT_MS * FACTOR, (request.name, lag)
+        assert stood_still <= patience(LIMIT_MS), (request.name, lag)
