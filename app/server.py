@@ -14,7 +14,7 @@ from app.errors import AppError, ConfigurationError
 from app.http.protocol import KEEP_ALIVE_SECONDS, LimitedProtocol
 from app.listening import Companion, address_of, listener
 from app.main import create_app, end_streams, say_stopping
-from app.process import tune_garbage_collector
+from app.process import tune_garbage_collector, tune_threads
 from app.settings import Settings
 
 SHUTDOWN_SECONDS = 5
@@ -37,6 +37,7 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             tune_garbage_collector()
+            tune_threads()
             self.answering.set()
 
 
