@@ -1,6 +1,6 @@
 """User activity by day: a month of a user is one integer, whose bit 0 is the first of the month."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import date, timedelta
 from functools import reduce
 from operator import or_
@@ -20,10 +20,6 @@ class ActiveDay(NamedTuple):
     @property
     def month(self) -> str:
         return self.day[:7]
-
-    @property
-    def bit(self) -> int:
-        return bit_of(self.day)
 
 
 StoredDays = dict[tuple[str, bool, str], dict[str, int]]
@@ -46,16 +42,18 @@ def masks(first: date, last: date) -> dict[str, int]:
     return found
 
 
-def new_users(active: Iterable[ActiveDay], stored: StoredDays) -> NewUsers:
+def new_users(active: Collection[ActiveDay], stored: StoredDays) -> NewUsers:
     """How many users in `active` are new in a day or a month, for every scope. Adds them to `stored`."""
     new: NewUsers = {}
-    for each in active:
-        by_client = stored.setdefault((each.month, each.synthetic, each.user), {})
-        mine, anyone = by_client.get(each.client, 0), reduce(or_, by_client.values(), 0)
-        for scope, bits in ((each.client, mine), (EVERYONE, anyone)):
-            if not bits & each.bit:
-                new[each.day, scope, each.synthetic] = new.get((each.day, scope, each.synthetic), 0) + 1
+    periods = {day: (day[:7], bit_of(day)) for day in {each.day for each in active}}
+    for day, client, synthetic, user in active:
+        month, bit = periods[day]
+        by_client = stored.setdefault((month, synthetic, user), {})
+        mine, anyone = by_client.get(client, 0), reduce(or_, by_client.values(), 0)
+        for scope, bits in ((client, mine), (EVERYONE, anyone)):
+            if not bits & bit:
+                new[day, scope, synthetic] = new.get((day, scope, synthetic), 0) + 1
             if not bits:
-                new[each.month, scope, each.synthetic] = new.get((each.month, scope, each.synthetic), 0) + 1
-        by_client[each.client] = mine | each.bit
+                new[month, scope, synthetic] = new.get((month, scope, synthetic), 0) + 1
+        by_client[client] = mine | bit
     return new

@@ -1,15 +1,19 @@
 """Many small updates at once, through the plain command: the driver's bulk writes take several times as long."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from pymongo.errors import OperationFailure
 
 from app.database import DURABLE, Database, Session
+from app.database.blocking import BlockingDatabase, ClientSession
 
 CHUNK = 500
 """Updates per command, so that other work gets its turn in between."""
+
+Updates = Sequence[Mapping[str, Any]]
+"""Each `{q, u, upsert}` as the `update` command accepts them."""
 
 
 def latest(field: str, moment: datetime) -> dict[str, Any]:
@@ -22,14 +26,26 @@ def latest(field: str, moment: datetime) -> dict[str, Any]:
     return {"$cond": [{"$gt": [stored, "$$NOW"]}, moment, {"$max": [stored, moment]}]}
 
 
-async def upsert(
-    database: Database, collection: str, updates: Sequence[Mapping[str, Any]], session: Session | None
+async def upsert(database: Database, collection: str, updates: Updates, session: Session | None) -> None:
+    """Run `updates`. Raises PyMongoError."""
+    for command in _commands(collection, updates, durable=session is None):
+        _raise_errors(await database.writes.command(command, session=session))
+
+
+def upsert_blocking(
+    database: BlockingDatabase[dict[str, Any]], collection: str, updates: Updates, session: ClientSession | None
 ) -> None:
-    """Run `updates`, each `{q, u, upsert}` as the `update` command accepts them. Raises PyMongoError."""
+    """The same, in a thread."""
+    for command in _commands(collection, updates, durable=session is None):
+        _raise_errors(database.command(command, session=session))
+
+
+def _commands(collection: str, updates: Updates, *, durable: bool) -> Iterator[dict[str, Any]]:
     for first in range(0, len(updates), CHUNK):
         command = {"update": collection, "updates": updates[first : first + CHUNK], "ordered": False}
-        if session is None:
-            command["writeConcern"] = DURABLE.document
-        answer = await database.writes.command(command, session=session)
-        if errors := answer.get("writeErrors"):
-            raise OperationFailure(errors[0]["errmsg"], errors[0]["code"], answer)
+        yield command | ({"writeConcern": DURABLE.document} if durable else {})
+
+
+def _raise_errors(answer: Mapping[str, Any]) -> None:
+    if errors := answer.get("writeErrors"):
+        raise OperationFailure(errors[0]["errmsg"], errors[0]["code"], answer)

@@ -3,75 +3,109 @@
 Activity is written once per day and part, not with every merge: what is known to be stored is skipped.
 """
 
-import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from bson import ObjectId
 
-from app.database import Database, Session
-from app.database.updates import upsert
-from app.rollups.subject_updates import SEPARATOR, active_users
-from models.active_days import ActiveDay, NewUsers, StoredDays, new_users
+from app.database.blocking import BlockingDatabase, ClientSession
+from app.database.updates import upsert_blocking
+from app.rollups.subject_updates import names_of_users
+from models.active_days import ActiveDay, NewUsers, StoredDays, bit_of, new_users
 from models.documents import Document
 from models.rollups import ACTIVE_USERS, DELTAS, USER_MONTHS
 
-MAX_KNOWN = 300_000
-"""About 50 MB: then the cache is cleared, and everything is written once more."""
+MAX_KNOWN = 200_000
+"""Users of days: some 40 MB at most. The earliest days are forgotten first, and what is unknown is written again."""
+MAX_PLACES = 1_024
+"""Bits of an integer: what a day's users do in clients and parts beyond these is not kept in mind."""
 
-PartDay = tuple[ActiveDay, str]
-"""A user's day, and the part in which they were active."""
+Place = tuple[str, bool, str]
+"""Client, synthetic and part."""
+Active = dict[str, dict[Place, set[str]]]
+"""By day and place, who was active there."""
 
 
 class ActiveUsers:
-    """What one process knows to be stored."""
+    """What one process knows to be stored. For use in one thread at a time."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: BlockingDatabase[Document]) -> None:
         self._database = database
-        self._deltas = database.writes[DELTAS]
-        self._months = database.writes[USER_MONTHS]
-        self._known: set[str] = set()
+        self._known: dict[str, _Day] = {}
 
-    async def store(self, deltas: list[ObjectId], session: Session | None) -> set[str]:
+    def store(self, deltas: list[ObjectId], session: ClientSession | None) -> Active:
         """Set the bits of the users in `deltas`, and count the new ones. Returns what `remember` accepts."""
-        found = await self._deltas.aggregate(active_users(deltas), session=session).to_list(None)
-        texts = {row["_id"] for row in found} - self._known
-        active = {_parsed(text) for text in texts}
-        stored = await self._stored_days(active, session)
-        # in a thread, because in the morning every user is new, and callers must not wait for this
-        counts, months = await asyncio.to_thread(_updates, active, stored)
-        await upsert(self._database, ACTIVE_USERS, counts, session)
-        await upsert(self._database, USER_MONTHS, months, session)
-        return texts
+        active = {day: self._unknown(day, places) for day, places in self._named(deltas, session).items()}
+        new = new_users(set(_days(active)), self._stored_days(active, session))
+        upsert_blocking(self._database, ACTIVE_USERS, count_updates(new), session)
+        upsert_blocking(self._database, USER_MONTHS, month_updates(active), session)
+        return active
 
-    def remember(self, stored: set[str]) -> None:
+    def remember(self, stored: Active) -> None:
         """Call this when the transaction that stored them has been committed."""
-        if len(self._known) + len(stored) > MAX_KNOWN:
-            self._known.clear()
-        self._known |= stored
+        for day, places in stored.items():
+            if not any(places.values()):
+                continue
+            known = self._known.setdefault(day, _Day())
+            for place, users in places.items():
+                known.add(place, users)
+        while sum(len(day.users) for day in self._known.values()) > MAX_KNOWN:
+            del self._known[min(self._known)]
 
     def forget(self) -> None:
         """Call this when the cells have been changed by anything but a compactor."""
         self._known.clear()
 
-    async def _stored_days(self, active: set[PartDay], session: Session | None) -> StoredDays:
-        condition = {
-            "_id.user": {"$in": list({day.user for day, _ in active})},
-            "_id.month": {"$in": list({day.month for day, _ in active})},
-        }
+    def _named(self, deltas: list[ObjectId], session: ClientSession | None) -> Active:
+        found: Active = {}
+        for delta in self._database[DELTAS].find({"_id": {"$in": deltas}}, names_of_users(), session=session):
+            for row in delta["usage"]:
+                place = row["client"], row["synthetic"], row["part"]
+                found.setdefault(row["day"], {}).setdefault(place, set()).update(row["users"])
+        return found
+
+    def _unknown(self, day: str, places: dict[Place, set[str]]) -> dict[Place, set[str]]:
+        known = self._known.get(day)
+        return places if known is None else {place: known.without(place, users) for place, users in places.items()}
+
+    def _stored_days(self, active: Active, session: ClientSession | None) -> StoredDays:
+        users = {user for places in active.values() for among in places.values() for user in among}
         found: StoredDays = {}
-        async for month in self._months.find(condition, {"days": 1}, session=session):
+        if not users:
+            return found
+        condition = {"_id.user": {"$in": list(users)}, "_id.month": {"$in": list({day[:7] for day in active})}}
+        for month in self._database[USER_MONTHS].find(condition, {"days": 1}, session=session):
             key = month["_id"]
             found.setdefault((key["month"], key["synthetic"], key["user"]), {})[key["client"]] = month["days"]
         return found
 
 
-def _parsed(text: str) -> PartDay:
-    day, client, synthetic, user, part = text.split(SEPARATOR)
-    return ActiveDay(day, client, bool(synthetic), user), part
+class _Day:
+    """Who is known to have been active where on one day: of each user an integer with a bit for each place."""
+
+    def __init__(self) -> None:
+        self.users: dict[str, int] = {}
+        self._bits: dict[Place, int] = {}
+
+    def add(self, place: Place, users: Iterable[str]) -> None:
+        if place not in self._bits:
+            if len(self._bits) >= MAX_PLACES:
+                return
+            self._bits[place] = 1 << len(self._bits)
+        bit = self._bits[place]
+        for user in users:
+            self.users[user] = self.users.get(user, 0) | bit
+
+    def without(self, place: Place, users: set[str]) -> set[str]:
+        """The users who are not known there."""
+        bit, known = self._bits.get(place, 0), self.users.get
+        return {user for user in users if not known(user, 0) & bit}
 
 
-def _updates(active: set[PartDay], stored: StoredDays) -> tuple[list[Document], list[Document]]:
-    return count_updates(new_users({day for day, _ in active}, stored)), month_updates(active)
+def _days(active: Active) -> Iterator[ActiveDay]:
+    for day, places in active.items():
+        for (client, synthetic, _), users in places.items():
+            for user in users:
+                yield ActiveDay(day, client, synthetic, user)
 
 
 def count_updates(new: NewUsers) -> list[Document]:
@@ -86,13 +120,17 @@ def count_updates(new: NewUsers) -> list[Document]:
     ]
 
 
-def month_updates(active: Iterable[PartDay]) -> list[Document]:
+def month_updates(active: Active) -> list[Document]:
     """Upserts that set the bits of `active`, over all and by part."""
     months: dict[tuple[str, str, bool, str], dict[str, int]] = {}
-    for day, part in active:
-        bits = months.setdefault((day.month, day.client, day.synthetic, day.user), {"days": 0})
-        bits["days"] |= day.bit
-        bits["parts." + part] = bits.get("parts." + part, 0) | day.bit
+    for day, places in active.items():
+        month, bit = day[:7], bit_of(day)
+        for (client, synthetic, part), users in places.items():
+            path = f"parts.{part}"
+            for user in users:
+                bits = months.setdefault((month, client, synthetic, user), {"days": 0})
+                bits["days"] |= bit
+                bits[path] = bits.get(path, 0) | bit
     return [
         {
             "q": {"_id": {"month": month, "client": client, "synthetic": synthetic, "user": user}},

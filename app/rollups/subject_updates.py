@@ -13,8 +13,6 @@ from models.rollups import CONVERSATION_TOTALS, USER_TOTALS
 Stage = dict[str, Any]
 
 _USAGE_KEY = {"day": "$usage.day", "client": "$usage.client", "synthetic": "$usage.synthetic"}
-SEPARATOR = "\x1f"
-"""No name contains a control character."""
 
 
 def user_updates(deltas: list[ObjectId]) -> list[Stage]:
@@ -46,12 +44,10 @@ def conversation_updates(deltas: list[ObjectId]) -> list[Stage]:
     ]
 
 
-def active_users(deltas: list[ObjectId]) -> list[Stage]:
-    """`_id`: day, client, synthetic, user and part of user activity, as one string."""
-    synthetic = {"$cond": ["$usage.synthetic", "1", ""]}
-    names = ["$usage.day", "$usage.client", synthetic, "$usage.users.user", "$usage.part"]
-    separated = [text for name in names for text in (name, SEPARATOR)][:-1]
-    return [*_unwound(deltas, "users"), {"$group": {"_id": {"$concat": separated}}}]
+def names_of_users() -> Stage:
+    """A projection: `usage` with day, client, synthetic, part and only the names of the `users`."""
+    where = {name: f"$$this.{name}" for name in ("day", "client", "synthetic", "part")}
+    return {"usage": {"$map": {"input": "$usage", "in": {**where, "users": "$$this.users.user"}}}}
 
 
 def past_requests(deltas: list[ObjectId], today: str) -> list[Stage]:

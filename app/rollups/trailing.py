@@ -4,7 +4,6 @@ They are rebuilt once per day from the cells. Late calls are added to them in th
 one is merged while they are being rebuilt, they are rebuilt again.
 """
 
-import asyncio
 import time
 import uuid
 from collections import Counter
@@ -15,8 +14,9 @@ from zoneinfo import ZoneInfo
 
 from bson import ObjectId
 
-from app.database import Database, Session
-from app.database.updates import upsert
+from app.database import Database
+from app.database.blocking import BlockingDatabase, ClientSession
+from app.database.updates import upsert_blocking
 from app.observability.logs import Log
 from app.rollups.state import STATE_KEY, stored_state
 from app.rollups.subject_updates import past_requests
@@ -39,7 +39,6 @@ class Trailing:
         """When to retry after late calls disturbed the last attempt, by the monotonic clock."""
         self._database = database
         self._states = database.writes[STATE]
-        self._deltas = database.writes[DELTAS]
         self._totals = database.writes[TRAILING]
         self._users = database.writes[USERS]
 
@@ -69,14 +68,6 @@ class Trailing:
         await self._states.update_one(STATE_KEY, {"$set": {"today": today}, "$pull": ahead, "$inc": {"late": 1}})
         await self._totals.delete_many({"last": {"$gte": today}})
 
-    async def add_late(self, deltas: list[ObjectId], state: Document, session: Session | None) -> None:
-        """Add what `deltas` say of days before today, in the transaction that merges them."""
-        await self._states.update_one(STATE_KEY, {"$inc": {"late": 1}}, session=session)
-        past = await self._deltas.aggregate(past_requests(deltas, state["today"]), session=session).to_list(None)
-        # in a thread: there are as many rows as users of all those days, and callers must not wait for them
-        updates = await asyncio.to_thread(late_updates, past, state["trailing"])
-        await upsert(self._database, TRAILING, updates, session)
-
     async def _make(self, last: date, days: int) -> None:
         """The window of so many days up to the day after `last`. It counts only when no late call came in between."""
         first = last - timedelta(days=days - 2)
@@ -93,6 +84,15 @@ class Trailing:
         if not registered.modified_count:
             self._not_before = time.monotonic() + RETRY_SECONDS
             log.info("trailing.disturbed", **window)
+
+
+def add_late(
+    database: BlockingDatabase[Document], deltas: list[ObjectId], state: Document, session: ClientSession | None
+) -> None:
+    """Add what `deltas` say of days before today, in the transaction that merges them, in its thread."""
+    database[STATE].update_one(STATE_KEY, {"$inc": {"late": 1}}, session=session)
+    past = database[DELTAS].aggregate(past_requests(deltas, state["today"]), session=session)
+    upsert_blocking(database, TRAILING, late_updates(past, state["trailing"]), session)
 
 
 def late_updates(past: Iterable[Document], windows: Iterable[Document]) -> list[Document]:

@@ -31,6 +31,7 @@ from app.reports.reports import Reports
 from app.reports.rows import UsageDay
 from app.reports.usage import UsageReport
 from app.reports.windows import TimeWindow
+from app.rollups import active_users, merge
 from app.rollups.compactor import Compactor
 from app.rollups.recount import Recount
 from app.settings import Settings
@@ -155,7 +156,13 @@ def house(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Callabl
 
 
 @pytest.mark.parametrize("timezone", ["America/Los_Angeles", "Pacific/Chatham"])
-async def test_every_report_says_what_the_ledger_says(house: Callable[[str], Any], timezone: str) -> None:
+async def test_every_report_says_what_the_ledger_says(
+    house: Callable[[str], Any], timezone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # limits that every history meets
+    monkeypatch.setattr(merge, "MAX_DELTAS", 4)
+    monkeypatch.setattr(active_users, "MAX_KNOWN", 3)
+    monkeypatch.setattr(active_users, "MAX_PLACES", 2)
     histories: list[list[Step]] = []
 
     @settings(max_examples=3, suppress_health_check=list(HealthCheck), database=None)

@@ -5,25 +5,26 @@ compactor_process.py URI DATABASE. It says `merging` when the cells have been ad
 
 import asyncio
 import sys
+import threading
 
 from app.database import connected, updates
 from app.observability.logs import configure_logging
-from app.rollups import compactor
+from app.rollups import merge
 from app.rollups.compactor import Compactor
 from models.rollups import LATENCY
 
 
 async def stop_in_the_middle(uri: str, database_name: str) -> None:
-    original = updates.upsert
+    original = updates.upsert_blocking
 
-    async def upsert(database, collection, updates, session) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-        await original(database, collection, updates, session)
+    def upsert(database, collection, updates, session) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        original(database, collection, updates, session)
         if collection == LATENCY:
             sys.stdout.write("merging\n")
             sys.stdout.flush()
-            await asyncio.Event().wait()
+            threading.Event().wait()
 
-    setattr(compactor, "upsert", upsert)  # noqa: B010 - where the module under test looks it up
+    setattr(merge, "upsert_blocking", upsert)  # noqa: B010 - where the module under test looks it up
     async with connected(uri, database_name) as database, database.committer_session() as session:
         await Compactor(database, session).run()
 
