@@ -6,6 +6,9 @@ NODE := node_modules/.package-lock.json
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
+# whatever the environment says: what is compiled once for each process costs a suite of many processes a minute
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo run test check format bench lock clean
 
@@ -38,7 +41,7 @@ $(NODE): package-lock.json
 	else echo "npm cannot install node_modules now"; fi
 
 test: $(VENV)/installed-dev $(NODE) ## the whole suite, against a real MongoDB
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
+	$(BIN)/python -m pytest --numprocesses auto
 
 check: $(VENV)/installed-dev $(NODE) ## style, types and who may import whom; the dashboard's JavaScript and its tests
 	$(BIN)/ruff check .

@@ -1,6 +1,8 @@
 """A real MongoDB for the whole run, and a database of its own for every test that writes."""
 
+import os
 import shutil
+import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -48,6 +50,14 @@ def pytest_configure(config: pytest.Config) -> None:
     if not config.option.basetemp and not hasattr(config, "workerinput") and (folder := folders.in_memory()):
         config.option.basetemp = folder / "tmp"
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, as tests wait a third of their time for servers to start, stop and fail; and at
+    most four, for each has a mongod and a server or two.
+    """
+    return min(4, len(os.sched_getaffinity(0)) + 1) if sys.platform == "linux" else 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

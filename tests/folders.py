@@ -13,7 +13,7 @@ from pathlib import Path
 
 MEMORY = Path("/dev/shm")
 ROOM = 6_000_000_000
-"""Bytes of it that have to be free; with two workers the whole suite takes half of that at most."""
+"""Bytes of it that have to be free: each worker takes one and a half at most, and there are four at most."""
 DISK = Path("/var/tmp")
 """Not /tmp, which may be in memory, too."""
 PREFIX = "twinmeter-tests-"
