@@ -1,0 +1,1 @@
+"""A package, for folders below it are; see there."""
