@@ -15,7 +15,8 @@ from app.tracking import AICall
 
 
 def built_pairs(database: Database, reported: Iterable[dict[str, Any]]) -> list[Pair]:
-    """A pair for the fields of each call."""
+    """A pair for the fields of each call, whose documents are there: those of most calls are else made when stored."""
     now = datetime.now(UTC)
     recorder = Recorder(Features(), Pricing.of(PriceBook(database)), Privacy())
-    return [recorder.record(AICall(**fields), now).pair for fields in reported]
+    recorded = (recorder.record(AICall(**fields), now).pair for fields in reported)
+    return [Pair(pair.id, pair.entry, pair.event, pair.stamped) for pair in recorded]

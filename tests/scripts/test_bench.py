@@ -9,12 +9,14 @@ import pytest
 
 from app.auth.tokens import Tokens
 from app.database import Database
+from app.ledger.twins import Pair
 from app.settings import Settings
 from scripts.bench import door, http_load
 from scripts.bench.__main__ import main
 from scripts.bench.http_load import Plan, answer_size, client, request, wait_of
 from scripts.bench.load import calls
 from scripts.bench.memory import figures
+from scripts.bench.pairs import built_pairs
 from scripts.bench.peers.shown import Shown, until_shown
 from scripts.bench.results import Measured, Results
 from tests.live.conftest import serving
@@ -245,3 +247,10 @@ def test_growth_is_from_a_tenth_of_the_calls_to_all_of_them() -> None:
         "rss_most_mb": 103.0,
         "growth_percent": 2.0,
     }
+
+
+async def test_what_the_driver_sends_is_made_beforehand(database: Database) -> None:
+    pairs = built_pairs(database, calls(50))
+
+    assert {type(pair) for pair in pairs} == {Pair}
+    assert {(type(pair.entry), type(pair.event)) for pair in pairs} == {(dict, dict)}
