@@ -27,6 +27,8 @@ from app.workers.words import ALIVE_SECONDS, FAILED, NOW, READY, STOP, line
 
 SILENT_TIMES = 30
 """A worker that has said nothing for so many seconds hangs, and is killed."""
+LOADING_TIMES = 120
+"""The same of one that has said nothing yet: it loads its code, which takes a busy machine longer."""
 STOP_SECONDS = 20.0
 """How long workers may take after the drain: five seconds for requests, ten for calls, and some to spare."""
 STEADY_SECONDS = 10.0
@@ -63,6 +65,7 @@ class Child:
         """Why it could not start, in its own words."""
         self._reader = reader
         self._writer = writer
+        self._heard = False
         self._silent_times = 0
 
     @classmethod
@@ -93,9 +96,10 @@ class Child:
         ending = asyncio.create_task(self.process.wait())
         # counted in turns of ours: a machine that slept, or we, is no silence of the worker
         while not (await asyncio.wait({ending}, timeout=ALIVE_SECONDS))[0]:
-            self._silent_times += self.answers.is_set()
-            if self._silent_times > SILENT_TIMES:
-                log.error("worker.hangs", process=self.process.pid, seconds=SILENT_TIMES * ALIVE_SECONDS)
+            self._silent_times += 1
+            most = SILENT_TIMES if self._heard else LOADING_TIMES
+            if self._silent_times > most:
+                log.error("worker.hangs", process=self.process.pid, seconds=most * ALIVE_SECONDS)
                 self.kill()
         await hearing
         self._writer.close()
@@ -105,7 +109,7 @@ class Child:
         with contextlib.suppress(OSError):
             async for said in self._reader:
                 word, _, text = said.partition(b" ")
-                self._silent_times = 0
+                self._heard, self._silent_times = True, 0
                 if word == READY:
                     self.answered_at = time.monotonic()
                     self.answers.set()

@@ -42,6 +42,7 @@ class Channel:
         self._lines = self._socket.makefile("rb")
         self.work: dict[str, Any] = json.loads(self._lines.readline() or "{}")
         """What the worker is to do; nothing where there is no supervisor any more."""
+        self._beating: asyncio.Task[None] | None = None
 
     def say(self, word: bytes, text: str = "") -> None:
         """Tell the supervisor, if it listens."""
@@ -49,7 +50,11 @@ class Channel:
             self._socket.send(line(word, json.dumps(text).encode()), socket.MSG_DONTWAIT)
 
     def obey(self, stop: Stop) -> None:
-        """Stop when told to, by SIGTERM too. That there is no more time is for the supervisor to say."""
+        """Stop when told to, by SIGTERM too. That there is no more time is for the supervisor to say.
+
+        From here on the supervisor hears that the event loop runs: a start may wait for new indexes, but not hang.
+        """
+        self._beating = asyncio.create_task(self._beat(), name="twinmeter-alive")
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, stop.begin)
         threading.Thread(target=self._hear, args=(loop, stop), daemon=True, name="twinmeter-supervisor").start()
@@ -64,12 +69,14 @@ class Channel:
         time.sleep(ORPHAN_SECONDS)
         os._exit(1)
 
-    async def stay_alive(self, _: str) -> None:
-        """Say that the worker answers, and then each second that its event loop runs."""
-        self.say(READY)
+    async def _beat(self) -> None:
         while True:
-            await asyncio.sleep(ALIVE_SECONDS)
             self.say(ALIVE)
+            await asyncio.sleep(ALIVE_SECONDS)
+
+    async def answers(self, _: str) -> None:
+        """Say that the worker answers."""
+        self.say(READY)
 
 
 def main() -> int:
@@ -87,7 +94,7 @@ def main() -> int:
 
     try:
         with shared_listener(settings, work["port"]) as listening:
-            uvloop.run(serve_on(listening, settings, create, channel.stay_alive, channel.obey))
+            uvloop.run(serve_on(listening, settings, create, channel.answers, channel.obey))
     except AppError as error:
         channel.say(FAILED, str(error))
         return 1

@@ -172,16 +172,28 @@ def test_a_stop_takes_no_longer_than_it_says_while_mongodb_is_away(tmp_path: Pat
                     os.kill(mongod.pid, signal.SIGCONT)
 
 
-async def test_a_worker_whose_loop_does_not_run_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("words", "answers"),
+    [
+        (["ready"], True),
+        (["alive"], False),
+        pytest.param([], False, id="before its first word"),
+    ],
+)
+async def test_a_worker_that_hangs_is_killed(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], *, answers: bool
+) -> None:
     monkeypatch.setattr(supervisor, "ALIVE_SECONDS", 0.05)
     monkeypatch.setattr(supervisor, "SILENT_TIMES", 3)
-    program = 'import socket, sys, time; socket.socket(fileno=int(sys.argv[1])).send(b"ready x\\n"); time.sleep(600)'
+    monkeypatch.setattr(supervisor, "LOADING_TIMES", 10_000 if words else 3)
+    said = "".join(f"{word} x\n" for word in words).encode()
+    program = f"import socket, sys, time; socket.socket(fileno=int(sys.argv[1])).send({said!r}); time.sleep(600)"
     monkeypatch.setattr(supervisor, "COMMAND", (sys.executable, "-c", program))
 
     worker = await supervisor.Child.started({})
     status = await asyncio.wait_for(worker.ended(), patience(10))
 
-    assert worker.answers.is_set()
+    assert worker.answers.is_set() is answers
     assert status == -signal.SIGKILL
 
 
