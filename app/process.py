@@ -13,8 +13,10 @@ from app.observability.logs import Log
 
 COLLECT_AFTER = 10_000
 """Objects. A batch of waiting calls is some ten thousand, which Python's 700 would have walked over and over."""
-COLLECT_OLDER_AFTER = 2
-"""Such collections, of whose survivors there are then 30,000 at most: with more, one walk holds the loop too long."""
+COLLECT_OLDER_AFTER = 1
+"""More than so many such collections. Their survivors and what is young are then 30,000 objects at most, which takes up
+to 20 ms on a busy machine: with more, one walk holds the loop too long.
+"""
 COLLECT_ALL_AFTER = 250
 """Of those in turn. Then everything is walked, also what large reports hold just now; few objects are in cycles."""
 COLLECT_ALL_IDLE_AFTER = 20
