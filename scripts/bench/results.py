@@ -29,6 +29,8 @@ class Measured:
     """Calls that were told to come again or were dropped; each time counts."""
     stored: int | None = None
     """Calls in the ledger when the last answer came; None where it was not asked."""
+    delivered_seconds: float | None = None
+    """From the first one until all were in the ledger, those of the spool, too; None as above."""
 
     @property
     def committed(self) -> int:
@@ -61,6 +63,7 @@ class Measured:
             "unknown": self._count(ReceiptStatus.UNKNOWN),
             "refused": self.refused,
             **({} if self.stored is None else {"stored": self.stored}),
+            **({} if self.delivered_seconds is None else {"delivered_per_s": self.sent / self.delivered_seconds}),
         }
 
     def _count(self, status: ReceiptStatus) -> int:
