@@ -5,7 +5,7 @@ import gc
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sized
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sized
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn, TypeVar
 
@@ -46,6 +46,13 @@ async def in_turns(items: Iterable[Item]) -> AsyncIterator[Item]:
         if time.perf_counter() >= until:
             await asyncio.sleep(0)
             until = time.perf_counter() + TURN_SECONDS
+
+
+def taken(items: list[Item]) -> Iterator[Item]:
+    """`items` from the first on. The list lets go of each: to free many at once holds the loop as any work does."""
+    items.reverse()
+    while items:
+        yield items.pop()
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from models.base import camel
 from models.call import DEFAULT_CLIENT, AICall
 from models.documents import Document
 from models.fields import MAX_COUNT, MAX_MILLISECONDS
+from models.token_usage import PART_TOKENS
 
 MAX_NAME = 256
 
@@ -22,6 +23,8 @@ _OWN = (
     *("input_tokens", "output_tokens", "request_duration", "time_to_first_token"),
 )
 _CALL = frozenset({*_SHARED, *_OWN, *_OPTIONAL})
+_COUNTS = frozenset({*PART_TOKENS, "images", "characters"})
+"""Which say no more than their absence where they are zero."""
 _REPORTED = frozenset(
     {
         *("user_id", "client_id", "request_id", "conversation_id", "content_type", "model", "provider", "success"),
@@ -50,7 +53,10 @@ class Said(NamedTuple):
 def of_call(call: AICall) -> tuple[Key, Said] | None:
     """What a call says, if it is of the common shape."""
     inputs, outputs = call.input_tokens, call.output_tokens
-    if inputs is None or outputs is None or not call.model_fields_set <= _CALL:
+    if inputs is None or outputs is None:
+        return None
+    unusual = call.model_fields_set - _CALL
+    if unusual and (not unusual <= _COUNTS or any(getattr(call, name) for name in unusual)):
         return None
     key = (
         *(call.client_id, call.content_type, call.model, call.provider),

@@ -1,6 +1,7 @@
 """What a process remembers of the exports that it has taken, for some minutes and up to a number."""
 
 from collections.abc import Hashable
+from threading import Lock
 
 from cachetools import LRUCache, TTLCache
 
@@ -16,9 +17,10 @@ REASONS = 1_000
 
 
 class ExportMemory:
-    """The answers that were told of lately, and what was logged. One per process, for its event loop alone."""
+    """The answers that were told of lately, for any thread, and what was logged, for the loop. One per process."""
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._answers: TTLCache[Hashable, tuple[tuple[Answer, str], ...]] = TTLCache(ANSWERS, ANSWER_SECONDS)
         self._logged: LRUCache[str, None] = LRUCache(REASONS)
 
@@ -33,11 +35,12 @@ class ExportMemory:
         if answer is None or answer.is_unique:
             return own
         key = (client_id, user_id, *answer.key)
-        told = self._answers.get(key, ())
-        for before, request_id in told:
-            if answer.is_that_of(before):
-                return request_id
-        self._answers[key] = (*told, (answer, own))[-SAME_ID:]
+        with self._lock:
+            told = self._answers.get(key, ())
+            for before, request_id in told:
+                if answer.is_that_of(before):
+                    return request_id
+            self._answers[key] = (*told, (answer, own))[-SAME_ID:]
         return own
 
     def is_new(self, reason: str) -> bool:

@@ -17,7 +17,7 @@ from app.observability.metrics import Counters
 from app.observability.troubles import Trouble, Troubles
 from app.pricing.costs import Cost
 from app.pricing.price_book import PriceBook
-from app.process import in_turns
+from app.process import in_turns, taken
 from app.spool.spooler import SpoolStanding
 from app.spool.watch import Watch
 from app.tracking.background import DOOR as BACKGROUND
@@ -136,7 +136,7 @@ class Tracker:
         if within is not None:
             self.admit(sender, len(calls), within)
         queued = [self._queued(call, door, by_user, sender, within) async for call in in_turns(calls)]
-        return [await self._told(each, door) async for each in in_turns(queued)]
+        return [await self._told(each, door) async for each in in_turns(taken(queued))]
 
     def _queued_by_template(self, reported: dict[str, Any]) -> _Queued | TrackReceipt | None:
         """None for a call that is not of the common shape."""

@@ -257,3 +257,12 @@ def test_what_python_takes_for_equal_is_not_the_same() -> None:
 
     assert of_reported({**COMMON, "success": True}) is not None
     assert of_reported({**COMMON, "success": 1}) is None
+
+
+def test_counts_of_nothing_are_common_as_instrumentations_send_them() -> None:
+    own = recorder(Book())
+    call = AICall.model_validate(COMMON | {"cache_read_tokens": 0, "reasoning_tokens": 0})
+    for _ in range(2):
+        own.record(call, NOW)
+    assert isinstance(own.record(call, NOW).pair, TemplatePair)
+    assert not isinstance(own.record(call.model_copy(update={"cache_read_tokens": 1}), NOW).pair, TemplatePair)
