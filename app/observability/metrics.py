@@ -60,6 +60,11 @@ class Counters:
             registry=self.registry,
         )
         self.unpriced = Counter("twinmeter_unpriced_calls", "AI calls without a known price", registry=self.registry)
+        self.refused = Counter(
+            "twinmeter_overload_refused_calls",
+            "AI calls refused before anything was stored, because they would have waited too long",
+            registry=self.registry,
+        )
         self._replayed = Counter(
             "twinmeter_replayed_calls",
             "Calls delivered from the spool, by outcome",

@@ -9,6 +9,8 @@ Nothing blocks what follows it:
   fails once more, alone, it is set aside with the reason; while none is stored, all of them stay and are tried again.
 - A call that was delivered and cannot be removed, because the disk is full, is remembered and passed over.
 - A page that takes too long is made smaller.
+
+Nor does it hold up live calls: while those wait, it takes a quarter of the time, so that it goes on all the same.
 """
 
 import asyncio
@@ -16,7 +18,7 @@ import contextlib
 import fcntl
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO
 
@@ -49,6 +51,8 @@ LONGEST_RETRY_SECONDS = 10.0
 """Between attempts that meet faults, after some."""
 LOOK_SECONDS = 1.0
 """Between attempts otherwise, for what other processes have spooled."""
+REST = 3.0
+"""How many times as long as a page has taken it rests while live calls wait."""
 SALVAGE_SECONDS = 30.0
 """Between attempts to salvage a damaged file, where one failed."""
 
@@ -81,7 +85,9 @@ class Replayer:
         counters: Counters,
         troubles: Troubles,
         lock: Path,
+        pressed: Callable[[], bool],
     ) -> None:
+        """`pressed` says whether live calls wait."""
         self._database = database
         self._ledger = ledger
         self._spooler = spooler
@@ -90,6 +96,7 @@ class Replayer:
         self._counters = counters
         self._troubles = troubles
         self._lock_path = lock
+        self._pressed = pressed
         self._lock: IO[bytes] | None = None
         self._pass = _Pass(0)
         self._size = PAGE
@@ -146,8 +153,11 @@ class Replayer:
         if self._delivered:
             await self._remove(())
         while (page := await self._next()) is not None:
+            started = time.monotonic()
             if not await self._deliver(page):
                 return False
+            if self._pressed():
+                await asyncio.sleep(REST * (time.monotonic() - started))
         if self._pass.stored_any:
             await self._isolate(self._pass.hindered)
         well = self._pass.stored_any or not self._pass.hindered

@@ -23,7 +23,9 @@ from app.spool.waiting import Waiting, settle_all
 
 log = Log(__name__)
 
-MAX_GROUP = 2_000
+MAX_GROUP = 500
+TOLD_AT_ONCE = 50
+"""Callers that are answered before others get their turn: each has something to do then, and commits wait for none."""
 CLOSE_SECONDS = 10.0
 LOOK_SECONDS = 2.0
 """How long whoever asks for the status waits for the disk."""
@@ -66,6 +68,7 @@ class Spooler:
         self._pending: list[Waiting] = []
         self._group: list[Waiting] = []
         """The first of them, being written."""
+        self._writing_since = 0.0
         self._thread = ThreadPoolExecutor(1, "twinmeter-spool")
         self._task: asyncio.Task[None] | None = None
         self.arrived = asyncio.Event()
@@ -82,6 +85,11 @@ class Spooler:
     def first(self) -> Waiting | None:
         """The first of them."""
         return self._pending[0] if self._pending else None
+
+    @property
+    def seconds_writing(self) -> float:
+        """For how long the disk has not answered, for what is being written."""
+        return asyncio.get_running_loop().time() - self._writing_since if self._group else 0.0
 
     def take(self, calls: Iterable[Waiting]) -> None:
         """Write `calls`, and answer their callers."""
@@ -142,13 +150,15 @@ class Spooler:
 
     async def _write(self) -> None:
         while self._pending:
-            self._group = self._pending[:MAX_GROUP]
+            self._group, self._writing_since = self._pending[:MAX_GROUP], asyncio.get_running_loop().time()
             outcomes = await self._written(self._group)
-            del self._pending[: len(self._group)]
-            self._tell(zip(self._group, outcomes, strict=True))
+            told, self._group = list(zip(self._group, outcomes, strict=True)), []
+            del self._pending[: len(told)]
             self.arrived.set()
             self.left.set()
-        self._group = []
+            for first in range(0, len(told), TOLD_AT_ONCE):
+                self._tell(told[first : first + TOLD_AT_ONCE])
+                await asyncio.sleep(0)
         self._task = None
 
     async def _written(self, group: list[Waiting]) -> list[Outcome]:

@@ -9,16 +9,34 @@ from app.ledger.twins import Pair
 
 
 class Waiting:
-    """One pair. It is settled once; what becomes known later does not change what its caller was answered."""
+    """One pair. It is settled once; what becomes known later does not change what its caller was answered.
 
-    __slots__ = ("answer", "door", "offered", "pair", "settled", "since", "spooling")
+    Times are the loop's clock.
+    """
 
-    def __init__(self, pair: Pair, door: str, since: float, answer: "asyncio.Future[Outcome] | None") -> None:
+    __slots__ = ("answer", "door", "offered", "pair", "sender", "settled", "since", "spool_at", "spooling", "until")
+
+    def __init__(  # noqa: PLR0917 - by place it takes half as long, for each call
+        self,
+        pair: Pair,
+        door: str,
+        sender: str,
+        since: float,
+        spool_at: float,
+        until: float,
+        answer: "asyncio.Future[Outcome] | None",
+    ) -> None:
         self.pair = pair
         self.door = door
         """The ingest channel of the call; a label of the counters."""
+        self.sender = sender
+        """Among whom calls are queued fairly."""
         self.since = since
-        """When it came, by the loop's clock."""
+        """When it came."""
+        self.spool_at = spool_at
+        """When it goes to the spool: the rest is for the disk."""
+        self.until = until
+        """When its caller leaves."""
         self.answer = answer
         """None where nobody waits."""
         self.settled = False
@@ -26,6 +44,11 @@ class Waiting:
         """Whether it was sent to MongoDB, which so may have it."""
         self.spooling = False
         """Whether the spooler has been given it."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether what becomes of it is still to be decided."""
+        return not (self.settled or self.spooling)
 
     def settle(self, outcome: Outcome) -> bool:
         """Answer the caller, unless that has been done. Returns whether this was the first answer."""

@@ -96,7 +96,7 @@ class Background:
 
     async def _run(self) -> None:
         while self._queue:
-            await self._writer.has_room()
+            await self._writer.has_room(DOOR)
             for _ in range(min(SLICE, len(self._queue))):
                 posted = self._queue.popleft()
                 try:

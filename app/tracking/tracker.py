@@ -106,7 +106,7 @@ class Tracker:
         """Ask, before anything of a request is handled, whether so many calls of a sender can be committed within so
         many seconds. Raises OverloadedError.
         """
-        self.writer.admit(sender, calls, within)
+        self.writer.admission.admit(sender, calls, within)
 
     async def track_call(
         self, call: AICall, door: str, *, by_user: bool = False, sender: str = "", within: float | None = None
@@ -133,9 +133,14 @@ class Tracker:
 
         Raises OverloadedError, where `within` is given, before anything is stored.
         """
-        if within is not None:
-            self.admit(sender, len(calls), within)
-        queued = [self._queued(call, door, by_user, sender, within) async for call in in_turns(calls)]
+        if within is None:
+            queued = [self._queued(call, door, by_user, sender, within) async for call in in_turns(calls)]
+        else:
+            queued = []
+            with self.writer.admission.admitted(sender, len(calls), within) as enters:
+                async for call in in_turns(calls):
+                    enters()
+                    queued.append(self._queued(call, door, by_user, sender, within))
         return [await self._told(each, door) async for each in in_turns(taken(queued))]
 
     def _queued_by_template(self, reported: dict[str, Any]) -> _Queued | TrackReceipt | None:
@@ -171,7 +176,7 @@ class Tracker:
     @property
     def room(self) -> int:
         """How many more calls this process accepts now."""
-        return self.writer.room
+        return self.writer.admission.room
 
     async def standing(self) -> TrackingStanding:
         """What waits in this process and in its spool, and whether MongoDB accepts it."""

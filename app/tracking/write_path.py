@@ -32,6 +32,8 @@ from app.tracking.writer import Writer
 
 log = Log(__name__)
 
+PRESSED_SECONDS = 0.1
+"""Live calls that wait for so long come before those of the spool."""
 AGAIN_SECONDS = 2.0
 """After a fault ended a chore."""
 WELL_SECONDS = 10.0
@@ -90,6 +92,7 @@ async def write_path(
             counters=counters,
             troubles=troubles,
             lock=lock,
+            pressed=lambda: writer.admission.seconds() > PRESSED_SECONDS,
         )
         compactor = Compactor(database, merging, local_time=local_time, troubles=troubles)
         work = {
@@ -147,7 +150,8 @@ async def _kept_up(name: str, run: Callable[[], Coroutine[Any, Any, None]], trou
 def _expose(tracker: Tracker, counters: Counters) -> None:
     writer, background, watch = tracker.writer, tracker.background, counters.watch
     watch("twinmeter_queued_calls", "Calls in memory that wait for a commit", lambda: writer.queued, added=True)
-    watch("twinmeter_queue_room", "How many more calls the queue accepts", lambda: writer.room, added=True)
+    watch("twinmeter_queue_room", "How many more calls the queue accepts", lambda: writer.admission.room, added=True)
+    watch("twinmeter_queue_wait_seconds", "How long a call that comes now waits", writer.admission.seconds)
     watch("twinmeter_posted_calls", "Calls in memory reported with wait=False", lambda: background.queued, added=True)
     # one spool, whoever looks at it
     watch("twinmeter_spooled_calls", "Calls on disk that wait for MongoDB", lambda: writer.spooler.depth.calls)

@@ -1,27 +1,31 @@
 """Group commit: the queue between callers and the ledger.
 
-One committer takes everything that has queued and commits it in one transaction; meanwhile the next batch gathers.
-Alone, a call commits at once; under load batches grow by themselves. What MongoDB has not committed when most of a
-caller's deadline is over goes to the spool, and so does all that follows, until MongoDB is back.
+One committer takes what has queued, from all senders in turn, and commits it in one transaction; meanwhile the next
+batch gathers. Alone, a call commits at once; under load batches grow by themselves, up to what takes 60 ms.
+
+A long queue of ours is no outage. Whoever waits has a deadline: what cannot be committed before it goes to the spool,
+and it alone. Everything goes there only while MongoDB is away: it failed, or answers no ping.
 
 A call's way, and what a failure leaves behind at each step:
-1. `write` queues it. Where the queue is full or closing, it is refused with its reason: nothing is stored.
+1. `write` queues it. Where there is no room, or the queue is closing, it is refused with its reason: nothing is stored.
+   Where it would be committed too late, it waits beside the queue, so that none that can be in time is late for it.
 2. The committer takes a batch. What waits in the spool already stands: the later one is its duplicate.
 3. The ledger commits the batch. Where MongoDB is away, the whole batch and the queue go to the spooler, which journals
-   them with what they are: ids decide later what had been committed all the same. Those that meet another fault go
-   there too, and the breaker stays closed: the replayer finds out whether they or all are at fault.
+   them with what they are: ids decide later what had been committed all the same. Where it answers, but the batch took
+   too long, the batch is committed again in halves. Those that meet another fault go to the spooler, and the breaker
+   stays closed: the replayer finds out whether they or all are at fault.
 4. Callers are told. One whose call was not committed in time is told `spooled` by the journal, or `unknown` at its
    deadline; the call goes on, and what becomes of it later changes nothing that its caller was told.
 5. At the stop `drain` commits what has queued, and `close` spools what is left; what the disk does not take is counted.
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 
 from app.database.outages import reason_of
-from app.errors import OverloadedError
 from app.ledger.ledger import Ledger, LedgerUnavailableError
 from app.ledger.outcomes import Outcome, ReceiptStatus
 from app.ledger.twins import Pair
@@ -32,29 +36,31 @@ from app.spool.breaker import Breaker
 from app.spool.journal import SpoolError
 from app.spool.spooler import Spooler
 from app.spool.waiting import Waiting, settle_all
+from app.tracking.admission import MAX_BATCH, Admission, patience
+from app.tracking.deadlines import ALARM_SECONDS, LATE, Alarm, Spooling
+from app.tracking.fair_queue import FairQueue
+from app.tracking.pace import Pace
 
 log = Log(__name__)
 
-MAX_BATCH = 1_000
-MAX_QUEUED = 50_000
-"""About 250 MB of calls: what a process holds in memory. Later ones are dropped and counted."""
-PATIENCE = 0.7
-"""The share of a caller's deadline after which its call goes to the spool; the rest is for the disk."""
+POSTED_SECONDS = 10.0
+"""How long a call for which nobody waits may wait in memory."""
 ATTEMPT_SECONDS = 5.0
-"""How long one attempt at a commit may take. The callers' deadline is shorter and does not depend on it."""
+"""How long one attempt at a commit may take. The callers' deadlines do not depend on it."""
+QUICK_SECONDS = 1.0
+"""After a commit that took longer, the next one is no larger."""
+ASK_SECONDS = 1.0
+"""How long a commit takes before MongoDB is asked whether it is there, again and again."""
 DRAIN_SECONDS = 10.0
-ALARM_SECONDS = 0.005
-"""How much longer than the deadline a caller may wait, so that one timer serves many."""
 SECONDS_BETWEEN_WARNINGS = 1.0
 QUEUE_IS_FULL = "the queue is full"
 
-_LATE = Outcome(ReceiptStatus.UNKNOWN, reason="the deadline passed first")
 _FULL = Outcome(ReceiptStatus.DROPPED, reason=QUEUE_IS_FULL)
 _STOPPED = Outcome(ReceiptStatus.DROPPED, reason="tracking has been stopped")
 
 
 class Writer:
-    """Takes pairs from any number of callers and commits them in batches, in the order of their arrival."""
+    """Takes pairs from any number of callers and commits them in batches: each sender's in the order of arrival."""
 
     def __init__(
         self,
@@ -67,30 +73,39 @@ class Writer:
         counters: Counters,
         troubles: Troubles,
     ) -> None:
-        """`answers` says whether MongoDB does."""
+        """`answers` says whether MongoDB does; `deadline` is that of callers who name none."""
+        # kept, because asking for the running loop asks the system for the process id each time
+        self._loop = asyncio.get_running_loop()
         self.spooler = spooler
         self.breaker = breaker
         self._ledger = ledger
         self._deadline = deadline.total_seconds()
-        self._patience = self._deadline * PATIENCE
+        self._patience = patience(self._deadline)
         self._answers = answers
-        self._asking: asyncio.Task[None] | None = None
         self._counters = counters
         self._troubles = troubles
-        self._queue: deque[Waiting] = deque()
+        self._queue = FairQueue()
+        self._pace = Pace()
+        self.admission = Admission(self._queue, self._pace, counters, lambda: self.queued, self._loop.time)
+        self._most = MAX_BATCH
+        """What a batch may have: fewer after one that took too long."""
         self._batch: list[Waiting] = []
         """What is being committed."""
+        self._again: list[Waiting] = []
+        """What is to be committed again, in smaller batches, before anything else."""
+        self._in_vain: deque[Waiting] = deque()
+        """What would be committed too late: it goes to the spool when it must, together."""
+        self._spooling = Spooling(spooler)
+        self._alarm = Alarm(self._loop, self._look_for_late_calls)
         self._arrived = asyncio.Event()
-        self._late: deque[Waiting] = deque()
-        """Calls given to the spooler, whose callers are released at their deadline; the first is always next."""
-        self._alarm: asyncio.TimerHandle | None = None
+        self._ask_at = math.inf
+        self._asking: asyncio.Task[None] | None = None
+        self._commits = 0
         self._refused = 0
         """Calls refused since the last warning."""
         self._warned_at = 0.0
         self._closing = False
         self._committer: asyncio.Task[None] | None = None
-        # kept, because asking for the running loop asks the system for the process id each time
-        self._loop = asyncio.get_running_loop()
 
     def start(self) -> None:
         self._committer = asyncio.create_task(self._run(), name="twinmeter-committer")
@@ -98,44 +113,36 @@ class Writer:
     @property
     def queued(self) -> int:
         """Calls in memory that wait for a commit or for the disk."""
-        return len(self._queue) + len(self._batch) + self.spooler.pending
+        here = len(self._queue) + len(self._batch) + len(self._again) + len(self._in_vain)
+        return here + self.spooler.pending
 
     @property
     def waiting(self) -> float:
         """For how many seconds the oldest of them has waited."""
-        oldest = [calls[0].since for calls in (self._queue, self._batch) if calls]
+        oldest = [calls[0].since for calls in (self._batch, self._again, self._in_vain) if calls]
         oldest += [] if self.spooler.first is None else [self.spooler.first.since]
-        return self._loop.time() - min(oldest) if oldest else 0.0
+        return max(0.0, self._loop.time() - min([self._queue.since, *oldest]))
 
-    @property
-    def room(self) -> int:
-        """How many more calls the queue accepts."""
-        return MAX_QUEUED - self.queued
-
-    def admit(self, sender: str, calls: int, within: float) -> None:  # noqa: ARG002 - for what is to come
-        """Raises OverloadedError where so many calls of a sender could not be committed within so many seconds."""
-        if self.room < calls:
-            raise OverloadedError(1.0)
-
-    def write(
-        self,
-        pair: Pair,
-        door: str,
-        sender: str = "",  # noqa: ARG002
-        within: float | None = None,  # noqa: ARG002
-    ) -> "asyncio.Future[Outcome]":
-        """Queue `pair`. Its outcome is there by the deadline at the latest; nothing is ever raised."""
-        answer: asyncio.Future[Outcome] = self._loop.create_future()
-        self._take(Waiting(pair, door, self._loop.time(), answer))
+    def write(self, pair: Pair, door: str, sender: str = "", within: float | None = None) -> "asyncio.Future[Outcome]":
+        """Queue `pair`, whose sender waits for so many seconds; None for the deadline. Its outcome is there by then;
+        nothing is ever raised.
+        """
+        now, answer = self._loop.time(), self._loop.create_future()
+        if within is None:
+            call = Waiting(pair, door, sender, now, now + self._patience, now + self._deadline, answer)
+        else:
+            call = Waiting(pair, door, sender, now, now + patience(within), now + within, answer)
+        self._take(call, may_be_in_vain=within is None)
         return answer
 
     def post(self, pair: Pair, door: str) -> None:
         """Queue `pair`, for which nobody waits."""
-        self._take(Waiting(pair, door, self._loop.time(), None))
+        now = self._loop.time()
+        self._take(Waiting(pair, door, door, now, now + POSTED_SECONDS, math.inf, None), may_be_in_vain=False)
 
-    async def has_room(self) -> None:
-        """Wait until the queue accepts another call."""
-        while self.room <= 0:
+    async def has_room(self, sender: str) -> None:
+        """Wait until the queue accepts another call of a sender."""
+        while not self.admission.holds(sender):
             self.spooler.left.clear()
             await self.spooler.left.wait()
 
@@ -151,26 +158,26 @@ class Writer:
         if self._committer is not None:
             self._committer.cancel()
             await asyncio.gather(self._committer, return_exceptions=True)
-        self._spool([*self._batch, *self._queue])
-        self._queue.clear()
+        self._spool_everything()
         await self.spooler.close()
-        if self._alarm is not None:
-            self._alarm.cancel()
+        self._alarm.stop()
         if self._asking is not None:
             self._asking.cancel()
 
-    def _take(self, call: Waiting) -> None:
+    def _take(self, call: Waiting, *, may_be_in_vain: bool) -> None:
         if self._closing or self._committer is None:
             self._refuse(call, _STOPPED)
-        elif self.room <= 0:
+        elif not self.admission.holds(call.sender):
             self._refuse(call, _FULL)
         elif self.breaker.is_open:
             self._spool([call])
+        elif may_be_in_vain and self.admission.is_in_vain(call):
+            self._in_vain.append(call)
+            self._alarm.set(call.spool_at)
         else:
-            self._queue.append(call)
+            self._queue.put(call)
             self._arrived.set()
-            if self._alarm is None:
-                self._alarm = self._loop.call_later(self._patience, self._look_for_late_calls)
+            self._alarm.set(call.spool_at)
 
     def _refuse(self, call: Waiting, outcome: Outcome) -> None:
         self._tell([(call, outcome)])
@@ -181,25 +188,39 @@ class Writer:
             self._refused, self._warned_at = 0, now
 
     async def _run(self) -> None:
-        while self._queue or not self._closing:
-            if not self._queue:
+        while self._queue or self._again or not self._closing:
+            if not (self._queue or self._again):
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
-            self._batch = [self._queue.popleft() for _ in range(min(len(self._queue), MAX_BATCH))]
+            started = self._loop.time()
+            again = self._take_batch()
+            self.admission.busy(started, len(self._batch))
+            self._ask_at = started + ASK_SECONDS
+            self._alarm.set(self._ask_at)
             try:
                 if batch := await self._not_spooled(self._batch):
-                    await self._commit(batch)
+                    await self._commit(batch, started, again=again)
             except LedgerUnavailableError as error:
-                self.breaker.open(str(error))
-                self._spool([*self._batch, *self._queue])
-                self._queue.clear()
+                await self._slow_or_away(error)
             except Exception as error:  # noqa: BLE001 - a bug of ours must not end the committer for all that follow
                 self._troubles.report(Code.COMMIT, reason_of(error), count=len(self._batch), error=error)
                 self._spool(self._batch)
             # only now: what is cancelled half-way is spooled at the end
             self._batch = []
+            self._ask_at = math.inf
+            self.admission.idle()
             self.spooler.left.set()
+
+    def _take_batch(self) -> bool:
+        """The next batch. Returns whether MongoDB may have it already."""
+        most = min(self._most, self._pace.batch(MAX_BATCH, self._queue.senders_lately))
+        self._again = [call for call in self._again if call.is_open]
+        if self._again:
+            self._batch, self._again = self._again[:most], self._again[most:]
+            return True
+        self._batch = self._queue.take(most)
+        return False
 
     async def _not_spooled(self, batch: list[Waiting]) -> list[Waiting]:
         """What is to be committed of `batch`: a request that waits in the spool was there first, and stands."""
@@ -218,12 +239,12 @@ class Writer:
         )
         return [call for call, entry in zip(batch, first, strict=True) if entry is None]
 
-    async def _commit(self, batch: list[Waiting]) -> None:
+    async def _commit(self, batch: list[Waiting], started: float, *, again: bool) -> None:
         for call in batch:
             call.offered = True
-        started = self._loop.time()
-        outcomes = await self._ledger.commit([call.pair for call in batch], seconds=ATTEMPT_SECONDS)
-        seconds = self._loop.time() - started
+        offered = self._loop.time()
+        outcomes = await self._ledger.commit([call.pair for call in batch], seconds=ATTEMPT_SECONDS, again=again)
+        seconds = self._loop.time() - offered
         if hindered := [(call, outcome) for call, outcome in zip(batch, outcomes, strict=True) if outcome.fault]:
             self._troubles.report(
                 Code.COMMIT, hindered[0][1].reason or "", count=len(hindered), error=hindered[0][1].fault
@@ -234,50 +255,80 @@ class Writer:
         if not (stored := len(batch) - len(hindered)):
             return
         self.breaker.close()
+        self._commits += 1
+        if seconds < QUICK_SECONDS:
+            self._most = min(2 * self._most, MAX_BATCH)
         told = settle_all(pair for pair in zip(batch, outcomes, strict=True) if pair[1].fault is None)
         self._counters.count_told(told)
         self._counters.committed(stored, seconds)
+        self._pace.note(len(batch), self._loop.time() - started)
         statuses = {f"{door}.{status}": calls for (door, status), calls in told.items()}
         log.info("ledger.committed", calls=stored, milliseconds=round(seconds * 1000, 1), **statuses)
 
-    def _look_for_late_calls(self) -> None:
-        now = self._loop.time()
-        late = [call for call in self._uncommitted() if call.since + self._patience <= now]
-        while self._queue and self._queue[0].since + self._patience <= now:
-            late.append(self._queue.popleft())
-        if late:
-            self._spool(late)
+    async def _slow_or_away(self, error: LedgerUnavailableError) -> None:
+        """A batch that took too long, while MongoDB answers, is committed again in halves; one call goes to the spool,
+        which is delivered beside the others.
+        """
+        if not error.slow or not await self._answers():
+            self._open(str(error))
+        elif len(self._batch) == 1:
+            self._spool(self._batch)
+        else:
+            self._most = len(self._batch) // 2
+            self._pace.note(len(self._batch), ATTEMPT_SECONDS)
+            self._again = [*self._batch, *self._again]
+
+    def _look_for_late_calls(self, now: float) -> None:
+        late = [call for call in self._committing() if _overdue_at(call) <= now]
+        late += self._queue.take_late(now)
+        while self._in_vain and self._in_vain[0].spool_at <= now:
+            late.append(self._in_vain.popleft())
+        self._spool(late)
+        if now >= self._ask_at or any(call.offered for call in late):
+            self._ask_at = now + ASK_SECONDS
             if self._asking is None and not self.breaker.is_open:
                 self._asking = asyncio.create_task(self._open_if_away(), name="twinmeter-asking")
-        while self._late and (self._late[0].settled or self._late[0].since + self._deadline <= now):
-            self._tell([(self._late.popleft(), _LATE)])
+        self._tell((call, LATE) for call in self._spooling.late(now))
         self._set_alarm(now)
+
+    def _set_alarm(self, now: float) -> None:
+        due = [_overdue_at(call) for call in self._committing()]
+        due += [self._in_vain[0].spool_at] if self._in_vain else []
+        due += [self._queue.due, self._spooling.due, self._ask_at]
+        if (earliest := min(due)) < math.inf:
+            self._alarm.set(max(earliest, now + ALARM_SECONDS))
+
+    def _committing(self) -> list[Waiting]:
+        """What is being committed and is nowhere else yet."""
+        return [call for calls in (self._batch, self._again) for call in calls if call.is_open]
 
     async def _open_if_away(self) -> None:
         """A late commit may only be a large one of one client: nobody else's calls go straight to the spool for it."""
-        if not await self._answers():
-            self.breaker.open("no commit within the callers' deadline, and no answer")
+        commits = self._commits
+        if not await self._answers() and commits == self._commits:
+            self._open("no commit in time, and no answer")
         self._asking = None
 
-    def _set_alarm(self, now: float) -> None:
-        """For the next call to reach its patience or its deadline."""
-        due = [call.since + self._patience for call in self._uncommitted()[:1]]
-        due += [self._queue[0].since + self._patience] if self._queue else []
-        due += [self._late[0].since + self._deadline] if self._late else []
-        self._alarm = None
-        if due:
-            self._alarm = self._loop.call_at(max(min(due), now + ALARM_SECONDS), self._look_for_late_calls)
+    def _open(self, reason: str) -> None:
+        """MongoDB is away: what waits for it goes to the spool."""
+        self.breaker.open(reason)
+        self._spool_everything()
 
-    def _uncommitted(self) -> list[Waiting]:
-        """What is being committed and is nowhere else yet."""
-        return [call for call in self._batch if not (call.settled or call.spooling)]
+    def _spool_everything(self) -> None:
+        self._spool([*self._batch, *self._again, *self._queue.take_all(), *self._in_vain])
+        self._again = []
+        self._in_vain.clear()
 
     def _spool(self, calls: list[Waiting]) -> None:
-        new = [call for call in calls if not (call.settled or call.spooling)]
+        new = [call for call in calls if call.is_open]
         self.spooler.take(new)
-        self._late.extend(call for call in new if call.answer is not None)
-        if self._late and self._alarm is None:
-            self._set_alarm(self._loop.time())
+        self._spooling.add(new)
+        self._alarm.set(max(self._spooling.due, self._loop.time() + ALARM_SECONDS))
 
     def _tell(self, outcomes: Iterable[tuple[Waiting, Outcome]]) -> None:
         self._counters.count_told(settle_all(outcomes))
+
+
+def _overdue_at(call: Waiting) -> float:
+    """When a call that is being committed goes to the spool all the same: later than others, for it is nearly done."""
+    return (call.spool_at + call.until) / 2 if call.answer is not None else call.spool_at

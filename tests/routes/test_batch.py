@@ -173,12 +173,13 @@ async def test_clocks_far_off_are_those_rows_faults_alone(client: Client, tokens
 async def test_what_the_queue_cannot_hold_is_refused_whole_with_a_time_to_come_back(
     client: Client, tokens: Tokens, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.tracking.writer.MAX_QUEUED", 9)
+    monkeypatch.setattr("app.tracking.admission.MAX_QUEUED", 12)
 
-    refused = await send(client, tokens, json.dumps([CALL] * 10).encode())
+    refused = await send(client, tokens, json.dumps([CALL] * 11).encode())
     taken = await send(client, tokens, json.dumps([CALL] * 9).encode())
 
-    assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+    assert refused.status_code == 429
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
     assert taken.json()["summary"] == {"committed": 9}
     assert len(await assert_twins(database)) == 9
 

@@ -38,7 +38,7 @@ async def test_a_request_says_how_long_it_waits_and_is_told_what_was_applied(
 async def test_what_is_refused_is_not_stored_and_every_door_says_when_to_come_back(
     client: Client, tokens: Tokens, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.tracking.writer.MAX_QUEUED", 0)
+    monkeypatch.setattr("app.tracking.admission.MAX_QUEUED", 0)
     headers = bearer(tokens, Role.SERVICE)
 
     single = await client.post("/api/ai/track", json=CALL, headers=headers)

@@ -181,6 +181,6 @@ async def test_what_fails_after_calls_were_written_makes_no_receipt_untrue(
     answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(Spool, "depth", lambda spool: failing(spool) if waiting(spool) else Depth(0, 0))
-        spooler.take([Waiting(pair("r"), "function", 0.0, answer)])
+        spooler.take([Waiting(pair("r"), "function", "", 0.0, 1.0, 2.0, answer)])
         assert (await answer).status == "spooled"
     await spooler.close()

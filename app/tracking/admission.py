@@ -1,0 +1,143 @@
+"""Who may still enter the queue: whether there is room in memory, and how long a call would wait.
+
+What would wait longer than its sender does is refused before it is handled, with the time at which there will be room.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from app.errors import OverloadedError
+from app.observability.logs import Log
+from app.observability.metrics import Counters
+from app.spool.waiting import Waiting
+from app.tracking.fair_queue import SHARE, FairQueue
+from app.tracking.pace import Pace
+
+log = Log(__name__)
+
+MAX_BATCH = 1_000
+MAX_QUEUED = 50_000
+"""About 250 MB of calls: what a process holds in memory. Later ones are refused, or dropped, and counted."""
+PATIENCE = 0.8
+"""The share of a deadline after which a call goes to the spool; the rest is for the disk."""
+DISK_SECONDS = 1.0
+"""What of a long deadline is for the disk."""
+LEEWAY = 0.6
+"""The share of that which may be taken when a request is admitted: whoever comes later has turns, too."""
+LONGEST_RETRY_SECONDS = 60.0
+SECONDS_BETWEEN_WARNINGS = 1.0
+
+
+def patience(within: float) -> float:
+    """The seconds after which a call goes to the spool whose sender waits for so many."""
+    return within - min((1 - PATIENCE) * within, DISK_SECONDS)
+
+
+class Admission:
+    """Of one process. `in_memory` says how many calls it holds, `clock` is the loop's."""
+
+    def __init__(
+        self, queue: FairQueue, pace: Pace, counters: Counters, in_memory: Callable[[], int], clock: Callable[[], float]
+    ) -> None:
+        self._busy_until = 0.0
+        """When the commit that is under way should be done."""
+        self._queue = queue
+        self._pace = pace
+        self._counters = counters
+        self._in_memory = in_memory
+        self._clock = clock
+        self._reserved: Counter[str] = Counter()
+        """Calls of requests that were admitted and have not queued yet, by sender."""
+        self._refused = 0
+        """Calls refused since the last warning."""
+        self._warned_at = -SECONDS_BETWEEN_WARNINGS
+        self.idle()
+
+    def idle(self) -> None:
+        """No commit is under way."""
+        self.busy(0.0, 0)
+
+    def busy(self, since: float, calls: int) -> None:
+        """A commit of so many calls has begun."""
+        # worked out once, as it is asked for each call
+        self._batch = self._pace.batch(MAX_BATCH, self._queue.senders_lately)
+        self._batch_seconds = self._pace.of(self._batch)
+        self._busy_until = since + self._pace.of(calls)
+
+    @property
+    def room(self) -> int:
+        """How many more calls this process holds, whoever sends them."""
+        return MAX_QUEUED - self._in_memory() - self._reserved.total()
+
+    def holds(self, sender: str, calls: int = 1) -> bool:
+        """Whether there is room for so many more calls of a sender: more than its share it may not have."""
+        taken = self._in_memory() + calls
+        if self._reserved:
+            taken += self._reserved.total()
+        left = MAX_QUEUED - taken
+        if taken <= SHARE * (left + 1):  # then nobody can have more than a share
+            return left >= 0
+        return left >= 0 and self._queue.of(sender) + self._reserved[sender] + calls <= SHARE * (left + 1)
+
+    def is_in_vain(self, call: Waiting) -> bool:
+        """Whether a call that comes now would be committed too late, if all goes on as it does."""
+        if not (ahead := len(self._queue)):
+            return False
+        begins = max(self._busy_until, call.since)
+        return begins + (ahead // self._batch + 1) * self._batch_seconds > call.spool_at
+
+    def seconds(self, sender: str = "", calls: int = 1) -> float:
+        """How long so many more calls of a sender would wait for the end of their commit."""
+        own = self._queue.of(sender) + self._reserved[sender] + calls
+        others = self._queue.senders + (not self._queue.of(sender)) - 1
+        # others have their turns as long as this one waits, and no more of them than they have calls
+        ahead = min(own * (others + 1), len(self._queue) + self._reserved.total() + calls)
+        under_way = max(0.0, self._busy_until - self._clock())
+        if ahead <= self._batch:
+            return under_way + self._pace.of(ahead)
+        return under_way + ahead / self._batch * self._batch_seconds
+
+    def admit(self, sender: str, calls: int, within: float) -> None:
+        """Raises OverloadedError where so many calls of a sender would not be committed within so many seconds."""
+        if not self.holds(sender, calls):
+            self._refuse(calls, self.seconds(sender, calls) / SHARE)
+        # with nothing before it a request is always tried: how fast MongoDB is now, nobody knows otherwise
+        if len(self._queue) or self._reserved:
+            excess = self.seconds(sender, calls) - LEEWAY * patience(within)
+            if excess > 0:
+                self._refuse(calls, excess)
+
+    @contextmanager
+    def admitted(self, sender: str, calls: int, within: float) -> Iterator[Callable[[], None]]:
+        """The same, and keep room for them until the block ends. What is yielded is called before each one queues."""
+        self.admit(sender, calls, within)
+        left = calls
+        self._reserved[sender] += calls
+
+        def give_back(count: int = 1) -> None:
+            nonlocal left
+            left -= count
+            self._reserved[sender] -= count
+            if not self._reserved[sender]:
+                del self._reserved[sender]
+
+        try:
+            yield give_back
+        finally:
+            if left:
+                give_back(left)
+
+    def _refuse(self, calls: int, seconds: float) -> None:
+        """`seconds`: until there is room. Raises OverloadedError, with a later time for some, so that not all who are
+        refused now come back at once.
+        """
+        seconds = min(seconds + random.uniform(0, max(1.0, seconds)), LONGEST_RETRY_SECONDS)  # noqa: S311 - jitter
+        self._counters.refused.inc(calls)
+        self._refused += calls
+        now = self._clock()
+        if now - self._warned_at >= SECONDS_BETWEEN_WARNINGS:
+            log.warning("tracking.overloaded", refused=self._refused, queued=len(self._queue))
+            self._refused, self._warned_at = 0, now
+        raise OverloadedError(seconds)

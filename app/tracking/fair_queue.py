@@ -1,0 +1,104 @@
+"""The calls that wait for a commit: a lane for each sender, from which batches are taken in turn.
+
+Within a lane the order is that of arrival. A sender that reports more than others waits behind itself, not they behind
+it, and has no more of the memory than leaves room for them. A lane is there only while something is in it.
+"""
+
+import math
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+
+from app.spool.waiting import Waiting
+
+SHARE = 4
+"""A sender may have so many times as many calls waiting as others could still have: alone, four fifths of all room."""
+
+
+class FairQueue:
+    """Not for several threads. `most` is how many calls it holds."""
+
+    def __init__(self) -> None:
+        self._lanes: OrderedDict[str, deque[Waiting]] = OrderedDict()
+        """In the order of their turns."""
+        self._calls = 0
+        self._taken_of = 0
+        self.due = math.inf
+        """When the first call is to be spooled, or some time before that."""
+
+    def __len__(self) -> int:
+        return self._calls
+
+    def __iter__(self) -> Iterator[Waiting]:
+        return (call for lane in self._lanes.values() for call in lane)
+
+    @property
+    def senders(self) -> int:
+        return len(self._lanes)
+
+    @property
+    def senders_lately(self) -> int:
+        """Of how many senders calls wait, or did when the last batch was taken."""
+        return max(len(self._lanes), self._taken_of)
+
+    @property
+    def since(self) -> float:
+        """When the oldest call came; infinite where none waits."""
+        return min((lane[0].since for lane in self._lanes.values()), default=math.inf)
+
+    def of(self, sender: str) -> int:
+        """How many calls of this sender wait."""
+        lane = self._lanes.get(sender)
+        return 0 if lane is None else len(lane)
+
+    def put(self, call: Waiting) -> None:
+        lane = self._lanes.get(call.sender)
+        if lane is None:
+            lane = self._lanes[call.sender] = deque()
+        lane.append(call)
+        self._calls += 1
+        self.due = min(self.due, call.spool_at)
+
+    def take(self, most: int) -> list[Waiting]:
+        """The next batch: as many calls of each sender as of any other, as far as they have them."""
+        self._taken_of = len(self._lanes)
+        batch: list[Waiting] = []
+        while self._lanes and (left := most - len(batch)) > 0:
+            share = max(1, left // len(self._lanes))
+            for _ in range(min(len(self._lanes), left)):
+                sender, lane = self._lanes.popitem(last=False)
+                if len(lane) <= share:
+                    batch += lane
+                else:
+                    batch += [lane.popleft() for _ in range(share)]
+                    self._lanes[sender] = lane  # its next turn comes after everybody else's
+        self._calls -= len(batch)
+        return batch
+
+    def take_all(self) -> list[Waiting]:
+        """Everything, each sender's in order."""
+        calls = list(self)
+        self._lanes.clear()
+        self._calls, self.due = 0, math.inf
+        return calls
+
+    def take_late(self, now: float) -> list[Waiting]:
+        """What is to be spooled by now."""
+        if now < self.due:
+            return []
+        late: list[Waiting] = []
+        due = math.inf
+        for sender, lane in list(self._lanes.items()):
+            kept: deque[Waiting] = deque()
+            for call in lane:
+                if call.spool_at <= now:
+                    late.append(call)
+                else:
+                    kept.append(call)
+                    due = min(due, call.spool_at)
+            if kept:
+                self._lanes[sender] = kept
+            else:
+                del self._lanes[sender]
+        self._calls -= len(late)
+        self.due = due
+        return late

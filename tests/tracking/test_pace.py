@@ -1,0 +1,51 @@
+"""What is known of how fast MongoDB commits."""
+
+import pytest
+
+from app.tracking.pace import Pace
+
+
+def learned(*commits: tuple[int, float]) -> Pace:
+    pace = Pace()
+    for calls, seconds in commits:
+        pace.note(calls, seconds)
+    return pace
+
+
+def test_before_the_first_commit_it_is_that_of_a_usual_machine() -> None:
+    assert Pace().of(1_000) == pytest.approx(0.105)
+
+
+@pytest.mark.parametrize("calls", [1, 60, 500, 1_000])
+def test_what_is_measured_again_and_again_is_what_is_expected(calls: int) -> None:
+    assert learned(*[(calls, 0.25)] * 30).of(calls) == pytest.approx(0.25, rel=0.1)
+
+
+def test_it_learns_what_a_commit_costs_and_what_each_call() -> None:
+    pace = learned(*[(10, 0.1 + 10 * 0.0002), (400, 0.1 + 400 * 0.0002)] * 15)
+
+    assert pace.fixed == pytest.approx(0.1, rel=0.15)
+    assert pace.each == pytest.approx(0.0002, rel=0.2)
+
+
+def test_calls_that_come_alone_do_not_make_a_crowd_look_slow() -> None:
+    assert learned(*[(1, 0.004)] * 100).of(1_000) < 0.15
+
+
+def test_batches_are_for_sixty_milliseconds() -> None:
+    assert learned(*[(100, 0.02), (300, 0.06)] * 20).batch(1_000) == pytest.approx(300, rel=0.15)
+
+
+def test_far_from_mongodb_batches_are_as_large_as_on_its_own_machine() -> None:
+    """Where any commit takes 120 ms, smaller ones would only be more of them."""
+    assert learned(*[(50, 0.125), (500, 0.17)] * 20).batch(1_000) == 1_000
+
+
+def test_a_slow_mongodb_gets_small_batches_and_larger_ones_when_it_is_well_again() -> None:
+    slow = [(250, 2.5), (125, 1.25), (50, 0.5)]
+    pace = learned(*slow * 5)
+    assert pace.batch(1_000) < 50
+    for _ in range(40):
+        calls = pace.batch(1_000)
+        pace.note(calls, 0.004 + calls * 0.0001)
+    assert pace.batch(1_000) > 400
