@@ -69,8 +69,8 @@ class Page(NamedTuple):
 def encoded(pair: Pair) -> bytes | None:
     """None for what BSON, and so MongoDB, cannot represent."""
     try:
-        document = {"entry": pair.entry, "event": pair.event, "stamped": pair.stamped, "sharedId": pair.shared_id}
-        return bson.encode(document)
+        documents = {"entry": pair.entry_to_store(), "event": pair.event_to_store()}
+        return bson.encode({**documents, "stamped": pair.stamped, "sharedId": pair.shared_id})
     except (bson.errors.BSONError, OverflowError, UnicodeError):
         return None
 

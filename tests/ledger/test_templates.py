@@ -17,6 +17,7 @@ from app.ledger.recording import Recorded, Recorder
 from app.ledger.templates import TemplatePair
 from app.pricing.overrides import OverrideTable
 from app.settings import Settings
+from app.spool.rows import decoded, encoded
 from models.call import AICall
 from tests.pricing.test_costs import Book, override
 
@@ -266,3 +267,16 @@ def test_counts_of_nothing_are_common_as_instrumentations_send_them() -> None:
         own.record(call, NOW)
     assert isinstance(own.record(call, NOW).pair, TemplatePair)
     assert not isinstance(own.record(call.model_copy(update={"cache_read_tokens": 1}), NOW).pair, TemplatePair)
+
+
+def test_a_call_of_a_template_is_spooled_as_one_that_was_recorded_in_full() -> None:
+    call = AICall(**COMMON, request_id="r", conversation_id="c", request_duration=7)
+    teach(RECORDER, {})
+    made, expected = (each.record(call, NOW, by_user=True).pair for each in (RECORDER, IN_FULL))
+    assert isinstance(made, TemplatePair)
+
+    blob = encoded(made)
+
+    assert blob is not None
+    assert blob == encoded(expected)
+    assert decoded(blob).conflicts_with(expected.entry) is False
