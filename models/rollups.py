@@ -6,6 +6,7 @@ that are zero are absent.
 """
 
 from typing import Any
+from urllib.parse import unquote
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
@@ -31,6 +32,12 @@ FINDINGS = "rollup_findings"
 """Day x scope x synthetic x kind x names: what data quality is about."""
 TRAILING = "rollup_trailing"
 """Window x scope x synthetic x user: requests from the window's first day up to yesterday."""
+USER_SHEETS = "rollup_user_sheets"
+"""Build x day x scope x synthetic x part: what all users did on a day that is over, as columns: `models.user_sheets`.
+With an empty scope: that the day has its sheets.
+"""
+USER_NUMBERS = "rollup_user_numbers"
+"""Build x user: the number by which sheets name the user."""
 NAMES = "rollup_names"
 """Client: the names that have cells of their own."""
 SET_ASIDE = "rollup_deltas_set_aside"
@@ -52,6 +59,8 @@ ROLLUPS = (
     CONVERSATIONS,
     FINDINGS,
     TRAILING,
+    USER_SHEETS,
+    USER_NUMBERS,
     NAMES,
     SET_ASIDE,
     STATE,
@@ -73,6 +82,8 @@ EVERYONE = "*"
 OTHER = "other"
 """Where names beyond a client's cap are counted."""
 
+SHEET_PART = ("provider", "model", "feature")
+"""The dimensions of users' sheets; all are null in those over every part."""
 PART = ("provider", "model", "serviceType", "feature")
 """The dimensions of usage."""
 
@@ -153,6 +164,11 @@ def escaped(name: str) -> str:
     return name.translate(_ESCAPES) if "%" in name or "|" in name or "." in name or "$" in name else name
 
 
+def unescaped(name: str) -> str:
+    """The reverse of `escaped`."""
+    return unquote(name) if "%" in name else name
+
+
 def joined(*names: str | bool) -> str:
     """Several names as one string, unambiguous whatever they contain, and valid as a field name."""
     return "|".join([escaped(str(name)) for name in names])
@@ -177,5 +193,11 @@ INDEXES = {
     USER_MONTHS: [_index("_id.month", "_id.synthetic", "_id.client"), _index("_id.user", "_id.month", name="user")],
     CONVERSATIONS: [_DAYS],
     TRAILING: [_index("_id.build", "_id.scope", "_id.synthetic", "-requests", name="ranking")],
+    USER_SHEETS: [
+        _index("_id.build", "_id.scope", "_id.synthetic", "_id.day", *(f"_id.{name}" for name in SHEET_PART)),
+        # one day is taken away when a late call is merged
+        _index("_id.day", name="day"),
+    ],
+    USER_NUMBERS: [_index("_id.build", "-number", name="number"), _index("_id.user", name="user")],
 }
 """The indexes of the cells. All other access is by `_id`."""

@@ -31,6 +31,7 @@ from typing import Any
 from app.database import Database
 from app.maintenance.reconcile.days import CELL, DayCheck, Difference
 from app.maintenance.reconcile.repairs import Repairs
+from app.maintenance.reconcile.sheets import SheetCheck
 from app.maintenance.reconcile.trailing import TrailingCheck
 from app.maintenance.reconcile.undated import UndatedCheck
 from app.maintenance.reconcile.unread import UnreadCheck
@@ -76,6 +77,7 @@ class Reconcile(Job[str]):
         self._last: date | None = arguments.last
         self._days = DayCheck(database, settings.zone)
         self._trailing = TrailingCheck(database)
+        self._sheets = SheetCheck(database)
         self._undated = UndatedCheck(database)
         self._unread = UnreadCheck(database, self._first, self._last)
         self._repairs = Repairs(database, settings.zone)
@@ -103,10 +105,13 @@ class Reconcile(Job[str]):
 
     async def do(self, page: Page[str], *, execute: bool) -> Counter[str]:
         if page.items == [TRAILING]:
-            found = left = await self._trailing.differences()
+            checks = (self._trailing, self._sheets)
+            found = left = [each for check in checks for each in await check.differences()]
             if found and execute:
-                await self._trailing.repair()
-                left = await self._trailing.differences()
+                for check in checks:
+                    if await check.differences():
+                        await check.repair()
+                left = [each for check in checks for each in await check.differences()]
             return self._counted(found, left)
         if page.items == [UNDATED]:
             found = await self._undated.differences()

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from app.reports.parts.active_users import active_users
 from app.reports.parts.figures import daily, described, grouped, summed
+from app.reports.parts.user_sheets import UserSheets
 from app.reports.queries import ledger, rollups
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reader import Document, Documents, Reader, first
@@ -102,7 +103,7 @@ class AnalyticsParts(NamedTuple):
     conversations: Documents | None
 
 
-async def from_cells(read: Reader, query: ReportQuery, wanted: AnalyticsType) -> AnalyticsParts:
+async def from_cells(read: Reader, query: ReportQuery, wanted: AnalyticsType, sheets: UserSheets) -> AnalyticsParts:
     """From the rollups."""
     first_day = query.window.first.isoformat()
     days = await read.cells(rollups.by_day(_whole_span(query, wanted), latency_from=first_day))
@@ -113,7 +114,7 @@ async def from_cells(read: Reader, query: ReportQuery, wanted: AnalyticsType) ->
     told = _wants(wanted, AnalyticsType.CONVERSATION) and not query.filters.any_part()
     return AnalyticsParts(
         days=days,
-        active_users=await active_users(read, query),
+        active_users=await active_users(read, query, sheets),
         p95=percentiles(merged(sketches), (95,))["p95"],
         providers=grouped(parts, lambda row: row["_id"]["provider"]),
         conversations=await read.cells(top) if told else None,

@@ -9,7 +9,8 @@ from app.errors import invalid
 from app.reports.cursors import decoded, encoded
 from app.reports.parts.active_users import active_users
 from app.reports.parts.figures import described, grouped
-from app.reports.parts.ranking import top_users
+from app.reports.parts.ranking import Ranking, ranked_users
+from app.reports.parts.user_sheets import UserSheets
 from app.reports.queries import rollups
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reader import Document, Documents, Reader
@@ -17,7 +18,7 @@ from app.reports.rows import ListedUser, ModelTotals, Percentiles, ProviderTotal
 from models import ServiceType
 from models.latency import merged, percentiles
 from models.money import USD_PLACES, to_decimal
-from models.rollups import USAGE_TOTALS, escaped
+from models.rollups import USAGE_TOTALS, unescaped
 
 PERCENTS = (50, 95, 99)
 USER_ORDERS = {"requests": "requests", "cost": "cost", "tokens": "tokensUsed", "lastActive": "lastDay"}
@@ -130,13 +131,14 @@ def _latency(sketches: Documents, provider: str, service: str | None = None) -> 
     return Percentiles(**percentiles(merged(chosen), PERCENTS))
 
 
-async def models(read: Reader, query: ReportQuery, generated_at: datetime) -> ModelsReport:
+async def models(read: Reader, query: ReportQuery, sheets: UserSheets, generated_at: datetime) -> ModelsReport:
     """Models by cost."""
     parts = await read.cells(rollups.by_part(query))
-    users = {
-        (row["_id"]["provider"], row["_id"]["model"]): row["users"]
-        for row in await read.cells(rollups.unique_users_by_model(query))
-    }
+    if (users := await sheets.by_model(query)) is None:
+        users = {
+            (unescaped(row["_id"]["provider"]), unescaped(row["_id"]["model"])): row["users"]
+            for row in await read.cells(rollups.unique_users_by_model(query))
+        }
     return ModelsReport(
         window=described(query.window),
         synthetic=query.synthetic,
@@ -152,9 +154,7 @@ def _costs_of_models(parts: Documents, users: Mapping[tuple[str, str], int]) -> 
     for row in parts:
         services.setdefault((row["_id"]["provider"], row["_id"]["model"]), set()).add(row["_id"]["serviceType"])
     rows = [
-        _model_costs(
-            provider, model, totals, users.get((escaped(provider), escaped(model)), 0), services[provider, model]
-        )
+        _model_costs(provider, model, totals, users.get((provider, model), 0), services[provider, model])
         for (provider, model), totals in groups
     ]
     return sorted(rows, key=lambda row: (-row.cost, -row.requests, row.provider, row.model))
@@ -182,6 +182,7 @@ async def users(
     read: Reader,
     query: ReportQuery,
     state: Document,
+    sheets: UserSheets,
     order: str,
     *,
     limit: int,
@@ -195,17 +196,13 @@ async def users(
         message = f"must be one of {allowed}"
         raise invalid("sort", message)
     skip = 0 if cursor is None else _position(cursor, order)
-    if order == "-requests":
-        rows = await top_users(read, query, state, limit + 1, skip)
-    else:
-        rows = await read.cells(
-            rollups.ranked_users(query, USER_ORDERS[name], descending=descending, skip=skip, limit=limit + 1)
-        )
+    ranking = Ranking(USER_ORDERS[name], descending=descending, skip=skip, limit=limit + 1)
+    rows = await ranked_users(read, query, state, sheets, ranking)
     listed = [listed_user(row) for row in rows[:limit]]
     return UsersReport(
         window=described(query.window),
         synthetic=query.synthetic,
-        active_users=await active_users(read, query) if not query.filters.any_part() else None,
+        active_users=await active_users(read, query, sheets) if not query.filters.any_part() else None,
         users=listed,
         next_cursor=encoded({"sort": order, "skip": skip + limit}) if len(rows) > limit else None,
         generated_at=generated_at,

@@ -21,6 +21,7 @@ from app.reports.overview import OverviewReport
 from app.reports.parts.call_places import places_of
 from app.reports.parts.known_users import KnownUsers
 from app.reports.parts.series import SeriesBy
+from app.reports.parts.user_sheets import KnownNumbers, UserSheets
 from app.reports.periods import of_window
 from app.reports.quality import DataQualityReport
 from app.reports.query import ReportQuery, Synthetic
@@ -50,6 +51,7 @@ class Reports:
         self._shared = SharedComputations()
         self._damage = Damage(database)
         self._known_users = KnownUsers()
+        self._known_numbers = KnownNumbers()
 
     def now(self) -> datetime:
         """The current moment of reports, UTC."""
@@ -82,8 +84,9 @@ class Reports:
                     parts = await usage.from_ledger(read, query, comparison, series_by)
             else:
                 async with self._rollups() as (read, rollups):
+                    known, sheets = self._known_users, self._sheets(read, rollups)
                     parts = await usage.from_cells(
-                        read, query, rollups.state, self._known_users, comparison=comparison, series_by=series_by
+                        read, query, rollups.state, known, sheets, comparison=comparison, series_by=series_by
                     )
             # here and below in threads: what is long must not hold up those who report
             return await asyncio.to_thread(usage.usage_report, query, parts, now)
@@ -134,8 +137,8 @@ class Reports:
         _refuse_user(query)
 
         async def compute() -> ModelsReport:
-            async with self._rollups() as (read, _):
-                return await breakdowns.models(read, query, self.now())
+            async with self._rollups() as (read, rollups):
+                return await breakdowns.models(read, query, self._sheets(read, rollups), self.now())
 
         return await self._share(("models", query), compute)
 
@@ -145,8 +148,9 @@ class Reports:
 
         async def compute() -> UsersReport:
             async with self._rollups() as (read, rollups):
+                sheets, now = self._sheets(read, rollups), self.now()
                 return await breakdowns.users(
-                    read, query, rollups.state, order, limit=limit, cursor=cursor, generated_at=self.now()
+                    read, query, rollups.state, sheets, order, limit=limit, cursor=cursor, generated_at=now
                 )
 
         return await self._share(("users", query, order, limit, cursor), compute)
@@ -232,8 +236,8 @@ class Reports:
                 async with self._ledger(query) as read:
                     parts = await analytics.from_ledger(read, query, wanted)
             else:
-                async with self._rollups() as (read, _):
-                    parts = await analytics.from_cells(read, query, wanted)
+                async with self._rollups() as (read, rollups):
+                    parts = await analytics.from_cells(read, query, wanted, self._sheets(read, rollups))
             return await asyncio.to_thread(analytics.analytics_report, query, parts, wanted, self.now())
 
         return await self._share(("analytics", query, wanted), compute, query)
@@ -255,6 +259,9 @@ class Reports:
                 return rollups.freshness
 
         return await self._share("freshness", compute)
+
+    def _sheets(self, read: Reader, rollups: Rollups) -> UserSheets:
+        return UserSheets(read, rollups.state, self._known_numbers)
 
     async def _share(
         self, key: Hashable, compute: Callable[[], Awaitable[Answer]], query: ReportQuery | None = None

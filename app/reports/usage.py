@@ -9,8 +9,9 @@ from app.reports.parts import day_rows
 from app.reports.parts.active_users import ActiveUsers, active_by_day
 from app.reports.parts.figures import WeekHours, by_hour, by_weekday_hour, described, grouped, summed, week_hours
 from app.reports.parts.known_users import KnownUsers
-from app.reports.parts.ranking import top_users
+from app.reports.parts.ranking import Ranking, ranked_users
 from app.reports.parts.series import SeriesBy, SeriesPoint, series
+from app.reports.parts.user_sheets import UserSheets
 from app.reports.periods import Comparison, before
 from app.reports.queries import ledger, rollups
 from app.reports.query import ReportQuery, Synthetic
@@ -82,6 +83,7 @@ async def from_cells(
     query: ReportQuery,
     state: Document,
     known: KnownUsers,
+    sheets: UserSheets,
     *,
     comparison: Comparison | None = None,
     series_by: SeriesBy | None = None,
@@ -96,7 +98,8 @@ async def from_cells(
     rows = await day_rows.from_cells(read, whole, hours_from=hours_from)
     days = day_rows.within(rows, query.window)
     parts = await read.cells(rollups.by_part(query))
-    active = await active_by_day(read, whole, [span.window for span in (query, *compared)], known, state["epoch"])
+    windows = [span.window for span in (query, *compared)]
+    active = await active_by_day(read, whole, windows, known, state["epoch"], sheets=sheets)
     return UsageParts(
         totals=summed(days),
         days=days,
@@ -107,7 +110,7 @@ async def from_cells(
         by_feature=await asyncio.to_thread(grouped, parts, lambda row: row["_id"]["feature"]),
         by_model=await asyncio.to_thread(grouped, parts, lambda row: (row["_id"]["provider"], row["_id"]["model"])),
         by_provider=await asyncio.to_thread(grouped, parts, lambda row: row["_id"]["provider"]),
-        top_users=await top_users(read, query, state, TOP_USERS),
+        top_users=await ranked_users(read, query, state, sheets, Ranking(limit=TOP_USERS)),
         previous=None if comparison is None else _previous_from_cells(query, comparison, rows, active),
         series=None if series_by is None else await read.cells(rollups.by_day_and_name(query, series_by)),
     )

@@ -28,6 +28,7 @@ from app.rollups.merge import Merged, Merger, UnreadableError
 from app.rollups.set_aside import say, set_aside
 from app.rollups.state import stored_state
 from app.rollups.trailing import Trailing
+from app.rollups.user_sheets import UserSheets
 
 log = Log(__name__)
 
@@ -72,6 +73,7 @@ class Compactor:
         self._session = session
         self._lease = lease or Lease(database, session)
         self.trailing = Trailing(database, clock)
+        self.sheets = UserSheets(database, session)
         self._merger = Merger(database, session)
         self._thread = OwnThread("compactor")
         self._subjects_merged = 0.0
@@ -118,6 +120,7 @@ class Compactor:
             if not await self._in_time(self._lease.acquire):
                 return
         await self._in_time(self.trailing.keep_up)
+        await self._in_time(self.sheets.keep_up)
 
     def _subjects_due(self, now: float) -> bool:
         patience = SUBJECTS_SECONDS if self._calls < BUSY_CALLS else BUSY_SECONDS

@@ -7,7 +7,7 @@ one is merged while they are being rebuilt, they are rebuilt again.
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,7 +21,7 @@ from app.observability.logs import Log
 from app.rollups.state import STATE_KEY, stored_state
 from app.rollups.subject_updates import past_requests
 from models.documents import Document
-from models.rollups import DELTAS, EVERYONE, STATE, TRAILING, TRAILING_DAYS, USERS
+from models.rollups import DELTAS, EVERYONE, STATE, TRAILING, TRAILING_DAYS, USER_SHEETS, USERS
 
 log = Log(__name__)
 
@@ -65,7 +65,13 @@ class Trailing:
         A clock that was ahead may have begun later days: windows that have them go, for `today` is late no more.
         """
         ahead = {"trailing": {"last": {"$gte": today}}}
-        await self._states.update_one(STATE_KEY, {"$set": {"today": today}, "$pull": ahead, "$inc": {"late": 1}})
+        change = {"$set": {"today": today}, "$pull": ahead}
+        # where the clock goes on, sheets of users' days are right: there are none of days that are late no more
+        forward = await self._states.update_one(
+            {**STATE_KEY, "today": {"$lt": today}}, {**change, "$inc": {"late": 1, "heeded": 1}}
+        )
+        if not forward.modified_count:
+            await self._states.update_one(STATE_KEY, {**change, "$inc": {"late": 1}})
         await self._totals.delete_many({"last": {"$gte": today}})
 
     async def _make(self, last: date, days: int) -> None:
@@ -89,10 +95,22 @@ class Trailing:
 def add_late(
     database: BlockingDatabase[Document], deltas: list[ObjectId], state: Document, session: ClientSession | None
 ) -> None:
-    """Add what `deltas` say of days before today, in the transaction that merges them, in its thread."""
-    database[STATE].update_one(STATE_KEY, {"$inc": {"late": 1}}, session=session)
+    """Add what `deltas` say of days before today, in the transaction that merges them, in its thread.
+
+    The sheets of those days go: they are made anew.
+    """
+    database[STATE].update_one(STATE_KEY, {"$inc": {"late": 1, "heeded": 1}}, session=session)
     past = database[DELTAS].aggregate(past_requests(deltas, state["today"]), session=session)
-    upsert_blocking(database, TRAILING, late_updates(past, state["trailing"]), session)
+    days: set[str] = set()
+    updates = late_updates(_noting(days, past), state["trailing"])
+    upsert_blocking(database, TRAILING, updates, session)
+    database[USER_SHEETS].delete_many({"_id.day": {"$in": sorted(days)}}, session=session)
+
+
+def _noting(days: set[str], rows: Iterable[Document]) -> Iterator[Document]:
+    for row in rows:
+        days.add(row["_id"]["day"])
+        yield row
 
 
 def late_updates(past: Iterable[Document], windows: Iterable[Document]) -> list[Document]:

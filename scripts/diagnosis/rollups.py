@@ -13,6 +13,7 @@ from pymongo.errors import PyMongoError
 
 from app.database.damaged import find_damaged, shown_id
 from app.maintenance.reconcile.days import DayCheck, DayFindings, Difference
+from app.maintenance.reconcile.sheets import SheetCheck
 from app.maintenance.reconcile.trailing import TrailingCheck
 from app.reports.windows import midnight
 from app.rollups.lease import LEASE_SECONDS
@@ -27,6 +28,8 @@ LAG_SECONDS = 15.0
 RECENT_DAYS = 3
 OLDER_DAYS = 2
 """Of the ledger, and as many of the cells."""
+SHEET_DAYS = 2
+"""The latest, whose sheets of users are compared with their cells."""
 SHARE = 0.9
 """Of the time of the check, that days may be begun and read in."""
 RECONCILE = "python -m scripts.reconcile"
@@ -141,6 +144,7 @@ async def _checked(deployment: Deployment, days: Sequence[date], home: ZoneInfo)
 
 async def trailing(deployment: Deployment) -> Finding:
     found = await TrailingCheck(deployment.database).differences()
+    found += await SheetCheck(deployment.database).differences(SHEET_DAYS)
     if found:
         return _differ(found, "in the totals of the last days")
     return ok("totals of the last 7, 30, 60 and 90 days, where kept, are what the days sum to")

@@ -20,6 +20,7 @@ from app.database import Database, connected
 from app.observability.metrics import Counters
 from app.reports import analytics, latency, overview, quality, usage
 from app.reports.analytics import AnalyticsReport, AnalyticsType
+from app.reports.breakdowns import USER_ORDERS
 from app.reports.calls import CallFilters
 from app.reports.comparison import UNKNOWN
 from app.reports.latency import LatencyReport
@@ -37,7 +38,18 @@ from app.rollups.recount import Recount
 from app.settings import Settings
 from app.tracking import Tracker, open_tracker
 from models.ai_usage import SLOW_MS
-from models.rollups import ACTIVE_USERS, CONVERSATIONS, DAYS, DELTAS, FINDINGS, LATENCY, USAGE, USER_MONTHS, USERS
+from models.rollups import (
+    ACTIVE_USERS,
+    CONVERSATIONS,
+    DAYS,
+    DELTAS,
+    FINDINGS,
+    LATENCY,
+    USAGE,
+    USER_MONTHS,
+    USER_SHEETS,
+    USERS,
+)
 from tests.patience import PATIENT_MS
 from tests.twins import assert_twins, entries
 
@@ -78,6 +90,7 @@ steps = st.one_of(
     st.tuples(st.just("merge"), st.none()),
     st.tuples(st.just("subjects"), st.none()),
     st.tuples(st.just("trailing"), st.none()),
+    st.tuples(st.just("sheets"), st.none()),
     st.tuples(st.just("recount"), st.integers(0, 40)),
 )
 
@@ -106,6 +119,9 @@ class House:
             await self.compactor.merge_subjects()
         elif kind == "trailing":
             await self.compactor.trailing.keep_up()
+        elif kind == "sheets":
+            await self.compactor.trailing.keep_up()
+            await self.compactor.sheets.make_all()
         else:
             day = NOW.astimezone(self.zone).date() - timedelta(days=given_)
             await Recount(self.database, self.zone).days(day, day)
@@ -177,6 +193,63 @@ async def test_every_report_says_what_the_ledger_says(
             for step in history:
                 await opened.do(step)
             await check(opened)
+
+
+async def test_users_come_from_sheets_of_past_days_and_late_calls_are_in_them_at_once(
+    house: Callable[[str], Any],
+) -> None:
+    batches: list[list[dict[str, Any]]] = []
+
+    @settings(max_examples=9, suppress_health_check=list(HealthCheck), database=None)
+    @given(st.lists(st.lists(calls, min_size=10, max_size=20), min_size=3, max_size=3))
+    def collect(found: list[list[dict[str, Any]]]) -> None:
+        batches[:] = found  # the last example is no simple one
+
+    collect()
+    async with house("Pacific/Chatham") as opened:
+        await opened.clear()
+        sheets = opened.database.writes[USER_SHEETS]
+        for position, batch in enumerate(batches):
+            await opened.do(("track", (0, batch)))
+            if position:
+                assert await sheets.count_documents({"_id.scope": ""}) > 0
+                await check_users(opened)  # they wait in deltas, some of them late
+                await opened.compactor.merge_figures()
+                await check_users(opened)
+            await opened.compactor.merge_all()
+            await check_users(opened)
+            await opened.do(("sheets", None))
+            days = await opened.database.writes[DAYS].distinct("_id.day", {"_id.day": {"$lt": "2024-03-12"}})
+            assert sorted(await sheets.distinct("_id.day")) == sorted(days)
+            await check_users(opened)
+        # a recount leaves none of the sheets, which are of other cells now
+        await opened.do(("recount", 3))
+        await check_users(opened)
+        await opened.compactor.merge_all()
+        await opened.do(("sheets", None))
+        await check_users(opened)
+
+
+async def check_users(house: House) -> None:
+    today = NOW.astimezone(house.zone).date()
+    month = TimeWindow(today - timedelta(days=29), today, house.zone)
+    ledger = await entries(house.database)
+    for query in (
+        ReportQuery(month),
+        ReportQuery(TimeWindow(today - timedelta(days=75), today - timedelta(days=3), house.zone)),
+        ReportQuery(month, Filters(provider="openai"), Synthetic.INCLUDE),
+        ReportQuery(month, Filters(client_id="c|d", feature="chat")),
+    ):
+        rows = [row for row in ledger if chosen(row, query)]
+        await check_people(house, query, rows)
+        found = await house.reports.usage(query)
+        assert found.active_users == users_in(rows)
+        by_day: dict[Any, Rows] = {}
+        for row in rows:
+            by_day.setdefault(row["createdAt"].astimezone(house.zone).date(), []).append(row)
+        assert {day.day: day.active_users for day in found.daily if day.active_users} == {
+            day: users_in(of_day) for day, of_day in by_day.items()
+        }
 
 
 async def check(house: House) -> None:
@@ -364,8 +437,8 @@ async def check_people(house: House, query: ReportQuery, rows: Rows) -> None:
     assert {user.user_id: (user.requests, user.cost, user.tokens) for user in page.users} == {
         user: figures([row for row in rows if row["userId"] == user]) for user in people
     }
-    costs = [user.cost for user in page.users]
-    assert costs == sorted(costs, reverse=True)
+    for order in USER_ORDERS:
+        await check_order(house, query, order, rows)
     models = (await house.reports.models(query)).models
     keys = {(row["provider"], row["aiModel"]) for row in rows}
     assert {(row.provider, row.model): (row.requests, row.cost, row.unique_users) for row in models} == {
@@ -376,6 +449,26 @@ async def check_people(house: House, query: ReportQuery, rows: Rows) -> None:
     await check_analytics(house, query, rows)
     if not query.filters.any_part():
         assert page.active_users == len(people)
+
+
+async def check_order(house: House, query: ReportQuery, order: str, rows: Rows) -> None:
+    """The pages of users in one order and its reverse; equal ones are in order of their names."""
+
+    def value(user: str) -> Any:
+        own = [row for row in rows if row["userId"] == user]
+        requests, cost, tokens = figures(own)
+        last = max(row["createdAt"] for row in own).astimezone(house.zone).date()
+        return {"requests": requests, "cost": cost, "tokens": tokens, "lastActive": last}[order]
+
+    people = sorted({row["userId"] for row in rows})
+    for sign in ("", "-"):
+        found, cursor = list[str](), None
+        while True:
+            page = await house.reports.users(query, sign + order, limit=2, cursor=cursor)
+            found += [user.user_id for user in page.users]
+            if (cursor := page.next_cursor) is None:
+                break
+        assert found == sorted(people, key=value, reverse=sign == "-"), sign + order
 
 
 async def check_lists(house: House, query: ReportQuery, rows: Rows) -> None:

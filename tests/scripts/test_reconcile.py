@@ -32,6 +32,7 @@ from models.rollups import (
     TRAILING,
     USAGE,
     USER_MONTHS,
+    USER_SHEETS,
     USERS,
 )
 from scripts.reconcile import Reconcile, arguments
@@ -498,3 +499,20 @@ def test_days_that_are_none_are_refused(given: tuple[str, str], capsys: pytest.C
 
     assert refused.value.code == 2
     assert f"argument {given[0]}: '{given[1]}'" in capsys.readouterr().err
+
+
+async def test_a_wrong_sheet_of_a_day_is_named_and_made_anew(house: House, settings: Settings) -> None:
+    await house.compactor.merge_all()
+    await house.compactor.sheets.make_all()
+    sheets = house.database.writes[USER_SHEETS]
+    whole = {"_id.scope": "*", "_id.synthetic": False, "_id.model": None, "_id.day": "2024-03-04"}
+    assert await sheets.update_one(whole, {"$set": {"requests": bytes(8)}}) is not None
+
+    looked = await reconcile(house, settings)
+    repaired = await reconcile(house, settings, "--execute")
+
+    assert [kind for kind, _ in found(looked)] == ["sheet of a day"]
+    assert repaired.counts["left"] == 0
+    await house.compactor.sheets.make_all()
+    assert found(await reconcile(house, settings)) == []
+    assert await sheets.count_documents(whole) == 1

@@ -7,6 +7,7 @@ from operator import or_
 from typing import NamedTuple
 
 from app.reports.parts.known_users import KnownUsers, Numbers, Scope, Token, periods_of, token_of
+from app.reports.parts.user_sheets import UserSheets
 from app.reports.queries import rollups
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reader import Document, Documents, Reader, first
@@ -24,7 +25,13 @@ class ActiveUsers(NamedTuple):
 
 
 async def active_by_day(
-    read: Reader, query: ReportQuery, windows: list[TimeWindow], known: KnownUsers, epoch: int
+    read: Reader,
+    query: ReportQuery,
+    windows: list[TimeWindow],
+    known: KnownUsers,
+    epoch: int,
+    *,
+    sheets: UserSheets | None = None,
 ) -> ActiveUsers:
     """Users of each day of the query, and of `windows` within it. The `epoch` is that of the rollups.
 
@@ -32,14 +39,14 @@ async def active_by_day(
     both demo data and real data, and there are no numbers by provider, model and feature.
     """
     if query.synthetic is Synthetic.INCLUDE or query.filters.any_part():
-        return await _from_days(read, query, windows)
+        return await _from_days(read, query, windows, sheets)
     counted, new = await _counts(read, query, periods_of(query.window))
     scope = _scope(query)
     numbers = {period: counted.get(period, 0) + new.get((period, *scope), 0) for period in periods_of(query.window)}
     tokens = {window: token_of(window, numbers, epoch) for window in windows}
     found = {window: _at_hand(window, scope, numbers, known, tokens[window]) for window in windows}
     missing = [window for window, users in found.items() if users is None]
-    for window, count in (await _of_windows(read, query, missing)).items():
+    for window, count in (await _of_windows(read, query, missing, sheets)).items():
         known.remember(scope, window, tokens[window], count)
         found[window] = count
     return ActiveUsers(numbers, [users for window in windows if (users := found[window]) is not None])
@@ -51,18 +58,26 @@ def _at_hand(window: TimeWindow, scope: Scope, numbers: Numbers, known: KnownUse
     return known.get(scope, window, token)
 
 
-async def _of_windows(read: Reader, query: ReportQuery, windows: list[TimeWindow]) -> dict[TimeWindow, int]:
+async def _of_windows(
+    read: Reader, query: ReportQuery, windows: list[TimeWindow], sheets: UserSheets | None
+) -> dict[TimeWindow, int]:
     """One by one, but in a single query."""
     if not windows:
         return {}
+    if sheets is not None and (distinct := await sheets.distinct(query, windows)) is not None:
+        return dict(zip(windows, distinct.in_windows, strict=True))
     if len(windows) == 1:  # for a single one a filter will do, which is faster
         return {windows[0]: await active_users(read, query.over(windows[0].first, windows[0].last))}
     counted = first(await read.cells(rollups.active_users_of(query, windows)))
     return {window: counted.get(f"w{position}", 0) for position, window in enumerate(windows)}
 
 
-async def _from_days(read: Reader, query: ReportQuery, windows: list[TimeWindow]) -> ActiveUsers:
-    """From the days of each user, which are kept by part."""
+async def _from_days(
+    read: Reader, query: ReportQuery, windows: list[TimeWindow], sheets: UserSheets | None
+) -> ActiveUsers:
+    """From the days of each user, which are kept by part, in sheets and in months."""
+    if sheets is not None and (distinct := await sheets.distinct(query, windows)) is not None:
+        return ActiveUsers(*distinct)
     months = await read.cells(rollups.active_bits(query))
     pending = await read.cells(rollups.pending_active_users(query))
     # in a thread, because there may be as many months as there are users
@@ -111,10 +126,12 @@ async def active_in(read: Reader, queries: list[ReportQuery]) -> list[int]:
     return [counted.get(period, 0) + new.get((period, scope, synthetic), 0) for period in periods]
 
 
-async def active_users(read: Reader, query: ReportQuery) -> int:
+async def active_users(read: Reader, query: ReportQuery, sheets: UserSheets | None = None) -> int:
     """Users of any window, counted one by one."""
+    if sheets is not None and (users := await sheets.count(query)) is not None:
+        return users
     if query.filters.any_part():
-        return (await _from_days(read, query, [query.window])).in_windows[0]
+        return (await _from_days(read, query, [query.window], None)).in_windows[0]
     count: int = first(await read.cells(rollups.active_users(query))).get("count", 0)
     return count
 

@@ -4,11 +4,13 @@ For the usual windows up to today there are trailing totals up to yesterday, sor
 today and of the deltas that makes three sorted lists. As in the threshold algorithm (Fagin, Lotem, Naor: "Optimal
 aggregation algorithms for middleware", PODS 2001) the heads of the lists are read, and every user in them is added up.
 A user in none of them has at most the sum of what the lists go on with: once that is less than the last of the ranking,
-the ranking is exact.
+the ranking is exact. Other windows, filters and orders are added up from the sheets of users' days.
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
+from app.reports.parts.user_sheets import UserSheets
 from app.reports.queries import rollups
 from app.reports.queries.rollup_rows import Query
 from app.reports.queries.stages import Stage
@@ -25,16 +27,37 @@ DEEPEST = 6_400
 Requests = dict[str, int]
 
 
-async def top_users(read: Reader, query: ReportQuery, state: Document, limit: int, skip: int = 0) -> Documents:
-    """`limit` users after the first `skip`, by requests and then by name, with their totals."""
-    names = None
-    if (build := _trailing(query, state)) is not None:
-        names = await _by_threshold(read, query, build, skip + limit)
+class Ranking(NamedTuple):
+    """A page of users: `limit` after the first `skip`, by one figure or their last day, and then by name."""
+
+    order: str = "requests"
+    descending: bool = True
+    skip: int = 0
+    limit: int = 20
+
+
+async def ranked_users(
+    read: Reader, query: ReportQuery, state: Document, sheets: UserSheets, ranking: Ranking
+) -> Documents:
+    """The users of a page, with their totals."""
+    names = await _names(read, query, state, sheets, ranking)
     if names is None:
-        ranking = rollups.ranked_users(query, "requests", descending=True, skip=skip, limit=limit)
-        return await read.cells(ranking)
-    rows = await read.cells(rollups.users(query, names[skip:]))
-    return sorted(rows, key=lambda row: (-row["requests"], row["_id"]))
+        order, descending, skip, limit = ranking
+        every_cell = rollups.ranked_users(query, order, descending=descending, skip=skip, limit=limit)
+        return await read.cells(every_cell)
+    rows = {row["_id"]: row for row in await read.cells(rollups.users(query, names))}
+    return [rows[name] for name in names]
+
+
+async def _names(
+    read: Reader, query: ReportQuery, state: Document, sheets: UserSheets, ranking: Ranking
+) -> list[str] | None:
+    order, descending, skip, limit = ranking
+    if order == "requests" and descending and (build := _trailing(query, state)) is not None:
+        names = await _by_threshold(read, query, build, skip + limit)
+        if names is not None:
+            return names[skip:]
+    return await sheets.ranked(query, order, descending=descending, skip=skip, limit=limit)
 
 
 def _trailing(query: ReportQuery, state: Document) -> str | None:

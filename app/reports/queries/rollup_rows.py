@@ -28,18 +28,18 @@ def cell_rows(query: ReportQuery, names: dict[str, str | None]) -> list[Stage]:
     """A window's cells of a collection by scope, narrowed by `names`."""
     condition = {
         "_id.scope": {"$eq": query.filters.client_id or EVERYONE},
-        "_id.synthetic": {"$in": _synthetic(query.synthetic)},
-        "_id.day": _days(query.window),
+        "_id.synthetic": {"$in": synthetic_of(query.synthetic)},
+        "_id.day": days_of(query.window),
     }
     return [{"$match": condition | _equalities("_id", names)}, {"$set": {"key": "$_id"}}]
 
 
 def in_subjects(query: ReportQuery) -> dict[str, Any]:
     """The condition for cells of users or conversations."""
-    window, synthetic = query.window, _synthetic(query.synthetic)
+    window, synthetic = query.window, synthetic_of(query.synthetic)
     return {
         # equalities where possible: only then is the index in the order of the ranking
-        "_id.day": window.first.isoformat() if window.first == window.last else _days(window),
+        "_id.day": window.first.isoformat() if window.first == window.last else days_of(window),
         "_id.synthetic": synthetic[0] if len(synthetic) == 1 else {"$in": synthetic},
         **_equalities("_id", {"client": query.filters.client_id}),
     }
@@ -49,7 +49,7 @@ def in_months(query: ReportQuery) -> dict[str, Any]:
     """The condition for users' months."""
     return {
         "_id.month": {"$in": sorted(masks(query.window.first, query.window.last))},
-        "_id.synthetic": {"$in": _synthetic(query.synthetic)},
+        "_id.synthetic": {"$in": synthetic_of(query.synthetic)},
         **_equalities("_id", {"client": query.filters.client_id}),
     }
 
@@ -83,7 +83,7 @@ def delta_usage(query: ReportQuery) -> list[Stage]:
     """Waiting usage."""
     key = {name: f"$usage.{name}" for name in ("day", *PART)}
     return [
-        {"$match": {**NOT_MERGED, "days": {"$elemMatch": _days(query.window)}}},
+        {"$match": {**NOT_MERGED, "days": {"$elemMatch": days_of(query.window)}}},
         {"$project": {"usage.users": 0, "usage.conversations": 0, "findings": 0}},
         {"$unwind": "$usage"},
         {"$match": _delta_rows(query, "usage")},
@@ -96,7 +96,7 @@ def delta_findings(query: ReportQuery, names: dict[str, str | None]) -> list[Sta
     key = {name: f"$findings.{name}" for name in ("kind", "provider", "model", "name")}
     condition = _delta_place(query, "findings") | _equalities("findings", names)
     return [
-        {"$match": {**NOT_MERGED, "days": {"$elemMatch": _days(query.window)}}},
+        {"$match": {**NOT_MERGED, "days": {"$elemMatch": days_of(query.window)}}},
         {"$unwind": "$findings"},
         {"$match": condition},
         {"$replaceRoot": {"newRoot": {"$mergeObjects": ["$findings", {"key": key}]}}},
@@ -114,7 +114,7 @@ def delta_subjects(query: ReportQuery, subjects: str, subject: str) -> list[Stag
     row = f"$usage.{subjects}"
     key = {name: f"$usage.{name}" for name in ("day", "client", "synthetic", "part")}
     return [
-        {"$match": {"days": {"$elemMatch": _days(query.window)}}},
+        {"$match": {"days": {"$elemMatch": days_of(query.window)}}},
         {"$unwind": "$usage"},
         {"$match": _delta_rows(query, "usage")},
         {"$unwind": row},
@@ -130,8 +130,8 @@ def _delta_rows(query: ReportQuery, path: str) -> dict[str, Any]:
 
 def _delta_place(query: ReportQuery, path: str) -> dict[str, Any]:
     return {
-        f"{path}.day": _days(query.window),
-        f"{path}.synthetic": {"$in": _synthetic(query.synthetic)},
+        f"{path}.day": days_of(query.window),
+        f"{path}.synthetic": {"$in": synthetic_of(query.synthetic)},
         **_equalities(path, {"client": query.filters.client_id}),
     }
 
@@ -162,9 +162,9 @@ def _equalities(path: str, names: dict[str, str | None]) -> dict[str, Any]:
     return {f"{path}.{name}": {"$eq": value} for name, value in names.items() if value is not None}
 
 
-def _synthetic(synthetic: Synthetic) -> list[bool]:
+def synthetic_of(synthetic: Synthetic) -> list[bool]:
     return {Synthetic.EXCLUDE: [False], Synthetic.ONLY: [True], Synthetic.INCLUDE: [False, True]}[synthetic]
 
 
-def _days(window: TimeWindow) -> dict[str, str]:
+def days_of(window: TimeWindow) -> dict[str, str]:
     return {"$gte": window.first.isoformat(), "$lte": window.last.isoformat()}

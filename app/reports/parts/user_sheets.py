@@ -1,0 +1,213 @@
+"""Users of any window and filter, from the sheets of days that are over and the cells of the others.
+
+Where no day of a window has a sheet, everything is left to the cells.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import reduce
+from operator import or_
+from typing import Any, NamedTuple
+
+from bson import Decimal128
+
+from app.reports.queries import sheets
+from app.reports.query import Filters, ReportQuery
+from app.reports.reader import Document, Documents, Reader
+from app.reports.windows import TimeWindow
+from models.money import stored_units
+from models.rollups import unescaped
+from models.user_sheets import COLUMNS, NUMBERS, USERS, bits, bits_of, build_of, figures, numbers
+
+MAX_KNOWN = 200_000
+LAST_DAY = "lastDay"
+
+Who = int | str
+"""A user's number, or the name of one who has none yet."""
+Values = dict[Who, Any]
+Model = tuple[str, str]
+"""Provider and model."""
+
+
+class KnownNumbers:
+    """What one process knows of the numbers of one build. They never change."""
+
+    def __init__(self) -> None:
+        self._build: int | None = None
+        self._numbers: dict[str, int] = {}
+        self._names: dict[int, str] = {}
+
+    async def of(self, read: Reader, users: Iterable[str], build: int) -> dict[str, int]:
+        """The numbers of those `users` who have one."""
+        known = self._of_build(build)
+        if new := [user for user in users if user not in known]:
+            self._remember(await read.cells(sheets.numbers_of(new, build)))
+        return self._numbers
+
+    async def names(self, read: Reader, of_users: Iterable[int], build: int) -> dict[int, str]:
+        """The users whom numbers name."""
+        self._of_build(build)
+        if new := [number for number in of_users if number not in self._names]:
+            self._remember(await read.cells(sheets.names_of(new, build)))
+        return self._names
+
+    def _of_build(self, build: int) -> dict[str, int]:
+        if build != self._build or len(self._numbers) > MAX_KNOWN:
+            self._build, self._numbers, self._names = build, {}, {}
+        return self._numbers
+
+    def _remember(self, rows: Documents) -> None:
+        for row in rows:
+            user, number = row["_id"]["user"], row["number"]
+            self._numbers[user], self._names[number] = number, user
+
+
+class Distinct(NamedTuple):
+    """How many users."""
+
+    by_day: dict[str, int]
+    in_windows: list[int]
+
+
+class UserSheets:
+    """The sheets as one session sees them."""
+
+    def __init__(self, read: Reader, state: Document, known: KnownNumbers) -> None:
+        self._read = read
+        self._build = build_of(state)
+        self._known = known
+        self._counted: dict[ReportQuery, int] = {}
+        """Users of what has been ranked."""
+
+    async def ranked(
+        self, query: ReportQuery, order: str, *, descending: bool, skip: int, limit: int
+    ) -> list[str] | None:
+        """`limit` users after the first `skip`, by a figure or their last day, and then by name."""
+        if (days := await self._other_days(query)) is None:
+            return None
+        columns = () if order == LAST_DAY else COLUMNS[order]
+        found = await self._read.cells(sheets.sheets(query, self._build, (NUMBERS, *columns)))
+        rows = await self._read.cells(sheets.other_days(query, days, by_day=False))
+        known = await self._known.of(self._read, [row["_id"]["user"] for row in rows], self._build)
+        # in threads: there are as many rows as users and days, and others must not wait for them
+        values = await asyncio.to_thread(_values, order, found, rows, known)
+        ordered = await asyncio.to_thread(sorted, values.items(), key=lambda each: each[1], reverse=descending)
+        self._counted[query] = len(ordered)
+        return await self._page(ordered, descending=descending, skip=skip, limit=limit)
+
+    async def _page(self, ordered: list[tuple[Who, Any]], *, descending: bool, skip: int, limit: int) -> list[str]:
+        """The names of a page. Users with equal values are in order of their names, which only those of a page need."""
+        if skip >= len(ordered):
+            return []
+        values = [value for _, value in ordered]
+        first, last = values[skip], values[min(skip + limit, len(values)) - 1]
+        begin = values.index(first)
+        end = len(values) - values[::-1].index(last)
+        near = ordered[begin:end]
+        names = await self._known.names(self._read, [who for who, _ in near if isinstance(who, int)], self._build)
+        named = [(who if isinstance(who, str) else names[who], value) for who, value in near]
+        in_order = sorted(sorted(named), key=lambda each: each[1], reverse=descending)
+        return [name for name, _ in in_order[skip - begin : skip - begin + limit]]
+
+    async def count(self, query: ReportQuery) -> int | None:
+        """Users of a window."""
+        if query in self._counted:
+            return self._counted[query]
+        distinct = await self.distinct(query, [query.window])
+        return None if distinct is None else distinct.in_windows[0]
+
+    async def distinct(self, query: ReportQuery, windows: list[TimeWindow]) -> Distinct | None:
+        """Users of each day of the query, and of `windows` within it."""
+        if (days := await self._other_days(query)) is None:
+            return None
+        found = await self._read.cells(sheets.sheets(query, self._build, (USERS,)))
+        rows = await self._read.cells(sheets.other_days(query, days, by_day=True))
+        known = await self._known.of(self._read, [row["_id"]["user"] for row in rows], self._build)
+        return await asyncio.to_thread(_distinct, windows, found, rows, known)
+
+    async def by_model(self, query: ReportQuery) -> dict[tuple[str, str], int] | None:
+        """Users by provider and model."""
+        if (days := await self._other_days(query)) is None:
+            return None
+        found = await self._read.cells(sheets.sheets(query, self._build, (USERS,), by_part=True))
+        rows = await self._read.cells(sheets.parts_on_other_days(query, days))
+        known = await self._known.of(self._read, [row["user"] for row in rows], self._build)
+        return await asyncio.to_thread(_by_model, query.filters, found, rows, known)
+
+    async def _other_days(self, query: ReportQuery) -> list[str] | None:
+        """The days of a window without sheets; None where none has any."""
+        made = {row["_id"] for row in await self._read.cells(sheets.made(query, self._build))}
+        return [name for day in query.window.days if (name := day.isoformat()) not in made] if made else None
+
+
+def _values(order: str, found: Documents, rows: Documents, known: dict[str, int]) -> Values:
+    """The value of each user."""
+    values: defaultdict[Who, Any] = defaultdict(str if order == LAST_DAY else int)
+    for sheet in found:
+        if order == LAST_DAY:
+            values.update(dict.fromkeys(numbers(sheet), sheet["_id"]["day"]))  # they are in order of their days
+            continue
+        for who, value in zip(numbers(sheet), figures(sheet, order), strict=True):
+            values[who] += value
+    for row in rows:
+        user = row["_id"]["user"]
+        who = known.get(user, user)
+        if order == LAST_DAY:
+            values[who] = max(values[who], row[LAST_DAY])
+        else:
+            value = row[order]  # the sum of costs is the number zero where there is none
+            values[who] += stored_units(value) if isinstance(value, Decimal128) else value
+    return values
+
+
+def _distinct(windows: list[TimeWindow], found: Documents, rows: Documents, known: dict[str, int]) -> Distinct:
+    numbered: defaultdict[str, list[int]] = defaultdict(list)
+    unknown: defaultdict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        user, day = row["_id"]["user"], row["_id"]["day"]
+        if user in known:
+            numbered[day].append(known[user])
+        else:
+            unknown[day].add(user)
+    active = {day: bits_of(of_day) for day, of_day in numbered.items()}
+    for sheet in found:
+        day = sheet["_id"]["day"]
+        active[day] = active.get(day, 0) | bits(sheet)
+
+    def users_of(days: Iterable[str]) -> int:
+        days = list(days)
+        return reduce(or_, (active.get(day, 0) for day in days), 0).bit_count() + len(
+            set().union(*(unknown[day] for day in days if day in unknown))
+        )
+
+    by_day = {day: users_of([day]) for day in active.keys() | unknown.keys()}
+    return Distinct(by_day, [users_of(day.isoformat() for day in window.days) for window in windows])
+
+
+def _by_model(filters: Filters, found: Documents, rows: Documents, known: dict[str, int]) -> dict[Model, int]:
+    active: defaultdict[Model, int] = defaultdict(int)
+    for sheet in found:
+        key = sheet["_id"]
+        active[key["provider"], key["model"]] |= bits(sheet)
+    users_of_part: defaultdict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        for part in row["parts"]:
+            users_of_part[part].append(row["user"])
+    numbered: defaultdict[Model, list[int]] = defaultdict(list)
+    unknown: defaultdict[Model, set[str]] = defaultdict(set)
+    for part, users in users_of_part.items():
+        provider, model, _, feature = map(unescaped, part.split("|"))
+        if all(wanted in {None, name} for wanted, name in _compared(filters, provider, model, feature)):
+            numbered[provider, model] += [known[user] for user in users if user in known]
+            unknown[provider, model].update(user for user in users if user not in known)
+    for of_model, users_with in numbered.items():
+        active[of_model] |= bits_of(users_with)
+    return {
+        of_model: active.get(of_model, 0).bit_count() + len(unknown.get(of_model, ()))
+        for of_model in active.keys() | unknown.keys()
+    }
+
+
+def _compared(filters: Filters, provider: str, model: str, feature: str) -> Iterable[tuple[str | None, str]]:
+    return (filters.provider, provider), (filters.model, model), (filters.feature, feature)

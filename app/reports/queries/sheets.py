@@ -1,0 +1,89 @@
+"""Pipelines over the sheets of users' days: see `models.user_sheets`."""
+
+from typing import Any
+
+from app.reports.queries.rollup_rows import (
+    Query,
+    days_of,
+    delta_users,
+    in_part,
+    in_subjects,
+    synthetic_of,
+    with_deltas,
+)
+from app.reports.queries.stages import Stage, sums
+from app.reports.query import ReportQuery
+from models.rollups import EVERYONE, SHEET_PART, USER_NUMBERS, USER_SHEETS, USER_TOTALS, USERS
+
+
+def made(query: ReportQuery, build: int) -> Query:
+    """The days of a window that have their sheets."""
+    condition = {"_id.build": build, "_id.scope": "", "_id.synthetic": False, "_id.day": days_of(query.window)}
+    return USER_SHEETS, [{"$match": condition}, {"$project": {"_id": "$_id.day"}}]
+
+
+def sheets(query: ReportQuery, build: int, columns: tuple[str, ...], *, by_part: bool = False) -> Query:
+    """Columns of the sheets of a window: over every part, or of each part that the filters match."""
+    filters = query.filters
+    detailed = by_part or filters.any_part()
+    parts: dict[str, Any] = dict.fromkeys([f"_id.{name}" for name in SHEET_PART])
+    if detailed:
+        wanted = {"provider": filters.provider, "model": filters.model, "feature": filters.feature}
+        anything = {"$type": "string"}
+        parts = {f"_id.{name}": anything if value is None else {"$eq": value} for name, value in wanted.items()}
+    condition = {
+        "_id.build": build,
+        "_id.scope": {"$eq": filters.client_id or EVERYONE},
+        "_id.synthetic": {"$in": synthetic_of(query.synthetic)},
+        "_id.day": days_of(query.window),
+        **parts,
+    }
+    return USER_SHEETS, [{"$match": condition}, {"$project": dict.fromkeys(columns, 1)}, {"$sort": {"_id.day": 1}}]
+
+
+def other_days(query: ReportQuery, days: list[str], *, by_day: bool) -> Query:
+    """What users did on `days`, from their cells, and in all deltas: one row for each user, or for each and day."""
+    cells: list[Stage] = [{"$match": {**in_subjects(query), "_id.day": {"$in": days}}}]
+    if query.filters.any_part():
+        cells += [
+            {"$project": {"part": {"$objectToArray": "$parts"}}},
+            {"$unwind": "$part"},
+            {"$match": in_part("part.k", query.filters)},
+            {"$replaceRoot": {"newRoot": {"$mergeObjects": ["$part.v", {"key": "$_id"}]}}},
+        ]
+    else:
+        cells += [{"$project": {**dict.fromkeys(USER_TOTALS, 1), "key": "$_id"}}]
+    key = {"user": "$key.user", "day": "$key.day"} if by_day else {"user": "$key.user"}
+    figures = {} if by_day else {**sums(("requests", "tokensUsed", "cost")), "lastDay": {"$max": "$key.day"}}
+    return USERS, [*cells, with_deltas(delta_users(query, None)), {"$group": {"_id": key, **figures}}]
+
+
+def parts_on_other_days(query: ReportQuery, days: list[str]) -> Query:
+    """The parts in which each user was active on `days`, or in deltas: `user` and `parts`, several rows for a user."""
+    cells: list[Stage] = [
+        {"$match": {**in_subjects(query), "_id.day": {"$in": days}}},
+        {"$project": {"_id": 0, "user": "$_id.user", "parts": _active_parts()}},
+    ]
+    deltas: list[Stage] = [
+        *delta_users(query, None),
+        {"$group": {"_id": "$key.user", "parts": {"$addToSet": "$key.part"}}},
+        {"$project": {"_id": 0, "user": "$_id", "parts": 1}},
+    ]
+    return USERS, [*cells, with_deltas(deltas)]
+
+
+def _active_parts() -> dict[str, Any]:
+    parts = {"$objectToArray": {"$ifNull": ["$parts", {}]}}
+    active = {"$filter": {"input": parts, "cond": {"$gt": [{"$ifNull": ["$$this.v.requests", 0]}, 0]}}}
+    return {"$map": {"input": active, "in": "$$this.k"}}
+
+
+def numbers_of(users: list[str], build: int) -> Query:
+    """The numbers of users, as far as they have one."""
+    ids = [{"build": build, "user": user} for user in users]
+    return USER_NUMBERS, [{"$match": {"_id": {"$in": ids}}}]
+
+
+def names_of(numbers: list[int], build: int) -> Query:
+    """The users that these numbers name."""
+    return USER_NUMBERS, [{"$match": {"_id.build": build, "number": {"$in": numbers}}}]
