@@ -3,10 +3,12 @@
 What would wait longer than its sender does is refused before it is handled, with the time at which there will be room.
 """
 
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from app.errors import OverloadedError
 from app.observability.logs import Log
@@ -26,6 +28,8 @@ DISK_SECONDS = 1.0
 """What of a long deadline is for the disk."""
 LEEWAY = 0.6
 """The share of that which may be taken when a request is admitted: whoever comes later has turns, too."""
+TRIED_ANYWAY = 100
+"""Calls that are queued however slow MongoDB was: whether it still is, only a commit tells, and one of few is quick."""
 LONGEST_RETRY_SECONDS = 60.0
 SECONDS_BETWEEN_WARNINGS = 1.0
 
@@ -33,6 +37,23 @@ SECONDS_BETWEEN_WARNINGS = 1.0
 def patience(within: float) -> float:
     """The seconds after which a call goes to the spool whose sender waits for so many."""
     return within - min((1 - PATIENCE) * within, DISK_SECONDS)
+
+
+class OnceASecond:
+    """A warning with the number of calls that it is about, at most once a second."""
+
+    def __init__(self, event: str, clock: Callable[[], float]) -> None:
+        self._event = event
+        self._clock = clock
+        self._calls = 0
+        self._at = -math.inf
+
+    def warn(self, calls: int, **more: Any) -> None:
+        self._calls += calls
+        now = self._clock()
+        if now - self._at >= SECONDS_BETWEEN_WARNINGS:
+            log.warning(self._event, calls=self._calls, **more)
+            self._calls, self._at = 0, now
 
 
 class Admission:
@@ -50,9 +71,7 @@ class Admission:
         self._clock = clock
         self._reserved: Counter[str] = Counter()
         """Calls of requests that were admitted and have not queued yet, by sender."""
-        self._refused = 0
-        """Calls refused since the last warning."""
-        self._warned_at = -SECONDS_BETWEEN_WARNINGS
+        self._warning = OnceASecond("tracking.overloaded", clock)
         self.idle()
 
     def idle(self) -> None:
@@ -83,7 +102,7 @@ class Admission:
 
     def is_in_vain(self, call: Waiting) -> bool:
         """Whether a call that comes now would be committed too late, if all goes on as it does."""
-        if not (ahead := len(self._queue)):
+        if (ahead := len(self._queue)) < TRIED_ANYWAY:
             return False
         begins = max(self._busy_until, call.since)
         return begins + (ahead // self._batch + 1) * self._batch_seconds > call.spool_at
@@ -135,9 +154,5 @@ class Admission:
         """
         seconds = min(seconds + random.uniform(0, max(1.0, seconds)), LONGEST_RETRY_SECONDS)  # noqa: S311 - jitter
         self._counters.refused.inc(calls)
-        self._refused += calls
-        now = self._clock()
-        if now - self._warned_at >= SECONDS_BETWEEN_WARNINGS:
-            log.warning("tracking.overloaded", refused=self._refused, queued=len(self._queue))
-            self._refused, self._warned_at = 0, now
+        self._warning.warn(calls, queued=len(self._queue))
         raise OverloadedError(seconds)

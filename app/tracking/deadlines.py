@@ -19,8 +19,10 @@ HELD_UP_SECONDS = 0.1
 ARRIVAL_SECONDS = 0.02
 """What has arrived by then was there when the timer should have rung."""
 
-DISK_FACTOR = 2
-"""How many times as long as a deadline leaves it the disk may take for what it is given, before a caller leaves."""
+SILENT_SECONDS = 1.0
+"""How long the disk may take for one group before callers leave whose calls MongoDB has not been asked to commit: until
+then it is more likely that this process is short of time than that the disk hangs. While it hangs, those that come
+later leave at their deadline."""
 
 LATE = Outcome(ReceiptStatus.UNKNOWN, reason="the deadline passed first")
 
@@ -85,8 +87,13 @@ class Spooling:
         kept: list[Waiting] = []
         for call in self._calls:
             if not call.settled:
-                disk_is_slow = self._spooler.seconds_writing >= DISK_FACTOR * (call.until - call.spool_at)
-                (late if call.until <= now and disk_is_slow else kept).append(call)
+                (late if self._leaves(call, now) else kept).append(call)
         self._calls = kept
         self.due = min((call.until for call in kept), default=math.inf)
         return late
+
+    def _leaves(self, call: Waiting, now: float) -> bool:
+        writing, for_the_disk = self._spooler.seconds_writing, call.until - call.spool_at
+        if call.offered:
+            return now >= call.until and (writing >= 2 * for_the_disk or now >= call.until + for_the_disk)
+        return now >= call.until and writing >= SILENT_SECONDS

@@ -2,6 +2,8 @@
 
 DECAY = 0.8
 """The weight of a commit once the next one has been measured: about the last five count."""
+QUICKER, DECAY_WHEN_QUICKER = 0.5, 0.2
+"""After a commit that took less than half as long as expected: what made the others slow is over."""
 USUAL_FIXED, USUAL_EACH = 0.005, 0.0001
 """Seconds, as on a usual machine: where it begins."""
 SPREAD = 400.0
@@ -24,7 +26,8 @@ class Pace:
 
     def note(self, calls: int, seconds: float) -> None:
         """A commit has taken so long, from one to the next."""
-        n, x, y, xx, xy = (DECAY * value for value in self._sums)
+        decay = DECAY if seconds > QUICKER * self.of(calls) else DECAY_WHEN_QUICKER
+        n, x, y, xx, xy = (decay * value for value in self._sums)
         n, x, y, xx, xy = self._sums = n + 1, x + calls, y + seconds, xx + calls * calls, xy + calls * seconds
         # commits of one size say nothing of what a call costs: as far as they differ too little it stays what it was
         self.each = (xy - x * y / n + SPREAD * self.each) / (xx - x * x / n + SPREAD)

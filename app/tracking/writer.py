@@ -36,10 +36,11 @@ from app.spool.breaker import Breaker
 from app.spool.journal import SpoolError
 from app.spool.spooler import Spooler
 from app.spool.waiting import Waiting, settle_all
-from app.tracking.admission import MAX_BATCH, Admission, patience
+from app.tracking.admission import MAX_BATCH, Admission, OnceASecond, patience
 from app.tracking.deadlines import ALARM_SECONDS, LATE, Alarm, Spooling
 from app.tracking.fair_queue import FairQueue
 from app.tracking.pace import Pace
+from app.tracking.presence import Presence
 
 log = Log(__name__)
 
@@ -49,10 +50,7 @@ ATTEMPT_SECONDS = 5.0
 """How long one attempt at a commit may take. The callers' deadlines do not depend on it."""
 QUICK_SECONDS = 1.0
 """After a commit that took longer, the next one is no larger."""
-ASK_SECONDS = 1.0
-"""How long a commit takes before MongoDB is asked whether it is there, again and again."""
 DRAIN_SECONDS = 10.0
-SECONDS_BETWEEN_WARNINGS = 1.0
 QUEUE_IS_FULL = "the queue is full"
 
 _FULL = Outcome(ReceiptStatus.DROPPED, reason=QUEUE_IS_FULL)
@@ -98,12 +96,8 @@ class Writer:
         self._spooling = Spooling(spooler)
         self._alarm = Alarm(self._loop, self._look_for_late_calls)
         self._arrived = asyncio.Event()
-        self._ask_at = math.inf
-        self._asking: asyncio.Task[None] | None = None
-        self._commits = 0
-        self._refused = 0
-        """Calls refused since the last warning."""
-        self._warned_at = 0.0
+        self.presence = Presence(answers, self._open)
+        self._warning = OnceASecond("tracking.dropped", self._loop.time)
         self._closing = False
         self._committer: asyncio.Task[None] | None = None
 
@@ -161,8 +155,7 @@ class Writer:
         self._spool_everything()
         await self.spooler.close()
         self._alarm.stop()
-        if self._asking is not None:
-            self._asking.cancel()
+        self.presence.stop()
 
     def _take(self, call: Waiting, *, may_be_in_vain: bool) -> None:
         if self._closing or self._committer is None:
@@ -181,11 +174,7 @@ class Writer:
 
     def _refuse(self, call: Waiting, outcome: Outcome) -> None:
         self._tell([(call, outcome)])
-        self._refused += 1
-        now = self._loop.time()
-        if now - self._warned_at >= SECONDS_BETWEEN_WARNINGS:
-            log.warning("tracking.dropped", calls=self._refused, reason=outcome.reason)
-            self._refused, self._warned_at = 0, now
+        self._warning.warn(1, reason=outcome.reason)
 
     async def _run(self) -> None:
         while self._queue or self._again or not self._closing:
@@ -196,8 +185,8 @@ class Writer:
             started = self._loop.time()
             again = self._take_batch()
             self.admission.busy(started, len(self._batch))
-            self._ask_at = started + ASK_SECONDS
-            self._alarm.set(self._ask_at)
+            self.presence.begins(started)
+            self._alarm.set(self.presence.due)
             try:
                 if batch := await self._not_spooled(self._batch):
                     await self._commit(batch, started, again=again)
@@ -208,7 +197,7 @@ class Writer:
                 self._spool(self._batch)
             # only now: what is cancelled half-way is spooled at the end
             self._batch = []
-            self._ask_at = math.inf
+            self.presence.ends()
             self.admission.idle()
             self.spooler.left.set()
 
@@ -255,7 +244,7 @@ class Writer:
         if not (stored := len(batch) - len(hindered)):
             return
         self.breaker.close()
-        self._commits += 1
+        self.presence.committed()
         if seconds < QUICK_SECONDS:
             self._most = min(2 * self._most, MAX_BATCH)
         told = settle_all(pair for pair in zip(batch, outcomes, strict=True) if pair[1].fault is None)
@@ -284,30 +273,22 @@ class Writer:
         while self._in_vain and self._in_vain[0].spool_at <= now:
             late.append(self._in_vain.popleft())
         self._spool(late)
-        if now >= self._ask_at or any(call.offered for call in late):
-            self._ask_at = now + ASK_SECONDS
-            if self._asking is None and not self.breaker.is_open:
-                self._asking = asyncio.create_task(self._open_if_away(), name="twinmeter-asking")
+        if not self.breaker.is_open and (now >= self.presence.due or any(call.offered for call in late)):
+            self.presence.ask(now)
         self._tell((call, LATE) for call in self._spooling.late(now))
         self._set_alarm(now)
 
     def _set_alarm(self, now: float) -> None:
         due = [_overdue_at(call) for call in self._committing()]
         due += [self._in_vain[0].spool_at] if self._in_vain else []
-        due += [self._queue.due, self._spooling.due, self._ask_at]
+        due += [self._queue.due, self._spooling.due]
+        due += [] if self.breaker.is_open else [self.presence.due]
         if (earliest := min(due)) < math.inf:
             self._alarm.set(max(earliest, now + ALARM_SECONDS))
 
     def _committing(self) -> list[Waiting]:
         """What is being committed and is nowhere else yet."""
         return [call for calls in (self._batch, self._again) for call in calls if call.is_open]
-
-    async def _open_if_away(self) -> None:
-        """A late commit may only be a large one of one client: nobody else's calls go straight to the spool for it."""
-        commits = self._commits
-        if not await self._answers() and commits == self._commits:
-            self._open("no commit in time, and no answer")
-        self._asking = None
 
     def _open(self, reason: str) -> None:
         """MongoDB is away: what waits for it goes to the spool."""

@@ -225,7 +225,7 @@ async def test_a_large_commit_of_one_client_sends_no_other_straight_to_the_spool
     async with open_tracker(own, database, Counters()) as tracker:
         monkeypatch.setattr(Ledger, "commit", large)
         assert (await tracker.track(**CALL)).status in {"spooled", "unknown"}
-        await until(lambda: tracker.writer._asking is None)
+        await until(lambda: not tracker.writer.presence.is_asking)
         assert not tracker.writer.breaker.is_open
         go_on.set()
         monkeypatch.setattr(Ledger, "commit", commit)
