@@ -143,9 +143,9 @@ async def from_ledger(
     by_name = None if series_by is None else ledger.by_day_and_name(query, names.get(series_by, series_by))
     return UsageParts(
         totals=first(found["totals"]),
-        days=await day_rows.from_ledger(read, query),
-        active_users=await _active_users(read, query),
-        active_by_day=await _active_by_day(read, query),
+        days=await day_rows.with_latency(read, query, found["days"]),
+        active_users=first(found["activeUsers"]).get("count", 0),
+        active_by_day={row["_id"]: row["count"] for row in found["activeByDay"]},
         hours={(row["_id"]["weekday"], row["_id"]["hour"]): [row] for row in found["byHour"]},
         by_feature=[(row["_id"], row) for row in found["byFeature"]],
         by_model=[((row["_id"]["provider"], row["_id"]["model"]), row) for row in found["byModel"]],

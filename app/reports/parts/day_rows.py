@@ -30,8 +30,12 @@ async def from_cells(read: Reader, query: ReportQuery, *, hours_from: date) -> D
 
 async def from_ledger(read: Reader, query: ReportQuery) -> Documents:
     """From the ledger, without hours."""
+    return await with_latency(read, query, await read.ledger(ledger.days(query)))
+
+
+async def with_latency(read: Reader, query: ReportQuery, rows: Documents) -> Documents:
+    """The rows of days from the ledger, with their latency."""
     sketches = sketches_of(await read.ledger(ledger.durations_by_day(query)))
-    rows = await read.ledger(ledger.days(query))
     return [{**row, "latency": [sketches.get(row["_id"], {})]} for row in rows]
 
 

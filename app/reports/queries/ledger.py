@@ -80,8 +80,11 @@ def _least_at(percent: int) -> Stage:
 
 
 def usage(query: ReportQuery) -> list[Stage]:
-    """One document with the rows of every part of the usage report, in one pass over the window."""
-    window = query.window
+    """One document with the rows of the usage report but durations, of which there may be too many for one.
+
+    In one pass: of a user's calls, which lie far apart, reading them takes most of the time.
+    """
+    window, selected = query.window, len(_selected(query))
     by_requests = sort_by("-requests", "_id")
     return [
         *_selected(query),
@@ -93,6 +96,9 @@ def usage(query: ReportQuery) -> list[Stage]:
                 "byModel": [group_totals({"provider": "$provider", "model": "$aiModel"}), by_requests],
                 "byProvider": [group_totals("$provider"), by_requests],
                 "topUsers": [group_totals("$userId"), by_requests, {"$limit": TOP_USERS}],
+                "days": days(query)[selected:],
+                "activeUsers": active_users(query)[selected:],
+                "activeByDay": active_by_day(query)[selected:],
             }
         },
     ]
