@@ -230,19 +230,21 @@ def _duration(bucket: Expression) -> Expression:
 def _unique_users(timezone: str, names: tuple[str, ...]) -> list[Stage]:
     """`_id`: the first names of a part; `uniqueUsers` of the last 30 days.
 
-    Each user's parts are brought together before anything is counted: groups by user and part would be many times more.
+    Each user's parts are brought together before anything is counted, and names are taken apart once for all users of
+    the same parts: groups by user and part would be many times more.
     """
     months = _within("$_id.month", timezone, RECENT_DAYS, MONTH)
     distinct = {"$reduce": {"input": "$parts", "initialValue": [], "in": {"$setUnion": ["$$value", "$$this"]}}}
-    leading = {"$map": {"input": distinct, "in": {"$slice": [{"$split": ["$$this", "|"]}, len(names)]}}}
+    leading = {"$map": {"input": "$_id", "in": {"$slice": [{"$split": ["$$this", "|"]}, len(names)]}}}
     named = {name: _unescaped({"$arrayElemAt": ["$_id", position]}) for position, name in enumerate(names)}
     return [
         {"$match": {"_id.synthetic": False, "$expr": months}},
         {"$project": {"parts": _active_parts(timezone)}},
         {"$group": {"_id": "$_id.user", "parts": {"$push": "$parts"}}},
-        {"$project": {"names": {"$setUnion": [leading]}}},
+        {"$group": {"_id": distinct, "users": {"$sum": 1}}},
+        {"$project": {"names": {"$setUnion": [leading]}, "users": 1}},
         {"$unwind": "$names"},
-        {"$group": {"_id": "$names", "uniqueUsers": {"$sum": 1}}},
+        {"$group": {"_id": "$names", "uniqueUsers": {"$sum": "$users"}}},
         {"$replaceRoot": {"newRoot": {"_id": named, "uniqueUsers": "$uniqueUsers"}}},
     ]
 
@@ -259,7 +261,10 @@ def _active_parts(timezone: str) -> Expression:
     behind_today = {"$pow": [2, _number_of(_local(timezone, DAY))]}
     ends = {"least": {"$cond": [in_first, first_bit, 1]}, "behind": {"$cond": [in_last, behind_today, 2**31]}}
     active = {"$gte": [{"$mod": ["$$this.v", "$$behind"]}, "$$least"]}
-    found = {"$filter": {"input": {"$objectToArray": "$parts"}, "cond": active}}
+    parts = {"$objectToArray": "$parts"}
+    # of most months every day is within, and so is every part's
+    whole = {"$and": [{"$lt": ["$days", "$$behind"]}, {"$eq": [{"$mod": ["$days", "$$least"]}, 0]}]}
+    found = {"$cond": [whole, parts, {"$filter": {"input": parts, "cond": active}}]}
     return {"$let": {"vars": ends, "in": {"$map": {"input": found, "in": "$$this.k"}}}}
 
 
