@@ -9,6 +9,7 @@ from app.otlp.answers import Answer
 from app.otlp.calls import SpanCall
 
 ANSWERS = 100_000
+"""In all, whatever their ids: at most 1 kB each."""
 ANSWER_SECONDS = 15 * 60
 """Two instrumentations export within seconds of each other; one that has to retry takes some minutes."""
 SAME_ID = 10
@@ -21,7 +22,9 @@ class ExportMemory:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._answers: TTLCache[Hashable, tuple[tuple[Answer, str], ...]] = TTLCache(ANSWERS, ANSWER_SECONDS)
+        self._answers: TTLCache[Hashable, tuple[tuple[Answer, str], ...]] = TTLCache(
+            ANSWERS, ANSWER_SECONDS, getsizeof=len
+        )
         self._logged: LRUCache[str, None] = LRUCache(REASONS)
 
     def request_id(self, call: SpanCall, client_id: str, user_id: str | None) -> str:
