@@ -23,6 +23,8 @@ ARGUMENTS = [
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
+    # pages of one context share a process, and the charts' code that it has compiled
+    "--renderer-process-limit=1",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
@@ -131,6 +133,8 @@ async def desk(browser: Browser, server: Served, session: StorageState) -> Async
         base_url=server.address, storage_state=session, timezone_id="America/Los_Angeles", viewport=WIDE
     )
     context.set_default_timeout(PATIENCE_MS)
+    # as long as one page is open, their process stays
+    await (await context.new_page()).goto("/health")
     yield context
     await context.close()
 
