@@ -24,7 +24,7 @@ from app.auth.principals import Role
 from app.auth.tokens import Tokens
 from app.database import Database, connected
 from app.errors import AppError, DatabaseUnavailableError, InvalidRequestError
-from app.ledger.ledger import Ledger
+from app.ledger import ledger
 from app.ledger.twins import twin_id
 from app.main import create_app
 from app.maintenance.reconcile.days import DayCheck
@@ -34,6 +34,7 @@ from app.reports.reports import Reports
 from app.reports.windows import TimeWindow
 from app.settings import Settings
 from app.tracking import Tracker
+from models.rollups import DELTAS
 from scripts.export_usage import export
 from scripts.toolkit.call_store import Store
 from scripts.toolkit.job import CHECKPOINTS
@@ -595,12 +596,15 @@ async def test_a_user_that_may_not_write_is_told_so_at_once_and_nothing_is_half_
 ) -> None:
     (tmp_path / "a.csv").write_text(f"{API_USAGE}\n{ROW}\n")
     attempts: list[int] = []
+    original = ledger.insert
 
-    async def refused(*_: Any, **__: Any) -> None:
-        attempts.append(1)
-        raise OperationFailure("not authorized on shop to execute command", 13)
+    def refused(collection: Any, *arguments: Any) -> None:
+        if collection.name == DELTAS:
+            attempts.append(1)
+            raise OperationFailure("not authorized on shop to execute command", 13)
+        original(collection, *arguments)
 
-    monkeypatch.setattr(Ledger, "_insert_delta", refused)
+    monkeypatch.setattr(ledger, "insert", refused)
     with pytest.raises(DatabaseUnavailableError, match="MongoDB did not take the calls: not authorized on shop"):
         await imported(other, tmp_path / "a.csv", mapping="api_usage")
 
