@@ -1,11 +1,14 @@
-"""Operator commands run as an operator runs them: as processes, with settings in the environment."""
+"""Operator commands run as an operator runs them, with settings in the environment."""
 
 import importlib.util
+import io
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,6 +18,7 @@ from pymongo import MongoClient
 
 from app.database import Database, connected
 from app.database.mongod_binary import find_mongod
+from app.observability.logs import configure_logging
 from app.settings import Settings
 from tests.patience import patience
 from tests.scripts.imports import Importer, importer
@@ -40,26 +44,44 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 @pytest.fixture
-def usage(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """What `python -m NAME ARGUMENTS…` ends with that does no work: in this process, as a start takes seconds."""
+def command(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run `python -m NAME ARGUMENTS…` to its end, away from any .env file, in a thread of this process: to start one
+    takes longer than what most of them do.
+    """
 
-    def run(name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        spec = importlib.util.find_spec(name)
-        assert spec is not None
-        module = importlib.import_module(name if spec.submodule_search_locations is None else f"{name}.__main__")
-        monkeypatch.setattr("sys.argv", [name, *arguments])
-        with pytest.raises(SystemExit) as ended:
-            module.main()
-        said = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return subprocess.CompletedProcess([name, *arguments], ended.value.code, said.out, said.err)
+    def run(name: str, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        with monkeypatch.context() as given, ThreadPoolExecutor(1) as thread:
+            given.chdir(tmp_path)
+            given.setattr("sys.argv", [name, *arguments])
+            for variable in [each for each in os.environ if each.startswith("TWINMETER_")]:
+                given.delenv(variable)
+            for variable, value in {**environment(settings), **variables}.items():
+                given.setenv(variable, value)
+            try:
+                return thread.submit(ended, name).result(patience(120))
+            finally:
+                configure_logging("error")
 
     return run
 
 
+def ended(name: str) -> "subprocess.CompletedProcess[str]":
+    """What a command ends with and prints, in this process."""
+    spec = importlib.util.find_spec(name)
+    assert spec is not None
+    module = importlib.import_module(name if spec.submodule_search_locations is None else f"{name}.__main__")
+    with redirect_stdout(io.StringIO()) as output, redirect_stderr(io.StringIO()) as errors:
+        try:
+            status = module.main()
+        except SystemExit as end:
+            status = end.code
+    assert isinstance(status, int)
+    return subprocess.CompletedProcess(sys.argv, status, output.getvalue(), errors.getvalue())
+
+
 @pytest.fixture
-def command(settings: Settings, tmp_path: Path) -> Command:
-    """Run `python -m NAME ARGUMENTS…` to its end, away from any .env file."""
+def process(settings: Settings, tmp_path: Path) -> Command:
+    """The same as a process of its own, as an operator runs it."""
 
     def run(name: str, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
@@ -71,6 +93,17 @@ def command(settings: Settings, tmp_path: Path) -> Command:
             timeout=patience(120),
             check=False,
         )
+
+    return run
+
+
+@pytest.fixture
+def usage(monkeypatch: pytest.MonkeyPatch) -> Command:
+    """What `python -m NAME ARGUMENTS…` ends with that does no work."""
+
+    def run(name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        monkeypatch.setattr("sys.argv", [name, *arguments])
+        return ended(name)
 
     return run
 

@@ -91,10 +91,10 @@ async def test_workers_killed_in_turn_cost_no_call_and_come_back(tmp_path: Path)
     assert result.figures["calls"] > 100
 
 
-async def test_a_backfill_killed_twice_ends_like_one_clean_run(command: Command, tmp_path: Path) -> None:
+async def test_a_backfill_killed_twice_ends_like_one_clean_run(process: Command, tmp_path: Path) -> None:
     arguments = ["--times", "2", "--events", "5000", "--json"]
 
-    ended = await asyncio.to_thread(command, "scripts.drill", "backfill", *arguments, TMPDIR=str(tmp_path))
+    ended = await asyncio.to_thread(process, "scripts.drill", "backfill", *arguments, TMPDIR=str(tmp_path))
 
     said = json.loads(ended.stdout)
     assert (ended.returncode, said["passed"], said["faults"]) == (0, True, [])

@@ -141,13 +141,13 @@ def test_what_is_made_harmless_comes_back_as_it_was(text: str) -> None:
 
 
 async def test_the_command_writes_nothing_to_the_database_and_says_how_many(
-    command: Command, settings: Settings, database: Database, tracker: Tracker
+    process: Command, settings: Settings, database: Database, tracker: Tracker
 ) -> None:
     await fill(tracker, rounds=1)
     # what waits is merged meanwhile
     before = (await entries(database), await events(database), set(await dump(database)))
 
-    done = await asyncio.to_thread(command, "scripts.export_usage", "--format", "jsonl", "--json")
+    done = await asyncio.to_thread(process, "scripts.export_usage", "--format", "jsonl", "--json")
     with pytest.raises(InvalidRequestError, match=r"nowhere/a\.csv: No such file or directory"):
         await export_usage._export(asked(output=Path("nowhere/a.csv"), format="csv", synthetic="exclude"), settings)
 
