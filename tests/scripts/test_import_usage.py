@@ -24,7 +24,7 @@ from app.auth.principals import Role
 from app.auth.tokens import Tokens
 from app.database import Database, connected
 from app.errors import AppError, DatabaseUnavailableError, InvalidRequestError
-from app.ledger import ledger
+from app.ledger.inserts import insert
 from app.ledger.twins import twin_id
 from app.main import create_app
 from app.maintenance.reconcile.days import DayCheck
@@ -596,15 +596,14 @@ async def test_a_user_that_may_not_write_is_told_so_at_once_and_nothing_is_half_
 ) -> None:
     (tmp_path / "a.csv").write_text(f"{API_USAGE}\n{ROW}\n")
     attempts: list[int] = []
-    original = ledger.insert
 
     def refused(collection: Any, *arguments: Any) -> None:
         if collection.name == DELTAS:
             attempts.append(1)
             raise OperationFailure("not authorized on shop to execute command", 13)
-        original(collection, *arguments)
+        insert(collection, *arguments)
 
-    monkeypatch.setattr(ledger, "insert", refused)
+    monkeypatch.setattr("app.ledger.ledger.insert", refused)
     with pytest.raises(DatabaseUnavailableError, match="MongoDB did not take the calls: not authorized on shop"):
         await imported(other, tmp_path / "a.csv", mapping="api_usage")
 
