@@ -1,5 +1,6 @@
 """One call, answered without routing: nobody can tell it from the route, whatever is sent."""
 
+import asyncio
 import gzip
 import json
 import random
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import uvicorn
 from litestar import Litestar
 
 from app.auth.attempts import RefusedCredentials
@@ -17,10 +19,12 @@ from app.auth.principals import Role, Scope
 from app.auth.tokens import Tokens
 from app.database import Database, connected
 from app.errors import OverloadedError
+from app.http.protocol import LimitedProtocol
 from app.main import create_app
 from app.tracking import ReceiptStatus, TrackReceipt
 from routes import direct
 from tests.conftest import SECRET, new_settings
+from tests.patience import until
 from tests.twins import assert_twins, entries
 
 Headers = list[tuple[bytes, bytes]]
@@ -336,7 +340,7 @@ async def test_what_has_no_room_is_refused_before_it_is_counted_and_a_fault_of_o
             with taking(way, monkeypatch) as answers:
                 found[way] = [await answered(app, ordinary(), texts)]
                 for owner, name, value in (
-                    (tracker.writer, "admit", full),
+                    (tracker, "admit", full),
                     (tracker, "track_call", broken),
                     (tracker, "track_call", dropping),
                 ):
@@ -350,3 +354,41 @@ async def test_what_has_no_room_is_refused_before_it_is_counted_and_a_fault_of_o
     assert (committed.status, refused.status, failed.status, dropped.status) == (201, 429, 500, 503)
     assert (refused.headers[b"retry-after"], dropped.headers[b"retry-after"]) == (b"3", b"1")
     assert failed.headers[b"content-type"] == b"application/problem+json"
+
+
+async def test_a_client_that_leaves_before_its_answer_loses_nothing_and_leaves_nothing_behind(
+    mongodb_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(mongodb_uri, tmp_path) as (app, database):
+        texts = await credentials_of(app, "leaves")
+        await answered(app, ordinary(), texts)  # the key is known from here on
+        config = uvicorn.Config(app, http=LimitedProtocol, loop="none", lifespan="off", log_config=None)
+        server = uvicorn.Server(config)
+        listener = await asyncio.get_running_loop().create_server(
+            lambda: LimitedProtocol(config, server.server_state, {}), "127.0.0.1", 0
+        )
+        tracker = app.state.tracker
+        arrived, left, track_call = asyncio.Event(), asyncio.Event(), tracker.track_call
+
+        async def waiting(*arguments: Any, **options: Any) -> TrackReceipt:
+            arrived.set()
+            await left.wait()
+            receipt: TrackReceipt = await track_call(*arguments, **options)
+            return receipt
+
+        monkeypatch.setattr(tracker, "track_call", waiting)
+        _, writer = await asyncio.open_connection(*listener.sockets[0].getsockname()[:2])
+        sent = ordinary()
+        head = [b"POST /api/ai/track HTTP/1.1", b"Host: shop.example"]
+        head += [name + b": " + texts.get(value.decode(), value) for name, value in sent.headers]
+        writer.write(b"\r\n".join([*head, b"", b""]) + sent.body)
+        await arrived.wait()
+        writer.transport.abort()
+        await until(lambda: not server.server_state.connections)
+        left.set()
+        await until(lambda: not server.server_state.tasks)
+        listener.close()
+
+        assert len(await assert_twins(database)) == 2
+        assert app.state.body_budget._in_hand == 0
+        assert tracker.writer.queued == 0
