@@ -101,7 +101,6 @@ class Pricing:
         self._packaged = self._sellers = sellers
         self._tokens: TokenPrices | None = None
         self.book = book
-        """Its table is another one whenever prices have changed."""
         self._estimates = estimates
         self._factors = Factors.packaged()
 

@@ -14,9 +14,6 @@ from genai_prices import __version__ as package_version
 from genai_prices.data import providers as bundled_providers
 from genai_prices.data_snapshot import DataSnapshot, find_provider_by_id
 from genai_prices.types import (
-    ClauseEquals,
-    ClauseOr,
-    MatchLogic,
     ModelInfo,
     ModelPrice,
     PriceCalculation,
@@ -26,6 +23,7 @@ from genai_prices.types import (
     Usage,
 )
 
+from app.pricing.listings import Listings
 from app.pricing.lookups import LOOKUPS, MAX_NAME
 from app.pricing.name_index import NameIndex
 from app.pricing.token_rates import (
@@ -66,7 +64,7 @@ class TokenPrices:
     def __init__(self, snapshot: DataSnapshot | None = None, version: str | None = None) -> None:
         self._providers = snapshot.providers if snapshot else bundled_providers
         self.version = version or f"genai-prices {package_version}"
-        self._sellers = _Sellers(self._providers)
+        self._sellers = Listings(self._providers)
         self._name_index = NameIndex(self._providers)
         self._models: dict[tuple[str, int], PricedModel] = {}  # as many as the snapshot has, whatever the names
         self._lookup = lru_cache(LOOKUPS)(self._find)
@@ -145,56 +143,6 @@ class TokenPrices:
 
 
 _Found = tuple[Provider, ModelInfo]
-
-
-class _Sellers:
-    """The sellers of a model by its lower-case name. Most names are plain words: an index saves 2,000 comparisons."""
-
-    def __init__(self, providers: list[Provider]) -> None:
-        self._listing: dict[str, dict[str, Provider]] = {}
-        self._patterns: list[_Found] = []
-        for provider in providers:
-            for model in provider.models:
-                names, has_pattern = _plain_names(model.match)
-                if has_pattern:
-                    self._patterns.append((provider, model))
-                if model.is_match(model.id):
-                    names.add(model.id.lower())
-                for name in names:
-                    self._listing.setdefault(name, {})[provider.id] = provider
-
-    def listing(self, name: str) -> list[Provider]:
-        """Providers that list `name`: as the id of a model, or else as another name of one. Resellers yield."""
-        sellers = list(self._listing.get(name, {}).values())
-        exact = [p for p in sellers if any(model.id.lower() == name for model in p.models)]
-        return _without_resellers(exact or sellers, name)
-
-    def matching(self, name: str, claimants: Collection[str]) -> list[Provider]:
-        """Providers, among those who may, with a pattern that fits `name`. Resellers yield."""
-        sellers = {p.id: p for p, model in self._patterns if p.id in claimants and model.match.is_match(name)}
-        return _without_resellers(list(sellers.values()), name)
-
-
-def _without_resellers(sellers: list[Provider], name: str) -> list[Provider]:
-    """Azure sells OpenAI's models and OpenRouter everyone's, which it names `vendor/model`: they yield to the rest."""
-    ids = {provider.id for provider in sellers}
-    return [p for p in sellers if not _resells(p, name, ids - {p.id})]
-
-
-def _resells(provider: Provider, name: str, others: set[str]) -> bool:
-    if provider.id == "openrouter":
-        return "/" not in name and bool(others)
-    return not others.isdisjoint(provider.fallback_model_providers or ())
-
-
-def _plain_names(match: MatchLogic) -> tuple[set[str], bool]:
-    """The names that `match` spells out, in lower case, and whether it accepts others by a pattern."""
-    if isinstance(match, ClauseEquals):
-        return {match.equals.lower()}, False
-    if not isinstance(match, ClauseOr):
-        return set(), True
-    inner = [_plain_names(clause) for clause in match.or_]
-    return set().union(*(names for names, _ in inner)), any(has_pattern for _, has_pattern in inner)
 
 
 class PricedModel:
