@@ -47,6 +47,7 @@ def main() -> int:
     reading.add_argument("--events", type=int, default=100_000, help="calls in the ledger (default: 100,000)")
     reading.add_argument("--uniform", action="store_true", help="users and conversations uniform instead of Zipf")
     reading.add_argument("--keep", metavar="DATABASE", help="fill this database once and reuse it")
+    reading.add_argument("--no-raw", action="store_true", help="without the same reports from the ledger")
     entering = benchmarks.add_parser("doors", help="calls over HTTP and with wait=False, against a no-op handler")
     entering.add_argument(
         "--calls", type=int, default=20_000, help="calls per round and ingest channel (default: 20,000)"
@@ -99,7 +100,14 @@ async def _callers(arguments: argparse.Namespace, settings: Settings) -> int:
 async def _reads(arguments: argparse.Namespace, settings: Settings) -> int:
     tune_garbage_collector()
     with mongodb(settings, shared=True) as uri:
-        figures = await reads.measure(settings, uri, arguments.events, zipf=not arguments.uniform, keep=arguments.keep)
+        figures = await reads.measure(
+            settings,
+            uri,
+            arguments.events,
+            zipf=not arguments.uniform,
+            keep=arguments.keep,
+            raw=not arguments.no_raw,
+        )
     _print(figures, as_json=arguments.json)
     return 0
 

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,41 +22,48 @@ from app.rollups.rebuild import Rebuild
 from app.rollups.state import RollupState, stored_state
 from app.settings import Settings
 from models.base import camel
-from models.rollups import ROLLUPS, TRAILING_DAYS
+from models.rollups import DAYS as DAY_CELLS
+from models.rollups import EVERYONE, ROLLUPS, TRAILING_DAYS, USER_SHEETS
+from models.user_sheets import build_of
 from scripts.bench.history import fill
-from scripts.bench.load import calls
+from scripts.bench.load import RARE, calls
 from scripts.bench.serving import serving
 from scripts.bench.setup import bench_database
 from scripts.toolkit.command import progress
 
 DAYS = 30
 REQUESTS = 200
-CALLS_PER_SECOND = 200
-"""What the live writer reports meanwhile, over HTTP."""
+FEW_REQUESTS = 40
+CALLS_PER_SECOND = 1_000
+"""What live writers report meanwhile, over HTTP, in batches."""
 WRITERS = 4
+BATCH = 50
 WARM_UP_SECONDS = 5.0
+ADMIN = "/api/admin/ai"
 
 Figures = dict[str, float]
 
 
-async def measure(settings: Settings, uri: str, count: int, *, zipf: bool, keep: str | None) -> Figures:
+async def measure(
+    settings: Settings, uri: str, count: int, *, zipf: bool, keep: str | None, raw: bool = True
+) -> Figures:
     """Ms over HTTP, ms of the same reports from the raw ledger, and bytes stored per call.
 
     `keep` names a database that is filled once, used as it is when it has a ledger, and not dropped at the end.
+    Without `raw`, the reports are not made from the ledger, which takes minutes.
     """
     async with _history(settings, uri, count, zipf=zipf, keep=keep) as database:
         async with serving(settings, uri, database.writes.name) as address, _client(settings, address) as client:
             await _settled(database)
-            async with _live_writer(client):
-                overview_p50, overview_p95 = await _p95(client, "/api/admin/ai/overview")
-                usage_p50, usage_p95 = await _p95(client, f"/api/admin/ai/usage?days={DAYS}")
-        figures = {
-            "events": count,
-            "overview_p50_ms": overview_p50,
-            "overview_p95_ms": overview_p95,
-            "usage_p50_ms": usage_p50,
-            "usage_p95_ms": usage_p95,
-            **await _raw(database, settings),
+            async with _live_writers(client) as written:
+                started, before = time.monotonic(), written["calls"]
+                figures = await _asked(client, REQUESTS, {"overview": "/overview", "usage": f"/usage?days={DAYS}"})
+                figures |= await _asked(client, FEW_REQUESTS, _others(settings))
+                figures |= await _view(database)
+                figures["live_calls_per_s"] = (written["calls"] - before) / (time.monotonic() - started)
+        figures |= {
+            "events": await database.ledger.estimated_document_count(),
+            **(await _raw(database, settings) if raw else {}),
             **await _storage(database),
         }
     return {name: round(value, 1) for name, value in figures.items()}
@@ -87,23 +95,39 @@ async def _client(settings: Settings, address: str) -> AsyncIterator[httpx.Async
 
 
 async def _settled(database: Database) -> None:
-    """Wait until the trailing totals of the usual windows have been built, as they are once per day."""
-    while len((await stored_state(database))["trailing"]) < len(TRAILING_DAYS):  # noqa: ASYNC110 - another process's
+    """Wait until what is made once per day has been made: the trailing totals of the usual windows, and sheets."""
+    while not await _is_settled(database):  # noqa: ASYNC110 - another process's
         await asyncio.sleep(0.5)
 
 
-@asynccontextmanager
-async def _live_writer(client: httpx.AsyncClient) -> AsyncIterator[None]:
-    async def write() -> None:
-        for call in itertools.cycle(calls(10_000, seed=7)):
-            body = {camel(name): value for name, value in call.items()}
-            (await client.post("/api/ai/track", json=body)).raise_for_status()
-            await asyncio.sleep(WRITERS / CALLS_PER_SECOND)
+async def _is_settled(database: Database) -> bool:
+    state = await stored_state(database)
+    over = {"_id.scope": EVERYONE, "_id.day": {"$lt": state["today"]}}
+    days = await database.writes[DAY_CELLS].distinct("_id.day", over)
+    sheets = {"_id.build": build_of(state), "_id.scope": ""}
+    made = await database.writes[USER_SHEETS].count_documents(sheets)
+    return len(state["trailing"]) == len(TRAILING_DAYS) and made >= len(days)
 
-    writers = [asyncio.create_task(write()) for _ in range(WRITERS)]
+
+@asynccontextmanager
+async def _live_writers(client: httpx.AsyncClient) -> AsyncIterator[Counter[str]]:
+    """Writers at a fixed rate, as far as the server keeps up, and how many `calls` they have reported."""
+    written: Counter[str] = Counter()
+
+    async def write(number: int) -> None:
+        told = itertools.cycle(calls(10_000, seed=number))
+        due = time.monotonic()
+        while True:
+            batch = [{camel(name): value for name, value in next(told).items()} for _ in range(BATCH)]
+            (await client.post("/api/ai/track/batch", json=batch)).raise_for_status()
+            written["calls"] += BATCH
+            due = max(due + WRITERS * BATCH / CALLS_PER_SECOND, time.monotonic())
+            await asyncio.sleep(due - time.monotonic())
+
+    writers = [asyncio.create_task(write(number)) for number in range(WRITERS)]
     try:
         await asyncio.sleep(WARM_UP_SECONDS)
-        yield
+        yield written
         for writer in writers:
             if writer.done():
                 await writer
@@ -113,14 +137,51 @@ async def _live_writer(client: httpx.AsyncClient) -> AsyncIterator[None]:
         await asyncio.gather(*writers, return_exceptions=True)
 
 
-async def _p95(client: httpx.AsyncClient, path: str) -> tuple[float, float]:
-    """Median and 95th percentile of the ms of one request, one after the other."""
+def _others(settings: Settings) -> dict[str, str]:
+    """Reports of any window and filter, and of what is rare."""
+    today = datetime.now(settings.zone).date()
+    odd = f"from={today - timedelta(days=DAYS - 4)}&to={today - timedelta(days=3)}"
+    return {
+        "users_by_cost": f"/users?days={DAYS}&sort=-cost",
+        "users_of_a_model": f"/users?days={DAYS}&model=gpt-4o&sort=-tokens",
+        "users_odd_window": f"/users?{odd}",
+        "unique_users": f"/models?{odd}",
+        "usage_of_a_model": f"/usage?days={DAYS}&model=gpt-4o",
+        "usage_of_a_user": f"/usage?days={DAYS}&userId=user-01000",
+        "calls_of_a_rare_model": f"/calls?days={DAYS}&model={RARE['model']}",
+        "calls_of_a_rare_provider": f"/calls?days={DAYS}&provider={RARE['provider']}",
+        "calls_of_a_rare_duration": f"/calls?days={DAYS}&minDuration={RARE['request_duration']}",
+    }
+
+
+async def _asked(client: httpx.AsyncClient, requests: int, paths: dict[str, str]) -> Figures:
+    """The first answer, the median and the 95th percentile in ms of requests one after the other."""
+    found: Figures = {}
+    for name, path in paths.items():
+        times = []
+        for _ in range(requests):
+            started = time.perf_counter()
+            (await client.get(f"{ADMIN}{path}")).raise_for_status()
+            times.append((time.perf_counter() - started) * 1000)
+        found |= _summed_up(name, times)
+    return found
+
+
+async def _view(database: Database) -> Figures:
     times = []
-    for _ in range(REQUESTS):
+    for _ in range(FEW_REQUESTS):
         started = time.perf_counter()
-        (await client.get(path)).raise_for_status()
+        await database.reads["mv_model_costs"].find().to_list(None)
         times.append((time.perf_counter() - started) * 1000)
-    return median(times), quantiles(times, n=20)[-1]
+    return _summed_up("mv_model_costs", times)
+
+
+def _summed_up(name: str, times: list[float]) -> Figures:
+    return {
+        f"{name}_first_ms": times[0],
+        f"{name}_p50_ms": median(times),
+        f"{name}_p95_ms": quantiles(times, n=20)[-1],
+    }
 
 
 async def _raw(database: Database, settings: Settings) -> Figures:

@@ -79,6 +79,8 @@ class UserSheets:
         self._known = known
         self._counted: dict[ReportQuery, int] = {}
         """Users of what has been ranked."""
+        self._others: dict[ReportQuery, Documents] = {}
+        """What users did on days without sheets, and what waits."""
 
     async def ranked(
         self, query: ReportQuery, order: str, *, descending: bool, skip: int, limit: int
@@ -88,7 +90,7 @@ class UserSheets:
             return None
         columns = () if order == LAST_DAY else COLUMNS[order]
         found = await self._read.cells(sheets.sheets(query, self._build, (NUMBERS, *columns)))
-        rows = await self._read.cells(sheets.other_days(query, days, by_day=False))
+        rows = await self._rows(query, days)
         known = await self._known.of(self._read, [row["_id"]["user"] for row in rows], self._build)
         # in threads: there are as many rows as users and days, and others must not wait for them
         values = await asyncio.to_thread(_values, order, found, rows, known)
@@ -122,7 +124,7 @@ class UserSheets:
         if (days := await self._other_days(query)) is None:
             return None
         found = await self._read.cells(sheets.sheets(query, self._build, (USERS,)))
-        rows = await self._read.cells(sheets.other_days(query, days, by_day=True))
+        rows = await self._rows(query, days)
         known = await self._known.of(self._read, [row["_id"]["user"] for row in rows], self._build)
         return await asyncio.to_thread(_distinct, windows, found, rows, known)
 
@@ -134,6 +136,11 @@ class UserSheets:
         rows = await self._read.cells(sheets.parts_on_other_days(query, days))
         known = await self._known.of(self._read, [row["user"] for row in rows], self._build)
         return await asyncio.to_thread(_by_model, query.filters, found, rows, known)
+
+    async def _rows(self, query: ReportQuery, days: list[str]) -> Documents:
+        if query not in self._others:
+            self._others[query] = await self._read.cells(sheets.other_days(query, days))
+        return self._others[query]
 
     async def _other_days(self, query: ReportQuery) -> list[str] | None:
         """The days of a window without sheets; None where none has any."""
@@ -154,7 +161,7 @@ def _values(order: str, found: Documents, rows: Documents, known: dict[str, int]
         user = row["_id"]["user"]
         who = known.get(user, user)
         if order == LAST_DAY:
-            values[who] = max(values[who], row[LAST_DAY])
+            values[who] = max(values[who], row["_id"]["day"])
         else:
             value = row[order]  # the sum of costs is the number zero where there is none
             values[who] += stored_units(value) if isinstance(value, Decimal128) else value

@@ -13,7 +13,8 @@ from app.reports.queries.rollup_rows import (
 )
 from app.reports.queries.stages import Stage, sums
 from app.reports.query import ReportQuery
-from models.rollups import EVERYONE, SHEET_PART, USER_NUMBERS, USER_SHEETS, USER_TOTALS, USERS
+from models.rollups import EVERYONE, SHEET_PART, USER_NUMBERS, USER_SHEETS, USERS
+from models.user_sheets import COLUMNS
 
 
 def made(query: ReportQuery, build: int) -> Query:
@@ -41,8 +42,8 @@ def sheets(query: ReportQuery, build: int, columns: tuple[str, ...], *, by_part:
     return USER_SHEETS, [{"$match": condition}, {"$project": dict.fromkeys(columns, 1)}, {"$sort": {"_id.day": 1}}]
 
 
-def other_days(query: ReportQuery, days: list[str], *, by_day: bool) -> Query:
-    """What users did on `days`, from their cells, and in all deltas: one row for each user, or for each and day."""
+def other_days(query: ReportQuery, days: list[str]) -> Query:
+    """What users did on `days`, from their cells, and in all deltas: one row for each user and day."""
     cells: list[Stage] = [{"$match": {**in_subjects(query), "_id.day": {"$in": days}}}]
     if query.filters.any_part():
         cells += [
@@ -52,10 +53,9 @@ def other_days(query: ReportQuery, days: list[str], *, by_day: bool) -> Query:
             {"$replaceRoot": {"newRoot": {"$mergeObjects": ["$part.v", {"key": "$_id"}]}}},
         ]
     else:
-        cells += [{"$project": {**dict.fromkeys(USER_TOTALS, 1), "key": "$_id"}}]
-    key = {"user": "$key.user", "day": "$key.day"} if by_day else {"user": "$key.user"}
-    figures = {} if by_day else {**sums(("requests", "tokensUsed", "cost")), "lastDay": {"$max": "$key.day"}}
-    return USERS, [*cells, with_deltas(delta_users(query, None)), {"$group": {"_id": key, **figures}}]
+        cells += [{"$project": {**dict.fromkeys(COLUMNS, 1), "key": "$_id"}}]
+    group = {"_id": {"user": "$key.user", "day": "$key.day"}, **sums(COLUMNS)}
+    return USERS, [*cells, with_deltas(delta_users(query, None)), {"$group": group}]
 
 
 def parts_on_other_days(query: ReportQuery, days: list[str]) -> Query:
