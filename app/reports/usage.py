@@ -31,6 +31,8 @@ from app.reports.rows import (
 )
 
 TOP_USERS = 20
+MANY_CALLS = 50_000
+"""Of one user: their durations alone might fill a document of MongoDB."""
 
 
 class UsageReport(Row):
@@ -138,12 +140,14 @@ async def from_ledger(
     series_by: SeriesBy | None = None,
 ) -> UsageParts:
     """From the ledger, in a few passes over the window."""
-    (found,) = await read.ledger(ledger.usage(query))
+    few = await _has_few_calls(read, query)
+    (found,) = await read.ledger(ledger.usage(query, durations=few))
+    durations = found["durations"] if few else await read.ledger(ledger.durations_by_day(query))
     names = {SeriesBy.MODEL: "aiModel"}
     by_name = None if series_by is None else ledger.by_day_and_name(query, names.get(series_by, series_by))
     return UsageParts(
         totals=first(found["totals"]),
-        days=await day_rows.with_latency(read, query, found["days"]),
+        days=day_rows.with_latency(found["days"], durations),
         active_users=first(found["activeUsers"]).get("count", 0),
         active_by_day={row["_id"]: row["count"] for row in found["activeByDay"]},
         hours={(row["_id"]["weekday"], row["_id"]["hour"]): [row] for row in found["byHour"]},
@@ -154,6 +158,13 @@ async def from_ledger(
         previous=None if comparison is None else await _previous_from_ledger(read, query, comparison),
         series=None if by_name is None else await read.ledger(by_name),
     )
+
+
+async def _has_few_calls(read: Reader, query: ReportQuery) -> bool:
+    if query.filters.user_id is None:
+        return False
+    count: int = first(await read.ledger(ledger.calls_of_user(query, MANY_CALLS))).get("count", 0)
+    return count < MANY_CALLS
 
 
 async def _previous_from_ledger(read: Reader, query: ReportQuery, comparison: Comparison) -> PreviousParts:

@@ -510,6 +510,20 @@ async def check_analytics(house: House, query: ReportQuery, rows: list[dict[str,
     summary = of_user.summary
     assert (summary.requests, summary.cost, summary.tokens.total) == figures(own)
     check_conversations(of_user, own)
+    await check_usage_of_user(house, replace(query, filters=filters), own)
+
+
+async def check_usage_of_user(house: House, query: ReportQuery, own: Rows) -> None:
+    """One user's report, whether there are few calls, which are read at once, or many."""
+    found = await house.reports.usage(query)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(usage, "MANY_CALLS", 1)
+        of_many = await house.reports.usage(query)
+    assert found == of_many
+    durations = [row["requestDuration"] for row in own if "requestDuration" in row]
+    assert (found.totals.requests, found.totals.cost, found.totals.tokens.total) == figures(own)
+    assert found.active_users == min(1, len(own))
+    assert found.latency.p95 == (pytest.approx(nearest_rank(durations, 95), rel=0.01) if durations else None)
 
 
 def check_conversations(report: AnalyticsReport, rows: list[dict[str, Any]]) -> None:

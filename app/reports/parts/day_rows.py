@@ -30,12 +30,13 @@ async def from_cells(read: Reader, query: ReportQuery, *, hours_from: date) -> D
 
 async def from_ledger(read: Reader, query: ReportQuery) -> Documents:
     """From the ledger, without hours."""
-    return await with_latency(read, query, await read.ledger(ledger.days(query)))
+    durations = await read.ledger(ledger.durations_by_day(query))
+    return with_latency(await read.ledger(ledger.days(query)), durations)
 
 
-async def with_latency(read: Reader, query: ReportQuery, rows: Documents) -> Documents:
+def with_latency(rows: Documents, durations: Documents) -> Documents:
     """The rows of days from the ledger, with their latency."""
-    sketches = sketches_of(await read.ledger(ledger.durations_by_day(query)))
+    sketches = sketches_of(durations)
     return [{**row, "latency": [sketches.get(row["_id"], {})]} for row in rows]
 
 

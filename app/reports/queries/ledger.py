@@ -20,7 +20,7 @@ from app.reports.queries.stages import (
     sort_by,
     weekday,
 )
-from app.reports.query import ReportQuery
+from app.reports.query import Filters, ReportQuery, Synthetic
 from models import AI_GENERATION, CallStatus
 from models.rollups import CONVERSATION_TOTALS
 
@@ -79,8 +79,14 @@ def _least_at(percent: int) -> Stage:
     return {"$min": {"$cond": [reached, "$_id", None]}}
 
 
-def usage(query: ReportQuery) -> list[Stage]:
-    """One document with the rows of the usage report but durations, of which there may be too many for one.
+def calls_of_user(query: ReportQuery, most: int) -> list[Stage]:
+    """`count`: how many calls a user has in a window, whatever the other filters, up to `most`; from an index alone."""
+    of_user = match(query.window, Filters(user_id=query.filters.user_id), Synthetic.INCLUDE)
+    return [of_user, {"$limit": most}, {"$count": "count"}]
+
+
+def usage(query: ReportQuery, *, durations: bool = False) -> list[Stage]:
+    """One document with the rows of the usage report; with `durations`, which must not be too many for a document.
 
     In one pass: of a user's calls, which lie far apart, reading them takes most of the time.
     """
@@ -99,6 +105,7 @@ def usage(query: ReportQuery) -> list[Stage]:
                 "days": days(query)[selected:],
                 "activeUsers": active_users(query)[selected:],
                 "activeByDay": active_by_day(query)[selected:],
+                **({"durations": durations_by_day(query)[selected:]} if durations else {}),
             }
         },
     ]
