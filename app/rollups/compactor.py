@@ -44,7 +44,7 @@ SUBJECTS_SECONDS = 5.0
 at once, the fewer cells are written. Reports read what waits from the deltas; the views do not."""
 BUSY_CALLS = 10_000
 BUSY_SECONDS = 15.0
-"""Where so many calls have come until then, they wait for more: the machine is busy, and a call costs half as much."""
+"""Where so many calls have come until then, they wait for more: the machine is busy, and each call then costs less."""
 MANY_CALLS = 40_000
 MANY_DELTAS = 300
 """So many are merged earlier. Where calls come one by one, each has its own delta, and reports read them all."""
