@@ -43,6 +43,8 @@ from app.spool.spooler import Spooler
 log = Log(__name__)
 
 PAGE = 1_000
+PRESSED_PAGE = 200
+"""While live calls wait."""
 ATTEMPT_SECONDS = 5.0
 END_SECONDS = 1.0
 RETRY_SECONDS = 0.25
@@ -168,9 +170,8 @@ class Replayer:
         return well and not self._delivered
 
     async def _next(self) -> Page | None:
-        page, renewals = await self._spooler.do(
-            lambda spool: (spool.page(self._size, self._pass.after), spool.renewals)
-        )
+        size = min(self._size, PRESSED_PAGE) if self._pressed() else self._size
+        page, renewals = await self._spooler.do(lambda spool: (spool.page(size, self._pass.after), spool.renewals))
         if renewals == self._pass.renewals:
             return page
         self._pass = _Pass(renewals)

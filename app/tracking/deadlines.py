@@ -95,5 +95,6 @@ class Spooling:
     def _leaves(self, call: Waiting, now: float) -> bool:
         writing, for_the_disk = self._spooler.seconds_writing, call.until - call.spool_at
         if call.offered:
-            return now >= call.until and (writing >= 2 * for_the_disk or now >= call.until + for_the_disk)
+            silent = writing >= 2 * for_the_disk or (writing >= for_the_disk and now >= call.until + for_the_disk)
+            return now >= call.until and silent
         return now >= call.until and writing >= SILENT_SECONDS

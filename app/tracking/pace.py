@@ -6,8 +6,9 @@ QUICKER, DECAY_WHEN_QUICKER = 0.5, 0.2
 """After a commit that took less than half as long as expected: what made the others slow is over."""
 USUAL_FIXED, USUAL_EACH = 0.005, 0.0001
 """Seconds, as on a usual machine: where it begins."""
-SPREAD = 400.0
-"""Of the sizes of the commits measured, squared: with less, what each call costs cannot be told from them."""
+SPREAD, SPREAD_SHARE = 400.0, 0.2
+"""Of the sizes of the commits measured, squared, and as a share of their mean: with less, what each call costs cannot
+be told from them, because no two commits of one size take equally long."""
 BATCH_SECONDS = 0.06
 """How long a commit should take: whoever comes just after its start waits for its end, and for that of the next one.
 With smaller batches a call costs more: some milliseconds of each are the same for any number of calls."""
@@ -30,7 +31,8 @@ class Pace:
         n, x, y, xx, xy = (decay * value for value in self._sums)
         n, x, y, xx, xy = self._sums = n + 1, x + calls, y + seconds, xx + calls * calls, xy + calls * seconds
         # commits of one size say nothing of what a call costs: as far as they differ too little it stays what it was
-        self.each = (xy - x * y / n + SPREAD * self.each) / (xx - x * x / n + SPREAD)
+        spread = SPREAD + (SPREAD_SHARE * x) ** 2 / n
+        self.each = (xy - x * y / n + spread * self.each) / (xx - x * x / n + spread)
         self.each = max(self.each, FASTEST_SECONDS)
         self.fixed = (y - self.each * x) / n
         if self.fixed < 0:

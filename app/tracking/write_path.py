@@ -32,8 +32,6 @@ from app.tracking.writer import Writer
 
 log = Log(__name__)
 
-PRESSED_SECONDS = 0.1
-"""Live calls that wait for so long come before those of the spool."""
 AGAIN_SECONDS = 2.0
 """After a fault ended a chore."""
 WELL_SECONDS = 10.0
@@ -92,7 +90,7 @@ async def write_path(
             counters=counters,
             troubles=troubles,
             lock=lock,
-            pressed=lambda: writer.admission.seconds() > PRESSED_SECONDS,
+            pressed=lambda: writer.is_pressed,
         )
         compactor = Compactor(database, merging, local_time=local_time, troubles=troubles)
         work = {

@@ -48,6 +48,8 @@ POSTED_SECONDS = 10.0
 """How long a call for which nobody waits may wait in memory."""
 ATTEMPT_SECONDS = 5.0
 """How long one attempt at a commit may take. The callers' deadlines do not depend on it."""
+PRESSED_SECONDS = 0.1
+"""Where a call waits for so long, those of the spool come after it."""
 QUICK_SECONDS = 1.0
 """After a commit that took longer, the next one is no larger."""
 DRAIN_SECONDS = 10.0
@@ -133,6 +135,11 @@ class Writer:
         """Queue `pair`, for which nobody waits."""
         now = self._loop.time()
         self._take(Waiting(pair, door, door, now, now + POSTED_SECONDS, math.inf, None), may_be_in_vain=False)
+
+    @property
+    def is_pressed(self) -> bool:
+        """Whether calls wait longer than usual, or in vain."""
+        return bool(self._in_vain) or self.admission.seconds() > PRESSED_SECONDS
 
     async def has_room(self, sender: str) -> None:
         """Wait until the queue accepts another call of a sender."""
