@@ -28,7 +28,7 @@ from scripts.bench.results import Results
 from scripts.bench.setup import Run
 from scripts.toolkit import command
 
-WIDE = 160
+WIDE = 200
 """Columns of a table that is written to a file."""
 
 
