@@ -25,7 +25,7 @@ from tests.patience import patience
 from tests.twins import assert_twins
 
 ROOT = Path(__file__).parents[2]
-KILLS = 10
+KILLS = 5
 BEFORE_THE_SERVER_SECONDS = 50
 """By itself the server gives up on a transaction after a minute or more. No machine is too slow for this."""
 CALL = {"user_id": "u", "content_type": "chat", "model": "gpt-4o", "input_tokens": 10}
@@ -61,7 +61,7 @@ def committed_until_killed(settings: Settings, calls: int) -> tuple[set[str], fl
     return ids, first
 
 
-async def test_killed_ten_times_under_load_the_twins_are_equal_and_every_receipt_is_kept(
+async def test_killed_again_and_again_under_load_the_twins_are_equal_and_every_receipt_is_kept(
     settings: Settings, database: Database
 ) -> None:
     rng = random.Random(20)
