@@ -13,7 +13,7 @@ import httpx
 from app.database.mongod import EmbeddedMongod
 from scripts.drill.load import LIMIT_SECONDS
 from scripts.drill.scene import Result, Scene, spread, under_load
-from scripts.drill.server import DrillError, Server
+from scripts.drill.server import LOCAL, DrillError, Server
 from scripts.toolkit.command import Advance
 
 WORKERS = 2
@@ -50,7 +50,7 @@ async def _replaced(scene: Scene, victim: int) -> None:
 async def _live(scene: Scene) -> list[int]:
     """The process ids of the live workers, the oldest first."""
     server = scene.server
-    async with httpx.AsyncClient(timeout=30, headers=server.headers, trust_env=False) as http:
+    async with httpx.AsyncClient(timeout=30, headers=server.headers, trust_env=False, verify=LOCAL) as http:
         while True:
             try:
                 answer = await http.get(f"{server.address}/api/admin/ai/technical")

@@ -22,6 +22,7 @@ from app.auth.tokens import Tokens
 from app.http.serialization import decode, encode
 from app.settings import Settings
 from models.base import camel
+from scripts.drill.server import LOCAL
 from scripts.toolkit.demo_calls import Plan
 from tests.patience import patience
 from tests.test_server import running
@@ -72,7 +73,9 @@ class Served:
 
     def get(self, path: str, **params: Any) -> Any:
         """What a JSON route answers to an administrator, with exact numbers."""
-        response = httpx.get(self.address + path, params=params, headers=self._headers(), timeout=patience(60))
+        response = httpx.get(
+            self.address + path, params=params, headers=self._headers(), timeout=patience(60), verify=LOCAL
+        )
         assert response.status_code == 200, response.text
         return decode(response.content)
 

@@ -12,6 +12,7 @@ import httpx
 
 from app.auth.principals import Role
 from app.auth.tokens import Tokens
+from scripts.drill.server import LOCAL
 from tests.conftest import SECRET
 from tests.patience import patience
 from tests.test_server import CALL, running
@@ -33,7 +34,9 @@ class Served:
         self.address = address
 
     def client(self, headers: dict[str, str] | None = None) -> httpx.Client:
-        return httpx.Client(base_url=self.address, headers=headers or bearer(), timeout=patience(20), trust_env=False)
+        headers = headers or bearer()
+        timeout = patience(20)
+        return httpx.Client(base_url=self.address, headers=headers, timeout=timeout, trust_env=False, verify=LOCAL)
 
     def get(self, path: str) -> Any:
         with self.client(bearer("looks")) as client:

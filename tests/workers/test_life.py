@@ -24,6 +24,7 @@ from app.database.mongod import EmbeddedMongod
 from app.settings import Settings
 from app.workers import supervisor
 from app.workers.folder import MEMORY, PREFIX, shared_folder
+from scripts.drill.server import LOCAL
 from tests.conftest import SECRET
 from tests.patience import FACTOR, patience, until
 from tests.test_server import CALL, acknowledged_until_refused, failure, running, start
@@ -141,7 +142,7 @@ def reporting(address: str) -> Iterator[None]:
     def report() -> None:
         while not done.is_set():
             try:
-                httpx.post(address + TRACK, json=CALL, headers=bearer(), timeout=60)
+                httpx.post(address + TRACK, json=CALL, headers=bearer(), timeout=60, verify=LOCAL)
             except httpx.TransportError:
                 done.wait(0.02)
 
