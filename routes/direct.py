@@ -94,7 +94,8 @@ class DirectTrack:
             call = call_of(with_key(decode_flat(content), asked.key), asked.caller, asked.user)
             if not isinstance(call, AICall):
                 return None
-            self._state.tracker.admit(sender_of(asked.caller), 1, asked.patience.seconds)
+            if not self._state.tracker.accepts(sender_of(asked.caller), 1, asked.patience.seconds):
+                return None
             admit(asked.caller, self._state)  # last of all, because it counts
         except AppError:
             return None

@@ -11,13 +11,12 @@ from app.auth.ownership import owned
 from app.auth.principals import Principal
 from app.errors import InvalidRequestError
 from app.http.batches import BadRow
+from app.http.bodies import encoding
 from app.http.preferences import preferred_wait
 from app.tracking import AICall, Fault
+from app.tracking.intake import SHORTEST_SECONDS, Kind
 from models.base import camel
 from models.faults import MOST_FAULTS, faults_of
-
-SHORTEST_SECONDS = 0.25
-"""What a request can ask for: it takes that long to be put on disk."""
 
 
 def call_of(row: Any, principal: Principal, header_user: str | None, most: int = MOST_FAULTS) -> AICall | list[Fault]:
@@ -60,6 +59,11 @@ def patience_with(state: State, prefer: str | None) -> Patience:
 def sender_of(principal: Principal) -> str:
     """Among whom calls are queued fairly: clients, with however many keys and tokens; and administrators."""
     return principal.client or principal.subject
+
+
+def kind_of(request: Request[Principal, Any, Any], door: str) -> Kind:
+    """The bodies that this one should be like."""
+    return Kind(sender_of(request.user), door, f"{request.content_type[0]} {encoding(request.headers)}")
 
 
 def refusal(faults: Sequence[Fault]) -> InvalidRequestError:

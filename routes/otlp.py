@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from app.auth.middleware import requires
 from app.auth.principals import Principal, Scope
 from app.errors import DatabaseUnavailableError, UnsupportedMediaTypeError
-from app.http.bodies import body_budget_of
+from app.http.bodies import body_budget_of, sent_size
 from app.http.openapi import body_described
 from app.observability.logs import Log
 from app.otlp import messages
@@ -27,7 +27,7 @@ from app.tracking import AICall, Fault, ReceiptStatus, Tracker
 from models.base import camel
 from models.call import DEFAULT_CLIENT
 from models.faults import faults_of
-from routes.ingest import patience_of, sender_of
+from routes.ingest import kind_of, patience_of
 
 MAX_BYTES = 8_000_000
 MAX_TOLD = 5
@@ -73,20 +73,19 @@ class OtlpController(Controller):
         if media_type not in {PROTOBUF, JSON}:
             raise UnsupportedMediaTypeError(f"send {PROTOBUF} or {JSON}, not {media_type or 'a body without a type'}")
         as_json = media_type == JSON
-        caller, sender, patience = request.user, sender_of(request.user), patience_of(request)
-        tracker.admit(sender, 1, patience.seconds)
+        caller, patience = request.user, patience_of(request)
         memory: ExportMemory = request.app.state.export_memory
-        async with body_budget_of(request).body(request, MAX_BYTES) as body:
-            # in a thread: a thousand spans take 50 ms as protobuf, and 300 ms as JSON
-            calls, faults, warnings = await asyncio.to_thread(_read, body, caller, memory, as_json=as_json)
-            tracker.admit(sender, len(calls), patience.seconds)
-            async for fault in in_turns(faults):
-                tracker.rejected([Fault("span", fault.message)], DOOR, caller.client)
-            receipts = await tracker.track_calls(
-                calls, DOOR, by_user=caller.user is not None, sender=sender, within=patience.seconds
-            )
-            async for _ in in_turns(taken(calls)):
-                pass  # to let go of ten thousand at once would hold the loop
+        size = sent_size(request.headers, MAX_BYTES)
+        with tracker.intake.place(kind_of(request, DOOR), size, patience.seconds) as place:
+            async with body_budget_of(request).body(request, MAX_BYTES, place.turn) as body:
+                # in a thread: a thousand spans take 50 ms as protobuf, and 300 ms as JSON
+                calls, faults, warnings = await asyncio.to_thread(_read, body, caller, memory, as_json=as_json)
+                place.has(len(calls))
+                async for fault in in_turns(faults):
+                    tracker.rejected([Fault("span", fault.message)], DOOR, caller.client)
+                receipts = await tracker.track_calls(calls, DOOR, by_user=caller.user is not None, place=place)
+                async for _ in in_turns(taken(calls)):
+                    pass  # to let go of ten thousand at once would hold the loop
         unsafe = False
         async for receipt in in_turns(taken(receipts)):
             unsafe = unsafe or receipt.status in NOT_SAFE

@@ -12,14 +12,15 @@ from app.auth.middleware import requires
 from app.auth.ownership import USER_HEADER
 from app.auth.principals import Principal, Scope
 from app.errors import AGAIN_IN_A_SECOND, UnsupportedMediaTypeError, invalid
-from app.http.batches import NDJSON, read_row, rows_of
-from app.http.bodies import body_budget_of
+from app.http.batches import MAX_ROWS, NDJSON, read_row, rows_of
+from app.http.bodies import body_budget_of, sent_size
 from app.http.openapi import array_of, body_described, schema_of
 from app.http.serialization import JSON, ExactResponse, decode_flat
 from app.process import in_turns
 from app.tracking import AICall, Fault, ReceiptStatus, Tracker, TrackReceipt
+from app.tracking.intake import Place
 from models.faults import MOST_FAULTS
-from routes.ingest import Patience, call_of, patience_of, refusal, sender_of
+from routes.ingest import Patience, call_of, kind_of, patience_of, refusal, sender_of
 from routes.schemas import BatchBody, ReceiptBody
 
 TRACK = "/api/ai/track"
@@ -120,12 +121,14 @@ class TrackController(Controller):
         if idempotency_key is not None:
             raise invalid(IDEMPOTENCY_KEY, "is for one call; give each row of a batch a requestId")
         media_type, _ = request.content_type
-        async with body_budget_of(request).body(request, MAX_BATCH_BYTES) as body:
-            rows = rows_of(body, media_type)
-            patience = patience_of(request)
-            tracker.admit(sender_of(request.user), len(rows), patience.seconds)
-            receipts = await _reported(rows, request.user, user_header, tracker, patience)
-            return ExactResponse(await BatchBody.of(receipts), status_code=200, headers=patience.headers)
+        patience = patience_of(request)
+        kind, size = kind_of(request, "batch"), sent_size(request.headers, MAX_BATCH_BYTES)
+        with tracker.intake.place(kind, size, patience.seconds, most=MAX_ROWS) as place:
+            async with body_budget_of(request).body(request, MAX_BATCH_BYTES, place.turn) as body:
+                rows = rows_of(body, media_type)
+                place.has(len(rows))
+                receipts = await _reported(rows, request.user, user_header, tracker, place)
+                return ExactResponse(await BatchBody.of(receipts), status_code=200, headers=patience.headers)
 
 
 class Answer(NamedTuple):
@@ -158,7 +161,7 @@ def with_key(row: Any, key: str | None) -> Any:
 
 
 async def _reported(
-    rows: list[Any], principal: Principal, header_user: str | None, tracker: Tracker, patience: Patience
+    rows: list[Any], principal: Principal, header_user: str | None, tracker: Tracker, place: Place
 ) -> list[TrackReceipt]:
     read: list[AICall | list[Fault]] = []
     left = MOST_FAULTS_OF_A_BATCH
@@ -167,13 +170,7 @@ async def _reported(
         left -= 0 if isinstance(call, AICall) else len(call)
         read.append(call)
     calls = [call for call in read if isinstance(call, AICall)]
-    told = await tracker.track_calls(
-        calls,
-        "batch",
-        by_user=principal.user is not None,
-        sender=sender_of(principal),
-        within=patience.seconds,
-    )
+    told = await tracker.track_calls(calls, "batch", by_user=principal.user is not None, place=place)
     receipts = iter(told)
     return [
         next(receipts) if isinstance(call, AICall) else tracker.rejected(call, "batch", principal.client)

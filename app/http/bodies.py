@@ -1,7 +1,7 @@
 """Bodies of requests: read whole, within caps, before anything in them is handled."""
 
 import zlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -33,14 +33,17 @@ class BodyBudget:
         self._in_hand = 0
 
     @asynccontextmanager
-    async def body(self, request: Request[Any, Any, Any], limit: int) -> AsyncIterator[bytes]:
-        """The body of `request`, inflated, at most `limit` bytes, for the length of a block.
+    async def body(
+        self, request: Request[Any, Any, Any], limit: int, turn: Callable[[], Awaitable[None]] | None = None
+    ) -> AsyncIterator[bytes]:
+        """The body of `request`, inflated, at most `limit` bytes, for the length of a block. `turn` is waited for when
+        it has come.
 
         Raises TooManyRequestsError before anything is read, BodyTooLargeError, InvalidRequestError for a body that
         cannot be inflated, and UnsupportedMediaTypeError for another encoding than gzip.
         """
         with self.claimed(_size(request.headers, limit)):
-            yield await inflated_body(request, limit)
+            yield await inflated_body(request, limit, turn)
 
     @contextmanager
     def claimed(self, size: int) -> Iterator[None]:
@@ -62,10 +65,14 @@ def body_budget_of(request: Request[Any, Any, Any]) -> BodyBudget:
 
 def _size(headers: Mapping[str, str], limit: int) -> int:
     """The most that a body may take; the limit where that is not known beforehand."""
+    size = sent_size(headers, limit)
+    return limit if size is None or encoding(headers) else size
+
+
+def sent_size(headers: Mapping[str, str], limit: int) -> int | None:
+    """The bytes of a body as it is sent, at most `limit`; None where its headers do not say."""
     length = headers.get("content-length", "")
-    if encoding(headers) or not length.isdigit():
-        return limit
-    return min(int(length), limit)
+    return min(int(length), limit) if length.isdigit() else None
 
 
 def encoding(headers: Mapping[str, str]) -> str:
@@ -74,7 +81,9 @@ def encoding(headers: Mapping[str, str]) -> str:
     return "" if named == "identity" else named
 
 
-async def inflated_body(request: Request[Any, Any, Any], limit: int) -> bytes:
+async def inflated_body(
+    request: Request[Any, Any, Any], limit: int, turn: Callable[[], Awaitable[None]] | None = None
+) -> bytes:
     """The whole body, inflated. Raises as `BodyBudget.body` does."""
     named = encoding(request.headers)
     if named not in {"", "gzip"}:
@@ -85,6 +94,8 @@ async def inflated_body(request: Request[Any, Any, Any], limit: int) -> bytes:
         if error.status_code == BodyTooLargeError.status:
             raise too_large(limit) from error
         raise
+    if turn is not None:
+        await turn()
     body = await inflated(body, limit) if named else body
     if len(body) > limit:
         raise too_large(limit)

@@ -108,13 +108,15 @@ class RequestLimits(ASGIMiddleware):
 
 def in_time(receive: Receive) -> Receive:
     """`receive`, as long as the body comes fast enough: who lets it trickle holds its place in the budget of bodies."""
-    until = asyncio.get_running_loop().time() + BODY_SECONDS
+    until: float | None = None
     complete = False
 
     async def receive_in_time() -> Any:
         nonlocal until, complete
         if complete:  # what comes then is the end of the connection
             return await receive()
+        # from when it is first asked for: how long a request waits for that is not the client's doing
+        until = asyncio.get_running_loop().time() + BODY_SECONDS if until is None else until
         try:
             async with asyncio.timeout_at(until):
                 message: Any = await receive()

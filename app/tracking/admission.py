@@ -6,9 +6,8 @@ What would wait longer than its sender does is refused before it is handled, wit
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 from app.errors import OverloadedError
 from app.observability.logs import Log
@@ -118,37 +117,31 @@ class Admission:
             return under_way + self._pace.of(ahead)
         return under_way + ahead / self._batch * self._batch_seconds
 
+    def accepts(self, sender: str, calls: int, within: float) -> bool:
+        """Whether so many calls of a sender would be committed within so many seconds."""
+        return self._excess(sender, calls, within) <= 0
+
     def admit(self, sender: str, calls: int, within: float) -> None:
-        """Raises OverloadedError where so many calls of a sender would not be committed within so many seconds."""
+        """The same, and count what is refused. Raises OverloadedError."""
+        if (excess := self._excess(sender, calls, within)) > 0:
+            self.refuse(calls, excess)
+
+    def _excess(self, sender: str, calls: int, within: float) -> float:
+        """In how many seconds there is room for them."""
         if not self.holds(sender, calls):
-            self._refuse(calls, self.seconds(sender, calls) / SHARE)
+            return self.seconds(sender, calls) / SHARE
         # with nothing before it a request is always tried: how fast MongoDB is now, nobody knows otherwise
         if len(self._queue) or self._reserved:
-            excess = self.seconds(sender, calls) - LEEWAY * patience(within)
-            if excess > 0:
-                self._refuse(calls, excess)
+            return self.seconds(sender, calls) - LEEWAY * patience(within)
+        return 0.0
 
-    @contextmanager
-    def admitted(self, sender: str, calls: int, within: float) -> Iterator[Callable[[], None]]:
-        """The same, and keep room for them until the block ends. What is yielded is called before each one queues."""
-        self.admit(sender, calls, within)
-        left = calls
+    def reserve(self, sender: str, calls: int) -> None:
+        """Keep room for so many more calls of a sender; for fewer where that is below zero."""
         self._reserved[sender] += calls
+        if not self._reserved[sender]:
+            del self._reserved[sender]
 
-        def give_back(count: int = 1) -> None:
-            nonlocal left
-            left -= count
-            self._reserved[sender] -= count
-            if not self._reserved[sender]:
-                del self._reserved[sender]
-
-        try:
-            yield give_back
-        finally:
-            if left:
-                give_back(left)
-
-    def _refuse(self, calls: int, seconds: float) -> None:
+    def refuse(self, calls: int, seconds: float) -> NoReturn:
         """`seconds`: until there is room. Raises OverloadedError, with a later time for some, so that not all who are
         refused now come back at once.
         """

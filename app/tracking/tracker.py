@@ -22,6 +22,7 @@ from app.spool.spooler import SpoolStanding
 from app.spool.watch import Watch
 from app.tracking.background import DOOR as BACKGROUND
 from app.tracking.background import Background, Posted
+from app.tracking.intake import Intake, Place
 from app.tracking.receipt import TrackReceipt
 from app.tracking.refusals import Refusals
 from app.tracking.writer import Writer
@@ -76,6 +77,7 @@ class Tracker:
         self._refusals = refusals
         self._watch = watch
         self._told_reasons: LRUCache[str, bool] = LRUCache(MOST_REASONS)
+        self.intake = Intake(writer.admission, asyncio.get_running_loop())
         self.background = Background(writer, self._build, recorder.id_of, counters)
         # bound once: an event at a level that is off then costs a fraction of a microsecond
         self._log = Log(__name__, bound=True)
@@ -108,6 +110,10 @@ class Tracker:
         """
         self.writer.admission.admit(sender, calls, within)
 
+    def accepts(self, sender: str, calls: int, within: float) -> bool:
+        """Whether `admit` would let them in, where somebody else is asked next: nothing is counted."""
+        return self.writer.admission.accepts(sender, calls, within)
+
     async def track_call(
         self, call: AICall, door: str, *, by_user: bool = False, sender: str = "", within: float | None = None
     ) -> TrackReceipt:
@@ -126,21 +132,17 @@ class Tracker:
         door: str,
         *,
         by_user: bool = False,
-        sender: str = "",
-        within: float | None = None,
+        place: Place | None = None,
     ) -> list[TrackReceipt]:
-        """Report many validated calls. Receipts are in the same order.
-
-        Raises OverloadedError, where `within` is given, before anything is stored.
-        """
-        if within is None:
-            queued = [self._queued(call, door, by_user, sender, within) async for call in in_turns(calls)]
+        """Report many validated calls, for which `place` was kept. Receipts are in the same order."""
+        if place is None:
+            queued = [self._queued(call, door, by_user, "", None) async for call in in_turns(calls)]
         else:
-            queued = []
-            with self.writer.admission.admitted(sender, len(calls), within) as enters:
-                async for call in in_turns(calls):
-                    enters()
-                    queued.append(self._queued(call, door, by_user, sender, within))
+            queued, within = [], place.seconds
+            async for call in in_turns(calls):
+                place.enters()
+                queued.append(self._queued(call, door, by_user, place.sender, within))
+            place.leave()
         return [await self._told(each, door) async for each in in_turns(taken(queued))]
 
     def _queued_by_template(self, reported: dict[str, Any]) -> _Queued | TrackReceipt | None:

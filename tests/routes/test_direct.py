@@ -339,13 +339,14 @@ async def test_what_has_no_room_is_refused_before_it_is_counted_and_a_fault_of_o
             app.state.rate_limit = Limit()
             with taking(way, monkeypatch) as answers:
                 found[way] = [await answered(app, ordinary(), texts)]
-                for owner, name, value in (
-                    (tracker, "admit", full),
-                    (tracker, "track_call", broken),
-                    (tracker, "track_call", dropping),
+                for patches in (
+                    {"accepts": lambda *_: False, "admit": full},
+                    {"track_call": broken},
+                    {"track_call": dropping},
                 ):
                     with monkeypatch.context() as patch:
-                        patch.setattr(owner, name, value)
+                        for name, value in patches.items():
+                            patch.setattr(tracker, name, value)
                         found[way].append(await answered(app, ordinary(), texts))
             assert len(answers) == (2 if way == "direct" else 0)
 

@@ -57,3 +57,20 @@ async def test_what_is_refused_is_not_stored_and_every_door_says_when_to_come_ba
     assert retry.retry_delay.ToSeconds() == int(traces.headers["retry-after"])
     assert await entries(database) == []
     assert (await client.get("/ready")).json()["calls"] == {}
+
+
+async def test_a_batch_for_which_there_is_no_room_is_refused_unread_and_each_refusal_counts_once(
+    client: Client, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = bearer(tokens, Role.SERVICE)
+    assert (await client.post("/api/ai/track", json=CALL, headers=headers)).status_code == 201
+    monkeypatch.setattr("app.tracking.admission.MAX_QUEUED", 0)
+    counter = client.app.state.tracker.counters.refused
+
+    single = await client.post("/api/ai/track", json=CALL, headers=headers)
+    assert (single.status_code, counter._value.get()) == (429, 1)
+    as_json = headers | {"Content-Type": "application/json"}
+    batch = await client.post("/api/ai/track/batch", content=b"no json" * 1_000, headers=as_json)
+    assert (batch.status_code, counter._value.get()) == (429, 1 + 7)
+    traces = await client.post("/v1/traces", content=b"no spans" * 1_000, headers=headers | PROTOBUF)
+    assert (traces.status_code, counter._value.get()) == (503, 1 + 7 + 8)

@@ -14,6 +14,7 @@ from app.database.mongod import EmbeddedMongod
 from app.observability.metrics import Counters
 from app.settings import Settings
 from app.tracking import AICall, Tracker, TrackReceipt, open_tracker
+from app.tracking.intake import Kind
 from tests.patience import patience
 from tests.tracking.test_durability import delivered, freeze
 from tests.twins import assert_twins
@@ -34,8 +35,16 @@ async def sent(tracker: Tracker, sender: int, batches: int, within: float = 60) 
     return [
         receipt
         for batch in range(batches)
-        for receipt in await tracker.track_calls(calls(sender, batch), "batch", sender=f"s{sender}", within=within)
+        for receipt in await tracked(tracker, calls(sender, batch), f"s{sender}", within)
     ]
+
+
+async def tracked(tracker: Tracker, reported: list[AICall], sender: str, within: float = 60) -> list[TrackReceipt]:
+    """The receipts of one batch."""
+    with tracker.intake.place(Kind(sender, "batch"), None, within) as place:
+        await place.turn()
+        place.has(len(reported))
+        return await tracker.track_calls(reported, "batch", place=place)
 
 
 def of_all(receipts: list[list[TrackReceipt]]) -> list[TrackReceipt]:
@@ -54,10 +63,7 @@ async def test_four_senders_of_batches_have_every_call_committed(settings: Setti
 async def test_ten_thousand_rows_of_one_request_are_one_call(settings: Settings, database: Database) -> None:
     same = AICall(user_id="u", content_type="chat", model="gpt-4o", input_tokens=1, request_id="same")
     async with open_tracker(settings, database, Counters()) as tracker:
-        batches = [
-            tracker.track_calls([same] * 1_000, "batch", sender=f"s{number % SENDERS}", within=60)
-            for number in range(10)
-        ]
+        batches = [tracked(tracker, [same] * 1_000, f"s{number % SENDERS}") for number in range(10)]
         beside = tracker.track_call(calls(9, 9, 1)[0], "track", sender="another", within=60)
         *told, other = await asyncio.gather(*batches, beside)
     statuses = Counter(receipt.status for receipts in told for receipt in receipts)  # type: ignore[union-attr]

@@ -9,6 +9,7 @@ import pytest
 
 from app.errors import OverloadedError
 from app.ledger.outcomes import Outcome
+from app.tracking.intake import Intake, Kind
 from tests.tracking.simulated import DEADLINE, Simulated, a_pair, simulated
 from tests.tracking.virtual_time import clock, in_virtual_time
 
@@ -234,8 +235,9 @@ def test_room_that_was_admitted_is_given_back_whatever_becomes_of_the_request(
     async def scenario() -> None:
         async with simulated(tmp_path) as it:
             admission = it.writer.admission
-            with contextlib.suppress(ZeroDivisionError), admission.admitted("s", 60, 10) as enters:
-                enters()
+            intake = Intake(admission, asyncio.get_running_loop())
+            with contextlib.suppress(ZeroDivisionError), intake.place(Kind("s", "batch"), 60_000, 10) as place:
+                place.enters()
                 with pytest.raises(OverloadedError):
                     admission.admit("another", 60, 10)
                 raise ZeroDivisionError

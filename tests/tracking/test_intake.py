@@ -1,0 +1,107 @@
+"""Requests with many calls: what is kept for them before they are read, and whose turn it is to be decoded."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from app.errors import OverloadedError
+from app.tracking.intake import Intake, Kind, Place
+from tests.tracking.simulated import Simulated, simulated
+from tests.tracking.virtual_time import in_virtual_time
+
+FLOOD = Kind("flood", "batch")
+BODY = 500_000
+"""Bytes, of which 500 calls are expected."""
+
+
+def intake_of(it: Simulated) -> Intake:
+    return Intake(it.writer.admission, asyncio.get_running_loop())
+
+
+def test_many_requests_at_once_are_not_all_admitted_to_the_same_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.tracking.admission.MAX_QUEUED", 10_000)
+
+    async def scenario() -> None:
+        async with simulated(tmp_path) as it:
+            intake, read, end = intake_of(it), list[Place](), asyncio.Event()
+
+            async def request() -> None:
+                with intake.place(FLOOD, BODY, 10) as place:
+                    read.append(place)
+                    await end.wait()
+
+            requests = [asyncio.create_task(request()) for _ in range(64)]
+            await asyncio.sleep(0)
+            assert len(read) == 16  # 8,000 calls: four fifths of all room
+            assert it.counters.refused._value.get() == 48 * 500
+            with intake.place(Kind("another", "batch"), BODY, 10):
+                assert it.writer.admission.room == 1_500
+            end.set()
+            told = await asyncio.gather(*requests, return_exceptions=True)
+            assert sum(isinstance(each, OverloadedError) for each in told) == 48
+            assert it.writer.admission.room == 10_000
+
+    in_virtual_time(scenario())
+
+
+def test_one_body_of_a_sender_is_decoded_at_a_time_and_another_sender_does_not_wait(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with simulated(tmp_path) as it:
+            intake, decoded = intake_of(it), list[str]()
+
+            async def request(sender: str, number: int) -> None:
+                with intake.place(Kind(sender, "batch"), BODY, 10) as place:
+                    await place.turn()
+                    place.has(1)
+                    await asyncio.sleep(1)
+                    decoded.append(f"{sender} {number}")
+                    place.leave()
+                    await asyncio.sleep(100)  # for the commit: the next one does not wait for that
+
+            requests = [asyncio.create_task(request("flood", number)) for number in range(3)]
+            requests.append(asyncio.create_task(request("another", 0)))
+            await asyncio.sleep(1.5)
+            assert decoded == ["flood 0", "another 0"]
+            await asyncio.sleep(2)
+            assert decoded == ["flood 0", "another 0", "flood 1", "flood 2"]
+            await asyncio.gather(*requests)
+
+    in_virtual_time(scenario())
+
+
+def test_who_waits_for_a_turn_until_the_deadline_is_refused_and_keeps_no_room(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with simulated(tmp_path) as it:
+            intake, loop = intake_of(it), asyncio.get_running_loop()
+            with intake.place(FLOOD, BODY, 10) as first:
+                await first.turn()
+                since = loop.time()
+                with pytest.raises(OverloadedError), intake.place(FLOOD, BODY, 3) as second:
+                    await second.turn()
+                assert loop.time() - since == pytest.approx(2.75)
+                assert it.writer.admission.room == 50_000 - 500
+            with intake.place(FLOOD, BODY, 3) as third:
+                await third.turn()
+
+    in_virtual_time(scenario())
+
+
+def test_what_is_expected_of_a_body_is_what_the_last_ones_of_its_kind_had(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with simulated(tmp_path) as it:
+            intake, admission = intake_of(it), it.writer.admission
+            with intake.place(FLOOD, 30_000, 10) as place:
+                assert admission.room == 50_000 - 30
+                place.has(100)
+                assert admission.room == 50_000 - 100
+            with intake.place(FLOOD, 60_000, 10):
+                assert admission.room == 50_000 - 200
+            with intake.place(FLOOD, 600_000, 10, most=1_000):
+                assert admission.room == 50_000 - 1_000
+            with intake.place(FLOOD, None, 10):
+                assert admission.room == 50_000 - 1
+
+    in_virtual_time(scenario())
