@@ -33,7 +33,7 @@ def insert(
         chunk = documents[first : first + CHUNK]
         if errors := _loosely(collection, chunk) if session is None else _within(collection, chunk, session):
             if errors[0]["code"] == DUPLICATE_KEY:
-                raise KnownIdsError
+                raise KnownIdsError(errors[0]["errmsg"])
             raise RefusedError(errors[0]["errmsg"])
 
 

@@ -65,6 +65,25 @@ class PackedEntry:
         return b"".join((head, name, body, more, _END))
 
 
+class PackedAlike:
+    """An entry that differs from others in its id, its user and its times alone."""
+
+    def __init__(self, entry: Document) -> None:
+        marked = {"_id": _ID, "userId": _USER, "createdAt": _moment(_MOMENTS[0]), "recordedAt": _moment(_MOMENTS[1])}
+        self._id, self._user, *parts = _cut(bson.encode(entry | marked), list(map(_uint64, _MOMENTS)))
+        self._head = struct.Struct(f"<i{len(self._id)}s12s{len(self._user)}si")
+        self._first, self._second, last = parts
+        self._body = struct.Struct(f"<{len(self._first)}sq{len(self._second)}sq")
+        self._last = last + _END
+        self._size = self._head.size + self._body.size + len(self._last)
+
+    def pack(self, entry_id: ObjectId, user: str, created: int, recorded: int) -> bytes:
+        """Moments are in ms since 1970."""
+        name = user.encode()
+        head = self._head.pack(self._size + len(name), self._id, entry_id.binary, self._user, len(name) + 1)
+        return b"".join((head, name, self._body.pack(self._first, created, self._second, recorded), self._last))
+
+
 class PackedEvent:
     """An event, likewise."""
 

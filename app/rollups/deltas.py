@@ -122,14 +122,17 @@ class Increments:
             for kind, noted in _findings(entry):
                 self._add_finding((day, client, synthetic, kind, key[3], key[4], noted), entry, cost, saved)
 
-    def add_alike(self, entry: Document, users: Mapping[str, int]) -> None:
-        """Count entries that differ from `entry` only in user and minute, by user. They have no conversation."""
+    def add_alike(self, entry: Document, users: Mapping[str, int], hours: Mapping[str, int]) -> None:
+        """Count entries of the day of `entry` that differ from it only in user and time, by user and by hour.
+
+        They have no conversation.
+        """
         one = Increments(self._local_time, self._caps)
         one.add(entry)
         for key, usage in one._usage.items():
             if key not in self._usage:
                 self._usage[key] = UsageSums()
-            self._usage[key].add_times(usage, users)
+            self._usage[key].add_times(usage, users, hours)
         for key, totals in one._findings.items():
             add_times(self._findings.setdefault(key, [0] * len(TOTALS)), totals, sum(users.values()))
 

@@ -83,12 +83,13 @@ class UsageSums:
                     increase(counts, name, value)
         return one
 
-    def add_times(self, other: Self, users: Mapping[str, int]) -> None:
-        """Add one call without a conversation, so many times for each user."""
+    def add_times(self, other: Self, users: Mapping[str, int], hours: Mapping[str, int]) -> None:
+        """Add one call without a conversation, so many times for each user, and in each hour of its day."""
         times = sum(users.values())
         add_times(self.totals, other.totals, times)
-        for hour, totals in other.hours.items():
-            add_times(self.hours.setdefault(hour, [0] * len(HOUR_TOTALS)), totals, times)
+        (of_hour,) = other.hours.values()
+        for hour, calls in hours.items():
+            add_times(self.hours.setdefault(hour, [0] * len(HOUR_TOTALS)), of_hour, calls)
         for mine, theirs in ((self.more, other.more), (self.statuses, other.statuses), (self.latency, other.latency)):
             for name, value in theirs.items():
                 increase(mine, name, times * value)

@@ -453,12 +453,12 @@ async def test_whoever_renames_an_event_while_its_entry_is_written_is_not_overlo
         lane = backfill._lanes[0]
         insert, renamed = lane.insert, False
 
-        async def renamed_first(made: Prepared, session: Any) -> None:
+        def renamed_first(made: Prepared, session: Any) -> None:
             nonlocal renamed
             if not renamed:
                 renamed = True
-                await database.events.update_many({"userId": "anna"}, {"$set": {"userId": "erased-1"}})
-            await insert(made, session)
+                database.blocking.analytics.update_many({"userId": "anna"}, {"$set": {"userId": "erased-1"}})
+            insert(made, session)
 
         monkeypatch.setattr(lane, "insert", renamed_first)
         async for page in backfill.pages(None):

@@ -1,8 +1,8 @@
 """From an event without a ledger entry to that entry, and to the fields that the event itself lacks.
 
 Events say little, and mostly the same: an entry is validated, priced and built as a live call is, once for each model,
-content type and period of its prices, and then copied. Events that say what they used, or what it cost, are each
-validated on their own.
+content type and period of its prices, and then packed for each. Events that say what they used, or what it cost, are
+each validated on their own.
 """
 
 from collections.abc import Mapping
@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 
 import bson
 from bson import ObjectId
+from bson.codec_options import CodecOptions
 from pydantic import ValidationError
 
 from app.ledger.features import Feature
+from app.ledger.packing import PackedAlike, milliseconds
 from app.ledger.recording import Recorder
 from app.ledger.twins import SCHEMA_VERSION
 from app.maintenance.backfill.legacy_values import UnusableError, flag_of, moment_of, name_of, number_of
@@ -61,15 +63,33 @@ class Kind(NamedTuple):
     """Of the properties."""
     known_lacks: dict[tuple[object, ...], bytes]
     """What events of this kind lack as a whole, by what they have."""
+    packed: dict[tuple[str, bool], PackedAlike | None] | None
+    """Its entries by client and synthetic; None where they are to be encoded. Not for what is of one event alone."""
+
+
+class Own(NamedTuple):
+    """What an entry has of its event, beyond its kind."""
+
+    id: ObjectId
+    user: str
+    client: str
+    synthetic: bool
+    moment: datetime
 
 
 class LegacyTwin(NamedTuple):
     """The result for an event."""
 
     kind: Kind
-    entry: Document
+    own: Own
+    packed: bytes
+    """The encoded entry."""
     lacks: bytes
     """The encoded `$set` after which the event says what a live one would."""
+
+    @property
+    def entry(self) -> Document:
+        return bson.decode(self.packed, _AWARE)
 
 
 class LegacyEvents:
@@ -87,12 +107,8 @@ class LegacyEvents:
             raise UnusableError("_id", f"is not an ObjectId but of type {type(event_id).__name__}")
         moment = moment_of(event.get("createdAt"), now)
         client = self._client_of(event)
-        own = {
-            "userId": self._user(event),
-            "clientId": client,
-            "synthetic": flag_of(event.get("synthetic"), "synthetic", default=False),
-            "createdAt": moment,
-        }
+        synthetic = flag_of(event.get("synthetic"), "synthetic", default=False)
+        own = Own(event_id, self._user(event), client, synthetic, moment)
         said = event.get("properties")
         properties = {} if said is None else said
         if not isinstance(properties, dict):
@@ -101,8 +117,7 @@ class LegacyEvents:
             kind = self._built(properties, facts, client, moment, now)
         else:
             kind = self._remembered(properties, client, moment, now)
-        entry = {**kind.entry, "_id": event_id, **own, "recordedAt": now}
-        return LegacyTwin(kind, entry, _lacks(event, own, kind, whole=said is None))
+        return LegacyTwin(kind, own, _packed(kind, own, now), _lacks(event, own, kind, whole=said is None))
 
     def _user(self, event: Document) -> str:
         user = name_of(event.get("userId"), "userId") or name_of(event.get("clerkUserId"), "clerkUserId")
@@ -127,7 +142,7 @@ class LegacyEvents:
         except TypeError:  # a list or a document where a name should be
             return self._built(properties, {}, client, moment, now)
         if kind is None:
-            kind = self._built(properties, {}, client, moment, now)
+            kind = self._built(properties, {}, client, moment, now)._replace(packed={})
             if len(self._kinds) >= MEMORY:
                 self._kinds.clear()
             self._kinds[key] = kind
@@ -153,7 +168,7 @@ class LegacyEvents:
         feature = self._feature(content_type, _name(properties, "feature"))
         pair, _ = self._recorder.record(call, now, entry_id=_NO_ID, feature=feature)
         live = pair.event["properties"]
-        return Kind(pair.entry, live, _lacking(properties, live), {})
+        return Kind(pair.entry, live, _lacking(properties, live), {}, None)
 
     def _feature(self, content_type: str, said: str | None) -> Feature:
         """What the event says takes precedence: its writer knew more than a mapping does."""
@@ -162,6 +177,35 @@ class LegacyEvents:
 
 
 _NO_ID = ObjectId(b"\0" * 12)
+_AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
+
+
+def _packed(kind: Kind, own: Own, now: datetime) -> bytes:
+    """The entry, encoded."""
+    known, key = kind.packed, (own.client, own.synthetic)
+    if known is None:
+        return bson.encode(_entry(kind, own, now))
+    if (packed := known.get(key)) is None:
+        entry = _entry(kind, own, now)
+        encoded = bson.encode(entry)
+        if key not in known and len(known) < SHAPES:
+            packed = PackedAlike(entry)
+            # a name that happens to hold a mark would be cut there
+            known[key] = packed if _pack(packed, own, now) == encoded else None
+        return encoded
+    return _pack(packed, own, now)
+
+
+def _pack(packed: PackedAlike, own: Own, now: datetime) -> bytes:
+    return packed.pack(own.id, own.user, milliseconds(own.moment), milliseconds(now))
+
+
+def _entry(kind: Kind, own: Own, now: datetime) -> Document:
+    return {**kind.entry, "_id": own.id, **_said(own), "recordedAt": now}
+
+
+def _said(own: Own) -> Document:
+    return {"userId": own.user, "clientId": own.client, "synthetic": own.synthetic, "createdAt": own.moment}
 
 
 def _name(properties: Document, name: str) -> str | None:
@@ -215,12 +259,12 @@ def _stands(properties: Document, name: str, value: object) -> bool:
     return name in properties and _same(stored, value)
 
 
-def _lacks(event: Document, own: Document, kind: Kind, *, whole: bool) -> bytes:
+def _lacks(event: Document, own: Own, kind: Kind, *, whole: bool) -> bytes:
     """What the event as a whole lacks. Most events of a kind lack the same, which is encoded once."""
     get = event.get
-    if get("userId") != own["userId"] or get("createdAt") != own["createdAt"]:
+    if get("userId") != own.user or get("createdAt") != own.moment:
         return _encoded_lacks(event, own, kind, whole=whole)
-    client = own["clientId"]
+    client = own.client
     shape = client if get("clientId") != client else None, _exact(get("synthetic")), "schemaVersion" in event, whole
     lacks = kind.known_lacks.get(shape)
     if lacks is None:
@@ -230,8 +274,8 @@ def _lacks(event: Document, own: Document, kind: Kind, *, whole: bool) -> bytes:
     return lacks
 
 
-def _encoded_lacks(event: Document, own: Document, kind: Kind, *, whole: bool) -> bytes:
-    lacks = {name: value for name, value in own.items() if not _same(event.get(name), value)}
+def _encoded_lacks(event: Document, own: Own, kind: Kind, *, whole: bool) -> bytes:
+    lacks = {name: value for name, value in _said(own).items() if not _same(event.get(name), value)}
     if "schemaVersion" not in event:
         lacks["schemaVersion"] = SCHEMA_VERSION
     if whole:

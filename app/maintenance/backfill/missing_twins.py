@@ -1,17 +1,19 @@
 """The two backfills: entries for events that have none, and events for entries that have none."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from bson import ObjectId
+from bson.raw_bson import RawBSONDocument
 
 from app.database import Database, Session
+from app.database.blocking import ClientSession
+from app.ledger.inserts import insert
 from app.ledger.twins import event_of
-from app.maintenance.backfill.legacy_events import FIELDS, Kind, LegacyEvents
+from app.maintenance.backfill.legacy_events import FIELDS, LegacyEvents, LegacyTwin
 from app.maintenance.backfill.legacy_values import UnusableError, moment_of, name_of
-from app.maintenance.backfill.twinning import NOTHING, SLICE, Alike, Prepared, Twinning
+from app.maintenance.backfill.twinning import NOTHING, Alike, Prepared, Twinning
 from app.rollups.deltas import Increments
 from app.rollups.local_time import LocalTime
 from app.rollups.name_caps import NameCaps
@@ -59,42 +61,40 @@ class MissingEntries(Twinning):
         return {entry["_id"] for entry in await found.to_list(None)}
 
     def add(self, page: Prepared, document: Document, now: datetime) -> bool:
-        kind, entry, lacks = self._legacy.twin(document, now)
-        if self._span is not None and not self._span.holds(entry["createdAt"]):
+        twin = self._legacy.twin(document, now)
+        if self._span is not None and not self._span.holds(twin.own.moment):
             return False
-        page.twins.append(entry)
-        page.lacks.setdefault(lacks, []).append(entry["_id"])
-        self._count(page, kind, entry)
+        page.ids.append(twin.own.id)
+        page.twins.append(RawBSONDocument(twin.packed))
+        page.lacks.setdefault(twin.lacks, []).append(twin.own.id)
+        self._count(page, twin)
         return True
 
-    def _count(self, page: Prepared, kind: Kind, entry: Document) -> None:
+    def _count(self, page: Prepared, twin: LegacyTwin) -> None:
         """Grouped as the rollups distinguish them: there are far fewer groups than entries, apart from users."""
-        key = (id(kind), entry["clientId"], entry["synthetic"], *self._local_time(entry["createdAt"]))
+        own = twin.own
+        day, hour = self._local_time(own.moment)
+        key = id(twin.kind), own.client, own.synthetic, day
         alike = page.alike.get(key)
         if alike is None:
-            alike = page.alike[key] = Alike(kind, entry, {})
-        user = entry["userId"]
-        alike.users[user] = alike.users.get(user, 0) + 1
+            alike = page.alike[key] = Alike(twin.kind, twin.entry, {}, {})
+        alike.users[own.user] = alike.users.get(own.user, 0) + 1
+        alike.hours[hour] = alike.hours.get(hour, 0) + 1
 
-    async def insert(self, page: Prepared, session: Session) -> None:
-        """With one delta, which is built while the server stores the entries."""
-        counting = asyncio.create_task(self._delta(page))
-        try:
-            await self._target.insert_many(page.twins, session=session)
-            await self._database.writes[DELTAS].insert_one(await counting, session=session)
-        finally:
-            counting.cancel()
+    def insert(self, page: Prepared, session: ClientSession) -> None:
+        """With one delta."""
+        insert(self._blocking[self._target.name], page.twins, session)
+        self._blocking[DELTAS].insert_one(self._delta(page), session=session)
 
-    async def _delta(self, page: Prepared) -> Document:
-        increments = Increments(self._local_time, self._caps)
-        for number, alike in enumerate(page.alike.values()):
-            if number % SLICE == SLICE - 1:
-                await asyncio.sleep(0)
+    def _delta(self, page: Prepared) -> Document:
+        # of its own: the next page is being prepared meanwhile
+        increments = Increments(LocalTime(self._local_time.zone), self._caps)
+        for alike in page.alike.values():
             if "conversationId" in alike.entry:
                 increments.add(alike.entry)
             else:
-                increments.add_alike(alike.entry, alike.users)
-        return await asyncio.to_thread(increments.delta, len(page.twins))
+                increments.add_alike(alike.entry, alike.users, alike.hours)
+        return increments.delta(len(page.twins))
 
 
 NAMES = ("userId", "clientId", "contentType", "aiModel", "provider", "feature")
@@ -125,9 +125,10 @@ class MissingEvents(Twinning):
                 raise UnusableError(name, "is missing")
         if self._span is not None and not self._span.holds(moment_of(document["createdAt"], now)):
             return False
+        page.ids.append(document["_id"])
         page.twins.append(event_of(document))
         page.lacks.setdefault(NOTHING, []).append(document["_id"])
         return True
 
-    async def insert(self, page: Prepared, session: Session) -> None:
-        await self._target.insert_many(page.twins, session=session)
+    def insert(self, page: Prepared, session: ClientSession) -> None:
+        insert(self._blocking[self._target.name], page.twins, session)
