@@ -22,7 +22,8 @@ def cases_run(account: Account, credentials: str, directory: Path, phases: str, 
         *("--header", f"Authorization: Bearer {credentials}"),
         *("--checks", "not_a_server_error,errors_are_described", "--max-response-time", str(patience(SLOW_SECONDS))),
         *("--exclude-path", "/api/admin/ai/live"),  # its answer does not end
-        *("--phases", phases, "--max-examples", str(examples), "--workers", "2", "--continue-on-failure"),
+        # one thread: Python 3.11 fails by chance where two parse source at once, as hypothesis does
+        *("--phases", phases, "--max-examples", str(examples), "--workers", "1", "--continue-on-failure"),
         *("--seed", "1", "--generation-deterministic", "--no-color"),
         *options,
     ]

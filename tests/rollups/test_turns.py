@@ -10,11 +10,13 @@ from app.database import Database
 from app.observability.metrics import Counters
 from app.rollups.compactor import Compactor
 from app.settings import Settings
-from app.tracking import open_tracker
+from app.tracking import Tracker, open_tracker
 
 FEW, MANY = 100, 1_000
 LINES_PER_USER = 10
 """Less than it takes to look at each of them."""
+TRIES = 3
+"""While a merge waits, other tasks run their lines too, the more the longer it takes: the least of some counts."""
 
 
 class Lines:
@@ -38,7 +40,6 @@ class Lines:
 async def test_what_a_merge_does_on_the_loop_does_not_grow_with_its_users(
     settings: Settings, database: Database
 ) -> None:
-    yesterday = datetime.now(UTC) - timedelta(days=1)
     run = {}
     async with (
         open_tracker(settings, database, Counters(), compacting=False) as tracker,
@@ -47,18 +48,17 @@ async def test_what_a_merge_does_on_the_loop_does_not_grow_with_its_users(
         compactor = Compactor(database, session)
         await compactor.trailing.keep_up()  # late calls are added to trailing totals
         for users in (FEW, MANY):
-            told = [
-                {
-                    "user_id": f"{users}-{n}",
-                    "content_type": "chat",
-                    "model": "gpt-4o",
-                    "conversation_id": f"{users}-{n}",
-                }
-                for n in range(users)
-            ]
-            await asyncio.gather(*(tracker.track(**call, created_at=yesterday, input_tokens=1) for call in told))
-            with Lines() as lines:
-                await compactor.merge_all()
-            run[users] = lines.run
+            tries = [await lines_of_a_merge(compactor, tracker, users, number) for number in range(TRIES)]
+            run[users] = min(tries)
 
     assert run[MANY] - run[FEW] < LINES_PER_USER * (MANY - FEW), run
+
+
+async def lines_of_a_merge(compactor: Compactor, tracker: Tracker, users: int, number: int) -> int:
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    names = [f"{users}-{number}-{user}" for user in range(users)]
+    told = [{"user_id": name, "content_type": "chat", "model": "gpt-4o", "conversation_id": name} for name in names]
+    await asyncio.gather(*(tracker.track(**call, created_at=yesterday, input_tokens=1) for call in told))
+    with Lines() as lines:
+        await compactor.merge_all()
+    return lines.run
