@@ -9,6 +9,7 @@ from typing import Any
 
 from bson import Decimal128
 
+from models import user_sheets as sheets
 from models.ai_usage import AIUsage, CallStatus, CostSource, ServiceType
 from models.analytics import AI_GENERATION, Analytics
 from models.base import camel
@@ -29,12 +30,15 @@ from models.rollups import (
     OPTIONAL_AMOUNTS,
     OPTIONAL_COUNTS,
     PART,
+    SHEET_PART,
     STATE,
     TOTALS,
     TRAILING,
     USAGE,
     USAGE_TOTALS,
     USER_MONTHS,
+    USER_NUMBERS,
+    USER_SHEETS,
     USER_TOTALS,
     USERS,
 )
@@ -49,6 +53,7 @@ MOST_TOKENS = 2 * MAX_COUNT
 _TEXT: Schema = {"bsonType": "string"}
 _FLAG: Schema = {"bsonType": "bool"}
 _DATE: Schema = {"bsonType": "date"}
+_BINARY: Schema = {"bsonType": "binData"}
 _DOLLARS = Decimal128("1E+19")
 _AMOUNT: Schema = {"bsonType": "decimal", "minimum": Decimal128("-1E+19"), "maximum": _DOLLARS}
 """Neither infinite nor no number."""
@@ -199,7 +204,7 @@ def _event() -> Schema:
 
 def _state() -> Schema:
     kept = _object({"days": _count(), "first": _DAY, "last": _DAY, "build": _TEXT})
-    optional = {"lastCommit": _DATE, "wholeFrom": _DAY}
+    optional = {"lastCommit": _DATE, "wholeFrom": _DAY, "heeded": _count(2**62), "sheets": _count(2**62)}
     return _object(
         {
             "timezone": {**_TEXT, "minLength": 1},
@@ -213,6 +218,8 @@ def _state() -> Schema:
     )
 
 
+_SHEET = {"build": _count(2**62), **_WHERE, **dict.fromkeys(SHEET_PART, _or_null(_TEXT))}
+_COLUMNS = (sheets.USERS, sheets.NUMBERS, *(column for columns in sheets.COLUMNS.values() for column in columns))
 _ARRIVALS = _object({"_id": _object(dict.fromkeys(KEY, _TEXT)), "calls": _count(), "last": _DATE})
 SHAPES: dict[str, Schema] = {
     DAYS: _cell(_WHERE, {**_COUNTED, "latency": _SKETCH}),
@@ -237,6 +244,8 @@ SHAPES: dict[str, Schema] = {
         {"requests": _count(), "last": _DAY},
         needs=("requests", "last"),
     ),
+    USER_SHEETS: _object({"_id": _object(_SHEET), **dict.fromkeys(_COLUMNS, _BINARY)}),
+    USER_NUMBERS: _object({"_id": _object({"build": _count(2**62), "user": _TEXT}), "number": _count(2**32, 0)}),
     NAMES: _object({"_id": _TEXT, **dict.fromkeys(CAPS, _list(_TEXT))}, optional=CAPS),
     DELTAS: _delta(),
     STATE: _state(),
@@ -246,12 +255,15 @@ SHAPES: dict[str, Schema] = {
     AIUsage.Settings.name: _entry(),
     Analytics.Settings.name: _event(),
 }
-"""By collection. That of the state is of its document `rollups`; that of events is of those of AI calls."""
+"""By collection. That of the state is of its document `rollups`; that of events is of those of AI calls; that of sheets
+has no marks of days that are done.
+"""
 
 ONLY: dict[str, dict[str, Any]] = {
     STATE: {"_id": "rollups"},
     "versions": {"_id": "prices"},
     Analytics.Settings.name: {"event": AI_GENERATION},
+    USER_SHEETS: {"_id.scope": {"$ne": ""}},
 }
 """To which documents of a collection its shape applies; others have none."""
 

@@ -23,6 +23,7 @@ from app.reports.damage import Damage
 from app.reports.downloads import Table
 from app.rollups.compactor import Compactor
 from app.rollups.state import RollupState
+from app.rollups.user_sheets import UserSheets
 from app.settings import Settings
 from models.refusals import LATE, REFUSALS
 from models.rollups import (
@@ -36,6 +37,8 @@ from models.rollups import (
     STATE,
     TRAILING,
     USER_MONTHS,
+    USER_NUMBERS,
+    USER_SHEETS,
     USERS,
 )
 from models.stored_shapes import ONLY, SHAPES
@@ -65,6 +68,8 @@ READERS: dict[str, tuple[str, ...]] = {
     ACTIVE_USERS: ("/overview", "/stats", "/usage", "/analytics"),
     USER_MONTHS: ("/overview", "/stats", "/usage", "/analytics", "/models"),
     USERS: ("/usage", "/users"),
+    USER_SHEETS: ("/usage", "/users", "/models"),
+    USER_NUMBERS: ("/usage", "/users", "/models"),
     "aiusages": ("/calls", "userId=", "/stats"),
     "analytics": ("/calls/", "/stats"),
 }
@@ -127,6 +132,7 @@ async def place(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> A
             compactor = Compactor(database, session)
             await compactor.merge_all()
             await compactor.trailing.keep_up()
+            await UserSheets(database, session).make_all()
         settings = new_settings(mongodb_uri, Path(), database=database.writes.name)
         yield Place(client, database, settings, admin)
 
