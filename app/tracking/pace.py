@@ -1,5 +1,7 @@
 """How fast MongoDB commits just now: what a call's wait is estimated from, and how large batches are made."""
 
+import math
+
 DECAY = 0.8
 """The weight of a commit once the next one has been measured: about the last five count."""
 QUICKER, DECAY_WHEN_QUICKER = 0.5, 0.2
@@ -15,6 +17,11 @@ With smaller batches a call costs more: some milliseconds of each are the same f
 SHARED_SECONDS = 0.03
 """The same where several senders wait: a flood of one is felt by the others as the length of its batches."""
 FASTEST_SECONDS = 1e-6
+MOST_BY_CHANCE = 3 * USUAL_EACH
+"""Seconds of a call that are said to be its own though only slow commits were seen: few calls beside a slow one do not
+make a crowd look slow."""
+FORGETTING = 1.003
+"""By how much more a commit may take that is the quickest of late, with each one."""
 
 
 class Pace:
@@ -24,6 +31,8 @@ class Pace:
         self.fixed, self.each = USUAL_FIXED, USUAL_EACH
         """Seconds that a commit takes, and more for each of its calls."""
         self._sums = (0.0, 0.0, 0.0, 0.0, 0.0)
+        self._quickest = math.inf
+        """Seconds of the quickest commit of late. None takes less than what each one takes whatever its calls."""
 
     def note(self, calls: int, seconds: float) -> None:
         """A commit has taken so long, from one to the next."""
@@ -33,7 +42,10 @@ class Pace:
         # commits of one size say nothing of what a call costs: as far as they differ too little it stays what it was
         spread = SPREAD + (SPREAD_SHARE * x) ** 2 / n
         self.each = (xy - x * y / n + spread * self.each) / (xx - x * x / n + spread)
-        self.each = max(self.each, FASTEST_SECONDS)
+        # one slow commit beside others would say that size costs nothing, and make all that follow large
+        self._quickest = min(FORGETTING * self._quickest, seconds)
+        by_chance = min((y - self._quickest * n) / x, MOST_BY_CHANCE)
+        self.each = max(self.each, by_chance, FASTEST_SECONDS)
         self.fixed = (y - self.each * x) / n
         if self.fixed < 0:
             self.fixed, self.each = 0.0, y / x

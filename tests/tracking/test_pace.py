@@ -30,6 +30,7 @@ def test_it_learns_what_a_commit_costs_and_what_each_call() -> None:
 
 def test_calls_that_come_alone_do_not_make_a_crowd_look_slow() -> None:
     assert learned(*[(1, 0.004)] * 100).of(1_000) < 0.15
+    assert learned(*[(1, 0.004)] * 10, (1, 0.5), (1, 0.004)).of(1_000) < 0.5
 
 
 def test_batches_are_for_sixty_milliseconds() -> None:
@@ -49,3 +50,11 @@ def test_a_slow_mongodb_gets_small_batches_and_larger_ones_when_it_is_well_again
         calls = pace.batch(1_000)
         pace.note(calls, 0.004 + calls * 0.0001)
     assert pace.batch(1_000) > 400
+
+
+def test_commits_that_are_slow_by_chance_do_not_say_that_large_ones_cost_nothing() -> None:
+    """The smaller ones were the slow ones, because something else had the processor."""
+    pace = learned(*[(200, 0.03), (150, 0.09), (210, 0.03), (140, 0.11)] * 5)
+
+    assert pace.batch(1_000, senders=2) < 200
+    assert pace.of(1_000) > 0.2
