@@ -14,7 +14,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import pymongo
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from app.database import Database, Session
 from app.database.blocking import OwnThread
@@ -168,6 +168,9 @@ class Compactor:
             except UnreadableError as error:
                 aside = partial(set_aside, self._database, error.which)
                 say(await (aside(None) if self._session is None else transact_once(self._session, aside)))
+            except OperationFailure as error:
+                if not self._merger.take_fewer(error):
+                    raise
 
     async def _in_thread(self, step: Callable[[], Merged]) -> Merged:
         merging = asyncio.ensure_future(self._thread.run(step))

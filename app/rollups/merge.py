@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from bson import ObjectId
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
+from pymongo.errors import OperationFailure
 
 from app.database import Database, Session
 from app.database.blocking import transact_blocking
@@ -29,9 +30,12 @@ log = Log(__name__)
 
 MAX_DELTAS = 500
 MAX_FIGURES = 20_000
-MAX_SUBJECTS = 60_000
+MAX_SUBJECTS = 20_000
 """The maximum of calls that one transaction merges, beyond its first delta. Of figures there are few, however many
-calls; of users and conversations, the fewer for each call the more calls are merged at once."""
+calls. Of users and conversations there may be one for each: 60,000 did not fit into a small server's cache."""
+FEWEST = 1_000
+TOO_LARGE = 388
+"""MongoDB's code for a transaction that does not fit into its cache."""
 MAX_SOUND = 10_000
 MARKED_BYTES = 9
 """By so much `MERGED` lengthens a delta."""
@@ -81,6 +85,18 @@ class Merger:
         self._sound: dict[ObjectId, int] = {}
         """The sizes of deltas whose figures this process has merged, and whose users wait."""
         self._epoch = 0
+        self._most = MAX_SUBJECTS
+
+    def take_fewer(self, error: OperationFailure) -> bool:
+        """Merge half as many users and conversations at once from now on, where they did not fit into MongoDB's cache.
+
+        Returns whether that may help.
+        """
+        if error.code != TOO_LARGE or self._most <= FEWEST:
+            return False
+        self._most //= 2
+        log.warning("compactor.takes_fewer", calls=self._most, reason="a merge did not fit into MongoDB's cache")
+        return True
 
     def figures(self) -> Merged:
         """Merge the figures of the oldest deltas, and who was active. Raises PyMongoError, UnreadableError."""
@@ -94,7 +110,7 @@ class Merger:
 
     def subjects(self) -> Merged:
         """Merge the users and conversations of deltas whose figures are merged, and delete these. Likewise."""
-        merged, waiting = self._merge(MERGED, MAX_SUBJECTS, self._subjects)
+        merged, waiting = self._merge(MERGED, self._most, self._subjects)
         for delta in waiting.ids:
             self._sound.pop(delta, None)
         return merged

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from pymongo.errors import OperationFailure
 
 from app.database import Database
 from app.observability.metrics import Counters
@@ -13,6 +14,7 @@ from app.rollups import active_users, compactor, merge
 from app.rollups.compactor import Compactor
 from app.rollups.lease import Lease
 from app.rollups.merge import Merged
+from app.rollups.subject_updates import conversation_updates
 from app.settings import Settings
 from app.tracking import Tracker, open_tracker
 from models.rollups import ACTIVE_USERS, DELTAS, EVERYONE, SET_ASIDE, USER_MONTHS, USERS
@@ -189,3 +191,29 @@ async def test_who_was_active_is_counted_once_whatever_is_kept_in_mind(
         october = 3 << 29
         assert months["2026-10", f"u{user}"] == (october, [october] * count)
         assert months["2026-11", f"u{user}"] == (1, [1] * count)
+
+
+async def test_a_merge_that_does_not_fit_into_the_servers_cache_takes_fewer_calls_at_once(
+    database: Database, writer: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merge, "MAX_SUBJECTS", 8)
+    monkeypatch.setattr(merge, "FEWEST", 1)
+    room, store = 3, conversation_updates
+    tried = []
+
+    def in_a_small_cache(ids: list[Any]) -> Any:
+        tried.append(len(ids))
+        if len(ids) > room:
+            raise OperationFailure("transaction is too large", merge.TOO_LARGE)
+        return store(ids)
+
+    monkeypatch.setattr(merge, "conversation_updates", in_a_small_cache)
+    for _ in range(7):
+        await track(writer, 1)
+
+    async with database.committer_session() as session:
+        await Compactor(database, session).merge_all()
+
+    assert tried == [7, 4, 2, 2, 2, 1]
+    assert (await in_cells(database), await in_user_cells(database)) == (7, 7)
+    assert await database.writes[DELTAS].count_documents({}) == 0
