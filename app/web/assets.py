@@ -1,5 +1,6 @@
 """The files that pages load, under addresses that change with their content: a browser caches each for ever."""
 
+import asyncio
 import gzip
 import hashlib
 import json
@@ -75,9 +76,9 @@ class Assets:
     async def _compressed(self, name: str) -> Asset:
         if name == BUNDLE:
             gzipped = await self._bundle.gzipped()
-            return Asset(TYPES[".js"], gzip.decompress(gzipped), gzipped)
+            return Asset(TYPES[".js"], await asyncio.to_thread(gzip.decompress, gzipped), gzipped)
         content = self._files[name]
-        return Asset(TYPES[Path(name).suffix], content, gzip.compress(content, mtime=0))
+        return Asset(TYPES[Path(name).suffix], content, await asyncio.to_thread(gzip.compress, content, mtime=0))
 
 
 def _charts() -> bytes:
