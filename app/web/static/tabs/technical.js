@@ -218,14 +218,14 @@ function standing(/** @type {Context} */ context, /** @type {Answers} */ { techn
     panel(context, {
       id: "calls",
       title: "Calls since the server started",
-      span: 5,
+      span: 4,
       empty: Object.values(of.calls).some(Boolean) ? null : "No calls reported to this server since it started.",
       table: counters(of.calls),
     }),
     panel(context, {
       id: "processes",
       title: "Processes",
-      span: 7,
+      span: 8,
       table: processes(of.processes, zone),
     }),
   );
