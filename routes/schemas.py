@@ -283,6 +283,13 @@ class TechnicalBody(ReadyBody):
 
     room: int
     """How many more calls its queues accept."""
+    queue_wait: Decimal
+    """Seconds that a call that comes now waits for its commit, in the process where it is most."""
+    overload_refused: int
+    """Calls refused since the server started because they would have waited too long; each time counts.
+
+    Of a batch or export that was not read it is the calls that its size makes.
+    """
     breaker: BreakerBody
     """Of the process that answers."""
     commits: CommitsBody

@@ -34,6 +34,10 @@ class TechnicalController(Controller):
         return TechnicalBody(
             **dict(ready),
             room=int(sum(process.figures["twinmeter_queue_room"] for process in processes)),
+            queue_wait=_milliseconds(
+                max((each.figures["twinmeter_queue_wait_seconds"] for each in processes), default=0)
+            ),
+            overload_refused=tracker.counters.overload_refused(),
             breaker=_breaker(tracking.away_seconds),
             commits=CommitsBody(transactions=transactions, calls=calls, seconds=_milliseconds(seconds)),
             doors=tracker.counters.doors(),

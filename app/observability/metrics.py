@@ -161,6 +161,10 @@ class Counters:
             sample.labels["status"]: int(sample.value) for sample in self._samples("twinmeter_replayed_calls_total")
         }
 
+    def overload_refused(self) -> int:
+        """Calls refused because they would have waited too long; each time counts."""
+        return int(self._samples("twinmeter_overload_refused_calls_total")[0].value)
+
     def in_trouble(self) -> set[str]:
         """Codes of what is wrong in any process of the server."""
         return {sample.labels["code"] for sample in self._samples("twinmeter_trouble") if sample.value}

@@ -121,6 +121,7 @@ async def test_technical_says_how_the_process_stands(client: Client, tokens: Tok
     }
     assert found["breaker"] == {"open": False, "seconds": None}
     assert (found["queued"], found["room"], found["spool"]["calls"]) == (0, 50_000, 0)
+    assert (found["overloadRefused"], 0 <= found["queueWait"] < 1) == (0, True)
     assert found["doors"] == {"track": {"committed": 1}}
     assert (found["calls"], found["replayed"]) == ({"committed": 1}, {})
     assert (found["commits"]["transactions"], found["commits"]["calls"]) == (1, 1)

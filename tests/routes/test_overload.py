@@ -57,6 +57,8 @@ async def test_what_is_refused_is_not_stored_and_every_door_says_when_to_come_ba
     assert retry.retry_delay.ToSeconds() == int(traces.headers["retry-after"])
     assert await entries(database) == []
     assert (await client.get("/ready")).json()["calls"] == {}
+    technical = await client.get("/api/admin/ai/technical", headers=bearer(tokens, Role.ADMIN))
+    assert technical.json()["overloadRefused"] == 3  # a call at each door
 
 
 async def test_a_batch_for_which_there_is_no_room_is_refused_unread_and_each_refusal_counts_once(

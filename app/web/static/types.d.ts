@@ -270,6 +270,8 @@ export type Technical = {
   transactions: boolean;
   queued: number;
   room: number;
+  queueWait: Amount;
+  overloadRefused: number;
   spool: {
     calls: number;
     bytes: number;

@@ -151,6 +151,13 @@ function standing(/** @type {Context} */ context, /** @type {Answers} */ { techn
         ],
         ["Queued calls", "queued", format.count(of.queued), of.queued],
         ["Queue space", "room", `${format.count(of.room)} calls`, of.room],
+        ["Wait of a new call", "queueWait", format.seconds(of.queueWait), of.queueWait],
+        [
+          "Refused when too busy",
+          "overloadRefused",
+          of.overloadRefused ? `${format.count(of.overloadRefused)} calls` : "none",
+          of.overloadRefused,
+        ],
         [
           "Circuit breaker",
           "breaker",
