@@ -15,7 +15,7 @@ SHARE = 4
 
 
 class FairQueue:
-    """Not for several threads. `most` is how many calls it holds."""
+    """Not for several threads. Who may enter is decided elsewhere: see `admission.py`."""
 
     def __init__(self) -> None:
         self._lanes: OrderedDict[str, deque[Waiting]] = OrderedDict()

@@ -36,7 +36,8 @@ from app.spool.breaker import Breaker
 from app.spool.journal import SpoolError
 from app.spool.spooler import Spooler
 from app.spool.waiting import Waiting, settle_all
-from app.tracking.admission import MAX_BATCH, Admission, OnceASecond, patience
+from app.tracking.admission import Admission, OnceASecond, patience
+from app.tracking.batches import Batches
 from app.tracking.deadlines import ALARM_SECONDS, LATE, Alarm, Spooling
 from app.tracking.fair_queue import FairQueue
 from app.tracking.pace import Pace
@@ -50,8 +51,6 @@ ATTEMPT_SECONDS = 5.0
 """How long one attempt at a commit may take. The callers' deadlines do not depend on it."""
 PRESSED_SECONDS = 0.1
 """Where a call waits for so long, those of the spool come after it."""
-QUICK_SECONDS = 1.0
-"""After a commit that took longer, the next one is no larger."""
 DRAIN_SECONDS = 10.0
 QUEUE_IS_FULL = "the queue is full"
 
@@ -87,12 +86,7 @@ class Writer:
         self._queue = FairQueue()
         self._pace = Pace()
         self.admission = Admission(self._queue, self._pace, counters, lambda: self.queued, self._loop.time)
-        self._most = MAX_BATCH
-        """What a batch may have: fewer after one that took too long."""
-        self._batch: list[Waiting] = []
-        """What is being committed."""
-        self._again: list[Waiting] = []
-        """What is to be committed again, in smaller batches, before anything else."""
+        self._batches = Batches(self._queue, self._pace)
         self._in_vain: deque[Waiting] = deque()
         """What would be committed too late: it goes to the spool when it must, together."""
         self._spooling = Spooling(spooler)
@@ -109,15 +103,15 @@ class Writer:
     @property
     def queued(self) -> int:
         """Calls in memory that wait for a commit or for the disk."""
-        here = len(self._queue) + len(self._batch) + len(self._again) + len(self._in_vain)
-        return here + self.spooler.pending
+        return len(self._queue) + len(self._batches) + len(self._in_vain) + self.spooler.pending
 
     @property
     def waiting(self) -> float:
         """For how many seconds the oldest of them has waited."""
-        oldest = [calls[0].since for calls in (self._batch, self._again, self._in_vain) if calls]
-        oldest += [] if self.spooler.first is None else [self.spooler.first.since]
-        return max(0.0, self._loop.time() - min([self._queue.since, *oldest]))
+        beside = [self._in_vain[0]] if self._in_vain else []
+        beside += [] if self.spooler.first is None else [self.spooler.first]
+        oldest = min([self._queue.since, self._batches.since, *(call.since for call in beside)])
+        return max(0.0, self._loop.time() - oldest)
 
     def write(self, pair: Pair, door: str, sender: str = "", within: float | None = None) -> "asyncio.Future[Outcome]":
         """Queue `pair`, whose sender waits for so many seconds; None for the deadline. Its outcome is there by then;
@@ -184,39 +178,30 @@ class Writer:
         self._warning.warn(1, reason=outcome.reason)
 
     async def _run(self) -> None:
-        while self._queue or self._again or not self._closing:
-            if not (self._queue or self._again):
+        while self._batches.waits or not self._closing:
+            if not self._batches.waits:
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
             started = self._loop.time()
-            again = self._take_batch()
-            self.admission.busy(started, len(self._batch))
+            again = self._batches.take()
+            current = self._batches.current
+            self.admission.busy(started, len(current))
             self.presence.begins(started)
             self._alarm.set(self.presence.due)
             try:
-                if batch := await self._not_spooled(self._batch):
+                if batch := await self._not_spooled(current):
                     await self._commit(batch, started, again=again)
             except LedgerUnavailableError as error:
                 await self._slow_or_away(error)
             except Exception as error:  # noqa: BLE001 - a bug of ours must not end the committer for all that follow
-                self._troubles.report(Code.COMMIT, reason_of(error), count=len(self._batch), error=error)
-                self._spool(self._batch)
+                self._troubles.report(Code.COMMIT, reason_of(error), count=len(current), error=error)
+                self._spool(current)
             # only now: what is cancelled half-way is spooled at the end
-            self._batch = []
+            self._batches.end()
             self.presence.ends()
             self.admission.idle()
             self.spooler.left.set()
-
-    def _take_batch(self) -> bool:
-        """The next batch. Returns whether MongoDB may have it already."""
-        most = min(self._most, self._pace.batch(MAX_BATCH, self._queue.senders_lately))
-        self._again = [call for call in self._again if call.is_open]
-        if self._again:
-            self._batch, self._again = self._again[:most], self._again[most:]
-            return True
-        self._batch = self._queue.take(most)
-        return False
 
     async def _not_spooled(self, batch: list[Waiting]) -> list[Waiting]:
         """What is to be committed of `batch`: a request that waits in the spool was there first, and stands."""
@@ -252,8 +237,7 @@ class Writer:
             return
         self.breaker.close()
         self.presence.committed()
-        if seconds < QUICK_SECONDS:
-            self._most = min(2 * self._most, MAX_BATCH)
+        self._batches.committed(seconds)
         told = settle_all(pair for pair in zip(batch, outcomes, strict=True) if pair[1].fault is None)
         self._counters.count_told(told)
         self._counters.committed(stored, seconds)
@@ -267,15 +251,14 @@ class Writer:
         """
         if not error.slow or not await self._answers():
             self._open(str(error))
-        elif len(self._batch) == 1:
-            self._spool(self._batch)
+        elif (calls := len(self._batches.current)) == 1:
+            self._spool(self._batches.current)
         else:
-            self._most = len(self._batch) // 2
-            self._pace.note(len(self._batch), ATTEMPT_SECONDS)
-            self._again = [*self._batch, *self._again]
+            self._pace.note(calls, ATTEMPT_SECONDS)
+            self._batches.halve()
 
     def _look_for_late_calls(self, now: float) -> None:
-        late = [call for call in self._committing() if _overdue_at(call) <= now]
+        late = self._batches.overdue(now)
         late += self._queue.take_late(now)
         while self._in_vain and self._in_vain[0].spool_at <= now:
             late.append(self._in_vain.popleft())
@@ -286,16 +269,11 @@ class Writer:
         self._set_alarm(now)
 
     def _set_alarm(self, now: float) -> None:
-        due = [_overdue_at(call) for call in self._committing()]
+        due = [self._batches.due, self._queue.due, self._spooling.due]
         due += [self._in_vain[0].spool_at] if self._in_vain else []
-        due += [self._queue.due, self._spooling.due]
         due += [] if self.breaker.is_open else [self.presence.due]
         if (earliest := min(due)) < math.inf:
             self._alarm.set(max(earliest, now + ALARM_SECONDS))
-
-    def _committing(self) -> list[Waiting]:
-        """What is being committed and is nowhere else yet."""
-        return [call for calls in (self._batch, self._again) for call in calls if call.is_open]
 
     def _open(self, reason: str) -> None:
         """MongoDB is away: what waits for it goes to the spool."""
@@ -303,8 +281,7 @@ class Writer:
         self._spool_everything()
 
     def _spool_everything(self) -> None:
-        self._spool([*self._batch, *self._again, *self._queue.take_all(), *self._in_vain])
-        self._again = []
+        self._spool([*self._batches.give_up(), *self._queue.take_all(), *self._in_vain])
         self._in_vain.clear()
 
     def _spool(self, calls: list[Waiting]) -> None:
@@ -315,8 +292,3 @@ class Writer:
 
     def _tell(self, outcomes: Iterable[tuple[Waiting, Outcome]]) -> None:
         self._counters.count_told(settle_all(outcomes))
-
-
-def _overdue_at(call: Waiting) -> float:
-    """When a call that is being committed goes to the spool all the same: later than others, for it is nearly done."""
-    return (call.spool_at + call.until) / 2 if call.answer is not None else call.spool_at
