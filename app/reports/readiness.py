@@ -6,7 +6,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from app.errors import RollupsNotReadyError
-from app.reports.queries import rollups
+from app.reports.queries import readiness
 from app.reports.reader import Document, Reader, first
 from app.reports.rows import Row
 
@@ -33,7 +33,7 @@ class Rollups(NamedTuple):
 
 async def checked(read: Reader, zone: ZoneInfo) -> Rollups:
     """The state of the rollups. Raises RollupsNotReadyError where reports from them would be wrong."""
-    state = first(await read.cells(rollups.state()))
+    state = first(await read.cells(readiness.state()))
     if not state:
         raise RollupsNotReadyError("there are no rollups yet: start the service once, or open tracking")
     if state["timezone"] != zone.key:
@@ -43,7 +43,7 @@ async def checked(read: Reader, zone: ZoneInfo) -> Rollups:
         )
     if not state["complete"]:
         raise RollupsNotReadyError(f"the ledger is older than its rollups: build them with `{REBUILD}`")
-    waiting = first(await read.cells(rollups.waiting(zone.key)))
+    waiting = first(await read.cells(readiness.waiting(zone.key)))
     if waiting.get("foreign"):
         raise RollupsNotReadyError("calls counted in another time zone are being sorted into days; try again shortly")
     return Rollups(state, _freshness(state, waiting))

@@ -3,6 +3,7 @@
 Each row has a `key`, whose names are those of a cell, and figures.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from app.reports.queries.stages import Expression, Stage
@@ -32,6 +33,20 @@ def cell_rows(query: ReportQuery, names: dict[str, str | None]) -> list[Stage]:
         "_id.day": days_of(query.window),
     }
     return [{"$match": condition | _equalities("_id", names)}, {"$set": {"key": "$_id"}}]
+
+
+def user_cells(query: ReportQuery, condition: dict[str, Any], figures: Iterable[str]) -> list[Stage]:
+    """A window's cells of users, narrowed by `condition`: their `figures`, or all of the parts that filters match."""
+    match: Stage = {"$match": in_subjects(query) | condition}
+    if not query.filters.any_part():
+        return [match, {"$project": {**dict.fromkeys(figures, 1), "key": "$_id"}}]
+    return [
+        match,
+        {"$project": {"part": {"$objectToArray": "$parts"}}},
+        {"$unwind": "$part"},
+        {"$match": in_part("part.k", query.filters)},
+        {"$replaceRoot": {"newRoot": {"$mergeObjects": ["$part.v", {"key": "$_id"}]}}},
+    ]
 
 
 def in_subjects(query: ReportQuery) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from app.reports.queries.rollup_rows import (
     in_subjects,
     on_day,
     usage_rows,
+    user_cells,
     with_deltas,
 )
 from app.reports.queries.stages import Stage, sort_by, sums
@@ -36,8 +37,6 @@ from models.rollups import (
     NOT_MERGED,
     OTHER,
     PART,
-    SET_ASIDE,
-    STATE,
     TOTALS,
     USAGE_TOTALS,
     USER_MONTHS,
@@ -130,17 +129,7 @@ def arrivals(query: ReportQuery, collection: str) -> Query:
 
 def users(query: ReportQuery, among: list[str] | None = None) -> Query:
     """One row for each user, or for each of those `among`: `requests`, cost and the like."""
-    chosen = {} if among is None else {"_id.user": {"$in": among}}
-    cells: list[Stage] = [{"$match": {**in_subjects(query), **chosen}}]
-    if query.filters.any_part():
-        cells += [
-            {"$project": {"part": {"$objectToArray": "$parts"}}},
-            {"$unwind": "$part"},
-            {"$match": in_part("part.k", query.filters)},
-            {"$replaceRoot": {"newRoot": {"$mergeObjects": ["$part.v", {"key": "$_id"}]}}},
-        ]
-    else:
-        cells += [{"$set": {"key": "$_id"}}]
+    cells = user_cells(query, {} if among is None else {"_id.user": {"$in": among}}, USER_TOTALS)
     group = {"_id": "$key.user", **sums(USER_TOTALS), "lastDay": {"$max": "$key.day"}}
     return USERS, [*cells, with_deltas(delta_users(query, among)), {"$group": group}]
 
@@ -279,38 +268,6 @@ def unique_users_by_model(query: ReportQuery) -> Query:
         {"$group": {"_id": "$key"}},
         {"$group": {"_id": {"provider": "$_id.provider", "model": "$_id.model"}, "users": {"$sum": 1}}},
     ]
-
-
-def state() -> Query:
-    """The state of the rollups, with the server's time as `now`."""
-    return STATE, [{"$match": {"_id": "rollups"}}, {"$set": {"now": "$$NOW", "lastCommit": _past("$lastCommit")}}]
-
-
-def waiting(timezone: str) -> Query:
-    """Of deltas with unmerged figures: when the `oldest` and the `newest` were committed, and how many there are.
-
-    `foreign` is how many deltas count their days in another zone than `timezone`, and `setAside` how many could not be
-    read. Until these are set aside they have no moment and no zone.
-    """
-    pending = {"$not": [{"$or": ["$merged", "$setAside"]}]}
-    at = _past("$at")
-    in_other_zone = {"$and": [{"$eq": [{"$type": "$timezone"}, "string"]}, {"$ne": ["$timezone", timezone]}]}
-    unreadable: list[Stage] = [{"$project": {"setAside": {"$literal": True}}}]
-    group = {
-        "_id": None,
-        "oldest": {"$min": {"$cond": [pending, at, "$$REMOVE"]}},
-        "newest": {"$max": at},
-        "count": {"$sum": {"$toInt": pending}},
-        "foreign": {"$sum": {"$toInt": in_other_zone}},
-        "setAside": {"$sum": {"$cond": ["$setAside", 1, 0]}},
-    }
-    shown = {"$project": {"at": 1, "merged": 1, "timezone": 1}}
-    return DELTAS, [shown, {"$unionWith": {"coll": SET_ASIDE, "pipeline": unreadable}}, {"$group": group}]
-
-
-def _past(moment: str) -> dict[str, Any]:
-    """A moment that is not after now; without it, where it is none."""
-    return {"$cond": [{"$eq": [{"$type": moment}, "date"]}, {"$min": [moment, "$$NOW"]}, "$$REMOVE"]}
 
 
 def _named(values: list[Any]) -> dict[str, Any]:

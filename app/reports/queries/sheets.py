@@ -6,9 +6,9 @@ from app.reports.queries.rollup_rows import (
     Query,
     days_of,
     delta_users,
-    in_part,
     in_subjects,
     synthetic_of,
+    user_cells,
     with_deltas,
 )
 from app.reports.queries.stages import Stage, sums
@@ -44,16 +44,7 @@ def sheets(query: ReportQuery, build: int, columns: tuple[str, ...], *, by_part:
 
 def other_days(query: ReportQuery, days: list[str]) -> Query:
     """What users did on `days`, from their cells, and in all deltas: one row for each user and day."""
-    cells: list[Stage] = [{"$match": {**in_subjects(query), "_id.day": {"$in": days}}}]
-    if query.filters.any_part():
-        cells += [
-            {"$project": {"part": {"$objectToArray": "$parts"}}},
-            {"$unwind": "$part"},
-            {"$match": in_part("part.k", query.filters)},
-            {"$replaceRoot": {"newRoot": {"$mergeObjects": ["$part.v", {"key": "$_id"}]}}},
-        ]
-    else:
-        cells += [{"$project": {**dict.fromkeys(COLUMNS, 1), "key": "$_id"}}]
+    cells = user_cells(query, {"_id.day": {"$in": days}}, COLUMNS)
     group = {"_id": {"user": "$key.user", "day": "$key.day"}, **sums(COLUMNS)}
     return USERS, [*cells, with_deltas(delta_users(query, None)), {"$group": group}]
 
