@@ -11,6 +11,8 @@ from app.otlp.attributes import ENVIRONMENT, SERVICE, Attributes, Usage, first, 
 from app.otlp.outline import spans_of
 
 TRACE_ID_BYTES, SPAN_ID_BYTES = 16, 8
+MAX_SCOPE = 128
+"""Characters of an instrumentation's name: none that is known is longer, and what is remembered by it stays small."""
 
 
 @dataclass(eq=False)
@@ -71,7 +73,7 @@ def nodes_of(export: Any) -> list[SpanNode]:
             origin,
         )
         for around, scope, spans in spans_of(export)
-        for origin in [Origin(read(around)[0], scope)]
+        for origin in [Origin(read(around)[0], scope[:MAX_SCOPE])]
         for span in spans
     ]
     by_id: dict[tuple[bytes, bytes], SpanNode] = {}

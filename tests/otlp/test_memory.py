@@ -1,11 +1,14 @@
 """What is remembered of exports has a bound, whatever they hold."""
 
+import tracemalloc
+
 import pytest
 
 from app.otlp import memory
 from app.otlp.answers import Answer
-from app.otlp.calls import SpanCall
+from app.otlp.calls import SpanCall, calls_of
 from app.otlp.memory import ExportMemory
+from tests.otlp.exports import CHAT, export, span
 
 
 def told(response_id: int, number: int, request_id: str) -> SpanCall:
@@ -25,3 +28,19 @@ def test_many_answers_under_few_ids_are_remembered_in_all_and_not_for_each_id(mo
     again = [remembered.request_id(told(response_id, 0, "again"), "c", None) for response_id in (9, 0)]
 
     assert again == ["9-0", "again"]
+
+
+def test_nothing_is_kept_of_an_instrumentation_that_says_its_name_in_megabytes() -> None:
+    usage = CHAT | {"gen_ai.usage.input_tokens": 1, "gen_ai.usage.output_tokens": 1}
+    megabyte = "x" * 1_000_000
+
+    def report(number: int) -> None:
+        assert len(calls_of(export(span(1, usage), scope=f"{number} {megabyte}")).calls) == 1
+
+    report(0)
+    tracemalloc.start()
+    for number in range(1, 11):
+        report(number)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < len(megabyte)
