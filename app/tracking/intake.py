@@ -43,7 +43,8 @@ class Intake:
         """Keep room for what a body of so many bytes should hold, until the block ends or its calls have queued; for
         one call where the size is not known, and for no more than `most`.
 
-        Raises OverloadedError where they would not be committed within so many seconds from now.
+        Raises OverloadedError where they would not be committed within so many seconds. Those begin when the body has
+        come: how long that takes is up to its sender, and no reason to tell them that the outcome is not known.
         """
         turn = self._turns.setdefault(kind.sender, asyncio.Lock())
         place = Place(self._admission, self._loop, turn, kind.sender, within)
@@ -77,11 +78,15 @@ class Place:
 
     @property
     def seconds(self) -> float:
-        """How much longer the sender waits."""
-        return self._until - self._loop.time()
+        """How much longer the sender waits, and in any case as long as their calls need: to read them took its time."""
+        return max(self._until - self._loop.time(), SHORTEST_SECONDS)
 
     async def turn(self) -> None:
-        """Wait until no other request of the sender is being decoded, or raise OverloadedError when it is too late."""
+        """The body has come: from now on its sender waits. Wait until no other request of theirs is being decoded.
+
+        Raises OverloadedError when it is too late.
+        """
+        self._until = self._loop.time() + self._within
         try:
             async with asyncio.timeout_at(self._until - SHORTEST_SECONDS if self._turn.locked() else None):
                 await self._turn.acquire()

@@ -89,6 +89,21 @@ def test_who_waits_for_a_turn_until_the_deadline_is_refused_and_keeps_no_room(tm
     in_virtual_time(scenario())
 
 
+def test_a_sender_waits_from_when_the_body_has_come_however_slow_the_line_is(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with simulated(tmp_path) as it:
+            with intake_of(it).place(FLOOD, BODY, 10) as place:
+                await asyncio.sleep(30)
+                await place.turn()
+                assert place.seconds == 10
+                await asyncio.sleep(3)
+                assert place.seconds == 7
+                await asyncio.sleep(20)  # its calls were read, on a busy machine
+                assert place.seconds == 0.25
+
+    in_virtual_time(scenario())
+
+
 def test_what_is_expected_of_a_body_is_what_the_last_ones_of_its_kind_had(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with simulated(tmp_path) as it:
