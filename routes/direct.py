@@ -86,15 +86,16 @@ class DirectTrack:
 
     async def _call(self, asked: _Asked, body: "_Body") -> AICall | None:
         """A call that was admitted; None where the route has to say what is wrong."""
+        sender = sender_of(asked.caller)
         try:
-            with self._state.body_budget.claimed(asked.length):
+            with self._state.body_budget.claimed(sender, asked.length):
                 content = await body.whole(asked.length)
             if content is None:
                 return None
             call = call_of(with_key(decode_flat(content), asked.key), asked.caller, asked.user)
             if not isinstance(call, AICall):
                 return None
-            if not self._state.tracker.accepts(sender_of(asked.caller), 1, asked.patience.seconds):
+            if not self._state.tracker.accepts(sender, 1, asked.patience.seconds):
                 return None
             admit(asked.caller, self._state)  # last of all, because it counts
         except AppError:

@@ -92,8 +92,9 @@ class TrackController(Controller):
         if not JSON.fullmatch(media_type):
             raise UnsupportedMediaTypeError(f"send application/json, not {media_type or 'a body without a type'}")
         patience = patience_of(request)
-        tracker.admit(sender_of(request.user), 1, patience.seconds)
-        async with body_budget_of(request).body(request, MAX_CALL_BYTES) as body:
+        sender = sender_of(request.user)
+        tracker.admit(sender, 1, patience.seconds)
+        async with body_budget_of(request).body(request, sender, MAX_CALL_BYTES) as body:
             call = call_of(with_key(decode_flat(body), idempotency_key), request.user, user_header)
         if not isinstance(call, AICall):
             tracker.rejected(call, DOOR, request.user.client)
@@ -124,7 +125,7 @@ class TrackController(Controller):
         patience = patience_of(request)
         kind, size = kind_of(request, "batch"), sent_size(request.headers, MAX_BATCH_BYTES)
         with tracker.intake.place(kind, size, patience.seconds, most=MAX_ROWS) as place:
-            async with body_budget_of(request).body(request, MAX_BATCH_BYTES, place.turn) as body:
+            async with body_budget_of(request).body(request, kind.sender, MAX_BATCH_BYTES, place.turn) as body:
                 rows = rows_of(body, media_type)
                 place.has(len(rows))
                 receipts = await _reported(rows, request.user, user_header, tracker, place)

@@ -1,6 +1,7 @@
 """Bodies of requests: read whole, within caps, before anything in them is handled."""
 
 import zlib
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -18,6 +19,10 @@ from app.process import in_turns
 
 MAX_IN_HAND = 64_000_000
 """Bytes of bodies that one process handles at a time; as Python objects they take about ten times as much."""
+SHARE = 4
+"""A sender may have so many times as much of that as is left to others: alone, four fifths. Who announces bodies and
+lets them trickle holds up nobody else.
+"""
 GZIP = 16 + zlib.MAX_WBITS
 MAX_MEMBERS = 1_000
 """Pieces of gzip, one after another, that one body may be: as many as a batch has rows."""
@@ -25,16 +30,21 @@ FIRST_STEP = 256
 PART_BYTES = 64 * 1024
 """How much is inflated in one go."""
 
+Turn = Callable[[], Awaitable[None]]
+"""Waits until a body may be decoded."""
+
 
 class BodyBudget:
     """How many bytes of bodies this process is handling. More are refused until some are done."""
 
     def __init__(self) -> None:
         self._in_hand = 0
+        self._of: Counter[str] = Counter()
+        """The same by sender."""
 
     @asynccontextmanager
     async def body(
-        self, request: Request[Any, Any, Any], limit: int, turn: Callable[[], Awaitable[None]] | None = None
+        self, request: Request[Any, Any, Any], sender: str, limit: int, turn: Turn | None = None
     ) -> AsyncIterator[bytes]:
         """The body of `request`, inflated, at most `limit` bytes, for the length of a block. `turn` is waited for when
         it has come.
@@ -42,19 +52,24 @@ class BodyBudget:
         Raises TooManyRequestsError before anything is read, BodyTooLargeError, InvalidRequestError for a body that
         cannot be inflated, and UnsupportedMediaTypeError for another encoding than gzip.
         """
-        with self.claimed(_size(request.headers, limit)):
+        with self.claimed(sender, _size(request.headers, limit)):
             yield await inflated_body(request, limit, turn)
 
     @contextmanager
-    def claimed(self, size: int) -> Iterator[None]:
+    def claimed(self, sender: str, size: int) -> Iterator[None]:
         """So many bytes for the length of a block. Raises TooManyRequestsError."""
-        if self._in_hand + size > MAX_IN_HAND:
+        left = MAX_IN_HAND - self._in_hand - size
+        if left < 0 or self._of[sender] + size > SHARE * left:
             raise TooManyRequestsError("too many large requests at once; send this one again in a second")
         self._in_hand += size
+        self._of[sender] += size
         try:
             yield
         finally:
             self._in_hand -= size
+            self._of[sender] -= size
+            if not self._of[sender]:
+                del self._of[sender]
 
 
 def body_budget_of(request: Request[Any, Any, Any]) -> BodyBudget:
@@ -81,9 +96,7 @@ def encoding(headers: Mapping[str, str]) -> str:
     return "" if named == "identity" else named
 
 
-async def inflated_body(
-    request: Request[Any, Any, Any], limit: int, turn: Callable[[], Awaitable[None]] | None = None
-) -> bytes:
+async def inflated_body(request: Request[Any, Any, Any], limit: int, turn: Turn | None = None) -> bytes:
     """The whole body, inflated. Raises as `BodyBudget.body` does."""
     named = encoding(request.headers)
     if named not in {"", "gzip"}:

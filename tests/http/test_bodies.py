@@ -4,11 +4,12 @@ import asyncio
 import gzip
 import time
 import zlib
+from contextlib import ExitStack
 
 import pytest
 
-from app.errors import BodyTooLargeError, InvalidRequestError
-from app.http.bodies import PART_BYTES, inflated
+from app.errors import BodyTooLargeError, InvalidRequestError, TooManyRequestsError
+from app.http.bodies import PART_BYTES, BodyBudget, inflated
 from app.process import TURN_SECONDS
 from tests.patience import patience
 
@@ -67,3 +68,16 @@ async def test_others_have_their_turn_meanwhile(monkeypatch: pytest.MonkeyPatch)
     beside.cancel()
 
     assert turns > 10
+
+
+def test_one_who_announces_bodies_and_does_not_send_them_leaves_room_for_others() -> None:
+    budget = BodyBudget()
+    with ExitStack() as held:
+        for _ in range(10):
+            held.enter_context(budget.claimed("slow", LIMIT))
+        with pytest.raises(TooManyRequestsError), budget.claimed("slow", LIMIT):
+            pass
+        with budget.claimed("another", LIMIT), budget.claimed("another", LIMIT):
+            pass
+    with budget.claimed("slow", 10 * LIMIT):
+        pass
