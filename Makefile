@@ -59,7 +59,9 @@ format: $(VENV)/installed-dev $(NODE) ## put the code into the house style
 BENCHMARKS := write callers doors "doors --senders 1,4,16,64 --rounds 1" fairness pricing reads memory backfill lag start
 
 bench: install ## the benchmarks of docs/benchmarks.md; it fails at the end where one did
-	@failed=0; for each in $(BENCHMARKS); do echo "== $$each"; $(BIN)/python -m scripts.bench $$each || failed=1; done; exit $$failed
+	@failed=; for each in $(BENCHMARKS); do echo "== $$each"; \
+	$(BIN)/python -m scripts.bench $$each || failed="$$failed, $$each"; done; \
+	[ -z "$$failed" ] || { echo "failed: $${failed#, }"; exit 1; }
 
 lock: ## resolve the dependencies anew (needs uv)
 	$(LOCK) pyproject.toml -o requirements.lock

@@ -1,5 +1,6 @@
 """What benchmarks print: rates and waits, and what became of every call."""
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median, quantiles
@@ -66,6 +67,10 @@ class Measured:
             **({} if self.delivered_seconds is None else {"delivered_per_s": self.sent / self.delivered_seconds}),
         }
 
+    def __str__(self) -> str:
+        rate, longest = self.committed / self.seconds, 1000 * max(self.times)
+        return f"{rate:,.0f} calls/s, {self.committed:,} of {self.sent:,} committed, longest wait {longest:,.0f} ms"
+
     def _count(self, status: ReceiptStatus) -> int:
         return self.statuses.get(status, 0)
 
@@ -88,6 +93,8 @@ class Results:
     """Sentences on what makes them worthless."""
 
     def add(self, name: str, measured: Measured) -> None:
+        """Each step is said at once: a run of minutes that is cut off, or fails, has told what it measured."""
+        sys.stderr.write(f"{name}: {measured}\n")
         self.rows.setdefault(name, []).append(measured.row)
         if measured.fault is not None:
             self.faults.append(f"{name}: {measured.fault}")

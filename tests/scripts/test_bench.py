@@ -161,7 +161,7 @@ def test_a_hundredth_of_the_calls_may_be_uncommitted() -> None:
     }
 
 
-def test_calls_in_the_spool_are_not_done() -> None:
+def test_calls_in_the_spool_are_not_done_and_each_step_is_told_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     statuses = {"committed": 2_090, "spooled": 5_687, "unknown": 4_223}
     results = Results()
     results.add("batch 4", Measured(12_000, 2.4, [0.5, 0.6], statuses, refused=500))
@@ -169,6 +169,7 @@ def test_calls_in_the_spool_are_not_done() -> None:
     assert results.faults == [
         "batch 4: 9,910 of 12,000 calls (83 %) were not committed: 5,687 spooled, 4,223 unknown, 500 refused"
     ]
+    assert capsys.readouterr().err == "batch 4: 871 calls/s, 2,090 of 12,000 committed, longest wait 600 ms\n"
 
 
 def test_an_answer_that_the_ledger_does_not_bear_out_is_a_fault() -> None:
