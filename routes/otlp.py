@@ -15,7 +15,7 @@ from app.auth.middleware import requires
 from app.auth.principals import Principal, Scope
 from app.errors import DatabaseUnavailableError, UnsupportedMediaTypeError
 from app.http.bodies import body_budget_of, sent_size
-from app.http.openapi import body_described
+from app.http.openapi import body_described, describe_waiting
 from app.observability.logs import Log
 from app.otlp import messages
 from app.otlp.calls import SpanFault, calls_of
@@ -46,6 +46,7 @@ class ExportsSpans(Operation):
     def __post_init__(self) -> None:
         request = {"type": "object", "properties": {"resourceSpans": {"type": "array", "items": {"type": "object"}}}}
         self.request_body = body_described({PROTOBUF: {"type": "string", "format": "binary"}, JSON: request})
+        describe_waiting(self, "503")
 
 
 class OtlpController(Controller):
@@ -68,7 +69,9 @@ class OtlpController(Controller):
         request: Request[Principal, Any, Any],
         tracker: NamedDependency[Tracker],
     ) -> Response[bytes]:
-        """Spans that are not AI calls are accepted and ignored. A span that is sent twice counts once."""
+        """Spans that are not AI calls are accepted and ignored. A span that is sent twice counts once.
+        503: send the export again; with `Retry-After` and `RetryInfo` its calls would have waited too long.
+        """
         media_type, _ = request.content_type
         if media_type not in {PROTOBUF, JSON}:
             raise UnsupportedMediaTypeError(f"send {PROTOBUF} or {JSON}, not {media_type or 'a body without a type'}")

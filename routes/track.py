@@ -14,7 +14,7 @@ from app.auth.principals import Principal, Scope
 from app.errors import AGAIN_IN_A_SECOND, UnsupportedMediaTypeError, invalid
 from app.http.batches import MAX_ROWS, NDJSON, read_row, rows_of
 from app.http.bodies import body_budget_of, sent_size
-from app.http.openapi import array_of, body_described, schema_of
+from app.http.openapi import array_of, body_described, describe_waiting, schema_of
 from app.http.serialization import JSON, ExactResponse, decode_flat
 from app.process import in_turns
 from app.tracking import AICall, Fault, ReceiptStatus, Tracker, TrackReceipt
@@ -54,6 +54,7 @@ class ReportsACall(Operation):
 
     def __post_init__(self) -> None:
         self.request_body = body_described({"application/json": schema_of(AICall)})
+        describe_waiting(self, "429")
 
 
 @dataclass
@@ -63,6 +64,7 @@ class ReportsCalls(Operation):
     def __post_init__(self) -> None:
         call = schema_of(AICall)
         self.request_body = body_described({"application/json": array_of(call), NDJSON[0]: call})
+        describe_waiting(self, "429")
 
 
 class TrackController(Controller):

@@ -10,8 +10,12 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import (
     Components,
+    OpenAPIHeader,
     OpenAPIMediaType,
+    OpenAPIResponse,
     OpenAPIType,
+    Operation,
+    Parameter,
     RequestBody,
     Schema,
     SecurityScheme,
@@ -84,6 +88,18 @@ def body_described(content: dict[str, dict[str, Any]]) -> RequestBody:
     """The body of a request whose handler reads it by itself: schemas by media type."""
     media = {media_type: OpenAPIMediaType(schema=JSONSchema(raw=raw)) for media_type, raw in content.items()}
     return RequestBody(content=media, required=True)
+
+
+def describe_waiting(operation: Operation, refusal: str) -> None:
+    """Say how a sender asks for a shorter wait, and how it is refused: by the status `refusal`, and a time."""
+    text, seconds = Schema(type=OpenAPIType.STRING), Schema(type=OpenAPIType.INTEGER)
+    wait = "`wait=N`: how many seconds the sender waits at most for the commit (RFC 7240)."
+    prefer = Parameter(name="Prefer", param_in="header", description=wait, schema=text, required=False)
+    operation.parameters = [*(operation.parameters or []), prefer]
+    after = OpenAPIHeader(description="Seconds until there is room.", schema=seconds)
+    why = "The calls would wait longer than their sender does. Nothing of them is stored: send them again then."
+    refused = OpenAPIResponse(description=why, headers={"Retry-After": after})
+    operation.responses = {**(operation.responses or {}), refusal: refused}
 
 
 def _inlined(node: Any, definitions: dict[str, Any]) -> Any:

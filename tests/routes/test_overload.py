@@ -35,6 +35,20 @@ async def test_a_request_says_how_long_it_waits_and_is_told_what_was_applied(
     assert [answer.headers.get("preference-applied") for answer in answers] == [applied] * 3
 
 
+async def test_the_description_tells_of_the_wait_and_of_the_refusal(client: Client) -> None:
+    paths = (await client.get("/schema/openapi.json")).json()["paths"]
+    told = {
+        path: (
+            "Prefer" in {one["name"] for one in operation["parameters"]},
+            list(operation["responses"][status]["headers"]),
+        )
+        for path, status in (("/api/ai/track", "429"), ("/api/ai/track/batch", "429"), ("/v1/traces", "503"))
+        for operation in [paths[path]["post"]]
+    }
+
+    assert told == dict.fromkeys(told, (True, ["Retry-After"]))
+
+
 async def test_what_is_refused_is_not_stored_and_every_door_says_when_to_come_back(
     client: Client, tokens: Tokens, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
