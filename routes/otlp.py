@@ -70,7 +70,7 @@ class OtlpController(Controller):
         tracker: NamedDependency[Tracker],
     ) -> Response[bytes]:
         """Spans that are not AI calls are accepted and ignored. A span that is sent twice counts once.
-        503: send the export again; with `Retry-After` and `RetryInfo` its calls would have waited too long.
+        503: send the export again after `Retry-After`, as `RetryInfo` says too; no span counts twice.
         """
         media_type, _ = request.content_type
         if media_type not in {PROTOBUF, JSON}:
