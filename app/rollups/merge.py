@@ -29,10 +29,9 @@ from models.stored_shapes import damaged
 log = Log(__name__)
 
 MAX_DELTAS = 500
-MAX_FIGURES = 20_000
-MAX_SUBJECTS = 20_000
-"""The maximum of calls that one transaction merges, beyond its first delta. Of figures there are few, however many
-calls. Of users and conversations there may be one for each: 60,000 did not fit into a small server's cache."""
+MAX_CALLS = 20_000
+"""The maximum of calls that one transaction merges, beyond its first delta. There may be a user and a conversation for
+each: 60,000 did not fit into a small server's cache."""
 FEWEST = 1_000
 TOO_LARGE = 388
 """MongoDB's code for a transaction that does not fit into its cache."""
@@ -85,10 +84,10 @@ class Merger:
         self._sound: dict[ObjectId, int] = {}
         """The sizes of deltas whose figures this process has merged, and whose users wait."""
         self._epoch = 0
-        self._most = MAX_SUBJECTS
+        self._most = MAX_CALLS
 
     def take_fewer(self, error: OperationFailure) -> bool:
-        """Merge half as many users and conversations at once from now on, where they did not fit into MongoDB's cache.
+        """Merge half as many calls at once from now on, where so many did not fit into MongoDB's cache.
 
         Returns whether that may help.
         """
@@ -101,7 +100,7 @@ class Merger:
     def figures(self) -> Merged:
         """Merge the figures of the oldest deltas, and who was active. Raises PyMongoError, UnreadableError."""
         self._active = {}
-        merged, waiting = self._merge(NOT_MERGED, MAX_FIGURES, self._figures)
+        merged, waiting = self._merge(NOT_MERGED, self._most, self._figures)
         self._users.remember(self._active)
         if len(self._sound) > MAX_SOUND:  # the users of most were merged by another process
             self._sound.clear()

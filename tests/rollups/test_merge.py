@@ -196,7 +196,7 @@ async def test_who_was_active_is_counted_once_whatever_is_kept_in_mind(
 async def test_a_merge_that_does_not_fit_into_the_servers_cache_takes_fewer_calls_at_once(
     database: Database, writer: Tracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(merge, "MAX_SUBJECTS", 8)
+    monkeypatch.setattr(merge, "MAX_CALLS", 8)
     monkeypatch.setattr(merge, "FEWEST", 1)
     room, store = 3, conversation_updates
     tried = []
@@ -217,3 +217,27 @@ async def test_a_merge_that_does_not_fit_into_the_servers_cache_takes_fewer_call
     assert tried == [7, 4, 2, 2, 2, 1]
     assert (await in_cells(database), await in_user_cells(database)) == (7, 7)
     assert await database.writes[DELTAS].count_documents({}) == 0
+
+
+async def test_who_was_active_fits_into_the_servers_cache_likewise(
+    database: Database, writer: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merge, "MAX_CALLS", 8)
+    monkeypatch.setattr(merge, "FEWEST", 1)
+    store, tried = active_users.ActiveUsers.store, []
+
+    def in_a_small_cache(active: active_users.ActiveUsers, ids: list[Any], session: Any) -> active_users.Active:
+        tried.append(len(ids))
+        if len(ids) > 3:
+            raise OperationFailure("transaction is too large", merge.TOO_LARGE)
+        return store(active, ids, session)
+
+    monkeypatch.setattr(active_users.ActiveUsers, "store", in_a_small_cache)
+    for _ in range(7):
+        await track(writer, 1)
+
+    async with database.committer_session() as session:
+        await Compactor(database, session).merge_all()
+
+    assert tried == [7, 4, 2, 2, 2, 1]
+    assert (await in_cells(database), await in_user_cells(database)) == (7, 7)
