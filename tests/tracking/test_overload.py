@@ -278,3 +278,16 @@ def _retry_after(it: Simulated, sender: str, within: float) -> float:
     with pytest.raises(OverloadedError) as refused:
         it.writer.admission.admit(sender, 1_000, within)
     return refused.value.retry_after
+
+
+def test_where_no_call_waits_the_replay_is_not_held_up_however_slow_the_last_commit_was(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with simulated(tmp_path, fixed=2.0) as it:
+            await asyncio.gather(*(it.report("s", within=60) for _ in range(20)))
+            assert not it.writer.is_pressed
+            waiting = asyncio.ensure_future(it.report("s", within=60))
+            await asyncio.sleep(0.1)
+            assert it.writer.is_pressed
+            await waiting
+
+    in_virtual_time(scenario())
