@@ -33,6 +33,9 @@ PASSING = frozenset(
 )
 """Codes of MongoDB for what succeeds when it is sent again a little later."""
 
+TOO_LARGE = 388
+"""The code for a transaction that does not fit into MongoDB's cache."""
+
 AWAY = "MongoDB does not answer in time"
 LONGEST_REASON = 200
 _PLACE = re.compile(r"[\w.\[\]:-]+:\d+")
@@ -50,6 +53,11 @@ def is_outage(error: BaseException) -> bool:
         or any(error.has_error_label(label) for label in LABELS)
         or (isinstance(error, OperationFailure) and not PASSING.isdisjoint(_codes(error)))
     )
+
+
+def is_too_large(error: BaseException) -> bool:
+    """Whether a transaction did not fit into MongoDB's cache: a smaller one may."""
+    return isinstance(error, OperationFailure) and TOO_LARGE in _codes(error)
 
 
 def reason_of(error: BaseException) -> str:

@@ -7,10 +7,10 @@ leaves nothing behind.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import pymongo
@@ -36,7 +36,7 @@ INTERVAL_SECONDS = 1.25
 """With a merge of a few tenths of a second, the cells stay less than two seconds behind."""
 LEASE_POLL_SECONDS = 2.0
 RENEW_SECONDS = LEASE_SECONDS / 3
-"""How often a merge that takes its time has the lease renewed."""
+"""How often work that takes its time has the lease renewed."""
 MERGE_SECONDS = 30.0
 
 SUBJECTS_SECONDS = 5.0
@@ -119,8 +119,8 @@ class Compactor:
                     return
             if not await self._in_time(self._lease.acquire):
                 return
-        await self._in_time(self.trailing.keep_up)
-        await self._in_time(self.sheets.keep_up)
+        await self._in_time(lambda: self._holding_lease(self.trailing.keep_up()))
+        await self._in_time(lambda: self._holding_lease(self.sheets.keep_up()))
 
     def _subjects_due(self, now: float) -> bool:
         patience = SUBJECTS_SECONDS if self._calls < BUSY_CALLS else BUSY_SECONDS
@@ -164,7 +164,7 @@ class Compactor:
     async def _merge(self, step: Callable[[], Merged]) -> Merged:
         while True:
             try:
-                return await self._in_thread(step)
+                return await self._holding_lease(self._thread.run(step))
             except UnreadableError as error:
                 aside = partial(set_aside, self._database, error.which)
                 say(await (aside(None) if self._session is None else transact_once(self._session, aside)))
@@ -172,13 +172,14 @@ class Compactor:
                 if not self._merger.take_fewer(error):
                     raise
 
-    async def _in_thread(self, step: Callable[[], Merged]) -> Merged:
-        merging = asyncio.ensure_future(self._thread.run(step))
+    async def _holding_lease(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Do `work`, however long it takes: another process that took the lease would end what this one has begun."""
+        doing = asyncio.ensure_future(work)
         try:
-            while not (await asyncio.wait({merging}, timeout=RENEW_SECONDS))[0]:
+            while not (await asyncio.wait({doing}, timeout=RENEW_SECONDS))[0]:
                 await self._lease.acquire()
-            return merging.result()
+            return doing.result()
         finally:
-            if not merging.done():
-                merging.cancel()
-                await asyncio.gather(merging, return_exceptions=True)
+            if not doing.done():
+                doing.cancel()
+                await asyncio.gather(doing, return_exceptions=True)

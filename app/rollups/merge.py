@@ -15,6 +15,7 @@ from pymongo.errors import OperationFailure
 
 from app.database import Database, Session
 from app.database.blocking import transact_blocking
+from app.database.outages import is_too_large
 from app.database.updates import latest, upsert_blocking
 from app.observability.logs import Log
 from app.rollups.active_users import Active, ActiveUsers
@@ -33,8 +34,6 @@ MAX_CALLS = 20_000
 """The maximum of calls that one transaction merges, beyond its first delta. There may be a user and a conversation for
 each: 60,000 did not fit into a small server's cache."""
 FEWEST = 1_000
-TOO_LARGE = 388
-"""MongoDB's code for a transaction that does not fit into its cache."""
 MAX_SOUND = 10_000
 MARKED_BYTES = 9
 """By so much `MERGED` lengthens a delta."""
@@ -91,7 +90,7 @@ class Merger:
 
         Returns whether that may help.
         """
-        if error.code != TOO_LARGE or self._most <= FEWEST:
+        if not is_too_large(error) or self._most <= FEWEST:
             return False
         self._most //= 2
         log.warning("compactor.takes_fewer", calls=self._most, reason="a merge did not fit into MongoDB's cache")

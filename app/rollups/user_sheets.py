@@ -10,13 +10,17 @@ or an earlier release that knows no sheets.
 import asyncio
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
+from pymongo.errors import PyMongoError
+
 from app.database import Database, Session
+from app.database.outages import is_too_large
 from app.database.transactions import transact_once
+from app.observability.logs import Log
 from app.rollups.state import STATE_KEY, stored_state
 from models.documents import Document
 from models.money import stored_units
@@ -30,8 +34,14 @@ PAUSE_SECONDS = 3.0
 """After a day with users: making its sheets takes about a second, which others need."""
 AGAIN_SECONDS = 60.0
 """The least time between two builds of one day, where late calls keep coming."""
+TOO_MUCH_SECONDS = 3_600.0
+"""The same after one that took longer than it may, or did not fit into MongoDB's cache: meanwhile cells are summed."""
+NUMBERED_AT_ONCE = 10_000
+"""Users who get their numbers in one transaction: 50,000 did not fit into a small server's cache."""
 CELLS = 500
 """Read at once: decoding more would hold up those who report calls."""
+
+log = Log(__name__)
 
 Part = tuple[str | None, ...]
 Key = tuple[str, bool, Part]
@@ -51,8 +61,8 @@ class UserSheets:
         self._days = database.writes[DAYS]
         self._swept: int | None = None
         self._not_before = 0.0
-        self._made: dict[str, float] = {}
-        """When days were made last, by the monotonic clock."""
+        self._from: dict[str, float] = {}
+        """When days may be made again, by the monotonic clock."""
         self._complete: tuple[object, ...] | None = None
         """The state in which nothing was missing."""
 
@@ -68,18 +78,18 @@ class UserSheets:
         await self._sweep(build)
         missing = await self._missing(build, date.fromisoformat(state["today"]))
         for day in missing:
-            if time.monotonic() - self._made.get(day, -AGAIN_SECONDS) < AGAIN_SECONDS:
+            if time.monotonic() < self._from.get(day, 0.0):
                 continue
-            self._made[day] = time.monotonic()
-            if await self._make(day, build, state):
+            self._from[day] = time.monotonic() + AGAIN_SECONDS
+            if await self._make_in_time(day, build, state):
                 self._not_before = time.monotonic() + PAUSE_SECONDS
                 return
         if not missing:
-            self._complete, self._made = seen, {}
+            self._complete, self._from = seen, {}
 
     async def make_all(self) -> None:
         """Make the sheets of every missing day at once."""
-        self._made = {}
+        self._from = {}
         while True:
             self._not_before = 0.0
             await self.keep_up()
@@ -100,6 +110,18 @@ class UserSheets:
         found = await self._days.distinct("_id.day", {"_id.scope": EVERYONE, "_id.day": span})
         return sorted(set(found) - made, reverse=True)
 
+    async def _make_in_time(self, day: str, build: int, state: Document) -> bool:
+        """`_make`, which is not tried again at once where there is too much of the day."""
+        try:
+            return await self._make(day, build, state)
+        except PyMongoError as error:
+            if error.timeout or is_too_large(error):
+                self._from[day] = time.monotonic() + TOO_MUCH_SECONDS
+            if not is_too_large(error):
+                raise
+            log.warning("sheets.not_made", day=day, reason="they did not fit into MongoDB's cache")
+            return True
+
     async def _make(self, day: str, build: int, state: Document) -> bool:
         """Make the sheets of one day, unless past days change meanwhile. Returns whether that took long."""
         sums = _Sums()
@@ -109,27 +131,36 @@ class UserSheets:
             await asyncio.to_thread(sums.add, found)
             if len(sums.users) > MOST_USERS:
                 await cells.close()
-                self._made[day] = math.inf
+                self._from[day] = math.inf
                 return True
         assert self._session is not None  # noqa: S101 - see `keep_up`
-        await transact_once(self._session, partial(self._store, day, build, state, sums))
-        return bool(sums.users)
+        users, numbers = list(sums.users), dict[str, int]()
+        for first in range(0, len(users), NUMBERED_AT_ONCE):
+            some = users[first : first + NUMBERED_AT_ONCE]
+            numbers |= await transact_once(self._session, partial(self._numbered, build, state, some))
+        place = {"build": build, "day": day}
+        await transact_once(self._session, partial(self._store, place, state, sums.sheets(numbers)))
+        return bool(users)
 
-    async def _store(self, day: str, build: int, state: Document, sums: "_Sums", session: Session) -> None:
+    async def _is_over(self, state: Document, session: Session) -> bool:
+        """Whether past days have changed meanwhile; where not, none do until the transaction has ended."""
         unchanged = await self._states.update_one(
             {**STATE_KEY, "late": state["late"], "today": state["today"]}, {"$inc": {"sheets": 1}}, session=session
         )
-        if not unchanged.modified_count:
+        return not unchanged.modified_count
+
+    async def _store(self, place: Document, state: Document, sheets: Iterator[Document], session: Session) -> None:
+        if await self._is_over(state, session):
             return
-        numbers = await self._numbered(build, sums.users, session)
-        place = {"build": build, "day": day}
         mark = {"_id": {**place, "scope": "", "synthetic": False, **dict.fromkeys(SHEET_PART)}}
         await self._sheets.insert_many([mark], session=session)
-        for sheet in await asyncio.to_thread(list, sums.sheets(numbers)):
+        for sheet in await asyncio.to_thread(list, sheets):
             await self._sheets.insert_one({"_id": {**place, **sheet.pop("_id")}, **sheet}, session=session)
 
-    async def _numbered(self, build: int, users: Iterable[str], session: Session) -> dict[str, int]:
+    async def _numbered(self, build: int, state: Document, users: list[str], session: Session) -> dict[str, int]:
         """The number of each user; those who have none get the next ones."""
+        if await self._is_over(state, session):
+            return {}
         ids: list[dict[str, Any]] = [{"build": build, "user": user} for user in users]
         found = self._numbers.find({"_id": {"$in": ids}}, session=session)
         numbers: dict[str, int] = {known["_id"]["user"]: known["number"] async for known in found}

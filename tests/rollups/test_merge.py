@@ -9,6 +9,7 @@ import pytest
 from pymongo.errors import OperationFailure
 
 from app.database import Database
+from app.database.outages import TOO_LARGE
 from app.observability.metrics import Counters
 from app.rollups import active_users, compactor, merge
 from app.rollups.compactor import Compactor
@@ -204,7 +205,7 @@ async def test_a_merge_that_does_not_fit_into_the_servers_cache_takes_fewer_call
     def in_a_small_cache(ids: list[Any]) -> Any:
         tried.append(len(ids))
         if len(ids) > room:
-            raise OperationFailure("transaction is too large", merge.TOO_LARGE)
+            raise OperationFailure("transaction is too large", TOO_LARGE)
         return store(ids)
 
     monkeypatch.setattr(merge, "conversation_updates", in_a_small_cache)
@@ -229,7 +230,7 @@ async def test_who_was_active_fits_into_the_servers_cache_likewise(
     def in_a_small_cache(active: active_users.ActiveUsers, ids: list[Any], session: Any) -> active_users.Active:
         tried.append(len(ids))
         if len(ids) > 3:
-            raise OperationFailure("transaction is too large", merge.TOO_LARGE)
+            raise OperationFailure("transaction is too large", TOO_LARGE)
         return store(active, ids, session)
 
     monkeypatch.setattr(active_users.ActiveUsers, "store", in_a_small_cache)
