@@ -22,6 +22,7 @@ from app.otlp.calls import SpanFault, calls_of
 from app.otlp.failures import HANDLERS
 from app.otlp.memory import ExportMemory
 from app.otlp.messages import JSON, PROTOBUF
+from app.otlp.skeleton import MAX_SPANS
 from app.process import in_turns, taken
 from app.tracking import AICall, Fault, ReceiptStatus, Tracker
 from models.base import camel
@@ -79,7 +80,7 @@ class OtlpController(Controller):
         caller, patience = request.user, patience_of(request)
         memory: ExportMemory = request.app.state.export_memory
         kind, size = kind_of(request, DOOR), sent_size(request.headers, MAX_BYTES)
-        with tracker.intake.place(kind, size, patience.seconds) as place:
+        with tracker.intake.place(kind, size, patience.seconds, most=MAX_SPANS) as place:
             async with body_budget_of(request).body(request, kind.sender, MAX_BYTES, place.turn) as body:
                 # in a thread: a thousand spans take 50 ms as protobuf, and 300 ms as JSON
                 calls, faults, warnings = await asyncio.to_thread(_read, body, caller, memory, as_json=as_json)

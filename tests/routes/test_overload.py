@@ -1,5 +1,8 @@
 """What a sender is told when more is sent than can be committed in time, and how it says how long it waits."""
 
+import gzip
+import random
+
 import pytest
 from google.rpc import code_pb2, error_details_pb2
 from google.rpc.status_pb2 import Status
@@ -90,3 +93,14 @@ async def test_a_batch_for_which_there_is_no_room_is_refused_unread_and_each_ref
     assert (batch.status_code, counter._value.get()) == (429, 1 + 7)
     traces = await client.post("/v1/traces", content=b"no spans" * 1_000, headers=headers | PROTOBUF)
     assert (traces.status_code, counter._value.get()) == (503, 1 + 7 + 8)
+
+
+async def test_an_export_that_cannot_be_compressed_has_room_after_some_that_could(
+    client: Client, tokens: Tokens
+) -> None:
+    headers = bearer(tokens, Role.SERVICE) | PROTOBUF | {"Content-Encoding": "gzip"}
+    noise = random.Random(1).randbytes(2_000_000).hex()
+
+    for spans in ([span(number, CHAT) for number in range(1, 1_001)], [span(1_001, CHAT | {"prompt": noise})]):
+        content = gzip.compress(export(*spans).SerializeToString())
+        assert (await client.post("/v1/traces", content=content, headers=headers)).status_code == 200
