@@ -13,6 +13,7 @@ from app.errors import InvalidRequestError
 from app.http.batches import BadRow
 from app.http.bodies import encoding
 from app.http.preferences import preferred_wait
+from app.http.serialization import JSON
 from app.tracking import AICall, Fault
 from app.tracking.intake import SHORTEST_SECONDS, Kind
 from models.base import camel
@@ -63,7 +64,10 @@ def sender_of(principal: Principal) -> str:
 
 def kind_of(request: Request[Principal, Any, Any], door: str) -> Kind:
     """The bodies that this one should be like."""
-    return Kind(sender_of(request.user), door, f"{request.content_type[0]} {encoding(request.headers)}")
+    media_type, _ = request.content_type
+    # of all the names for JSON one: what is remembered by it is neither long nor of any number
+    content = "json" if JSON.fullmatch(media_type) else media_type
+    return Kind(sender_of(request.user), door, f"{content} {encoding(request.headers)}")
 
 
 def refusal(faults: Sequence[Fault]) -> InvalidRequestError:

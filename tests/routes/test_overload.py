@@ -1,6 +1,7 @@
 """What a sender is told when more is sent than can be committed in time, and how it says how long it waits."""
 
 import gzip
+import json
 import random
 
 import pytest
@@ -104,3 +105,14 @@ async def test_an_export_that_cannot_be_compressed_has_room_after_some_that_coul
     for spans in ([span(number, CHAT) for number in range(1, 1_001)], [span(1_001, CHAT | {"prompt": noise})]):
         content = gzip.compress(export(*spans).SerializeToString())
         assert (await client.post("/v1/traces", content=content, headers=headers)).status_code == 200
+
+
+async def test_bodies_are_alike_whatever_their_senders_call_json(client: Client, tokens: Tokens) -> None:
+    headers = bearer(tokens, Role.SERVICE)
+    for name in ("application/json", "application/x+json", f"application/{'y' * 10_000}+json"):
+        response = await client.post(
+            "/api/ai/track/batch", content=json.dumps([CALL]), headers=headers | {"Content-Type": name}
+        )
+        assert response.status_code == 200
+
+    assert len(client.app.state.tracker.intake._bytes) == 1
