@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -96,17 +97,19 @@ async def _client(settings: Settings, address: str) -> AsyncIterator[httpx.Async
 
 async def _settled(database: Database) -> None:
     """Wait until what is made once per day has been made: the trailing totals of the usual windows, and sheets."""
-    while not await _is_settled(database):  # noqa: ASYNC110 - another process's
-        await asyncio.sleep(0.5)
-
-
-async def _is_settled(database: Database) -> bool:
-    state = await stored_state(database)
-    over = {"_id.scope": EVERYONE, "_id.day": {"$lt": state["today"]}}
-    days = await database.writes[DAY_CELLS].distinct("_id.day", over)
-    sheets = {"_id.build": build_of(state), "_id.scope": ""}
-    made = await database.writes[USER_SHEETS].count_documents(sheets)
-    return len(state["trailing"]) == len(TRAILING_DAYS) and made >= len(days)
+    told = 0
+    with progress("days of users' sheets", DAYS) as advance:  # of which one is made every few seconds
+        while True:
+            state = await stored_state(database)
+            over = {"_id.scope": EVERYONE, "_id.day": {"$lt": state["today"]}}
+            days = await database.writes[DAY_CELLS].distinct("_id.day", over)
+            sheets = {"_id.build": build_of(state), "_id.scope": ""}
+            made = await database.writes[USER_SHEETS].count_documents(sheets)
+            advance(made - told)
+            if len(state["trailing"]) == len(TRAILING_DAYS) and made >= len(days):
+                return
+            told = made
+            await asyncio.sleep(0.5)
 
 
 @asynccontextmanager
@@ -177,11 +180,9 @@ async def _view(database: Database) -> Figures:
 
 
 def _summed_up(name: str, times: list[float]) -> Figures:
-    return {
-        f"{name}_first_ms": times[0],
-        f"{name}_p50_ms": median(times),
-        f"{name}_p95_ms": quantiles(times, n=20)[-1],
-    }
+    middle, most = median(times), quantiles(times, n=20)[-1]
+    sys.stderr.write(f"{name}: p50 {middle:,.0f} ms, p95 {most:,.0f} ms\n")
+    return {f"{name}_first_ms": times[0], f"{name}_p50_ms": middle, f"{name}_p95_ms": most}
 
 
 async def _raw(database: Database, settings: Settings) -> Figures:
