@@ -27,6 +27,7 @@ PASSING = frozenset(
         *(43, 237, 239, 246),
         # no majority, or a transaction that was given up
         *(64, 79, 100, 225, 251),
+        371,  # an operator blocks writes, as while a cluster is migrated
         11_601,  # interrupted by an operator
         14_031,  # the disk of the server is full
     }

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pymongo.collection import Collection
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, OperationFailure
 
 from app.database.blocking import ClientSession
+from app.database.outages import is_outage
 
 DUPLICATE_KEY = 11_000
 CHUNK = 500
@@ -32,9 +33,15 @@ def insert(
     for first in range(0, len(documents), CHUNK):
         chunk = documents[first : first + CHUNK]
         if errors := _loosely(collection, chunk) if session is None else _within(collection, chunk, session):
-            if errors[0]["code"] == DUPLICATE_KEY:
-                raise KnownIdsError(errors[0]["errmsg"])
-            raise RefusedError(errors[0]["errmsg"])
+            raise _meant(errors[0]["code"], errors[0]["errmsg"])
+
+
+def _meant(code: int, message: str) -> Exception:
+    """What the error of a document says: not always something about that one."""
+    if code == DUPLICATE_KEY:
+        return KnownIdsError(message)
+    passing = OperationFailure(message, code)
+    return passing if is_outage(passing) else RefusedError(message)
 
 
 def _within(

@@ -42,6 +42,7 @@ TOPOLOGY = "127.0.0.1:27017: [Errno 111] Connection refused, Timeout: 30s, Topol
         OperationFailure("cursor id 1 not found", 43),
         OperationFailure("unable to read from a snapshot", 246),
         OperationFailure("the disk of the server is full", 14031),
+        OperationFailure("user writes blocked", 371),
         OperationFailure("unknown", 8, {"errorLabels": ["UnknownTransactionCommitResult"]}),
         BulkWriteError({"writeErrors": [], "writeConcernErrors": [{"code": 64}]}),
     ],

@@ -12,7 +12,7 @@ import pytest
 from bson import ObjectId
 from mongomock_motor import AsyncMongoMockClient
 
-from app.database import Database, Session
+from app.database import Database, Session, connected
 from app.database.blocking import ClientSession
 from app.ledger.features import Features
 from app.ledger.ledger import Ledger, LedgerUnavailableError
@@ -81,6 +81,24 @@ async def test_a_document_that_the_server_refuses_is_isolated(database: Database
     assert [outcome.status for outcome in outcomes] == ["committed"] * 4 + ["rejected"] + ["committed"] * 5
     assert outcomes[4].reason == "Document failed validation"
     assert len(await assert_twins(database)) == 9
+
+
+async def test_while_an_operator_blocks_writes_no_call_is_refused(database: Database, mongodb_uri: str) -> None:
+    admin, name = database.writes.client.admin, database.writes.name
+    await database.writes.command("createUser", "app", pwd="secret", roles=["readWrite"])
+    server = mongodb_uri.rpartition("@")[2].replace("authSource=admin", f"authSource={name}")
+    try:
+        async with connected(f"mongodb://app:secret@{server}", name) as own, own.committer_session() as session:
+            ledger, pairs = ledger_of(own, session), [pair(str(i)) for i in range(3)]
+            await admin.command({"setUserWriteBlockMode": 1, "global": True})
+            with pytest.raises(LedgerUnavailableError):
+                await ledger.commit(pairs, seconds=10)
+            await admin.command({"setUserWriteBlockMode": 1, "global": False})
+
+            assert await statuses(ledger, pairs, again=True) == ["committed"] * 3
+    finally:
+        await admin.command({"setUserWriteBlockMode": 1, "global": False})
+        await database.writes.command("dropAllUsersFromDatabase")
 
 
 async def test_what_an_earlier_attempt_stored_is_committed_not_a_duplicate(database: Database) -> None:
