@@ -29,7 +29,7 @@ MOST = 1_000
 class TemplatePair(Pair):
     """A pair whose documents are made when they are asked for."""
 
-    __slots__ = ("cost", "input_cost", "is_open", "now", "output_cost", "said", "template")
+    __slots__ = ("cost", "input_cost", "is_built", "now", "output_cost", "said", "template")
 
     def __init__(self, template: "Template", said: Said, now: datetime, entry_id: ObjectId) -> None:
         self.id = entry_id
@@ -38,7 +38,7 @@ class TemplatePair(Pair):
         self.template = template
         self.said = said
         self.now = now
-        self.is_open = False
+        self.is_built = False
         """Whether a document has been asked for, and may have been changed."""
         rates = template.rates
         # in units of the last stored decimal
@@ -48,7 +48,7 @@ class TemplatePair(Pair):
 
     def __getattr__(self, name: str) -> Any:
         """The documents, the first time."""
-        self.is_open = True
+        self.is_built = True
         match name:
             case "entry":
                 self.entry = self.template.entry(self)
@@ -67,10 +67,10 @@ class TemplatePair(Pair):
         return self.said.created_at or self.now
 
     def entry_to_store(self) -> Mapping[str, Any]:
-        return self.entry if self.is_open else RawBSONDocument(self.template.packed_entry(self))
+        return self.entry if self.is_built else RawBSONDocument(self.template.packed_entry(self))
 
     def event_to_store(self) -> Mapping[str, Any]:
-        return self.event if self.is_open else RawBSONDocument(self.template.packed_event(self))
+        return self.event if self.is_built else RawBSONDocument(self.template.packed_event(self))
 
 
 class Template:

@@ -21,7 +21,7 @@ log = Log(__name__)
 MAX_BATCH = 1_000
 MAX_QUEUED = 50_000
 """About 250 MB of calls: what a process holds in memory. Later ones are refused, or dropped, and counted."""
-PATIENCE = 0.8
+COMMIT_SHARE = 0.8
 """The share of a deadline after which a call goes to the spool; the rest is for the disk."""
 DISK_SECONDS = 1.0
 """What of a long deadline is for the disk."""
@@ -33,9 +33,9 @@ LONGEST_RETRY_SECONDS = 60.0
 SECONDS_BETWEEN_WARNINGS = 1.0
 
 
-def patience(within: float) -> float:
+def seconds_to_commit(within: float) -> float:
     """The seconds after which a call goes to the spool whose sender waits for so many."""
-    return within - min((1 - PATIENCE) * within, DISK_SECONDS)
+    return within - min((1 - COMMIT_SHARE) * within, DISK_SECONDS)
 
 
 class OnceASecond:
@@ -132,7 +132,7 @@ class Admission:
             return self.seconds(sender, calls) / SHARE
         # with nothing before it a request is always tried: how fast MongoDB is now, nobody knows otherwise
         if len(self._queue) or self._reserved:
-            return self.seconds(sender, calls) - LEEWAY * patience(within)
+            return self.seconds(sender, calls) - LEEWAY * seconds_to_commit(within)
         return 0.0
 
     def reserve(self, sender: str, calls: int) -> None:

@@ -36,7 +36,7 @@ from app.spool.breaker import Breaker
 from app.spool.journal import SpoolError
 from app.spool.spooler import Spooler
 from app.spool.waiting import Waiting, settle_all
-from app.tracking.admission import Admission, OnceASecond, patience
+from app.tracking.admission import Admission, OnceASecond, seconds_to_commit
 from app.tracking.batches import Batches
 from app.tracking.deadlines import ALARM_SECONDS, LATE, Alarm, Spooling
 from app.tracking.fair_queue import FairQueue
@@ -79,7 +79,7 @@ class Writer:
         self.breaker = breaker
         self._ledger = ledger
         self._deadline = deadline.total_seconds()
-        self._patience = patience(self._deadline)
+        self._to_commit = seconds_to_commit(self._deadline)
         self._answers = answers
         self._counters = counters
         self._troubles = troubles
@@ -119,9 +119,9 @@ class Writer:
         """
         now, answer = self._loop.time(), self._loop.create_future()
         if within is None:
-            call = Waiting(pair, door, sender, now, now + self._patience, now + self._deadline, answer)
+            call = Waiting(pair, door, sender, now, now + self._to_commit, now + self._deadline, answer)
         else:
-            call = Waiting(pair, door, sender, now, now + patience(within), now + within, answer)
+            call = Waiting(pair, door, sender, now, now + seconds_to_commit(within), now + within, answer)
         self._take(call, may_be_in_vain=within is None)
         return answer
 
