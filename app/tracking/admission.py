@@ -112,10 +112,12 @@ class Admission:
         others = self._queue.senders + (not self._queue.of(sender)) - 1
         # others have their turns as long as this one waits, and no more of them than they have calls
         ahead = min(own * (others + 1), len(self._queue) + self._reserved.total() + calls)
-        under_way = max(0.0, self._busy_until - self._clock())
-        if ahead <= self._batch:
-            return under_way + self._pace.of(ahead)
-        return under_way + ahead / self._batch * self._batch_seconds
+        return self._until_committed(ahead)
+
+    @property
+    def backlog(self) -> float:
+        """How long the last of all calls that wait now does, for the end of its commit; 0 where none waits."""
+        return self._until_committed(len(self._queue))
 
     def accepts(self, sender: str, calls: int, within: float) -> bool:
         """Whether so many calls of a sender would be committed within so many seconds."""
@@ -125,6 +127,13 @@ class Admission:
         """The same, and count what is refused. Raises OverloadedError."""
         if (excess := self._excess(sender, calls, within)) > 0:
             self.refuse(calls, excess)
+
+    def _until_committed(self, ahead: int) -> float:
+        """In how many seconds so many calls are committed, after what is under way."""
+        under_way = max(0.0, self._busy_until - self._clock())
+        if ahead <= self._batch:
+            return under_way + (self._pace.of(ahead) if ahead else 0.0)
+        return under_way + ahead / self._batch * self._batch_seconds
 
     def _excess(self, sender: str, calls: int, within: float) -> float:
         """In how many seconds there is room for them."""

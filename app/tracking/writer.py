@@ -132,9 +132,8 @@ class Writer:
 
     @property
     def is_pressed(self) -> bool:
-        """Whether calls wait longer than usual, or in vain."""
-        waiting = bool(self._batches.waits or self._batches.current)  # without any, the last commits say nothing of now
-        return bool(self._in_vain) or (waiting and self.admission.seconds() > PRESSED_SECONDS)
+        """Whether calls wait longer than usual, whoever sends them, or in vain."""
+        return bool(self._in_vain) or self.admission.backlog > PRESSED_SECONDS
 
     async def has_room(self, sender: str) -> None:
         """Wait until the queue accepts another call of a sender."""

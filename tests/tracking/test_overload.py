@@ -62,6 +62,35 @@ def test_a_commit_of_five_seconds_while_mongodb_answers_is_committed_in_smaller_
     in_virtual_time(scenario())
 
 
+@pytest.mark.parametrize("senders", [1, 4])
+def test_while_calls_of_any_sender_wait_longer_than_usual_the_spool_is_to_rest(tmp_path: Path, senders: int) -> None:
+    async def scenario() -> None:
+        async with simulated(tmp_path, fixed=0.12) as it:
+            await asyncio.gather(*(it.report("s", within=10) for _ in range(10)))
+            assert not it.writer.is_pressed  # however far away MongoDB is
+            flood = [asyncio.create_task(it.report(f"s{i % senders}", within=10)) for i in range(4_000)]
+            await asyncio.sleep(0.001)
+            assert it.writer.is_pressed
+            in_vain = asyncio.create_task(it.report())
+            await asyncio.gather(*flood, in_vain)
+            assert not it.writer.is_pressed
+
+    in_virtual_time(scenario())
+
+
+def test_while_calls_wait_in_vain_the_spool_is_to_rest(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with simulated(tmp_path) as it:
+            calls = [asyncio.create_task(it.report()) for _ in range(4_000)]
+            await asyncio.sleep(0.19)
+            assert it.writer.admission.backlog < 0.1  # of those that can be in time
+            assert it.writer.is_pressed
+            await asyncio.gather(*calls)
+            assert not it.writer.is_pressed
+
+    in_virtual_time(scenario())
+
+
 def test_a_call_that_alone_takes_too_long_goes_to_the_spool_and_the_others_are_committed(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with simulated(tmp_path) as it:
