@@ -280,3 +280,11 @@ def test_a_call_of_a_template_is_spooled_as_one_that_was_recorded_in_full() -> N
     assert blob is not None
     assert blob == encoded(expected)
     assert decoded(blob).conflicts_with(expected.entry) is False
+
+
+def test_a_template_that_does_not_make_its_own_call_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = recorder(Book())
+    flat_rates = own.pricing.flat_rates
+    monkeypatch.setattr(own.pricing, "flat_rates", lambda *names: flat_rates(*names)._replace(fee=1))  # type: ignore[union-attr]
+    teach(own, {})
+    assert own.record_reported(COMMON, NOW) is None

@@ -84,3 +84,19 @@ def test_a_lane_is_there_only_while_something_is_in_it() -> None:
         queue.take(1)
 
     assert (queue.senders, len(queue)) == (0, 0)
+
+
+def test_a_queue_knows_its_oldest_call_and_of_how_many_senders_it_was_lately() -> None:
+    queue = filled("abbbb")
+    assert (queue.since, queue.senders_lately) == (0, 2)
+    queue.take(4)
+    assert (queue.since, queue.senders, queue.senders_lately) == (4, 1, 2)
+    queue.take(4)
+    assert (queue.since, queue.senders, queue.senders_lately) == (float("inf"), 0, 1)
+
+
+def test_when_all_is_taken_out_nothing_is_due() -> None:
+    queue = filled("aab")
+
+    assert [each.since for each in queue.take_all()] == [0, 1, 2]
+    assert (len(queue), queue.due) == (0, float("inf"))

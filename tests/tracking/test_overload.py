@@ -62,6 +62,19 @@ def test_a_commit_of_five_seconds_while_mongodb_answers_is_committed_in_smaller_
     in_virtual_time(scenario())
 
 
+def test_a_commit_that_ended_without_a_result_is_heeded_by_what_is_said_of_waiting(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with simulated(tmp_path, each=0.02) as it:
+            reports = [asyncio.create_task(it.report("s", within=60)) for _ in range(500)]
+            await asyncio.sleep(4.9)
+            assert it.writer.admission.seconds("s", 500) < 0.1
+            await asyncio.sleep(0.2)
+            assert it.writer.admission.seconds("s", 500) > 5
+            await asyncio.gather(*reports)
+
+    in_virtual_time(scenario())
+
+
 @pytest.mark.parametrize("senders", [1, 4])
 def test_while_calls_of_any_sender_wait_longer_than_usual_the_spool_is_to_rest(tmp_path: Path, senders: int) -> None:
     async def scenario() -> None:

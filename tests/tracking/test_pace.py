@@ -58,3 +58,15 @@ def test_commits_that_are_slow_by_chance_do_not_say_that_large_ones_cost_nothing
 
     assert pace.batch(1_000, senders=2) < 200
     assert pace.of(1_000) > 0.2
+
+
+def test_what_a_commit_took_at_least_is_forgotten_when_all_take_longer() -> None:
+    """As where MongoDB has moved far away: then it is not the calls that take long."""
+    far = [(60, 0.096), (140, 0.104)]
+
+    assert learned(*[(100, 0.02)] * 50, *far * 10).each == pytest.approx(0.0003)
+    assert learned(*[(100, 0.02)] * 50, *far * 500).each == pytest.approx(0.0001)
+
+
+def test_what_made_commits_slow_is_over_with_the_first_quick_ones() -> None:
+    assert learned(*[(250, 2.5)] * 10, *[(25, 0.0065)] * 3).of(100) < 0.3
