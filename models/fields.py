@@ -18,6 +18,8 @@ from pydantic_core import PydanticCustomError
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far a caller's clock may run ahead of ours."""
 OLDEST = datetime(2000, 1, 1, tzinfo=UTC)
+MAX_NAME = 256
+"""Characters of a name."""
 MAX_MILLISECONDS = 1_000_000_000
 MAX_COUNT = 1_000_000_000
 """Far over any one call, and nine billion such calls still sum within 64 bits."""
@@ -82,7 +84,7 @@ def _scalar(key: str, value: object) -> object:
 
 
 # no control characters: a name ends up in logs, headers and file names
-Name = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME, pattern=r"^[^\x00-\x1f\x7f]+$")]
 MetadataKey = Annotated[str, StringConstraints(pattern=r"^[^$.\x00-\x1f\x7f][^.\x00-\x1f\x7f]{0,63}$")]
 Count = Annotated[StrictInt, Field(ge=0, le=MAX_COUNT)]
 Milliseconds = Annotated[int, BeforeValidator(_whole_milliseconds), Field(strict=True, ge=0, le=MAX_MILLISECONDS)]

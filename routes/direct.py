@@ -22,8 +22,9 @@ from app.errors import AppError
 from app.http.middleware import RequestLimits, admit, in_time
 from app.http.serialization import decode_flat, encode
 from app.tracking import AICall
+from models.fields import MAX_NAME
 from routes.ingest import Patience, call_of, patience_with, sender_of
-from routes.track import IDEMPOTENCY_KEY, MAX_NAME, TRACK, Answer, tracked, with_key
+from routes.track import IDEMPOTENCY_KEY, TRACK, Answer, tracked, with_key
 
 MAX_BYTES = 64_000
 """Of a body. What is larger comes in pieces, and is worth its routing."""

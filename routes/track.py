@@ -20,6 +20,7 @@ from app.process import in_turns
 from app.tracking import AICall, Fault, ReceiptStatus, Tracker, TrackReceipt
 from app.tracking.intake import Place
 from models.faults import MOST_FAULTS
+from models.fields import MAX_NAME
 from routes.ingest import Patience, call_of, kind_of, patience_of, refusal, sender_of
 from routes.schemas import BatchBody, ReceiptBody
 
@@ -38,7 +39,6 @@ STATUS_CODES = {
     ReceiptStatus.REJECTED: 400,
     ReceiptStatus.DROPPED: 503,
 }
-MAX_NAME = 256
 IDEMPOTENCY_KEY = "Idempotency-Key"
 UserHeader = Annotated[
     str | None, HeaderParameter(name=USER_HEADER, max_length=MAX_NAME, description="The user, instead of `userId`.")

@@ -7,10 +7,8 @@ from typing import Any, NamedTuple
 from models.base import camel
 from models.call import DEFAULT_CLIENT, AICall
 from models.documents import Document
-from models.fields import MAX_COUNT, MAX_MILLISECONDS
+from models.fields import MAX_COUNT, MAX_MILLISECONDS, MAX_NAME
 from models.token_usage import PART_TOKENS
-
-MAX_NAME = 256
 
 Key = tuple[Any, ...]
 """Client, content type, model, provider, success, status, service type, and whether it is synthetic."""

@@ -29,13 +29,13 @@ from app.tracking.writer import Writer
 from models import CostSource
 from models.call import DEFAULT_CLIENT, AICall
 from models.faults import Fault, faults_of
+from models.fields import MAX_NAME
 from models.money import to_decimal
 
 log = Log(__name__)
 
 _Queued = tuple[Pair, Cost, "asyncio.Future[Outcome]"]
 
-MAX_NAME = 256
 MOST_REASONS = 1_000
 """Why calls had no price, that are in the log already: later ones make room for others."""
 FUNCTION = "function"
