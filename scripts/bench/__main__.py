@@ -14,6 +14,8 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -84,15 +86,21 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in text.split(","))
 
 
+@contextmanager
+def _run(arguments: argparse.Namespace, settings: Settings, steps: int = 1) -> Iterator[Run]:
+    """A run against a MongoDB of its own, of so many steps in each round."""
+    with mongodb(settings, shared=True) as uri, command.progress("steps", arguments.rounds * steps) as advance:
+        yield Run(settings, uri, arguments.calls, arguments.rounds, advance)
+
+
 async def _write(arguments: argparse.Namespace, settings: Settings) -> int:
-    with mongodb(settings, shared=True) as uri, command.progress("rounds", arguments.rounds) as advance:
-        results = await write.measure(Run(settings, uri, arguments.calls, arguments.rounds, advance))
+    with _run(arguments, settings) as run:
+        results = await write.measure(run)
     return _print_results(results, as_json=arguments.json)
 
 
 async def _callers(arguments: argparse.Namespace, settings: Settings) -> int:
-    with mongodb(settings, shared=True) as uri, command.progress("rounds", arguments.rounds) as advance:
-        run = Run(settings, uri, arguments.calls, arguments.rounds, advance)
+    with _run(arguments, settings) as run:
         results = await callers.measure(run, arguments.callers)
     return _print_results(results, as_json=arguments.json)
 
@@ -113,9 +121,8 @@ async def _reads(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _doors(arguments: argparse.Namespace, settings: Settings) -> int:
-    steps = arguments.rounds * (len(senders.DOORS) * len(arguments.senders) if arguments.senders else 1)
-    with mongodb(settings, shared=True) as uri, command.progress("steps", steps) as advance:
-        run = Run(settings, uri, arguments.calls, arguments.rounds, advance)
+    steps = len(senders.DOORS) * len(arguments.senders) if arguments.senders else 1
+    with _run(arguments, settings, steps) as run:
         if arguments.workers:
             results = await doors.of_workers(run, arguments.workers)
         elif arguments.senders:
@@ -126,14 +133,13 @@ async def _doors(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _fairness(arguments: argparse.Namespace, settings: Settings) -> int:
-    with mongodb(settings, shared=True) as uri, command.progress("rounds", arguments.rounds) as advance:
-        results = await fairness.measure(Run(settings, uri, arguments.calls, arguments.rounds, advance))
+    with _run(arguments, settings) as run:
+        results = await fairness.measure(run)
     return _print_results(results, as_json=arguments.json)
 
 
 async def _peers(arguments: argparse.Namespace, settings: Settings) -> int:
-    with mongodb(settings, shared=True) as uri, command.progress("rounds", arguments.rounds) as advance:
-        run = Run(settings, uri, arguments.calls, arguments.rounds, advance)
+    with _run(arguments, settings) as run:
         if arguments.phoenix:
             results = await spans.measure(run, arguments.phoenix)
         elif arguments.langfuse_sdk:
