@@ -169,6 +169,22 @@ def freeze(mongod: EmbeddedMongod) -> None:
         }
 
 
+def leave(mongod: EmbeddedMongod, back: signal.Signals | None) -> None:
+    """Freeze it where `back` brings it back, else kill it."""
+    if back is None:
+        kill(mongod.pid, signal.SIGKILL)
+    else:
+        freeze(mongod)
+
+
+async def come_back(mongod: EmbeddedMongod, back: signal.Signals | None) -> None:
+    if back is None:
+        await asyncio.to_thread(mongod.stop)
+        await asyncio.to_thread(mongod.start)
+    else:
+        kill(mongod.pid, back)
+
+
 @pytest.mark.parametrize("back", [signal.SIGCONT, None], ids=["frozen", "killed"])
 async def test_a_caller_waits_no_longer_than_its_deadline_and_the_calls_are_committed_later(
     settings: Settings, tmp_path: Path, back: signal.Signals | None
@@ -177,16 +193,9 @@ async def test_a_caller_waits_no_longer_than_its_deadline_and_the_calls_are_comm
     with EmbeddedMongod(tmp_path / "own") as mongod:
         async with connected(mongod.uri, "own") as database, open_tracker(own, database, Counters()) as tracker:
             assert (await tracker.track(**CALL)).status == "committed"
-            if back is None:
-                kill(mongod.pid, signal.SIGKILL)
-            else:
-                freeze(mongod)
+            leave(mongod, back)
             longest = await tracked_while_away(tracker)
-            if back is None:
-                await asyncio.to_thread(mongod.stop)
-                await asyncio.to_thread(mongod.start)
-            else:
-                kill(mongod.pid, back)
+            await come_back(mongod, back)
             await delivered(tracker)
 
             assert longest < patience(1.2)  # the deadline is 1; a busy machine is late by itself

@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import signal
 from collections import Counter
-from os import kill
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from app.settings import Settings
 from app.tracking import AICall, Tracker, TrackReceipt, open_tracker
 from app.tracking.intake import Kind
 from tests.patience import patience
-from tests.tracking.test_durability import delivered, freeze
+from tests.tracking.test_durability import come_back, delivered, leave
 from tests.twins import assert_twins
 
 SENDERS = 4
@@ -82,18 +81,11 @@ async def test_mongodb_gone_in_the_middle_of_a_flood_costs_no_call_and_counts_no
             flood = [asyncio.create_task(sent(tracker, sender, 4)) for sender in range(SENDERS)]
             while tracker.counters.snapshot().get("committed", 0) < 1_000:  # noqa: ASYNC110 - others' work
                 await asyncio.sleep(0.001)
-            if back is None:
-                kill(mongod.pid, signal.SIGKILL)
-            else:
-                freeze(mongod)
+            leave(mongod, back)
             async with asyncio.timeout(patience(20)):
                 receipts = of_all(await asyncio.gather(*flood))
             assert {receipt.status for receipt in receipts} <= STORED | {"duplicate"}
-            if back is None:
-                await asyncio.to_thread(mongod.stop)
-                await asyncio.to_thread(mongod.start)
-            else:
-                kill(mongod.pid, back)
+            await come_back(mongod, back)
             await delivered(tracker)
 
             again = of_all(await asyncio.gather(*(sent(tracker, sender, 4) for sender in range(SENDERS))))

@@ -1,6 +1,7 @@
 """Requests with many calls: what is kept for them before they are read, and whose turn it is to be decoded."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -118,5 +119,24 @@ def test_what_is_expected_of_a_body_is_what_the_last_ones_of_its_kind_had(tmp_pa
                 assert admission.room == 50_000 - 1_000
             with intake.place(FLOOD, None, 10):
                 assert admission.room == 50_000 - 1
+
+    in_virtual_time(scenario())
+
+
+def test_room_that_was_admitted_is_given_back_whatever_becomes_of_the_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.tracking.admission.MAX_QUEUED", 100)
+
+    async def scenario() -> None:
+        async with simulated(tmp_path) as it:
+            admission = it.writer.admission
+            with contextlib.suppress(ZeroDivisionError), intake_of(it).place(Kind("s", "batch"), 60_000, 10) as place:
+                place.enters()
+                with pytest.raises(OverloadedError):
+                    admission.admit("another", 60, 10)
+                raise ZeroDivisionError
+            admission.admit("another", 60, 10)
+            assert admission.room == 100
 
     in_virtual_time(scenario())

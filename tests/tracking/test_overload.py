@@ -1,7 +1,6 @@
 """More calls than can be committed in time: who waits, who goes to the spool, who is refused, and what is said."""
 
 import asyncio
-import contextlib
 import random
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import pytest
 
 from app.errors import OverloadedError
 from app.ledger.outcomes import Outcome
-from app.tracking.intake import Intake, Kind
 from tests.tracking.simulated import DEADLINE, Simulated, a_pair, simulated
 from tests.tracking.virtual_time import clock, in_virtual_time
 
@@ -265,26 +263,6 @@ def test_a_full_queue_leaves_room_for_others_than_who_filled_it(
             await asyncio.gather(*flood)
             assert it.statuses["committed"] == 850
             assert it.statuses["dropped"] == 1_200
-
-    in_virtual_time(scenario())
-
-
-def test_room_that_was_admitted_is_given_back_whatever_becomes_of_the_request(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("app.tracking.admission.MAX_QUEUED", 100)
-
-    async def scenario() -> None:
-        async with simulated(tmp_path) as it:
-            admission = it.writer.admission
-            intake = Intake(admission, asyncio.get_running_loop())
-            with contextlib.suppress(ZeroDivisionError), intake.place(Kind("s", "batch"), 60_000, 10) as place:
-                place.enters()
-                with pytest.raises(OverloadedError):
-                    admission.admit("another", 60, 10)
-                raise ZeroDivisionError
-            admission.admit("another", 60, 10)
-            assert admission.room == 100
 
     in_virtual_time(scenario())
 
