@@ -18,7 +18,7 @@ from app.errors import AppError, ConfigurationError
 from app.ledger.outcomes import Outcome, ReceiptStatus
 from app.ledger.twins import Pair
 from app.spool.files import InUseError, SpoolFiles, is_damage
-from app.spool.rows import ADD_CALL, Page, Unreadable, UnreadableRowError, add_calls, decoded, encoded, row_of
+from app.spool.rows import ADD_CALL, Page, Row, Unreadable, UnreadableRowError, add_calls, decoded, encoded, row_of
 
 _SPOOLED = Outcome(ReceiptStatus.SPOOLED)
 
@@ -81,11 +81,15 @@ class Spool:
             return _all_appended(connection, pairs, rows)
 
     def page(self, limit: int, after: int = 0) -> Page | None:
-        """The oldest rows beyond a place; None where there are none. Raises SpoolError."""
+        """The oldest calls beyond a place; None where there are none. Raises SpoolError."""
+        rows = self.rows(limit, after)
+        return Page.of(rows) if rows else None
+
+    def rows(self, limit: int, after: int = 0) -> list[Row]:
+        """The same as they are on disk, for who decodes them elsewhere. Raises SpoolError."""
         select = "SELECT seq, pair, crc, id FROM calls WHERE seq > ? ORDER BY seq LIMIT ?"
         with self.reading() as connection:
-            rows = connection.execute(select, (after, limit)).fetchall()
-        return Page.of(rows) if rows else None
+            return connection.execute(select, (after, limit)).fetchall()
 
     def find(self, ids: Sequence[ObjectId]) -> dict[ObjectId, Pair]:
         """Those of `ids` that wait here. Raises SpoolError."""
@@ -101,7 +105,8 @@ class Spool:
                 [(reason, at, id_.binary) for id_, reason in refused.items()],
             )
             # by id and not by place, which means another call when a damaged file was set aside meanwhile
-            connection.executemany("DELETE FROM calls WHERE id = ?", [(id_.binary,) for id_ in (*ids, *refused)])
+            for gone, places in _in_parts([*ids, *refused]):
+                connection.execute(f"DELETE FROM calls WHERE id IN ({places})", gone)  # noqa: S608 - ours
 
     def settle_on_a_full_disk(self, ids: Sequence[ObjectId]) -> None:
         """Remove what MongoDB has, a few calls at a time, in the room of the reserve. Raises SpoolError."""
@@ -298,11 +303,15 @@ def _found(connection: sqlite3.Connection, ids: Sequence[ObjectId]) -> dict[Obje
 
 
 def _rows_of(connection: sqlite3.Connection, columns: str, ids: Sequence[ObjectId]) -> Iterator[tuple[Any, ...]]:
-    """In few statements, for the same reason as `add_calls`."""
+    for asked, places in _in_parts(ids):
+        yield from connection.execute(f"SELECT {columns} FROM calls WHERE id IN ({places})", asked)  # noqa: S608 - ours
+
+
+def _in_parts(ids: Sequence[ObjectId]) -> Iterator[tuple[list[bytes], str]]:
+    """For few statements, for the same reason as `add_calls`: their values and the places of these."""
     for start in range(0, len(ids), MOST_ASKED):
         asked = [id_.binary for id_ in ids[start : start + MOST_ASKED]]
-        places = ", ".join("?" * len(asked))
-        yield from connection.execute(f"SELECT {columns} FROM calls WHERE id IN ({places})", asked)  # noqa: S608 - ours
+        yield asked, ", ".join("?" * len(asked))
 
 
 def now() -> str:

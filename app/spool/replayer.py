@@ -171,9 +171,10 @@ class Replayer:
 
     async def _next(self) -> Page | None:
         size = min(self._size, PRESSED_PAGE) if self._pressed() else self._size
-        page, renewals = await self._spooler.do(lambda spool: (spool.page(size, self._pass.after), spool.renewals))
+        rows, renewals = await self._spooler.do(lambda spool: (spool.rows(size, self._pass.after), spool.renewals))
         if renewals == self._pass.renewals:
-            return page
+            # not in the spool's thread: what is to be written there has callers who wait
+            return await asyncio.to_thread(Page.of, rows) if rows else None
         self._pass = _Pass(renewals)
         return await self._next()
 

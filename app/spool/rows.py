@@ -18,6 +18,9 @@ ADD_CALL = "INSERT OR IGNORE INTO calls (id, pair, crc) VALUES (?, ?, ?)"
 """For what `row_of` returns. What is there with the same id stays."""
 _ROW = "(?, ?, ?)"
 
+Row = tuple[int, object, int | None, object]
+"""`seq, pair, crc, id`."""
+
 
 def add_calls(count: int) -> str:
     """The statement that adds so many rows. One, because each gives up the interpreter's lock, which a busy event loop
@@ -54,8 +57,8 @@ class Page(NamedTuple):
     """The place of the last row, whether it can be read or not."""
 
     @classmethod
-    def of(cls, rows: Sequence[tuple[int, object, int | None, object]]) -> Self:
-        """Of rows of `seq, pair, crc, id`, at least one."""
+    def of(cls, rows: Sequence[Row]) -> Self:
+        """Of at least one row."""
         page = cls([], [], rows[-1][0])
         for seq, blob, crc, id_ in rows:
             try:

@@ -1,6 +1,7 @@
 """What becomes of calls while MongoDB is away, and after: spooled, delivered once, never lost in silence."""
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,8 +17,10 @@ from app.ledger.twins import Pair
 from app.observability.metrics import Counters
 from app.settings import Settings
 from app.spool.journal import Spool
+from app.spool.rows import Page, Row
 from app.tracking import Tracker, open_tracker
 from tests.ledger.test_ledger import ledger_of, pair
+from tests.patience import patience
 from tests.tracking.test_durability import delivered
 from tests.twins import assert_twins, entries
 
@@ -158,6 +161,34 @@ async def test_what_an_earlier_process_left_is_delivered_at_the_start_in_order(
 
     assert seen == [each.id for each in pairs]
     assert len(await assert_twins(database)) == 2_500
+
+
+async def test_calls_are_spooled_while_a_page_of_others_is_decoded_for_its_delivery(
+    settings: Settings, database: Database, mongodb: Away, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which takes a busy process longer than a caller waits."""
+    decoding, told, decode = threading.Event(), threading.Event(), Page.of
+
+    def decode_later(rows: list[Row]) -> Page:
+        if len(rows) > 1:  # one is the oldest, at which the watch looks
+            decoding.set()
+            assert told.wait(patience(10))
+        return decode(rows)
+
+    mongodb.away = True
+    async with tracker_of(settings, database) as tracker:
+        monkeypatch.setattr(Page, "of", decode_later)
+        try:
+            receipts = list(await asyncio.gather(tracker.track(**CALL), tracker.track(**CALL)))
+            assert await asyncio.to_thread(decoding.wait, patience(10))
+            async with asyncio.timeout(patience(5)):
+                receipts.append(await tracker.track(**CALL))
+        finally:
+            told.set()
+        assert statuses(receipts) == {"spooled": 3}
+        mongodb.away = False
+        await delivered(tracker)
+    assert len(await assert_twins(database)) == 3
 
 
 async def test_a_replay_that_was_killed_between_commit_and_forgetting_counts_nothing_twice(
