@@ -6,6 +6,7 @@ A call that cannot be written is `dropped`, or `unknown` where MongoDB was tried
 import asyncio
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 
@@ -69,6 +70,8 @@ class Spooler:
         self._group: list[Waiting] = []
         """The first of them, being written."""
         self._writing_since = 0.0
+        self._has_answered = False
+        """Whether the disk has, though the loop may not have come to it yet."""
         self._thread = ThreadPoolExecutor(1, "twinmeter-spool")
         self._task: asyncio.Task[None] | None = None
         self.arrived = asyncio.Event()
@@ -89,7 +92,9 @@ class Spooler:
     @property
     def seconds_writing(self) -> float:
         """For how long the disk has not answered, for what is being written."""
-        return asyncio.get_running_loop().time() - self._writing_since if self._group else 0.0
+        if not self._group or self._has_answered:
+            return 0.0
+        return asyncio.get_running_loop().time() - self._writing_since
 
     def take(self, calls: Iterable[Waiting]) -> None:
         """Write `calls`, and answer their callers."""
@@ -162,9 +167,9 @@ class Spooler:
         self._task = None
 
     async def _written(self, group: list[Waiting]) -> list[Outcome]:
-        pairs = [call.pair for call in group]
+        pairs, self._has_answered = [call.pair for call in group], False
         try:
-            outcomes, depth = await self.do(lambda spool: _appended(spool, pairs))
+            outcomes, depth = await self.do(lambda spool: self._appended(spool, pairs))
             self.depth = depth or self.depth
         except SpoolError as error:
             self.failure = str(error)
@@ -176,17 +181,18 @@ class Spooler:
         self.failure = None
         return outcomes
 
+    def _appended(self, spool: Spool, pairs: list[Pair]) -> tuple[list[Outcome], Depth | None]:
+        """In the thread of the spool. What is written is so, whatever fails after it. Raises SpoolError."""
+        try:
+            outcomes = spool.append(pairs)
+            with suppress(SpoolError):
+                return outcomes, spool.depth()
+            return outcomes, None
+        finally:
+            self._has_answered = True
+
     def _tell(self, outcomes: Iterable[tuple[Waiting, Outcome]]) -> None:
         self._counters.count_told(settle_all(outcomes))
-
-
-def _appended(spool: Spool, pairs: list[Pair]) -> tuple[list[Outcome], Depth | None]:
-    """What is written is so, whatever fails after it."""
-    outcomes = spool.append(pairs)
-    try:
-        return outcomes, spool.depth()
-    except SpoolError:
-        return outcomes, None
 
 
 def _done(work: Callable[[Spool], Result], spool: Spool) -> Result:

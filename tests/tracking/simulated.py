@@ -73,6 +73,8 @@ class Disk(Spooler):
     """Writing a group takes `fixed` seconds and `each` more for each call."""
 
     fixed, each = 0.005, 0.00003
+    late = 0.0
+    """How much later the event loop comes to its answer."""
     groups: list[int]
     works: asyncio.Event
 
@@ -81,7 +83,9 @@ class Disk(Spooler):
         if self._group:
             self.groups.append(len(self._group))
             await asyncio.sleep(self.fixed + self.each * len(self._group))
-        return work(self._spool)
+        result = work(self._spool)
+        await asyncio.sleep(self.late)
+        return result
 
 
 class Simulated:

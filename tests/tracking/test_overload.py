@@ -152,6 +152,19 @@ def test_callers_in_process_leave_at_their_deadline_while_mongodb_and_the_disk_a
     in_virtual_time(scenario())
 
 
+def test_what_is_on_the_disk_is_told_spooled_however_late_this_process_comes_to_its_answer(tmp_path: Path) -> None:
+    """As with thousands of callers, who take the interpreter a fifth of a second in turn."""
+
+    async def scenario() -> None:
+        async with simulated(tmp_path) as it:
+            it.mongodb.there.clear()
+            it.disk.late = 0.3
+            await asyncio.gather(*(it.report() for _ in range(500)))
+            assert it.statuses == {"spooled": 500}
+
+    in_virtual_time(scenario())
+
+
 @pytest.mark.parametrize("within", [None, 10.0])
 def test_a_clock_that_jumps_makes_no_commit_late_that_has_arrived(tmp_path: Path, within: float | None) -> None:
     """As where the machine slept: the answer of MongoDB is there when it wakes up."""
