@@ -44,6 +44,10 @@ class Recorder:
         """The `_id` of both documents of `call`: one that follows from its request id, else a fresh one."""
         return self._mint.id_of(call.client_id, call.request_id, now)
 
+    def is_fresh(self, id_: ObjectId) -> bool:
+        """Whether it was made here for a call without a request id."""
+        return self._mint.has_made(id_)
+
     def record_reported(self, reported: Mapping[str, Any], now: datetime) -> Recorded | None:
         """What `record` makes of a call with these fields of `AICall`, where it is of the common shape and valid."""
         found = of_reported(reported)

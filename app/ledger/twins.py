@@ -126,6 +126,10 @@ class IdMint:
         count = next(self._count) & 0xFFFFFF
         return ObjectId(int(now.timestamp()).to_bytes(4, "big") + self._mint + count.to_bytes(3, "big"))
 
+    def has_made(self, id_: ObjectId) -> bool:
+        """Whether it is a fresh one of this mint, under which nobody can have reported a call before."""
+        return id_.binary[4:9] == self._mint
+
 
 def twin_id(client_id: str, request_id: str, user_id: str | None = None) -> ObjectId:
     """The `_id` of both twins of a named request: always the same one, so that a replay is the same document.

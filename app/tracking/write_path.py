@@ -63,6 +63,7 @@ async def write_path(
             spooler,
             breaker,
             answers=database.answers,
+            is_fresh=recorder.is_fresh,
             deadline=settings.track_deadline,
             counters=counters,
             troubles=troubles,

@@ -25,6 +25,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 
+from bson import ObjectId
+
 from app.database.outages import reason_of
 from app.ledger.ledger import Ledger, LedgerUnavailableError
 from app.ledger.outcomes import Outcome, ReceiptStatus
@@ -68,11 +70,14 @@ class Writer:
         breaker: Breaker,
         *,
         answers: Callable[[], Awaitable[bool]],
+        is_fresh: Callable[[ObjectId], bool],
         deadline: timedelta,
         counters: Counters,
         troubles: Troubles,
     ) -> None:
-        """`answers` says whether MongoDB does; `deadline` is that of callers who name none."""
+        """`answers` says whether MongoDB does; `is_fresh` whether nobody can have reported a call with this id before;
+        `deadline` is that of callers who name none.
+        """
         # kept, because asking for the running loop asks the system for the process id each time
         self._loop = asyncio.get_running_loop()
         self.spooler = spooler
@@ -81,6 +86,7 @@ class Writer:
         self._deadline = deadline.total_seconds()
         self._to_commit = seconds_to_commit(self._deadline)
         self._answers = answers
+        self._is_fresh = is_fresh
         self._counters = counters
         self._troubles = troubles
         self._queue = FairQueue()
@@ -207,8 +213,12 @@ class Writer:
         """What is to be committed of `batch`: a request that waits in the spool was there first, and stands."""
         if not self.spooler.depth.calls:
             return batch
+        # the disk is not asked in vain: a commit would wait for what is being written
+        asked = [id_ for call in batch for id_ in call.pair.ids if not self._is_fresh(id_)]
+        if not asked:
+            return batch
         try:
-            known = await self.spooler.waiting_here([id_ for call in batch for id_ in call.pair.ids])
+            known = await self.spooler.waiting_here(asked)
         except SpoolError:  # which the watch reports; then the ledger alone decides which was first
             return batch
         waiting = {id_: pair.entry for id_, pair in known.items()}

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ from bson import ObjectId
 
 from app.ledger.ledger import LedgerUnavailableError
 from app.ledger.outcomes import Outcome, ReceiptStatus
-from app.ledger.twins import Pair
+from app.ledger.twins import IdMint, Pair
 from app.observability.metrics import Counters
 from app.observability.troubles import Troubles
 from app.spool.breaker import Breaker
@@ -26,8 +26,12 @@ COMMITTED = Outcome(ReceiptStatus.COMMITTED)
 DEADLINE = 0.25
 
 
-def a_pair() -> Pair:
-    id_ = ObjectId()
+MINT = IdMint()
+
+
+def a_pair(id_: ObjectId | None = None) -> Pair:
+    """Of a call without a request id, where no other id is given."""
+    id_ = id_ or MINT.fresh(datetime.now(UTC))
     return Pair(id_, {"_id": id_, "costSource": "reported"}, {"_id": id_}, stamped=True)
 
 
@@ -136,6 +140,7 @@ async def simulated(folder: Path, **options: Any) -> AsyncIterator[Simulated]:
         disk,
         Breaker(),
         answers=mongodb.answers,
+        is_fresh=MINT.has_made,
         deadline=timedelta(seconds=DEADLINE),
         counters=counters,
         troubles=troubles,

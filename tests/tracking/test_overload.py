@@ -8,6 +8,7 @@ import pytest
 
 from app.errors import OverloadedError
 from app.ledger.outcomes import Outcome
+from app.spool.journal import Depth
 from tests.tracking.simulated import DEADLINE, Simulated, a_pair, simulated
 from tests.tracking.virtual_time import clock, in_virtual_time
 
@@ -161,6 +162,19 @@ def test_what_is_on_the_disk_is_told_spooled_however_late_this_process_comes_to_
             it.disk.late = 0.3
             await asyncio.gather(*(it.report() for _ in range(500)))
             assert it.statuses == {"spooled": 500}
+
+    in_virtual_time(scenario())
+
+
+def test_a_call_without_a_request_id_is_committed_while_the_disk_hangs_on_which_others_wait(tmp_path: Path) -> None:
+    """It cannot be among those, so the disk is not asked."""
+
+    async def scenario() -> None:
+        async with simulated(tmp_path) as it:
+            it.disk.depth = Depth(1, 1_000)
+            it.disk.works.clear()
+            assert (await it.report()).status == "committed"
+            assert it.waits[-1] <= DEADLINE / 10
 
     in_virtual_time(scenario())
 
