@@ -50,6 +50,11 @@ class Waiting:
         """Whether what becomes of it is still to be decided."""
         return not (self.settled or self.spooling)
 
+    @property
+    def overdue_at(self) -> float:
+        """When it goes to the spool though it is being committed: later than others, for it is nearly done."""
+        return (self.spool_at + self.until) / 2 if self.answer is not None else self.spool_at
+
     def settle(self, outcome: Outcome) -> bool:
         """Answer the caller, unless that has been done. Returns whether this was the first answer."""
         if self.settled:

@@ -104,7 +104,7 @@ class Admission:
         if (ahead := len(self._queue)) < TRIED_ANYWAY:
             return False
         begins = max(self._busy_until, call.since)
-        return begins + (ahead // self._batch + 1) * self._batch_seconds > call.spool_at
+        return begins + (ahead // self._batch + 1) * self._batch_seconds > call.overdue_at
 
     def seconds(self, sender: str = "", calls: int = 1) -> float:
         """How long so many more calls of a sender would wait for the end of their commit."""

@@ -44,11 +44,11 @@ class Batches:
     @property
     def due(self) -> float:
         """When the first of them goes to the spool all the same."""
-        return min(map(_overdue_at, self._open), default=math.inf)
+        return min((call.overdue_at for call in self._open), default=math.inf)
 
     def overdue(self, now: float) -> list[Waiting]:
         """Those that go to the spool by now."""
-        return [call for call in self._open if _overdue_at(call) <= now]
+        return [call for call in self._open if call.overdue_at <= now]
 
     def take(self) -> bool:
         """Make the next batch the current one. Returns whether MongoDB may have it already."""
@@ -83,8 +83,3 @@ class Batches:
     def _open(self) -> Iterator[Waiting]:
         """What has been taken and is nowhere else yet."""
         return (call for calls in (self.current, self._again) for call in calls if call.is_open)
-
-
-def _overdue_at(call: Waiting) -> float:
-    """When a call that is being committed goes to the spool: later than others, for it is nearly done."""
-    return (call.spool_at + call.until) / 2 if call.answer is not None else call.spool_at

@@ -17,7 +17,8 @@ CAPACITY = 10_000
 
 
 @pytest.mark.parametrize(
-    ("callers", "share", "longest"), [(64, 0.4, 0.05), (512, 0.6, 0.15), (2_000, 0.7, 0.3), (5_000, 0.45, 0.7)]
+    ("callers", "share", "longest"),
+    [(64, 0.4, 0.05), (512, 0.6, 0.15), (2_000, 0.7, 0.3), (5_000, 0.7, 0.7), (10_000, 0.65, 1.3)],
 )
 def test_callers_in_process_commit_at_capacity_and_none_is_told_unknown(
     tmp_path: Path, callers: int, share: float, longest: float
@@ -29,7 +30,7 @@ def test_callers_in_process_commit_at_capacity_and_none_is_told_unknown(
 
     async def scenario() -> None:
         async with simulated(tmp_path) as it:
-            rate = await it.callers(callers, max(4_000, 3 * callers))
+            rate = await it.callers(callers, max(4_000, 4 * callers))
             assert set(it.statuses) <= {"committed", "spooled"}
             assert rate >= share * CAPACITY
             assert max(it.waits) <= longest
