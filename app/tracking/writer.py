@@ -36,7 +36,7 @@ from app.observability.metrics import Counters
 from app.observability.troubles import Code, Troubles
 from app.spool.breaker import Breaker
 from app.spool.journal import SpoolError
-from app.spool.spooler import Spooler
+from app.spool.spooler import LOOK_SECONDS, Spooler
 from app.spool.waiting import Waiting, settle_all
 from app.tracking.admission import Admission, OnceASecond, seconds_to_commit
 from app.tracking.batches import Batches
@@ -218,8 +218,9 @@ class Writer:
         if not asked:
             return batch
         try:
-            known = await self.spooler.waiting_here(asked)
-        except SpoolError:  # which the watch reports; then the ledger alone decides which was first
+            async with asyncio.timeout(LOOK_SECONDS):
+                known = await self.spooler.waiting_here(asked)
+        except (SpoolError, TimeoutError):  # which the watch reports; then the ledger alone decides which was first
             return batch
         waiting = {id_: pair.entry for id_, pair in known.items()}
         first = [call.pair.first_in(waiting) for call in batch]

@@ -328,6 +328,19 @@ def _retry_after(it: Simulated, sender: str, within: float) -> float:
     return refused.value.retry_after
 
 
+def test_while_the_disk_hangs_with_calls_in_the_spool_others_are_committed(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with simulated(tmp_path) as it:
+            it.writer.breaker.open("away")
+            assert (await it.report()).status == "spooled"
+            it.writer.breaker.close()
+            it.disk.works.clear()
+            await asyncio.gather(*(it.report("s", within=10) for _ in range(300)))
+            assert it.statuses == {"spooled": 1, "committed": 300}
+
+    in_virtual_time(scenario())
+
+
 def test_where_no_call_waits_the_replay_is_not_held_up_however_slow_the_last_commit_was(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with simulated(tmp_path, fixed=2.0) as it:
