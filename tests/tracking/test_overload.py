@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 
 import pytest
+from bson import ObjectId
 
 from app.errors import OverloadedError
 from app.ledger.outcomes import Outcome
@@ -328,14 +329,14 @@ def _retry_after(it: Simulated, sender: str, within: float) -> float:
     return refused.value.retry_after
 
 
-def test_while_the_disk_hangs_with_calls_in_the_spool_others_are_committed(tmp_path: Path) -> None:
+def test_while_the_disk_hangs_with_calls_in_the_spool_named_requests_are_committed(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with simulated(tmp_path) as it:
             it.writer.breaker.open("away")
             assert (await it.report()).status == "spooled"
             it.writer.breaker.close()
             it.disk.works.clear()
-            await asyncio.gather(*(it.report("s", within=10) for _ in range(300)))
+            await asyncio.gather(*(it.report("s", 10, a_pair(ObjectId())) for _ in range(300)))
             assert it.statuses == {"spooled": 1, "committed": 300}
 
     in_virtual_time(scenario())
