@@ -15,9 +15,10 @@ from app.observability.metrics import Counters
 from app.rollups import compactor, user_sheets
 from app.rollups.compactor import Compactor
 from app.rollups.lease import Lease
+from app.rollups.state import STATE_KEY
 from app.settings import Settings
 from app.tracking import open_tracker
-from models.rollups import USER_NUMBERS, USER_SHEETS
+from models.rollups import STATE, USER_NUMBERS, USER_SHEETS
 from tests.patience import until
 
 TOO_MANY = BulkWriteError({"writeErrors": [{"index": 0, "code": TOO_LARGE, "errmsg": "transaction is too large"}]})
@@ -104,3 +105,29 @@ async def test_the_lease_is_kept_while_sheets_are_made(database: Database, monke
         await until(lambda: renewed >= 3)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_no_sheet_is_stored_of_a_day_that_changed_while_it_was_read(
+    database: Database, merging: Compactor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add, changed = user_sheets._Sums.add, list[int]()
+
+    def changing(sums: Any, cells: list[Any]) -> None:
+        add(sums, cells)
+        if not changed:
+            late = database.blocking[STATE].update_one(STATE_KEY, {"$inc": {"late": 1, "heeded": 1}})
+            changed.append(late.modified_count)
+
+    monkeypatch.setattr(user_sheets._Sums, "add", changing)
+    await merging.sheets.make_all()
+    assert (changed, await days_made(database)) == ([1], 1)  # that day's is left for a minute
+    await merging.sheets.make_all()
+    assert await days_made(database) == 2
+
+
+async def test_a_day_with_too_many_users_for_a_sheet_has_none(
+    database: Database, merging: Compactor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_sheets, "MOST_USERS", 6)
+    await merging.sheets.make_all()
+    assert await days_made(database) == 0

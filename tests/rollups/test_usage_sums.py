@@ -1,0 +1,62 @@
+"""Sums of calls: by columns as one by one, and of several parts as of one."""
+
+from datetime import UTC, datetime
+
+from app.rollups.usage_sums import Columns, UsageSums
+from models.money import from_units
+
+NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
+
+
+def columns(users: str, *, success: bool = True, conversations: str = "") -> Columns:
+    """A call of each user, with a token more than the one before: 10 units a token in, 20 out, and a fee of 5."""
+    tokens = list(range(1, len(users) + 1))
+    return Columns(
+        {"success": success, "status": "success" if success else "error"},
+        (10, 20, 5),
+        moments=[NOON] * len(users),
+        users=list(users),
+        conversations=[name if name != "-" else None for name in conversations or "-" * len(users)],
+        input_tokens=tokens,
+        output_tokens=[1] * len(users),
+        durations=[100 * count if count != 2 else None for count in tokens],
+        costs=[10 * count + 25 for count in tokens],
+    )
+
+
+def sums_of(*parts: tuple[str, Columns]) -> UsageSums:
+    sums = UsageSums()
+    for hour, each in parts:
+        sums.add_columns(each, hour)
+    return sums
+
+
+def test_columns_are_summed_by_user_and_conversation_with_fees_and_without_what_is_unknown() -> None:
+    row = sums_of(("12", columns("uvu", conversations="c-c"))).stored()
+
+    assert (row["requests"], row["successes"], row["tokensUsed"], row["durations"]) == (3, 3, 9, 2)
+    assert (row["duration"], row["cost"]) == (400, from_units(135))
+    amounts = {"inputCost": from_units(60), "outputCost": from_units(60), "generationCost": from_units(15)}
+    assert {name: row[name] for name in amounts} == amounts
+    assert row["users"] == [
+        {"user": "u", "requests": 2, "tokensUsed": 6, "cost": from_units(90), "successes": 2},
+        {"user": "v", "requests": 1, "tokensUsed": 3, "cost": from_units(45), "successes": 1},
+    ]
+    assert row["conversations"] == [{"conversation": "c", "requests": 2, "tokensUsed": 6, "cost": from_units(90)}]
+
+
+def test_calls_that_failed_are_nobodys_success() -> None:
+    row = sums_of(("12", columns("uu", success=False))).stored()
+
+    assert (row["requests"], row.get("successes"), row["statuses"]) == (2, None, {"error": 2})
+    assert row["users"] == [{"user": "u", "requests": 2, "tokensUsed": 5, "cost": from_units(80)}]
+    assert row["hours"]["12"].get("successes") is None
+
+
+def test_one_of_several_parts_is_what_they_are_together() -> None:
+    first, second = ("11", columns("uv", conversations="cd")), ("12", columns("vw", success=False, conversations="dc"))
+    third = ("12", columns("u"))
+    parts = [sums_of(first), sums_of(second), sums_of(third)]
+
+    assert UsageSums.of(parts).stored() == sums_of(first, second, third).stored()
+    assert parts[0].stored() == sums_of(first).stored()
