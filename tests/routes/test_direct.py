@@ -221,6 +221,29 @@ async def test_what_has_no_room_is_refused_before_it_is_counted_and_a_fault_of_o
     assert failed.headers[b"content-type"] == b"application/problem+json"
 
 
+async def test_who_is_known_and_may_not_report_and_whose_body_has_no_room_is_refused(
+    mongodb_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = ordinary()
+    reads = sent._replace(headers=[(b"authorization", b"Bearer {read}"), *sent.headers[1:]])
+    found: dict[str, list[Answered]] = {}
+    async with running(mongodb_uri, tmp_path) as (app, database):
+        for way in WAYS:
+            texts = await credentials_of(app, way)
+            await answered(app, sent, texts)  # the keys are known from here on
+            await answered(app, reads, texts)
+            with taking(way, monkeypatch) as answers:
+                found[way] = [await answered(app, reads, texts)]
+                with monkeypatch.context() as patch:
+                    patch.setattr("app.http.bodies.MAX_IN_HAND", 10)
+                    found[way].append(await answered(app, sent, texts))
+            assert answers == []
+        assert len(await assert_twins(database)) == len(WAYS)
+
+    assert [plain(answer) for answer in found["direct"]] == [plain(answer) for answer in found["routed"]]
+    assert [answer.status for answer in found["direct"]] == [403, 429]
+
+
 async def test_a_client_that_leaves_before_its_answer_loses_nothing_and_leaves_nothing_behind(
     mongodb_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
