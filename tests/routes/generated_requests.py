@@ -23,6 +23,8 @@ class Sent(NamedTuple):
     path: str = "/api/ai/track"
     leaves: bool = False
     """Instead of sending its body."""
+    stalls: bool = False
+    """Likewise, and stays."""
 
 
 def generated(number: int) -> Sent:

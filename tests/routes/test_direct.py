@@ -17,12 +17,13 @@ from app.auth.principals import Role, Scope
 from app.auth.tokens import Tokens
 from app.database import Database, connected
 from app.errors import OverloadedError
+from app.http.middleware import RequestLimits
 from app.http.protocol import LimitedProtocol
 from app.main import create_app
 from app.tracking import ReceiptStatus, TrackReceipt
 from routes import direct
 from tests.conftest import SECRET, new_settings
-from tests.patience import until
+from tests.patience import patience, until
 from tests.routes.generated_requests import CALL, CLIENT, JSON, OWN_ID, Sent, generated
 from tests.twins import assert_twins, entries
 
@@ -50,6 +51,8 @@ async def answered(app: Litestar, sent: Sent, credentials: dict[str, bytes]) -> 
     told: list[Any] = []
 
     async def receive() -> Any:
+        if sent.stalls:
+            await asyncio.Event().wait()
         return next(waiting, {"type": "http.disconnect"})
 
     async def send(message: Any) -> None:
@@ -221,7 +224,7 @@ async def test_what_has_no_room_is_refused_before_it_is_counted_and_a_fault_of_o
     assert failed.headers[b"content-type"] == b"application/problem+json"
 
 
-async def test_who_is_known_and_may_not_report_and_whose_body_has_no_room_is_refused(
+async def test_who_is_known_and_may_not_report_or_whose_body_has_no_room_or_does_not_come_is_refused(
     mongodb_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent = ordinary()
@@ -237,16 +240,22 @@ async def test_who_is_known_and_may_not_report_and_whose_body_has_no_room_is_ref
                 with monkeypatch.context() as patch:
                     patch.setattr("app.http.bodies.MAX_IN_HAND", 10)
                     found[way].append(await answered(app, sent, texts))
+                with monkeypatch.context() as patch:
+                    patch.setattr("app.http.middleware.BODY_SECONDS", 0.05)
+                    async with asyncio.timeout(patience(5)):
+                        found[way].append(await answered(app, sent._replace(stalls=True), texts))
             assert answers == []
         assert len(await assert_twins(database)) == len(WAYS)
 
     assert [plain(answer) for answer in found["direct"]] == [plain(answer) for answer in found["routed"]]
-    assert [answer.status for answer in found["direct"]] == [403, 429]
+    assert [answer.status for answer in found["direct"]] == [403, 429, 408]
 
 
 async def test_a_client_that_leaves_before_its_answer_loses_nothing_and_leaves_nothing_behind(
     mongodb_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    limits, during = RequestLimits(), list[dict[str, int]]()
+    monkeypatch.setattr("app.main.RequestLimits", lambda: limits)
     async with running(mongodb_uri, tmp_path) as (app, database):
         texts = await credentials_of(app, "leaves")
         await answered(app, ordinary(), texts)  # the key is known from here on
@@ -259,6 +268,7 @@ async def test_a_client_that_leaves_before_its_answer_loses_nothing_and_leaves_n
         arrived, left, track_call = asyncio.Event(), asyncio.Event(), tracker.track_call
 
         async def waiting(*arguments: Any, **options: Any) -> TrackReceipt:
+            during.append(dict(limits.in_hand))
             arrived.set()
             await left.wait()
             receipt: TrackReceipt = await track_call(*arguments, **options)
@@ -278,5 +288,6 @@ async def test_a_client_that_leaves_before_its_answer_loses_nothing_and_leaves_n
         listener.close()
 
         assert len(await assert_twins(database)) == 2
+        assert (during, limits.in_hand) == ([{"POST /api/ai/track": 1}], {})
         assert app.state.body_budget._in_hand == 0
         assert tracker.writer.queued == 0
