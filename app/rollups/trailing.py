@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bson import ObjectId
+from pymongo.errors import PyMongoError
 
 from app.database import Database
 from app.database.blocking import BlockingDatabase, ClientSession
@@ -28,6 +29,8 @@ log = Log(__name__)
 
 RETRY_SECONDS = 30.0
 """The delay before a retry: where late calls keep coming, rankings are summed from the days meanwhile."""
+TOO_SLOW_SECONDS = 600.0
+"""The same after an attempt that took longer than it may: it holds up merges, and what else MongoDB has to do."""
 
 
 class Trailing:
@@ -36,7 +39,9 @@ class Trailing:
     def __init__(self, database: Database, clock: Callable[[], datetime] | None) -> None:
         self._clock = clock
         self._not_before = 0.0
-        """When to retry after late calls disturbed the last attempt, by the monotonic clock."""
+        """When to retry after late calls disturbed the last attempt, or it failed, by the monotonic clock."""
+        self._begun: list[str] = []
+        """The builds of this process that came to nothing, if they are not in the state after all."""
         self._database = database
         self._states = database.writes[STATE]
         self._totals = database.writes[TRAILING]
@@ -51,6 +56,8 @@ class Trailing:
             await self._begin(today.isoformat())
             state = await stored_state(self._database)
         yesterday = today - timedelta(days=1)
+        if self._begun and time.monotonic() >= self._not_before:
+            await self._discard(window["build"] for window in state["trailing"])
         kept = {window["days"] for window in state["trailing"] if window["last"] == yesterday.isoformat()}
         for days in TRAILING_DAYS:
             if days not in kept and time.monotonic() >= self._not_before:
@@ -80,16 +87,30 @@ class Trailing:
         state = await stored_state(self._database)
         span = {"days": days, "last": last.isoformat()}
         # a unique name: two processes that build the same window never touch each other's totals
-        window = {**span, "first": first.isoformat(), "build": uuid.uuid4().hex}
-        for pipeline in (totals_of(window, None), totals_of(window, "$_id.client")):
-            await self._users.aggregate(pipeline, allowDiskUse=True).to_list(None)
-        registered = await self._states.update_one(
-            {**STATE_KEY, "late": state["late"], "trailing": {"$not": {"$elemMatch": span}}},
-            {"$push": {"trailing": window}},
-        )
-        if not registered.modified_count:
+        build = uuid.uuid4().hex
+        window = {**span, "first": first.isoformat(), "build": build}
+        self._begun.append(build)
+        try:
+            for pipeline in (totals_of(window, None), totals_of(window, "$_id.client")):
+                await self._users.aggregate(pipeline, allowDiskUse=True).to_list(None)
+            registered = await self._states.update_one(
+                {**STATE_KEY, "late": state["late"], "trailing": {"$not": {"$elemMatch": span}}},
+                {"$push": {"trailing": window}},
+            )
+        except PyMongoError as error:
+            self._not_before = time.monotonic() + (TOO_SLOW_SECONDS if error.timeout else RETRY_SECONDS)
+            raise
+        if registered.modified_count:
+            self._begun.remove(build)
+        else:
             self._not_before = time.monotonic() + RETRY_SECONDS
             log.info("trailing.disturbed", **window)
+
+    async def _discard(self, registered: Iterable[str]) -> None:
+        """Remove the totals of builds that came to nothing: where late calls keep coming, they are many."""
+        nobodys = set(self._begun) - set(registered)
+        await self._totals.delete_many({"_id.build": {"$in": sorted(nobodys)}})
+        self._begun.clear()
 
 
 def add_late(
