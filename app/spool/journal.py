@@ -7,23 +7,20 @@ fsynced; it stays until MongoDB has it. Everything here blocks: `spooler` and `r
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from bson import ObjectId
 
 from app.errors import AppError, ConfigurationError
-from app.ledger.outcomes import Outcome, ReceiptStatus
+from app.ledger.outcomes import Outcome
 from app.ledger.twins import Pair
+from app.spool.appending import appended, found, in_parts, now
 from app.spool.files import InUseError, SpoolFiles, is_damage
-from app.spool.rows import ADD_CALL, Page, Row, Unreadable, UnreadableRowError, add_calls, decoded, encoded, row_of
+from app.spool.rows import Page, Row, Unreadable, encoded
 
-_SPOOLED = Outcome(ReceiptStatus.SPOOLED)
-
-MOST_ASKED = 1_000
-"""Ids in one question."""
 FEW = 20
 """Calls that are removed in one transaction on a full disk."""
 
@@ -78,7 +75,7 @@ class Spool:
             size = sum(len(row) for row in rows if row is not None)
             if self._depth(connection).bytes + size > self.max_bytes:
                 raise SpoolError(f"the spool has reached its cap of {self.max_bytes // 1_000_000:,} MB")
-            return _all_appended(connection, pairs, rows)
+            return appended(connection, pairs, rows)
 
     def page(self, limit: int, after: int = 0) -> Page | None:
         """The oldest calls beyond a place; None where there are none. Raises SpoolError."""
@@ -94,7 +91,7 @@ class Spool:
     def find(self, ids: Sequence[ObjectId]) -> dict[ObjectId, Pair]:
         """Those of `ids` that wait here. Raises SpoolError."""
         with self.reading() as connection:
-            return _found(connection, ids)
+            return found(connection, ids)
 
     def settle(self, ids: Iterable[ObjectId], refused: Mapping[ObjectId, str] = MappingProxyType({})) -> None:
         """Remove what MongoDB has, and set aside what it will never accept, with the reason. Raises SpoolError."""
@@ -105,7 +102,7 @@ class Spool:
                 [(reason, at, id_.binary) for id_, reason in refused.items()],
             )
             # by id and not by place, which means another call when a damaged file was set aside meanwhile
-            for gone, places in _in_parts([*ids, *refused]):
+            for gone, places in in_parts([*ids, *refused]):
                 connection.execute(f"DELETE FROM calls WHERE id IN ({places})", gone)  # noqa: S608 - ours
 
     def settle_on_a_full_disk(self, ids: Sequence[ObjectId]) -> None:
@@ -255,65 +252,3 @@ def _unusable(path: Path, error: Exception) -> ConfigurationError:
     return ConfigurationError(
         f"{path} cannot be opened ({error}): set TWINMETER_DATA_DIR to a folder that can be written"
     )
-
-
-def _all_appended(
-    connection: sqlite3.Connection, pairs: Sequence[Pair], blobs: Sequence[bytes | None]
-) -> list[Outcome]:
-    """What nobody has reported before, which is nearly all, in one statement; the others after it, one by one."""
-    known = _known(connection, [pair.id for pair in pairs])
-    new: dict[ObjectId, int] = {}
-    for place, (pair, blob) in enumerate(zip(pairs, blobs, strict=True)):
-        if blob is not None and pair.shared_id is None and pair.id not in known:
-            new.setdefault(pair.id, place)
-    if new:
-        rows = [row_of(pairs[place], blobs[place] or b"") for place in new.values()]
-        connection.execute(add_calls(len(rows)), [value for row in rows for value in row])
-    return [
-        _SPOOLED if new.get(pair.id) == place else _appended(connection, pair, blob)
-        for place, (pair, blob) in enumerate(zip(pairs, blobs, strict=True))
-    ]
-
-
-def _appended(connection: sqlite3.Connection, pair: Pair, blob: bytes | None) -> Outcome:
-    if blob is None:
-        return Outcome(ReceiptStatus.REJECTED, reason="a field contains what MongoDB cannot store")
-    row = row_of(pair, blob)
-    waiting = {id_: known.entry for id_, known in _found(connection, pair.ids).items()}
-    if (first := pair.first_in(waiting)) is not None:
-        return Outcome.duplicate(pair, first)
-    if not connection.execute(ADD_CALL, row).rowcount:  # what is there with this id is no call any more
-        keep = "INSERT INTO unreadable (row, reason, at) SELECT pair, 'it cannot be read', ? FROM calls WHERE id = ?"
-        connection.execute(keep, (now(), row[0]))
-        connection.execute("UPDATE calls SET pair = ?, crc = ? WHERE id = ?", (*row[1:], row[0]))
-    return _SPOOLED
-
-
-def _known(connection: sqlite3.Connection, ids: Sequence[ObjectId]) -> set[ObjectId]:
-    """Those of `ids` that have a row, whether it can be read or not."""
-    return {ObjectId(id_) for (id_,) in _rows_of(connection, "id", ids)}
-
-
-def _found(connection: sqlite3.Connection, ids: Sequence[ObjectId]) -> dict[ObjectId, Pair]:
-    found = {}
-    for id_, pair, crc in _rows_of(connection, "id, pair, crc", ids):
-        with suppress(UnreadableRowError):  # then the ledger alone decides which was first
-            found[ObjectId(id_)] = decoded(pair, crc)
-    return found
-
-
-def _rows_of(connection: sqlite3.Connection, columns: str, ids: Sequence[ObjectId]) -> Iterator[tuple[Any, ...]]:
-    for asked, places in _in_parts(ids):
-        yield from connection.execute(f"SELECT {columns} FROM calls WHERE id IN ({places})", asked)  # noqa: S608 - ours
-
-
-def _in_parts(ids: Sequence[ObjectId]) -> Iterator[tuple[list[bytes], str]]:
-    """For few statements, for the same reason as `add_calls`: their values and the places of these."""
-    for start in range(0, len(ids), MOST_ASKED):
-        asked = [id_.binary for id_ in ids[start : start + MOST_ASKED]]
-        yield asked, ", ".join("?" * len(asked))
-
-
-def now() -> str:
-    """As it is kept with what is set aside."""
-    return datetime.now(UTC).isoformat(timespec="seconds")

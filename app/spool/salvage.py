@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from app.ledger.twins import Pair
 from app.observability.logs import Log
+from app.spool.appending import now
 from app.spool.files import damaged_files
-from app.spool.journal import Spool, now
+from app.spool.journal import Spool
 from app.spool.pages import BadRow, DamagedFile, Value
 from app.spool.rows import ADD_CALL, ID_BYTES, UnreadableRowError, decoded, row_of
 
