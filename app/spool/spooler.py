@@ -4,7 +4,7 @@ A call that cannot be written is `dropped`, or `unknown` where MongoDB was tried
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
@@ -85,9 +85,9 @@ class Spooler:
         return len(self._pending)
 
     @property
-    def first(self) -> Waiting | None:
-        """The first of them."""
-        return self._pending[0] if self._pending else None
+    def waiting(self) -> Sequence[Waiting]:
+        """They, in order."""
+        return self._pending
 
     @property
     def seconds_writing(self) -> float:

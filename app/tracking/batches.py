@@ -3,7 +3,6 @@ calls come again in halves, before anything else.
 """
 
 import math
-from collections.abc import Iterator
 
 from app.spool.waiting import Waiting
 from app.tracking.admission import MAX_BATCH
@@ -20,6 +19,8 @@ class Batches:
     def __init__(self, queue: FairQueue, pace: Pace) -> None:
         self.current: list[Waiting] = []
         """What is being committed."""
+        self.due = math.inf
+        """When the first of them goes to the spool all the same, or some time before that."""
         self._again: list[Waiting] = []
         """What is to be committed again."""
         self._queue = queue
@@ -41,14 +42,13 @@ class Batches:
         """When the first call came that has been taken, by the loop's clock; infinite where there is none."""
         return min((calls[0].since for calls in (self.current, self._again) if calls), default=math.inf)
 
-    @property
-    def due(self) -> float:
-        """When the first of them goes to the spool all the same."""
-        return min((call.overdue_at for call in self._open), default=math.inf)
-
     def overdue(self, now: float) -> list[Waiting]:
         """Those that go to the spool by now."""
-        return [call for call in self._open if call.overdue_at <= now]
+        if now < self.due:
+            return []
+        calls = self._open
+        self.due = min((call.overdue_at for call in calls if call.overdue_at > now), default=math.inf)
+        return [call for call in calls if call.overdue_at <= now]
 
     def take(self) -> bool:
         """Make the next batch the current one. Returns whether MongoDB may have it already."""
@@ -58,6 +58,7 @@ class Batches:
             self.current, self._again = self._again[:most], self._again[most:]
             return True
         self.current = self._queue.take(most)
+        self.due = min((call.overdue_at for call in self.current), default=math.inf)
         return False
 
     def committed(self, seconds: float) -> None:
@@ -80,6 +81,6 @@ class Batches:
         return calls
 
     @property
-    def _open(self) -> Iterator[Waiting]:
+    def _open(self) -> list[Waiting]:
         """What has been taken and is nowhere else yet."""
-        return (call for calls in (self.current, self._again) for call in calls if call.is_open)
+        return [call for calls in (self.current, self._again) for call in calls if call.is_open]

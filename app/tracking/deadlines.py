@@ -63,38 +63,53 @@ class Alarm:
 
 
 class Spooling:
-    """Calls that the spooler has been given, and whose callers wait for it, until their deadline."""
+    """Callers of what the spooler has been given: they wait for the disk, and leave only where that is silent.
+
+    While it answers, nothing is looked at: under overload ten thousand callers wait for it at once.
+    """
 
     def __init__(self, spooler: Spooler) -> None:
         self._spooler = spooler
-        self._calls: list[Waiting] = []
-        self.due = math.inf
-        """When the first of the callers leaves, or some time before that."""
+        self._offered: list[Waiting] = []
+        """Those of calls that MongoDB was asked to commit."""
+        self._first = math.inf
+        """When the first of all leaves, or some time before that."""
 
     def add(self, calls: Iterable[Waiting]) -> None:
-        for call in calls:
-            if call.answer is not None:
-                self._calls.append(call)
-                self.due = min(self.due, call.until)
+        waited_for = [call for call in calls if call.answer is not None]
+        self._first = min([self._first, *(call.until for call in waited_for)])
+        if offered := [call for call in waited_for if call.offered]:
+            self._offered = [*(call for call in self._offered if not call.settled), *offered]
+
+    def due(self, now: float) -> float:
+        """When the first of the callers leaves, or some time before that."""
+        writing = self._spooler.seconds_writing
+        offered = [max(call.until, now + _for_the_disk(call) - writing) for call in self._offered]
+        return min([max(self._first, now + SILENT_SECONDS - writing), *offered])
 
     def late(self, now: float) -> list[Waiting]:
         """Those whose callers leave now. Where the disk goes on writing what came before, they wait for it: they are
         many, and it is only a little longer.
         """
-        if now < self.due:
-            return []
-        late: list[Waiting] = []
-        kept: list[Waiting] = []
-        for call in self._calls:
-            if not call.settled:
-                (late if self._leaves(call, now) else kept).append(call)
-        self._calls = kept
-        self.due = min((call.until for call in kept), default=math.inf)
+        writing = self._spooler.seconds_writing
+        self._offered = [call for call in self._offered if not call.settled]
+        late = [call for call in self._offered if _leaves(call, now, writing)]
+        if not self._spooler.pending:
+            self._first = math.inf
+        elif now >= self._first and writing >= SILENT_SECONDS:
+            waited_for = [call for call in self._spooler.waiting if call.answer is not None and not call.settled]
+            late += [call for call in waited_for if call.until <= now and not call.offered]
+            self._first = min((call.until for call in waited_for if call.until > now), default=math.inf)
         return late
 
-    def _leaves(self, call: Waiting, now: float) -> bool:
-        writing, for_the_disk = self._spooler.seconds_writing, call.until - call.spool_at
-        if call.offered:
-            silent = writing >= 2 * for_the_disk or (writing >= for_the_disk and now >= call.until + for_the_disk)
-            return now >= call.until and silent
-        return now >= call.until and writing >= SILENT_SECONDS
+
+def _leaves(call: Waiting, now: float, writing: float) -> bool:
+    """Whether the caller leaves of a call that MongoDB was asked to commit."""
+    if now < call.until:
+        return False
+    enough = _for_the_disk(call)
+    return writing >= 2 * enough or (writing >= enough and now >= call.until + enough)
+
+
+def _for_the_disk(call: Waiting) -> float:
+    return call.until - call.spool_at

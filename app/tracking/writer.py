@@ -115,7 +115,7 @@ class Writer:
     def waiting(self) -> float:
         """For how many seconds the oldest of them has waited."""
         beside = [self._in_vain[0]] if self._in_vain else []
-        beside += [] if self.spooler.first is None else [self.spooler.first]
+        beside += self.spooler.waiting[:1]
         oldest = min([self._queue.since, self._batches.since, *(call.since for call in beside)])
         return max(0.0, self._loop.time() - oldest)
 
@@ -280,7 +280,7 @@ class Writer:
         self._set_alarm(now)
 
     def _set_alarm(self, now: float) -> None:
-        due = [self._batches.due, self._queue.due, self._spooling.due]
+        due = [self._batches.due, self._queue.due, self._spooling.due(now)]
         due += [self._in_vain[0].spool_at] if self._in_vain else []
         due += [] if self.breaker.is_open else [self.presence.due]
         if (earliest := min(due)) < math.inf:
@@ -299,7 +299,8 @@ class Writer:
         new = [call for call in calls if call.is_open]
         self.spooler.take(new)
         self._spooling.add(new)
-        self._alarm.set(max(self._spooling.due, self._loop.time() + ALARM_SECONDS))
+        now = self._loop.time()
+        self._alarm.set(max(self._spooling.due(now), now + ALARM_SECONDS))
 
     def _tell(self, outcomes: Iterable[tuple[Waiting, Outcome]]) -> None:
         self._counters.count_told(settle_all(outcomes))

@@ -1,9 +1,37 @@
-"""The timer of callers: rung once for many, and looking twice where it is late by itself."""
+"""The timer of callers: rung once for many, and looking twice where it is late by itself. Who leaves when it rings."""
 
 import asyncio
+import math
+from collections.abc import Sequence
 
-from app.tracking.deadlines import ARRIVAL_SECONDS, Alarm
+from app.spool.waiting import Waiting
+from app.tracking.deadlines import ARRIVAL_SECONDS, SILENT_SECONDS, Alarm, Spooling
+from tests.tracking.simulated import a_pair
 from tests.tracking.virtual_time import clock, in_virtual_time
+
+
+class BusySpooler:
+    """It has been given calls, and has been writing the first of them for some seconds."""
+
+    def __init__(self) -> None:
+        self.calls: list[Waiting] = []
+        self.seconds_writing = 0.0
+        self.looks = 0
+
+    @property
+    def pending(self) -> int:
+        return len(self.calls)
+
+    @property
+    def waiting(self) -> Sequence[Waiting]:
+        self.looks += 1
+        return self.calls
+
+    def given(self, *, until: float, offered: bool = False) -> Waiting:
+        call = Waiting(a_pair(), "function", "", 0.0, until - 0.05, until, asyncio.get_running_loop().create_future())
+        call.offered = offered
+        self.calls.append(call)
+        return call
 
 
 def test_an_alarm_rings_at_the_earliest_of_its_times() -> None:
@@ -32,5 +60,40 @@ def test_whenever_an_alarm_is_late_by_itself_what_has_arrived_comes_first() -> N
             came = clock().now
             await asyncio.sleep(1)
             assert rings[late - 1 :] == [came + ARRIVAL_SECONDS]
+
+    in_virtual_time(scenario())
+
+
+def test_while_the_disk_answers_none_of_the_callers_that_wait_for_it_is_looked_at() -> None:
+    async def scenario() -> None:
+        spooler = BusySpooler()
+        spooling = Spooling(spooler)  # type: ignore[arg-type]
+        spooling.add([spooler.given(until=1.0) for _ in range(10_000)])
+        spooler.seconds_writing = 0.2
+        assert spooling.due(0.9) == 0.9 + SILENT_SECONDS - 0.2
+        assert spooling.late(5.0) == []
+        assert spooler.looks == 0
+
+    in_virtual_time(scenario())
+
+
+def test_where_the_disk_is_silent_each_caller_leaves_at_its_own_deadline() -> None:
+    async def scenario() -> None:
+        spooler = BusySpooler()
+        spooling = Spooling(spooler)  # type: ignore[arg-type]
+        calls = [spooler.given(until=at) for at in (1.0, 1.1, 1.2)]
+        offered = spooler.given(until=1.0, offered=True)
+        spooling.add([*calls, offered])
+        spooler.seconds_writing = 0.08
+        assert spooling.late(1.0) == []
+        assert spooling.late(1.05) == [offered]
+        offered.settled = True
+        spooler.seconds_writing = SILENT_SECONDS
+        assert spooling.late(1.1) == calls[:2]
+        assert spooling.due(1.1) == 1.2
+        assert spooling.late(1.2) == calls
+        spooler.calls.clear()
+        assert spooling.late(1.3) == []
+        assert spooling.due(1.3) == math.inf
 
     in_virtual_time(scenario())
