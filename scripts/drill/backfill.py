@@ -14,9 +14,11 @@ from zoneinfo import ZoneInfo
 from app.database import Collection, Database, connected
 from app.database.mongod import EmbeddedMongod
 from scripts.bench.backfill import DAYS, fill
-from scripts.drill.check import different, ids_of, merged_cells, named, wrong_cells
+from scripts.drill.check import different_cells, merge, named, wrong_cells
+from scripts.drill.comparison import differences
 from scripts.drill.scene import Result, spread
 from scripts.drill.server import ROOT, DrillError
+from scripts.toolkit import command
 from scripts.toolkit.command import Advance
 
 A_YEAR = 1_000_000
@@ -26,7 +28,6 @@ LAST_KILL = 0.8
 LONGEST_WAIT = 0.05
 """The maximum seconds between the awaited moment and the kill: covers all steps of a page."""
 POLL_SECONDS = 0.002
-BATCH = 2_000
 ZONE = "UTC"
 
 
@@ -59,25 +60,22 @@ def _incomplete(summary: dict[str, Any], events: int) -> list[str]:
 
 async def _faults(clean: Database, killed: Database) -> list[str]:
     """All differences from the clean run, and contradictions."""
-    entries, events = await ids_of(killed.ledger), await ids_of(killed.events)
+    for database in (clean, killed):
+        await merge(database)
     return [
-        *named("in one collection only", map(str, entries ^ events)),
-        *await _first_difference(clean.ledger, killed.ledger),
-        *await _first_difference(clean.events, killed.events),
-        *different("not as after a clean run", await merged_cells(clean), await merged_cells(killed)),
+        *await _different(clean.ledger, killed.ledger),
+        *await _different(clean.events, killed.events),
+        *await different_cells("not as after a clean run", clean.writes, killed.writes),
         *await wrong_cells(killed, ZoneInfo(ZONE)),
     ]
 
 
-async def _first_difference(clean: Collection, killed: Collection) -> list[str]:
+async def _different(clean: Collection, killed: Collection) -> list[str]:
     """Except for the moment at which an entry was recorded."""
-    one, other = (source.find({}, {"recordedAt": 0}, batch_size=BATCH).sort("_id") for source in (clean, killed))
-    wanted: Any = True
-    while wanted is not None:
-        wanted, found = await anext(one, None), await anext(other, None)
-        if wanted != found:
-            return [f"{clean.name} has {found} where a clean run leaves {wanted}"]
-    return []
+    with command.progress(f"{clean.name} compared", await clean.estimated_document_count()) as advance:
+        found = await differences(clean, killed, advance, without="recordedAt")
+    told = (f"{id_} has {now} where a clean run leaves {wanted}" for id_, (wanted, now) in found.items())
+    return named(clean.name, told)
 
 
 class Backfills:

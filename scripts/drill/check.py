@@ -14,8 +14,10 @@ from app.rollups.merging import merging
 from app.rollups.rebuild import Rebuild
 from models.rollups import ACTIVE_USERS, CONVERSATIONS, DAYS, FINDINGS, LATENCY, USAGE, USER_MONTHS, USERS
 from scripts.drill.calls import Sums, id_of, sums_by_model
+from scripts.drill.comparison import Different, differences
 from scripts.drill.load import Told
 from scripts.drill.server import DrillError, Server
+from scripts.toolkit import command
 
 CELLS = (DAYS, USAGE, LATENCY, USERS, USER_MONTHS, ACTIVE_USERS, CONVERSATIONS, FINDINGS)
 REPLAY_SECONDS = 300.0
@@ -107,38 +109,32 @@ def _wrong_sums(where: str, expected: dict[str, Sums], found: dict[str, Sums]) -
 
 async def wrong_cells(database: Database, zone: ZoneInfo) -> list[str]:
     """Merge what waits, recount everything from the ledger, and compare every cell before and after."""
-    before = await merged_cells(database)
+    await merge(database)
+    before = f"{database.writes.name}_before"
+    for name in CELLS:
+        await database.writes[name].aggregate([{"$out": {"db": before, "coll": name}}]).to_list(None)
     rebuild = Rebuild(database, zone, None, None)
-    await rebuild.run(await rebuild.prepare(), lambda _: None)
-    return different("not as a recount says", before, await merged_cells(database))
+    days = await rebuild.prepare()
+    with command.progress("days recounted", len(days)) as advance:
+        await rebuild.run(days, advance)
+    return await different_cells("not as a recount says", database.writes.client[before], database.writes)
 
 
-def different(what: str, before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """Cells that differ."""
-    wrong = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
-    return named(what, (f"{key}: {before.get(key)} != {after.get(key)}" for key in wrong))
-
-
-async def merged_cells(database: Database) -> dict[str, Any]:
-    """Every cell by its collection and key, without figures that are zero, once nothing waits to be merged."""
+async def merge(database: Database) -> None:
+    """All that waits."""
     async with merging(database) as compactor:
         await compactor.merge_all()
-    found = {}
-    for name in CELLS:
-        async for cell in database.writes[name].find():
-            key = ", ".join(str(part) for _, part in sorted(cell.pop("_id").items()))
-            found[f"{name} ({key})"] = _flat(cell)
-    return found
 
 
-def _flat(cell: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in cell.items():
-        if isinstance(value, dict):
-            found |= _flat(value, f"{prefix}{key}/")
-        elif figure := value.to_decimal() if hasattr(value, "to_decimal") else value:
-            found[prefix + key] = figure
-    return found
+async def different_cells(what: str, before: Any, after: Any) -> list[str]:
+    """Where two databases do not have the same cells."""
+    count = sum([await after[name].estimated_document_count() for name in CELLS])
+    found: Different = {}
+    with command.progress("cells compared", count) as advance:
+        for name in CELLS:
+            of_one = await differences(before[name], after[name], advance, of_cells=True)
+            found |= {f"{name} ({key})": each for key, each in of_one.items()}
+    return named(what, (f"{key}: {one} != {other}" for key, (one, other) in sorted(found.items())))
 
 
 def named(what: str, items: Iterable[str]) -> list[str]:
