@@ -36,6 +36,14 @@ def stored_usd(amount: Decimal) -> Decimal128:
     return from_units(int(amount.scaleb(USD_PLACES, _STORAGE)))
 
 
+def exact_units(amount: Decimal) -> int | None:
+    """A finite amount as a whole number of the last stored decimal; None where it has more decimals, or is too large
+    for one word.
+    """
+    scaled = amount.scaleb(USD_PLACES, _STORAGE)
+    return int(scaled) if -_ONE_WORD < scaled < _ONE_WORD and scaled == scaled.to_integral_value() else None
+
+
 def to_decimal(stored: object) -> Decimal:
     """A number as MongoDB returns it (Decimal128, int, or None for a sum over nothing) as Decimal."""
     if isinstance(stored, Decimal128):

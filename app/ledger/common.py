@@ -85,8 +85,8 @@ def of_reported(reported: Mapping[str, Any]) -> tuple[Key, Said] | None:
         and (provider is None or type(provider) is str)
         and (success is None or success is True or success is False)
         and (type(user) is str and 0 < len(user) <= MAX_NAME and user.isprintable())
-        and (conversation is None or _is_name(conversation))
-        and (request_id is None or _is_name(request_id))
+        and (conversation is None or is_name(conversation))
+        and (request_id is None or is_name(request_id))
         and (type(inputs) is int and 0 <= inputs <= MAX_COUNT)
         and (type(outputs) is int and 0 <= outputs <= MAX_COUNT)
     ):
@@ -104,5 +104,6 @@ def of_reported(reported: Mapping[str, Any]) -> tuple[Key, Said] | None:
     return key, Said(user, inputs, outputs, durations[0], durations[1], more, request_id)
 
 
-def _is_name(value: object) -> bool:
+def is_name(value: object) -> bool:
+    """Whether it is a name by any rule: `AICall` accepts some more."""
     return type(value) is str and 0 < len(value) <= MAX_NAME and value.isprintable()

@@ -1,5 +1,6 @@
 """From a row of our own export to its original pair: with its id, its price and all that was decided at the time."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal, DecimalException
 from typing import Annotated, Any, Literal, Self
@@ -19,10 +20,12 @@ from models.faults import faults_of
 from models.fields import Count, Moment, Name
 from models.money import quantize_usd, stored_usd
 from models.unpriced import MAX_CHARACTERS
+from scripts.transfer.alike import Alike
 from scripts.transfer.calls import RowError
 from scripts.transfer.columns import COLUMNS
 from scripts.transfer.values import READERS, UnreadableError
 
+_READERS = {name: READERS[kind] for name, kind in COLUMNS.items()}
 _CALL_FIELDS = {camel(name) for name in AICall.model_fields}
 
 
@@ -107,9 +110,25 @@ class Decided(BaseModel):
         return PricedCall(seller, usage, cost, self.estimated_usage)
 
 
-def pair_of(row: dict[str, Any], recorder: Recorder) -> Pair:
-    """Both original documents. Raises RowError."""
-    told = _read(row)
+class Entries:
+    """Reads rows as the calls of a ledger."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._alike = Alike()
+
+    def pair_of(self, row: dict[str, Any]) -> Pair:
+        """Both original documents. Raises RowError."""
+        told = _read(row)
+        if (key := self._alike.key(told)) is None:
+            return _pair_of(told, self._recorder)
+        if (pair := self._alike.pair(key, told)) is None:
+            pair = _pair_of(told, self._recorder)
+            self._alike.learn(key, told, pair)
+        return pair
+
+
+def _pair_of(told: dict[str, Any], recorder: Recorder) -> Pair:
     try:
         decided = Decided.model_validate(told)
         call = AICall.model_validate(_call(told, decided))
@@ -123,16 +142,24 @@ def pair_of(row: dict[str, Any], recorder: Recorder) -> Pair:
 
 
 def _read(row: dict[str, Any]) -> dict[str, Any]:
-    told, faults = {}, []
+    """By column what is there, as its kind of value. Raises RowError."""
+    try:
+        return {
+            name: reader(value)
+            for name, value in row.items()
+            if value is not None and (reader := _READERS.get(name)) is not None
+        }
+    except UnreadableError:
+        raise RowError(list(_unreadable(row))) from None
+
+
+def _unreadable(row: dict[str, Any]) -> Iterator[Fault]:
     for name, value in row.items():
-        if value is not None and (kind := COLUMNS.get(name)) is not None:
+        if value is not None and (reader := _READERS.get(name)) is not None:
             try:
-                told[name] = READERS[kind](value)
+                reader(value)
             except UnreadableError as error:
-                faults.append(Fault(name, str(error)))
-    if faults:
-        raise RowError(faults)
-    return told
+                yield Fault(name, str(error))
 
 
 def _call(told: dict[str, Any], decided: Decided) -> dict[str, Any]:

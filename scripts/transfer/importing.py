@@ -17,7 +17,7 @@ from scripts.toolkit.job import Job, Page, Summary
 from scripts.transfer.calls import Calls, RowError, Told, meets
 from scripts.transfer.cells import first_of, has, value_of
 from scripts.transfer.conventions import ADVICE, proves_exclusive
-from scripts.transfer.entries import pair_of
+from scripts.transfer.entries import Entries
 from scripts.transfer.mapping import CARRIED, Mapping
 from scripts.transfer.rejects import Rejects
 from scripts.transfer.seen import SeenIds
@@ -91,6 +91,7 @@ class Import(Job[Item]):
         self._calls = Calls(mapping, as_sums=as_sums)
         self._as_sums = as_sums
         self._store = store
+        self._entries = Entries(store.recorder)
         self._rejects = rejects
         self._seen = seen
         self._shown: list[str] = []
@@ -257,7 +258,7 @@ class Import(Job[Item]):
         assert group.told is not None  # noqa: S101 - see _pair
         if self._mapping.entries:
             assert group.row is not None  # noqa: S101 - entries are taken from their row
-            return pair_of(group.row, self._store.recorder)
+            return self._entries.pair_of(group.row)
         call = self._calls.call(group.told)
         self._free += call.cost == 0 and not call.cached and bool(call.tokens_used or call.usage.total_tokens)
         pair = self._store.recorder.record(call, datetime.now(UTC)).pair

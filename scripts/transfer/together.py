@@ -68,9 +68,12 @@ class Together:
 
     def add(self, group: Group) -> Iterator[Group]:
         """Take a row in; give out what waits for no other any more."""
+        if self._alone:
+            yield group
+            return
         self._count += 1
         group.ordinals.append(self._count)
-        if group.told is None or self._alone:
+        if group.told is None:
             group.key = self._count
         elif self._passed[digest := _digest(group.key)] > 0:
             self._passed[digest] -= 1
@@ -108,8 +111,7 @@ class Together:
         while self._waiting:
             first = next(iter(self._waiting.values()))
             near = self._count - first.ordinals[-1] < WINDOW and len(self._waiting) <= WINDOW
-            waits = first.told is not None and not self._alone
-            if waits and near and self._waiting_bytes <= WINDOW_BYTES:
+            if first.told is not None and near and self._waiting_bytes <= WINDOW_BYTES:
                 return
             yield self._next()
 

@@ -16,6 +16,7 @@ from scripts.transfer.columns import Kind
 
 MAX_DIGITS = 18
 """Before the point. A number is bounded before all else: 1e999999999 as an integer would have a billion digits."""
+_BOUND = 10**MAX_DIGITS
 _FLAGS = {"true": True, "t": True, "yes": True, "1": True, "false": False, "f": False, "no": False, "0": False}
 _SHOWN = 60
 _DAY = re.compile(r"\d{4}-?\d\d-?\d\d")
@@ -29,6 +30,8 @@ class UnreadableError(ValueError):
 
 
 def text(value: object) -> str:
+    if type(value) is str:
+        return value
     if isinstance(value, Binary) and value.subtype in ALL_UUID_SUBTYPES:
         return str(UUID(bytes=bytes(value)))
     if isinstance(value, Mapping | list | bytes):
@@ -43,7 +46,7 @@ def number(value: object) -> Decimal:
     try:
         if isinstance(value, Decimal128):
             found = value.to_decimal()
-        elif isinstance(value, str) and _THOUSANDS.fullmatch(value.strip()):
+        elif isinstance(value, str) and "," in value and _THOUSANDS.fullmatch(value.strip()):
             found = Decimal(value.strip().replace(",", ""))
         else:  # a bool is not a number: "True" is refused
             found = Decimal(repr(value) if isinstance(value, float) else str(value).strip())
@@ -70,6 +73,10 @@ def dollars(value: object) -> Decimal:
 
 
 def whole(value: object) -> int:
+    if type(value) is int and -_BOUND < value < _BOUND:
+        return value
+    if type(value) is str and len(value) <= MAX_DIGITS and value.isascii() and value.isdigit():
+        return int(value)
     found = number(value)
     if found != int(found):
         raise UnreadableError(f"{_shown(value)} is not a whole number")
