@@ -35,7 +35,7 @@ class Batches:
     @property
     def waits(self) -> bool:
         """Whether there is anything to take."""
-        return bool(self._queue or self._again)
+        return bool(self._queue or self._queue.in_vain or self._again)
 
     @property
     def since(self) -> float:

@@ -20,10 +20,14 @@ class FairQueue:
     def __init__(self) -> None:
         self._lanes: OrderedDict[str, deque[Waiting]] = OrderedDict()
         """In the order of their turns."""
+        self.in_vain: deque[Waiting] = deque()
+        """Beside the lanes, in the order of arrival: what would be committed too late, if all went on as it does. It is
+        committed where a batch has room all the same.
+        """
         self._calls = 0
         self._taken_of = 0
-        self.due = math.inf
-        """When the first call is to be spooled, or some time before that."""
+        self._due = math.inf
+        """When the first call in a lane is to be spooled, or some time before that."""
 
     def __len__(self) -> int:
         return self._calls
@@ -41,9 +45,14 @@ class FairQueue:
         return max(len(self._lanes), self._taken_of)
 
     @property
+    def due(self) -> float:
+        """When the first call is to be spooled, or some time before that."""
+        return min(self._due, self.in_vain[0].spool_at) if self.in_vain else self._due
+
+    @property
     def since(self) -> float:
         """When the oldest call came; infinite where none waits."""
-        return min((lane[0].since for lane in self._lanes.values()), default=math.inf)
+        return min((calls[0].since for calls in (self.in_vain, *self._lanes.values()) if calls), default=math.inf)
 
     def of(self, sender: str) -> int:
         """How many calls of this sender wait."""
@@ -56,10 +65,12 @@ class FairQueue:
             lane = self._lanes[call.sender] = deque()
         lane.append(call)
         self._calls += 1
-        self.due = min(self.due, call.spool_at)
+        self._due = min(self._due, call.spool_at)
 
     def take(self, most: int) -> list[Waiting]:
-        """The next batch: as many calls of each sender as of any other, as far as they have them."""
+        """The next batch: as many calls of each sender as of any other, as far as they have them. Then the newest of
+        those in vain, which may yet be in time.
+        """
         self._taken_of = len(self._lanes)
         batch: list[Waiting] = []
         while self._lanes and (left := most - len(batch)) > 0:
@@ -72,19 +83,27 @@ class FairQueue:
                     batch += [lane.popleft() for _ in range(share)]
                     self._lanes[sender] = lane  # its next turn comes after everybody else's
         self._calls -= len(batch)
+        while self.in_vain and len(batch) < most:
+            batch.append(self.in_vain.pop())
         return batch
 
     def take_all(self) -> list[Waiting]:
         """Everything, each sender's in order."""
-        calls = list(self)
+        calls = [*self, *self.in_vain]
         self._lanes.clear()
-        self._calls, self.due = 0, math.inf
+        self.in_vain.clear()
+        self._calls, self._due = 0, math.inf
         return calls
 
     def take_late(self, now: float) -> list[Waiting]:
         """What is to be spooled by now."""
-        if now < self.due:
-            return []
+        late: list[Waiting] = []
+        while self.in_vain and self.in_vain[0].spool_at <= now:
+            late.append(self.in_vain.popleft())
+        return late if now < self._due else late + self._taken_out(now)
+
+    def _taken_out(self, now: float) -> list[Waiting]:
+        """Of the lanes."""
         late: list[Waiting] = []
         due = math.inf
         for sender, lane in list(self._lanes.items()):
@@ -100,5 +119,5 @@ class FairQueue:
             else:
                 del self._lanes[sender]
         self._calls -= len(late)
-        self.due = due
+        self._due = due
         return late

@@ -21,7 +21,6 @@ A call's way, and what a failure leaves behind at each step:
 
 import asyncio
 import math
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 
@@ -93,8 +92,6 @@ class Writer:
         self._pace = Pace()
         self.admission = Admission(self._queue, self._pace, counters, lambda: self.queued, self._loop.time)
         self._batches = Batches(self._queue, self._pace)
-        self._in_vain: deque[Waiting] = deque()
-        """What would be committed too late: it goes to the spool when it must, together."""
         self._spooling = Spooling(spooler)
         self._alarm = Alarm(self._loop, self._look_for_late_calls)
         self._arrived = asyncio.Event()
@@ -109,14 +106,13 @@ class Writer:
     @property
     def queued(self) -> int:
         """Calls in memory that wait for a commit or for the disk."""
-        return len(self._queue) + len(self._batches) + len(self._in_vain) + self.spooler.pending
+        return len(self._queue) + len(self._queue.in_vain) + len(self._batches) + self.spooler.pending
 
     @property
     def waiting(self) -> float:
         """For how many seconds the oldest of them has waited."""
-        beside = [self._in_vain[0]] if self._in_vain else []
-        beside += self.spooler.waiting[:1]
-        oldest = min([self._queue.since, self._batches.since, *(call.since for call in beside)])
+        spooled = (call.since for call in self.spooler.waiting[:1])
+        oldest = min(self._queue.since, self._batches.since, *spooled)
         return max(0.0, self._loop.time() - oldest)
 
     def write(self, pair: Pair, door: str, sender: str = "", within: float | None = None) -> "asyncio.Future[Outcome]":
@@ -139,7 +135,7 @@ class Writer:
     @property
     def is_pressed(self) -> bool:
         """Whether calls wait longer than usual, whoever sends them, or in vain."""
-        return bool(self._in_vain) or self.admission.backlog > PRESSED_SECONDS
+        return bool(self._queue.in_vain) or self.admission.backlog > PRESSED_SECONDS
 
     async def has_room(self, sender: str) -> None:
         """Wait until the queue accepts another call of a sender."""
@@ -172,7 +168,7 @@ class Writer:
         elif self.breaker.is_open:
             self._spool([call])
         elif may_be_in_vain and self.admission.is_in_vain(call):
-            self._in_vain.append(call)
+            self._queue.in_vain.append(call)
             self._alarm.set(call.spool_at)
         else:
             self._queue.put(call)
@@ -271,8 +267,6 @@ class Writer:
     def _look_for_late_calls(self, now: float) -> None:
         late = self._batches.overdue(now)
         late += self._queue.take_late(now)
-        while self._in_vain and self._in_vain[0].spool_at <= now:
-            late.append(self._in_vain.popleft())
         self._spool(late)
         if not self.breaker.is_open and (now >= self.presence.due or any(call.offered for call in late)):
             self.presence.ask(now)
@@ -281,7 +275,6 @@ class Writer:
 
     def _set_alarm(self, now: float) -> None:
         due = [self._batches.due, self._queue.due, self._spooling.due(now)]
-        due += [self._in_vain[0].spool_at] if self._in_vain else []
         due += [] if self.breaker.is_open else [self.presence.due]
         if (earliest := min(due)) < math.inf:
             self._alarm.set(max(earliest, now + ALARM_SECONDS))
@@ -292,8 +285,7 @@ class Writer:
         self._spool_everything()
 
     def _spool_everything(self) -> None:
-        self._spool([*self._batches.give_up(), *self._queue.take_all(), *self._in_vain])
-        self._in_vain.clear()
+        self._spool([*self._batches.give_up(), *self._queue.take_all()])
 
     def _spool(self, calls: list[Waiting]) -> None:
         new = [call for call in calls if call.is_open]

@@ -1,5 +1,6 @@
 """Batches are taken from all senders in turn, each sender's calls in order."""
 
+import math
 from collections import Counter
 
 from hypothesis import given
@@ -100,3 +101,13 @@ def test_when_all_is_taken_out_nothing_is_due() -> None:
 
     assert [each.since for each in queue.take_all()] == [0, 1, 2]
     assert (len(queue), queue.due) == (0, float("inf"))
+
+
+def test_where_a_batch_has_room_it_takes_the_newest_of_those_in_vain_and_the_oldest_are_due_first() -> None:
+    queue = filled("aab")
+    queue.in_vain.extend(call("", number, spool_at=number) for number in range(5))
+    assert [each.spool_at for each in queue.take(5)] == [1, 1, 1, 4, 3]
+    assert (queue.due, queue.since) == (0, 0)
+    assert [each.spool_at for each in queue.take_late(1)] == [0, 1]
+    assert [each.spool_at for each in queue.take_all()] == [2]
+    assert (queue.due, len(queue.in_vain)) == (math.inf, 0)

@@ -105,6 +105,20 @@ def test_while_calls_wait_in_vain_the_spool_is_to_rest(tmp_path: Path) -> None:
     in_virtual_time(scenario())
 
 
+def test_what_seemed_to_come_too_late_is_committed_where_mongodb_is_quicker_than_it_was(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with simulated(tmp_path, each=0.00003) as it:
+            calls = [asyncio.create_task(it.report()) for _ in range(4_000)]
+            await asyncio.sleep(0)
+            assert len(it.writer._queue.in_vain) == 2_200
+            await asyncio.gather(*calls)
+            assert it.statuses == {"committed": 4_000}
+            assert max(it.waits) <= DEADLINE
+            assert not it.writer.is_pressed
+
+    in_virtual_time(scenario())
+
+
 def test_a_call_that_alone_takes_too_long_goes_to_the_spool_and_the_others_are_committed(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with simulated(tmp_path) as it:
