@@ -44,6 +44,22 @@ MOST_UNKNOWN = 10_000
 log = Log(__name__)
 
 
+class _SeenKey:
+    """What a request with a key is checked by. A document of its collection takes a microsecond for each attribute."""
+
+    __slots__ = ("expires_at", "hash", "key_id", "last_used_at", "principal", "revoked_at")
+
+    def __init__(self, key: ApiKey) -> None:
+        self.key_id, self.hash = key.key_id, key.hash
+        self.revoked_at = key.revoked_at
+        self.expires_at = key.expires_at
+        self.last_used_at = key.last_used_at
+        # a scope that this version does not know grants nothing
+        granted = frozenset(scope for scope in Scope if scope in key.scopes)
+        expires = None if key.expires_at is None else key.expires_at.timestamp()
+        self.principal = Principal(f"key:{key.key_id}", granted, key.client_id, None, expires)
+
+
 class KeyRing:
     """The stored keys, and those that this process has seen.
 
@@ -54,7 +70,7 @@ class KeyRing:
         self._keys = database.writes[ApiKey.Settings.name]
         self._clock = clock
         # not a library's cache: there a look-up counts as a use, and `refresh` looks every key up
-        self._known: OrderedDict[str, ApiKey] = OrderedDict()
+        self._known: OrderedDict[str, _SeenKey] = OrderedDict()
         self._unknown: TTLCache[str, bool] = TTLCache(MOST_UNKNOWN, UNKNOWN_SECONDS)
         self._uses: dict[str, datetime] = {}
         self._lookup = KeyLookup(self._stored)
@@ -76,7 +92,7 @@ class KeyRing:
         except RefusedError:
             return None
 
-    def _bearer(self, key: ApiKey | None, text: str) -> Principal:
+    def _bearer(self, key: _SeenKey | None, text: str) -> Principal:
         if key is None or not hmac.compare_digest(key.hash, hashed(text)):
             raise RefusedError(Reason.API_KEY, "the API key is not valid here")
         now = self._clock()
@@ -84,11 +100,10 @@ class KeyRing:
             raise RefusedError(Reason.REVOKED, "the API key has been revoked")
         if key.expires_at is not None and key.expires_at <= now:
             raise RefusedError(Reason.EXPIRED, "the API key has expired; ask for a new one")
-        self._note_use(key, now)
-        # a scope that this version does not know grants nothing
-        granted = frozenset(scope for scope in Scope if scope in key.scopes)
-        expires = None if key.expires_at is None else key.expires_at.timestamp()
-        return Principal(f"key:{key.key_id}", granted, key.client_id, None, expires)
+        # a use ahead of now was noted while a clock was wrong
+        if key.last_used_at is None or abs(now - key.last_used_at) >= USE_EVERY:
+            key.last_used_at = self._uses[key.key_id] = now
+        return key.principal
 
     async def create(
         self, *, client: str, scopes: Collection[Scope], name: str, expires_at: datetime | None, created_by: str
@@ -128,7 +143,7 @@ class KeyRing:
             raise NotFoundError(f"there is no key {key_id}")
         key: ApiKey = ApiKey.model_validate(stored)
         if key_id in self._known:
-            self._known[key_id] = key
+            self._known[key_id] = _SeenKey(key)
         log.info("api_key.revoked", key=key_id, client=key.client_id)
         return key
 
@@ -155,12 +170,12 @@ class KeyRing:
         with answering(QUERY_SECONDS, "the API key cannot be checked now: MongoDB does not answer; try again shortly"):
             return {stored["keyId"]: stored async for stored in self._keys.find({"keyId": {"$in": list(key_ids)}})}
 
-    def _seen(self, key_id: str) -> ApiKey | None:
+    def _seen(self, key_id: str) -> _SeenKey | None:
         if (key := self._known.get(key_id)) is not None:
             self._known.move_to_end(key_id)
         return key
 
-    async def _found(self, key_id: str) -> ApiKey | None:
+    async def _found(self, key_id: str) -> _SeenKey | None:
         if (key := self._seen(key_id)) is not None:
             return key
         if key_id in self._unknown:
@@ -172,11 +187,11 @@ class KeyRing:
             return None
         return self._remember(key)
 
-    def _remember(self, key: ApiKey) -> ApiKey:
-        self._known[key.key_id] = key
+    def _remember(self, key: ApiKey) -> _SeenKey:
+        seen = self._known[key.key_id] = _SeenKey(key)
         if len(self._known) > MOST_KNOWN:
             self._known.popitem(last=False)
-        return key
+        return seen
 
     def _renew(self, key_id: str, key: ApiKey | None) -> None:
         held = self._known.get(key_id)
@@ -184,13 +199,7 @@ class KeyRing:
             self._known.pop(key_id, None)
         # what was read before a revocation here does not undo it
         elif held is not None and held.revoked_at is None:
-            self._known[key_id] = key
-
-    def _note_use(self, key: ApiKey, now: datetime) -> None:
-        # a use ahead of now was noted while a clock was wrong
-        if key.last_used_at is None or abs(now - key.last_used_at) >= USE_EVERY:
-            key.last_used_at = now
-            self._uses[key.key_id] = now
+            self._known[key_id] = _SeenKey(key)
 
     async def _write_uses(self) -> None:
         uses, self._uses = self._uses, {}
