@@ -20,8 +20,8 @@ from app.auth.ownership import USER_HEADER
 from app.auth.principals import Principal
 from app.errors import AppError
 from app.http.middleware import RequestLimits, admit, in_time
-from app.http.serialization import decode_flat, encode
-from app.tracking import AICall
+from app.http.serialization import decode_flat
+from app.tracking import Call, Tracker
 from models.fields import MAX_NAME
 from routes.ingest import Patience, call_of, patience_with, sender_of
 from routes.track import IDEMPOTENCY_KEY, TRACK, Answer, tracked, with_key
@@ -85,7 +85,7 @@ class DirectTrack:
             return None
         return _Asked(caller, int(length), patience_with(self._state, headers.get(b"prefer")), user, key)
 
-    async def _call(self, asked: _Asked, body: "_Body") -> AICall | None:
+    async def _call(self, asked: _Asked, body: "_Body") -> Call | None:
         """A call that was admitted; None where the route has to say what is wrong."""
         sender = sender_of(asked.caller)
         try:
@@ -93,10 +93,9 @@ class DirectTrack:
                 content = await body.whole(asked.length)
             if content is None:
                 return None
-            call = call_of(with_key(decode_flat(content), asked.key), asked.caller, asked.user)
-            if not isinstance(call, AICall):
-                return None
-            if not self._state.tracker.accepts(sender, 1, asked.patience.seconds):
+            tracker: Tracker = self._state.tracker
+            call = call_of(with_key(decode_flat(content), asked.key), tracker, asked.caller, asked.user)
+            if isinstance(call, list) or not tracker.accepts(sender, 1, asked.patience.seconds):
                 return None
             admit(asked.caller, self._state)  # last of all, because it counts
         except AppError:
@@ -140,7 +139,7 @@ def _ordinary(raw: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str] | None:
 
 
 async def _send(answer: Answer, send: Send) -> None:
-    body = encode(answer.receipt)
+    body = answer.content
     headers = [_JSON, (b"content-length", str(len(body)).encode())]
     headers += [(name.lower().encode(), value.encode()) for name, value in answer.headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})

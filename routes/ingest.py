@@ -14,20 +14,23 @@ from app.http.batches import BadRow
 from app.http.bodies import encoding
 from app.http.preferences import preferred_wait
 from app.http.serialization import JSON
-from app.tracking import AICall, Fault
+from app.tracking import AICall, Call, Fault, Tracker
 from app.tracking.intake import SHORTEST_SECONDS, Kind
 from models.base import camel
 from models.faults import MOST_FAULTS, faults_of
 
 
-def call_of(row: Any, principal: Principal, header_user: str | None, most: int = MOST_FAULTS) -> AICall | list[Fault]:
+def call_of(
+    row: Any, tracker: Tracker, principal: Principal, header_user: str | None, most: int = MOST_FAULTS
+) -> Call | list[Fault]:
     """The call that a decoded row reports, or what is wrong with it: so many faults, and the number of others."""
     if isinstance(row, BadRow):
         return [Fault("", row.message)]
     if not isinstance(row, dict):
         return [Fault("", "a call must be a JSON object")]
     try:
-        return AICall.model_validate(owned(principal, row, header_user))
+        sent = owned(principal, row, header_user)
+        return tracker.common(sent) or AICall.model_validate(sent)
     except ValidationError as error:
         return faults_of(error, most)
     except InvalidRequestError as error:

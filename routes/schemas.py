@@ -1,7 +1,5 @@
 """Bodies of requests and responses that are not reports."""
 
-from collections import Counter
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Self
@@ -11,10 +9,9 @@ from pydantic_core import PydanticCustomError
 
 from app.auth.principals import Scope
 from app.observability.troubles import Code
-from app.process import in_turns
 from app.reports.readiness import Freshness
 from app.reports.rows import Row
-from app.tracking import ReceiptStatus, TrackReceipt
+from app.tracking import ReceiptStatus
 from models import ApiKey, CostSource, PriceOverride, UnitPrices
 from models.base import camel
 from models.fields import Moment, Name
@@ -41,33 +38,12 @@ class ReceiptBody(Row):
     conflicting: bool
     errors: list[FaultBody]
 
-    @classmethod
-    def of(cls, receipt: TrackReceipt) -> Self:
-        return cls(
-            id=receipt.id,
-            status=receipt.status,
-            feature=receipt.feature,
-            cost=receipt.cost,
-            saved_cost=receipt.saved_cost,
-            cost_source=receipt.cost_source,
-            unpriced_reason=receipt.unpriced_reason,
-            conflicting=receipt.conflicting,
-            errors=[FaultBody(field=camel(field), message=message) for field, message in receipt.errors],
-        )
-
 
 class BatchBody(Row):
     """The outcome of a batch: how many calls by status, and a receipt for each row, in order."""
 
     summary: dict[str, int]
     receipts: list[ReceiptBody]
-
-    @classmethod
-    async def of(cls, receipts: Sequence[TrackReceipt]) -> "BatchBody":
-        counted = Counter(receipt.status.value for receipt in receipts)
-        bodies = [ReceiptBody.of(receipt) async for receipt in in_turns(receipts)]
-        # not validated again: they are what was just made
-        return cls.model_construct(summary=dict(counted), receipts=bodies)
 
 
 class SpoolBody(Row):

@@ -15,13 +15,14 @@ from app.errors import AGAIN_IN_A_SECOND, UnsupportedMediaTypeError, invalid
 from app.http.batches import MAX_ROWS, NDJSON, read_row, rows_of
 from app.http.bodies import body_budget_of, sent_size
 from app.http.openapi import array_of, body_described, describe_waiting, schema_of
-from app.http.serialization import JSON, ExactResponse, decode_flat
+from app.http.serialization import JSON, ExactResponse, decode_flat, encoded
 from app.process import in_turns
-from app.tracking import AICall, Fault, ReceiptStatus, Tracker, TrackReceipt
+from app.tracking import AICall, Call, Fault, ReceiptStatus, Tracker, TrackReceipt
 from app.tracking.intake import Place
 from models.faults import MOST_FAULTS
 from models.fields import MAX_NAME
 from routes.ingest import Patience, call_of, kind_of, patience_of, refusal, sender_of
+from routes.receipts import batch_answer, receipt_answer
 from routes.schemas import BatchBody, ReceiptBody
 
 TRACK = "/api/ai/track"
@@ -97,12 +98,12 @@ class TrackController(Controller):
         sender = sender_of(request.user)
         tracker.admit(sender, 1, patience.seconds)
         async with body_budget_of(request).body(request, sender, MAX_CALL_BYTES) as body:
-            call = call_of(with_key(decode_flat(body), idempotency_key), request.user, user_header)
-        if not isinstance(call, AICall):
+            call = call_of(with_key(decode_flat(body), idempotency_key), tracker, request.user, user_header)
+        if isinstance(call, list):
             tracker.rejected(call, DOOR, request.user.client)
             raise refusal(call)
         answer = await tracked(call, request.user, tracker, patience)
-        return ExactResponse(answer.receipt, status_code=answer.status, headers=answer.headers)
+        return encoded(answer.content, answer.status, answer.headers)
 
     @post(
         "/track/batch",
@@ -131,24 +132,25 @@ class TrackController(Controller):
                 rows = rows_of(body, media_type)
                 place.has(len(rows))
                 receipts = await _reported(rows, request.user, user_header, tracker, place)
-                return ExactResponse(await BatchBody.of(receipts), status_code=200, headers=patience.headers)
+                return encoded(await batch_answer(receipts), 200, patience.headers)
 
 
 class Answer(NamedTuple):
     """What is answered to one call."""
 
-    receipt: ReceiptBody
+    content: bytes
+    """The receipt as JSON."""
     status: int
     headers: dict[str, str]
 
 
-async def tracked(call: AICall, caller: Principal, tracker: Tracker, patience: Patience) -> Answer:
+async def tracked(call: Call, caller: Principal, tracker: Tracker, patience: Patience) -> Answer:
     """Have one call recorded, which was admitted."""
     receipt = await tracker.track_call(
         call, DOOR, by_user=caller.user is not None, sender=sender_of(caller), within=patience.seconds
     )
     again = AGAIN_IN_A_SECOND if receipt.status is ReceiptStatus.DROPPED else {}
-    return Answer(ReceiptBody.of(receipt), STATUS_CODES[receipt.status], {**patience.headers, **again})
+    return Answer(receipt_answer(receipt), STATUS_CODES[receipt.status], {**patience.headers, **again})
 
 
 def with_key(row: Any, key: str | None) -> Any:
@@ -166,16 +168,16 @@ def with_key(row: Any, key: str | None) -> Any:
 async def _reported(
     rows: list[Any], principal: Principal, header_user: str | None, tracker: Tracker, place: Place
 ) -> list[TrackReceipt]:
-    read: list[AICall | list[Fault]] = []
+    read: list[Call | list[Fault]] = []
     left = MOST_FAULTS_OF_A_BATCH
     async for row in in_turns(rows):
-        call = call_of(read_row(row, MAX_CALL_BYTES), principal, header_user, max(1, min(left, MOST_FAULTS)))
-        left -= 0 if isinstance(call, AICall) else len(call)
+        most = max(1, min(left, MOST_FAULTS))
+        call = call_of(read_row(row, MAX_CALL_BYTES), tracker, principal, header_user, most)
+        left -= len(call) if isinstance(call, list) else 0
         read.append(call)
-    calls = [call for call in read if isinstance(call, AICall)]
-    told = await tracker.track_calls(calls, "batch", by_user=principal.user is not None, place=place)
-    receipts = iter(told)
+    calls = [call for call in read if not isinstance(call, list)]
+    receipts = iter(await tracker.track_calls(calls, "batch", by_user=principal.user is not None, place=place))
     return [
-        next(receipts) if isinstance(call, AICall) else tracker.rejected(call, "batch", principal.client)
+        tracker.rejected(call, "batch", principal.client) if isinstance(call, list) else next(receipts)
         async for call in in_turns(read)
     ]

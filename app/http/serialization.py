@@ -131,12 +131,17 @@ def _exact(content: Any) -> Any:
     return convert(content) if convert else content
 
 
+def exact_number(number: Decimal) -> msgspec.Raw:
+    """`number` as JSON."""
+    return msgspec.Raw(plain(number).encode())
+
+
 def _instant(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 _AS_TEXT: dict[type, Callable[[Any], Any]] = {
-    Decimal: lambda number: msgspec.Raw(plain(number).encode()),
+    Decimal: exact_number,
     datetime: _instant,
     date: date.isoformat,
 }
@@ -152,6 +157,11 @@ class ExactResponse(Response[Content]):
         if JSON.match(media_type or MediaType.JSON) and not isinstance(content, bytes):
             return encode(content, enc_hook)
         return super().render(content, media_type, enc_hook)
+
+
+def encoded(content: bytes, status: int, headers: Mapping[str, str]) -> ExactResponse[Any]:
+    """An answer that is JSON already."""
+    return ExactResponse(content, media_type=MediaType.JSON, status_code=status, headers=dict(headers))
 
 
 class ExactRequest(Request[Any, Any, Any]):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from models.base import camel
@@ -29,6 +30,8 @@ _REPORTED = frozenset(
         *("input_tokens", "output_tokens", "request_duration", "time_to_first_token"),
     }
 )
+_SENT = {camel(name): name for name in _REPORTED}
+"""The same by their names over HTTP."""
 MORE = frozenset({"requestDuration", "timeToFirstToken", *map(camel, _OPTIONAL)})
 """Fields of an entry that not every call of a template has."""
 
@@ -48,8 +51,55 @@ class Said(NamedTuple):
     created_at: datetime | None = None
 
 
-def of_call(call: AICall) -> tuple[Key, Said] | None:
+class CommonCall(NamedTuple):
+    """A reported call of the common shape, of a kind that `AICall` has accepted: it is valid without being checked
+    again, and recorded from its template.
+    """
+
+    fields: Mapping[str, Any]
+    """Those of `AICall`."""
+    key: Key
+    said: Said
+
+    @property
+    def client_id(self) -> str:
+        client: str = self.key[0]
+        return client
+
+    @property
+    def content_type(self) -> str:
+        content_type: str = self.key[1]
+        return content_type
+
+    @property
+    def user_id(self) -> str:
+        return self.said.user
+
+    @property
+    def request_id(self) -> str | None:
+        return self.said.request_id
+
+    @property
+    def created_at(self) -> datetime | None:
+        return self.said.created_at
+
+    def in_full(self) -> AICall:
+        """The same for those who ask for more."""
+        return AICall.model_validate(self.fields)
+
+
+def by_own_names(sent: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What was sent over HTTP, by the names of `AICall`; None where one of them is of no call of the common shape."""
+    try:
+        return {_SENT[name]: value for name, value in sent.items()}
+    except KeyError:
+        return None
+
+
+def of_call(call: AICall | CommonCall) -> tuple[Key, Said] | None:
     """What a call says, if it is of the common shape."""
+    if isinstance(call, CommonCall):
+        return call.key, call.said
     inputs, outputs = call.input_tokens, call.output_tokens
     if inputs is None or outputs is None:
         return None
@@ -95,13 +145,17 @@ def of_reported(reported: Mapping[str, Any]) -> tuple[Key, Said] | None:
     for name in ("request_duration", "time_to_first_token"):
         duration = get(name)
         if duration is not None:
-            if not (type(duration) is int or type(duration) is float) or not 0 <= duration <= MAX_MILLISECONDS:
+            if not _is_number(duration) or not 0 <= duration <= MAX_MILLISECONDS:
                 return None
             duration = round(duration)
         durations.append(duration)
     more = {} if conversation is None else {"conversationId": conversation}
     key = client, content_type, model, provider, success, None, None, False
     return key, Said(user, inputs, outputs, durations[0], durations[1], more, request_id)
+
+
+def _is_number(value: object) -> bool:
+    return type(value) is int or type(value) is float or (type(value) is Decimal and value.is_finite())
 
 
 def is_name(value: object) -> bool:

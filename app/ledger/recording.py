@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Self
 
 from bson import ObjectId
 
-from app.ledger.common import of_call, of_reported
+from app.ledger.common import CommonCall, of_call, of_reported
 from app.ledger.features import Feature, Features
 from app.ledger.privacy import Privacy
 from app.ledger.templates import TemplatePair, Templates
@@ -40,7 +40,7 @@ class Recorder:
         pricing = Pricing.of(overrides, settings.estimates_file, settings.model_aliases)
         return cls(features, pricing, Privacy(settings.store_ip_address, settings.store_user_agent))
 
-    def id_of(self, call: AICall, now: datetime) -> ObjectId:
+    def id_of(self, call: AICall | CommonCall, now: datetime) -> ObjectId:
         """The `_id` of both documents of `call`: one that follows from its request id, else a fresh one."""
         return self._mint.id_of(call.client_id, call.request_id, now)
 
@@ -48,18 +48,14 @@ class Recorder:
         """Whether it was made here for a call without a request id."""
         return self._mint.has_made(id_)
 
-    def record_reported(self, reported: Mapping[str, Any], now: datetime) -> Recorded | None:
-        """What `record` makes of a call with these fields of `AICall`, where it is of the common shape and valid."""
+    def common(self, reported: Mapping[str, Any]) -> CommonCall | None:
+        """The call with these fields of `AICall`, where it is of the common shape and known to be valid."""
         found = of_reported(reported)
-        if found is None or (template := self._templates.find(*found)) is None:
-            return None
-        key, said = found
-        pair = TemplatePair(template, said, now, self._mint.id_of(key[0], said.request_id, now))
-        return Recorded(pair, template.cost(pair))
+        return None if found is None or self._templates.find(*found) is None else CommonCall(reported, *found)
 
     def record(
         self,
-        call: AICall,
+        call: AICall | CommonCall,
         now: datetime,
         *,
         entry_id: ObjectId | None = None,
@@ -74,21 +70,22 @@ class Recorder:
         shared_id = own_id = entry_id or self.id_of(call, now)
         if by_user and call.request_id is not None:
             own_id = twin_id(call.client_id, call.request_id, call.user_id)
-        recorded = self._in_full(call, feature, now, own_id) if feature else self._recorded(call, now, own_id)
+        recorded = self._recorded(call, feature, now, own_id)
         if own_id != shared_id:
             recorded.pair.shared_id = shared_id
         return recorded
 
-    def _recorded(self, call: AICall, now: datetime, entry_id: ObjectId) -> Recorded:
-        feature = self.features.of(call.content_type)
-        if (found := of_call(call)) is None:
-            return self._in_full(call, feature, now, entry_id)
-        key, said = found
-        if template := self._templates.find(key, said):
-            pair = TemplatePair(template, said, now, entry_id)
+    def _recorded(
+        self, call: AICall | CommonCall, decided: Feature | None, now: datetime, entry_id: ObjectId
+    ) -> Recorded:
+        found = None
+        if decided is None and (found := of_call(call)) and (template := self._templates.find(*found)):
+            pair = TemplatePair(template, found[1], now, entry_id)
             return Recorded(pair, template.cost(pair))
-        recorded = self._in_full(call, feature, now, entry_id)
-        self._templates.learn(key, said, *recorded)
+        whole = call if isinstance(call, AICall) else call.in_full()
+        recorded = self._in_full(whole, decided or self.features.of(call.content_type), now, entry_id)
+        if found:
+            self._templates.learn(*found, *recorded)
         return recorded
 
     def _in_full(self, call: AICall, feature: Feature, now: datetime, entry_id: ObjectId) -> Recorded:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from bson import ObjectId
 
+from app.ledger.common import CommonCall
 from app.ledger.outcomes import ReceiptStatus
 from app.ledger.twins import Pair
 from app.observability.logs import Log
@@ -34,7 +35,7 @@ DOOR = "background"
 class Posted(NamedTuple):
     """A call that waits for its documents."""
 
-    call: AICall
+    call: AICall | CommonCall
     now: datetime
     id: ObjectId
 
@@ -46,7 +47,7 @@ class Background:
         self,
         writer: Writer,
         build: Callable[[Posted], Pair],
-        id_of: Callable[[AICall, datetime], ObjectId],
+        id_of: Callable[[AICall | CommonCall, datetime], ObjectId],
         counters: Counters,
     ) -> None:
         self._writer = writer
@@ -66,7 +67,7 @@ class Background:
         """For how many seconds the oldest of them has waited."""
         return (datetime.now(UTC) - self._queue[0].now).total_seconds() if self._queue else 0.0
 
-    async def post(self, call: AICall) -> TrackReceipt:
+    async def post(self, call: AICall | CommonCall) -> TrackReceipt:
         """Accept `call`, or return that it was dropped."""
         if self._closing or len(self._queue) >= MAX_CALLS:
             self._counters.count(DOOR, ReceiptStatus.DROPPED)

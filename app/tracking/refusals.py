@@ -17,6 +17,7 @@ from cachetools import TTLCache
 from app.database import Database
 from app.database.outages import reason_of
 from app.database.updates import upsert
+from app.ledger.common import CommonCall
 from app.observability.logs import Log
 from app.observability.troubles import Code, Troubles
 from models.call import AICall
@@ -80,10 +81,9 @@ class Refusals:
                     kind = (day, client, door, *OTHERS)
             self._waiting[kind] += 1
 
-    def note_late(self, call: AICall, door: str) -> None:
+    def note_late(self, call: AICall | CommonCall, door: str) -> None:
         """Count an accepted call where it is dated long ago: a wrong clock, or history that an import is for."""
-        now = self._clock()
-        if call.created_at is not None and now - call.created_at > LATE_AFTER:
+        if call.created_at is not None and (now := self._clock()) - call.created_at > LATE_AFTER:
             client, day = _storable(call.client_id), now.astimezone(self._zone).date().isoformat()
             if client not in self._told:
                 self._told[client] = True

@@ -1,7 +1,7 @@
 """The tracker: from what a caller reports to a receipt. It never raises into its caller."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -9,6 +9,7 @@ from bson import ObjectId
 from cachetools import LRUCache
 from pydantic import ValidationError
 
+from app.ledger.common import CommonCall, by_own_names
 from app.ledger.outcomes import Outcome, ReceiptStatus
 from app.ledger.recording import Recorded, Recorder
 from app.ledger.twins import Pair
@@ -34,6 +35,8 @@ from models.money import to_decimal
 
 log = Log(__name__)
 
+Call = AICall | CommonCall
+"""A valid one."""
 _Queued = tuple[Pair, Cost, "asyncio.Future[Outcome]"]
 
 MOST_REASONS = 1_000
@@ -84,9 +87,6 @@ class Tracker:
 
     async def track(self, **reported: Any) -> TrackReceipt:
         """Report one call by the fields of `AICall`. What cannot be stored comes back `rejected`, with its faults."""
-        if (queued := self._queued_by_template(reported)) is not None:
-            del reported
-            return await self._told(queued, FUNCTION)
         call = self._validated(reported, FUNCTION)
         del reported
         return call if isinstance(call, TrackReceipt) else await self.track_call(call, FUNCTION)
@@ -96,9 +96,9 @@ class Tracker:
         call = self._validated(reported, BACKGROUND)
         return call if isinstance(call, TrackReceipt) else await self.background.post(call)
 
-    def _validated(self, reported: dict[str, Any], door: str) -> AICall | TrackReceipt:
+    def _validated(self, reported: dict[str, Any], door: str) -> Call | TrackReceipt:
         try:
-            return AICall.model_validate(reported)
+            return self._recorder.common(reported) or AICall.model_validate(reported)
         except ValidationError as error:
             return self.rejected(faults_of(error), door, _client_of(reported))
         except Exception as error:  # noqa: BLE001 - the promise: tracking never raises into an AI endpoint
@@ -114,8 +114,15 @@ class Tracker:
         """Whether `admit` would let them in, where somebody else is asked next: nothing is counted."""
         return self.writer.admission.accepts(sender, calls, within)
 
+    def common(self, sent: Mapping[str, Any]) -> CommonCall | None:
+        """The call that was sent with these fields over HTTP, where it is of the common shape and known to be valid;
+        else `AICall` decides.
+        """
+        reported = by_own_names(sent)
+        return None if reported is None else self._recorder.common(reported)
+
     async def track_call(
-        self, call: AICall, door: str, *, by_user: bool = False, sender: str = "", within: float | None = None
+        self, call: Call, door: str, *, by_user: bool = False, sender: str = "", within: float | None = None
     ) -> TrackReceipt:
         """Report one validated call. `door` is its ingest channel, for the counters.
 
@@ -128,7 +135,7 @@ class Tracker:
 
     async def track_calls(
         self,
-        calls: Sequence[AICall],
+        calls: Sequence[Call],
         door: str,
         *,
         by_user: bool = False,
@@ -145,18 +152,8 @@ class Tracker:
             place.leave()
         return [await self._told(each, door) async for each in in_turns(taken(queued))]
 
-    def _queued_by_template(self, reported: dict[str, Any]) -> _Queued | TrackReceipt | None:
-        """None for a call that is not of the common shape."""
-        try:
-            if (recorded := self._recorder.record_reported(reported, datetime.now(UTC))) is None:
-                return None
-            pair, cost = recorded
-            return pair, cost, self.writer.write(pair, FUNCTION)
-        except Exception as error:  # noqa: BLE001 - as above
-            return self._failed(error, FUNCTION)
-
     def _queued(
-        self, call: AICall, door: str, by_user: bool, sender: str, within: float | None
+        self, call: Call, door: str, by_user: bool, sender: str, within: float | None
     ) -> _Queued | TrackReceipt:
         try:
             now = datetime.now(UTC)
@@ -199,7 +196,7 @@ class Tracker:
         return TrackReceipt(ReceiptStatus.REJECTED, errors=tuple(faults))
 
     def _recorded(
-        self, call: AICall, now: datetime, entry_id: ObjectId | None = None, *, by_user: bool = False
+        self, call: Call, now: datetime, entry_id: ObjectId | None = None, *, by_user: bool = False
     ) -> Recorded:
         recorded = self._recorder.record(call, now, entry_id=entry_id, by_user=by_user)
         if recorded.cost.cost is None:

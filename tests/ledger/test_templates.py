@@ -43,7 +43,12 @@ IN_FULL._templates.find = lambda *_: None  # type: ignore[method-assign]
 
 NAMES = st.sampled_from(["u", "Zoë", "用户", "a b", "x" * 256])
 COUNTS = st.integers(0, 5_000) | st.integers(190_000, 210_000) | st.sampled_from([0, 10**9])
-MILLISECONDS = st.none() | st.integers(0, 10**9) | st.floats(0, 10**9) | st.sampled_from([0, 0.5, 1.5, 2.5])
+MILLISECONDS = (
+    st.none()
+    | st.integers(0, 10**9)
+    | st.floats(0, 10**9)
+    | st.sampled_from([0, 0.5, 1.5, 2.5, Decimal("2.5"), Decimal(3)])
+)
 MODELS = st.sampled_from(
     [
         *(("gpt-4o", "openai"), ("gpt-4o", None), ("claude-sonnet-4-5", "anthropic"), ("gpt-4o", "groq")),
@@ -88,6 +93,7 @@ RARE: dict[str, st.SearchStrategy[Any]] = {
     "userId": NAMES,
     "nonsense": st.just(1),
 }
+NO_NUMBERS = [float("nan"), float("inf"), Decimal("NaN"), Decimal("sNaN"), Decimal("Infinity")]
 ODD: dict[str, tuple[list[str], list[Any]]] = {
     "name": (
         ["user_id", "model", "provider", "client_id", "conversation_id", "content_type", "request_id"],
@@ -96,7 +102,7 @@ ODD: dict[str, tuple[list[str], list[Any]]] = {
     "count": (["input_tokens", "output_tokens"], [-1, 10**9 + 1, 1.0, True, "5", None, Decimal(5), float("nan")]),
     "milliseconds": (
         ["request_duration", "time_to_first_token"],
-        [-1, -0.4, 10**9 + 1, 1e9 + 0.4, float("nan"), float("inf"), True, "5", Decimal("2.5"), Decimal("1e999999")],
+        [-1, -0.4, 10**9 + 1, 1e9 + 0.4, *NO_NUMBERS, True, "5", Decimal("-0.4"), Decimal("1e999999")],
     ),
     "success": (["success"], [1, 0, "true", 1.0]),
 }
@@ -116,6 +122,12 @@ def reports(draw: st.DrawFn) -> dict[str, Any]:
         names, values = ODD[odd]
         call[draw(st.sampled_from(names))] = draw(st.sampled_from(values))
     return call
+
+
+def by_template(recorder: Recorder, reported: dict[str, Any]) -> Recorded | None:
+    """None where it is not of the common shape, or not known to be valid."""
+    call = recorder.common(reported)
+    return None if call is None else recorder.record(call, NOW)
 
 
 def in_full(reported: dict[str, Any]) -> Recorded | None:
@@ -155,7 +167,7 @@ def test_both_ways_give_the_same_documents_and_costs_or_the_same_refusal(reporte
     teach(RECORDER, reported)
     expected = in_full(reported)
 
-    if (made := RECORDER.record_reported(reported, NOW)) is not None:
+    if (made := by_template(RECORDER, reported)) is not None:
         assert expected is not None
         assert_same(reported, made, expected)
     if expected is not None:
@@ -163,7 +175,7 @@ def test_both_ways_give_the_same_documents_and_costs_or_the_same_refusal(reporte
 
 
 @pytest.mark.parametrize(
-    ("reported", "by_template"),
+    ("reported", "is_common"),
     [
         ({}, True),
         ({"model": "claude-sonnet-4-5", "provider": "anthropic"}, True),
@@ -177,10 +189,10 @@ def test_both_ways_give_the_same_documents_and_costs_or_the_same_refusal(reporte
         ({"metadata": {"a": 1}}, False),
     ],
 )
-def test_which_calls_are_of_the_common_shape(reported: dict[str, Any], by_template: bool) -> None:
+def test_which_calls_are_of_the_common_shape(reported: dict[str, Any], is_common: bool) -> None:
     teach(RECORDER, reported)
 
-    assert (RECORDER.record_reported(COMMON | reported, NOW) is not None) == by_template
+    assert (by_template(RECORDER, COMMON | reported) is not None) == is_common
 
 
 def test_a_changed_price_holds_from_the_next_call_on() -> None:
@@ -190,10 +202,10 @@ def test_a_changed_price_holds_from_the_next_call_on() -> None:
     costs = [own.record(AICall(**COMMON), NOW)]
 
     book.table = OverrideTable([override({"input_mtok": 7, "output_mtok": 7})])
-    assert own.record_reported(COMMON, NOW) is None
+    assert by_template(own, COMMON) is None
     costs.append(own.record(AICall(**COMMON), NOW))
     teach(own, {})
-    assert own.record_reported(COMMON, NOW) is None
+    assert by_template(own, COMMON) is None
     book.table = OverrideTable([])
     costs.append(own.record(AICall(**COMMON), NOW))
 
@@ -205,7 +217,7 @@ def test_an_override_of_one_client_leaves_the_others_their_templates() -> None:
     for client in ("acme", "other"):
         teach(own, {"client_id": client})
 
-    found = [own.record_reported(COMMON | {"client_id": client}, NOW) for client in ("acme", "other")]
+    found = [by_template(own, COMMON | {"client_id": client}) for client in ("acme", "other")]
 
     assert [recorded is not None for recorded in found] == [False, True]
 
@@ -219,7 +231,7 @@ def test_new_names_in_every_call_neither_grow_the_templates_nor_push_out_a_frequ
     for number in range(100):
         for _ in range(2):
             own.record(AICall(**{**COMMON, "content_type": f"t{number}"}), NOW)
-        assert own.record_reported(COMMON, NOW) is not None
+        assert by_template(own, COMMON) is not None
         assert len(own._templates._recent) + len(own._templates._older) <= 10
         assert len(own._templates._once) <= 5
 
@@ -244,7 +256,7 @@ def test_a_name_that_looks_like_a_mark_of_ours_is_stored_as_it_is(shared: str) -
 
 def test_a_document_that_was_changed_is_stored_as_it_was_changed() -> None:
     teach(RECORDER, {})
-    recorded = RECORDER.record_reported(COMMON, NOW)
+    recorded = by_template(RECORDER, COMMON)
     assert recorded is not None
     recorded.pair.entry["endpoint"] = "added"
 
@@ -287,4 +299,4 @@ def test_a_template_that_does_not_make_its_own_call_is_not_kept(monkeypatch: pyt
     flat_rates = own.pricing.flat_rates
     monkeypatch.setattr(own.pricing, "flat_rates", lambda *names: flat_rates(*names)._replace(fee=1))  # type: ignore[union-attr]
     teach(own, {})
-    assert own.record_reported(COMMON, NOW) is None
+    assert by_template(own, COMMON) is None
