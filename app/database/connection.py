@@ -25,7 +25,7 @@ from app.database.start_failures import failure_of
 from app.errors import ConfigurationError
 from app.observability.logs import Log
 from models import AIUsage, Analytics, ApiKey, PriceOverride, refusals
-from models.rollups import INDEXES, ROLLUPS
+from models.rollups import INDEXES, RETIRED_INDEXES, ROLLUPS
 
 log = Log(__name__)
 
@@ -92,8 +92,8 @@ class Database:
             # without a limit: on a large ledger a new index takes minutes
             await database.tell_of_new_indexes()
             await init_beanie(database.reads, document_models=DOCUMENTS)
-            await database.drop_retired_indexes()
             await database.prepare_rollups()
+            await database.drop_retired_indexes()
             await database.raise_format()
         except ConfigurationError:
             _close(writer, reader, streamer)
@@ -119,13 +119,14 @@ class Database:
 
     async def tell_of_new_indexes(self) -> None:
         """Say so before indexes are made that take long: the start waits for them, and MongoDB goes on meanwhile."""
-        for document in (AIUsage, Analytics):
-            collection = self.writes[document.Settings.name]
+        of_documents = {document.Settings.name: document.Settings.indexes for document in (AIUsage, Analytics)}
+        for name, indexes in (of_documents | INDEXES).items():
+            collection = self.writes[name]
             documents = await collection.estimated_document_count()
             if documents < MANY_DOCUMENTS:
                 continue
             made = await collection.index_information()
-            wanted = [index.document["name"] for index in document.Settings.indexes]
+            wanted = [index.document["name"] for index in indexes]
             if missing := [name for name in wanted if name not in made]:
                 about = "the start goes on once they are made, about 10 s for each index and million documents"
                 log.warning(
@@ -134,10 +135,11 @@ class Database:
 
     async def drop_retired_indexes(self) -> None:
         """Drop unused indexes of earlier versions. Indexes of others stay."""
-        for document in (AIUsage, Analytics):
-            collection = self.writes[document.Settings.name]
+        of_documents = {document.Settings.name: document.Settings.retired_indexes for document in (AIUsage, Analytics)}
+        for collection_name, retired in (of_documents | RETIRED_INDEXES).items():
+            collection = self.writes[collection_name]
             made = await collection.index_information()
-            for name in made.keys() & set(document.Settings.retired_indexes):
+            for name in made.keys() & set(retired):
                 log.info("index.dropped", collection=collection.name, index=name)
                 with contextlib.suppress(OperationFailure):  # another process was first
                     await collection.drop_index(name)

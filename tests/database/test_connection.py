@@ -9,7 +9,7 @@ from app.database import Database, connected
 from app.errors import ConfigurationError, DatabaseUnavailableError
 from app.settings import Settings
 from models import ApiKey
-from models.rollups import ROLLUPS
+from models.rollups import ROLLUPS, USERS
 
 LEDGER_INDEXES = {
     "_id_",
@@ -47,12 +47,16 @@ async def test_indexes_of_earlier_versions_are_dropped_and_those_of_others_stay(
 ) -> None:
     await database.ledger.create_index([("createdAt", -1)], name="time")
     await database.ledger.create_index("campaignId", name="ours")
+    users = database.writes[USERS]
+    ranking = ["_id.day", "_id.synthetic", ("requests", -1), "_id.client", "_id.user"]
+    await users.create_index(ranking, name="ranking")
     await database.events.create_index([("clientId", 1), ("event", 1)], name="client_newest")
 
     async with connected(mongodb_uri, settings.database):
         pass
 
     assert set(await database.ledger.index_information()) == {*LEDGER_INDEXES, "ours"}
+    assert set(await users.index_information()) == {"_id_", "day", "user"}
     assert set(await database.events.index_information()) == {"_id_", "event_newest"}
 
 

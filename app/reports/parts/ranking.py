@@ -17,11 +17,10 @@ from app.reports.queries.stages import Stage
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reader import Document, Documents, Reader
 from app.reports.windows import DAY
-from models.rollups import EVERYONE, NAMES, TRAILING
+from models.rollups import EVERYONE, TRAILING
 
 FIRST_DEPTH = 100
 DEEPER = 4
-QUICK_DEPTH = 300
 DEEPEST = 6_400
 
 Requests = dict[str, int]
@@ -81,32 +80,17 @@ async def _by_threshold(read: Reader, query: ReportQuery, build: str, limit: int
     depth = max(FIRST_DEPTH, DEEPER * limit)
     while depth <= DEEPEST:
         past = _requests(await read.cells(_trailing_head(query, build, depth)))
-        today, rest_of_today = await _head_of_day(read, last_day, depth, quick=depth < QUICK_DEPTH)
+        today = _requests(await read.cells(rollups.top_users_of(last_day, depth)))
         among = sorted({*past, *today, *_head(pending, depth)})
         past_of = past | _requests(await read.find(TRAILING, _trailing_ids(query, build, set(among) - past.keys())))
         today_of = _requests(await read.cells(rollups.requests_of(last_day, among)))
         totals = {user: past_of.get(user, 0) + today_of.get(user, 0) + pending.get(user, 0) for user in among}
         ranked = sorted(totals, key=lambda user: (-totals[user], user))[:limit]
-        rest = _rest(past.values(), depth) + rest_of_today + _rest(by_pending[:depth], depth)
+        rest = _rest(past.values(), depth) + _rest(today.values(), depth) + _rest(by_pending[:depth], depth)
         if rest == 0 or (len(ranked) == limit and totals[ranked[-1]] > rest):
             return ranked
         depth *= DEEPER
     return None
-
-
-async def _head_of_day(read: Reader, day: ReportQuery, depth: int, *, quick: bool) -> tuple[list[str], int]:
-    """Users of the day among whom are those with the most requests, and the most that any other can have.
-
-    The head of an index is quick to read. It has cells, of which a user has one for each client.
-    """
-    if not quick:
-        users = _requests(await read.cells(rollups.top_users_of(day, depth)))
-        return list(users), _rest(users.values(), depth)
-    rows = await read.cells(rollups.top_cells_of(day, depth))
-    clients = 1
-    if day.filters.client_id is None:
-        clients = len(await read.find(NAMES, {"_id": {"$gte": ""}}, {"_id": 1}))  # covered by the index
-    return [row["_id"]["user"] for row in rows], clients * _rest([row["requests"] for row in rows], depth)
 
 
 def _trailing_head(query: ReportQuery, build: str, depth: int) -> Query:

@@ -53,7 +53,6 @@ def in_subjects(query: ReportQuery) -> dict[str, Any]:
     """The condition for cells of users or conversations."""
     window, synthetic = query.window, synthetic_of(query.synthetic)
     return {
-        # equalities where possible: only then is the index in the order of the ranking
         "_id.day": window.first.isoformat() if window.first == window.last else days_of(window),
         "_id.synthetic": synthetic[0] if len(synthetic) == 1 else {"$in": synthetic},
         **_equalities("_id", {"client": query.filters.client_id}),

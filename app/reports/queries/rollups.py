@@ -147,12 +147,6 @@ def pending_users(query: ReportQuery) -> Query:
     return DELTAS, [*delta_users(query, None), {"$group": group}]
 
 
-def top_cells_of(query: ReportQuery, limit: int) -> Query:
-    """The cells of users with the most requests on one day. A user has one for each of its clients."""
-    head = [{"$match": in_subjects(query)}, sort_by("-requests"), {"$limit": limit}]
-    return USERS, [*head, {"$project": {"_id.user": 1, "requests": 1}}]
-
-
 def top_users_of(query: ReportQuery, limit: int) -> Query:
     """The users with the most requests on one day."""
     group = {"_id": "$_id.user", "requests": {"$sum": "$requests"}}
