@@ -48,8 +48,7 @@ async def test_indexes_of_earlier_versions_are_dropped_and_those_of_others_stay(
     await database.ledger.create_index([("createdAt", -1)], name="time")
     await database.ledger.create_index("campaignId", name="ours")
     users = database.writes[USERS]
-    ranking = ["_id.day", "_id.synthetic", ("requests", -1), "_id.client", "_id.user"]
-    await users.create_index(ranking, name="ranking")
+    await users.create_index([("_id.day", 1), ("requests", -1), ("_id.user", 1)], name="ranking")
     await database.events.create_index([("clientId", 1), ("event", 1)], name="client_newest")
 
     async with connected(mongodb_uri, settings.database):
