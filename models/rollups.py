@@ -38,6 +38,10 @@ With an empty scope: that the day has its sheets.
 """
 USER_NUMBERS = "rollup_user_numbers"
 """Build x user: the number by which sheets name the user."""
+USER_DAYS = "rollup_user_days"
+"""Build x day x user: the rows of a busy user on a day that is over: `models.user_days`. Without a user: that the day
+has those of all.
+"""
 NAMES = "rollup_names"
 """Client: the names that have cells of their own."""
 SET_ASIDE = "rollup_deltas_set_aside"
@@ -61,6 +65,7 @@ ROLLUPS = (
     TRAILING,
     USER_SHEETS,
     USER_NUMBERS,
+    USER_DAYS,
     NAMES,
     SET_ASIDE,
     STATE,
@@ -70,6 +75,10 @@ ROLLUPS = (
 MERGED = {"merged": True}
 """Matches a delta whose figures are in the cells, but not yet its users and conversations."""
 NOT_MERGED = {"merged": {"$exists": False}}
+
+
+CORRECTS = {"corrects": True}
+"""Matches a delta of which calls of its days are changed or deleted. It may not name every user of them."""
 
 
 def in_other_zone(timezone: str) -> dict[str, Any]:
@@ -199,6 +208,7 @@ INDEXES = {
         _index("_id.day", name="day"),
     ],
     USER_NUMBERS: [_index("_id.build", "-number", name="number"), _index("_id.user", name="user")],
+    USER_DAYS: [_index("_id.user", "_id.day", name="user")],
 }
 """The indexes of the cells. All other access is by `_id`."""
 RETIRED_INDEXES = {USERS: ["ranking"]}

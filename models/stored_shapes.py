@@ -36,6 +36,7 @@ from models.rollups import (
     TRAILING,
     USAGE,
     USAGE_TOTALS,
+    USER_DAYS,
     USER_MONTHS,
     USER_NUMBERS,
     USER_SHEETS,
@@ -218,6 +219,7 @@ def _state() -> Schema:
     )
 
 
+_USER_ROW = {"day": _DAY, "client": _TEXT, "synthetic": _FLAG, **_PART, **_figures(TOTALS), "latency": _SKETCH}
 _SHEET = {"build": _count(2**62), **_WHERE, **dict.fromkeys(SHEET_PART, _or_null(_TEXT))}
 _COLUMNS = (sheets.USERS, sheets.NUMBERS, *(column for columns in sheets.COLUMNS.values() for column in columns))
 _ARRIVALS = _object({"_id": _object(dict.fromkeys(KEY, _TEXT)), "calls": _count(), "last": _DATE})
@@ -246,6 +248,12 @@ SHAPES: dict[str, Schema] = {
     ),
     USER_SHEETS: _object({"_id": _object(_SHEET), **dict.fromkeys(_COLUMNS, _BINARY)}),
     USER_NUMBERS: _object({"_id": _object({"build": _count(2**62), "user": _TEXT}), "number": _count(2**32, 0)}),
+    USER_DAYS: _object(
+        {
+            "_id": _object({"build": _count(2**62), "day": _DAY, "user": _TEXT}),
+            "usage": _list(_object({**_USER_ROW, "statuses": _map(_count()), "hours": _HOURS}, optional=TOTALS)),
+        }
+    ),
     NAMES: _object({"_id": _TEXT, **dict.fromkeys(CAPS, _list(_TEXT))}, optional=CAPS),
     DELTAS: _delta(),
     STATE: _state(),
@@ -255,8 +263,8 @@ SHAPES: dict[str, Schema] = {
     AIUsage.Settings.name: _entry(),
     Analytics.Settings.name: _event(),
 }
-"""By collection. That of the state is of its document `rollups`; that of events is of those of AI calls; that of sheets
-has no marks of days that are done.
+"""By collection. That of the state is of its document `rollups`; that of events is of those of AI calls; those of
+sheets and users' days are not of the marks of days that are done.
 """
 
 ONLY: dict[str, dict[str, Any]] = {
@@ -264,6 +272,7 @@ ONLY: dict[str, dict[str, Any]] = {
     "versions": {"_id": "prices"},
     Analytics.Settings.name: {"event": AI_GENERATION},
     USER_SHEETS: {"_id.scope": {"$ne": ""}},
+    USER_DAYS: {"_id.user": {"$ne": None}},
 }
 """To which documents of a collection its shape applies; others have none."""
 

@@ -71,7 +71,7 @@ class Reports:
     async def usage(
         self, query: ReportQuery, *, compare: bool = False, series_by: SeriesBy | None = None
     ) -> UsageReport:
-        """One window by day, hour, feature, model, provider and user. About one user: from the ledger.
+        """One window by day, hour, feature, model, provider and user. About one user: from its days, and the ledger.
 
         With `compare`, the period directly before comes with it.
         """
@@ -81,7 +81,7 @@ class Reports:
             comparison = of_window(query, now) if compare else None
             if query.filters.user_id is not None:
                 async with self._ledger(query) as read:
-                    parts = await usage.from_ledger(read, query, comparison, series_by)
+                    parts = await usage.of_user(read, query, comparison, series_by)
             else:
                 async with self._rollups() as (read, rollups):
                     known, sheets = self._known_users, self._sheets(read, rollups)

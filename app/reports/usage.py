@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import NamedTuple
 
 from app.reports.comparison import LikeSpan, PreviousParts, PreviousSpan, like_span, like_spans, previous_span
-from app.reports.parts import day_rows
+from app.reports.parts import day_rows, user_days
 from app.reports.parts.active_users import ActiveUsers, active_by_day
 from app.reports.parts.figures import WeekHours, by_hour, by_weekday_hour, described, grouped, summed, week_hours
 from app.reports.parts.known_users import KnownUsers
 from app.reports.parts.ranking import Ranking, ranked_users
 from app.reports.parts.series import SeriesBy, SeriesPoint, series
+from app.reports.parts.user_days import rows_of_user
 from app.reports.parts.user_sheets import UserSheets
 from app.reports.periods import Comparison, before
 from app.reports.queries import ledger, rollups
@@ -31,8 +32,6 @@ from app.reports.rows import (
 )
 
 TOP_USERS = 20
-MANY_CALLS = 50_000
-"""Of one user: their durations alone might fill a document of MongoDB."""
 
 
 class UsageReport(Row):
@@ -133,21 +132,59 @@ def _previous_from_cells(
     )
 
 
+async def of_user(
+    read: Reader,
+    query: ReportQuery,
+    comparison: Comparison | None = None,
+    series_by: SeriesBy | None = None,
+) -> UsageParts:
+    """Of one user, from what is kept of its days, else from the ledger. A comparison widens the query, as above."""
+    whole = query if comparison is None else query.over(before(query).window.first, query.window.last)
+    return await asyncio.to_thread(_of_user, query, await rows_of_user(read, whole), comparison, series_by)
+
+
+def _of_user(
+    query: ReportQuery, rows: Documents, comparison: Comparison | None, series_by: SeriesBy | None
+) -> UsageParts:
+    days_of_whole = user_days.by_day(rows)
+    days = day_rows.within(days_of_whole, query.window)
+    totals = summed(days)
+    among = {day["_id"] for day in days}
+    parts = [row for row in rows if row["day"] in among]
+    compared = [] if comparison is None else like_spans(comparison)
+    windows = [span.window for span in (query, *compared)]
+    active = ActiveUsers(
+        {day["_id"]: 1 for day in days_of_whole},
+        [int(bool(day_rows.within(days_of_whole, window))) for window in windows],
+    )
+    return UsageParts(
+        totals=totals,
+        days=days,
+        active_users=active.in_windows[0],
+        active_by_day=active.by_day,
+        hours=week_hours(days),
+        by_feature=grouped(parts, lambda row: row["feature"]),
+        by_model=grouped(parts, lambda row: (row["provider"], row["model"])),
+        by_provider=grouped(parts, lambda row: row["provider"]),
+        top_users=[{"_id": query.filters.user_id, **totals}] if days else [],
+        previous=None if comparison is None else _previous_from_cells(query, comparison, days_of_whole, active),
+        series=None if series_by is None else user_days.by_day_and_name(parts, series_by),
+    )
+
+
 async def from_ledger(
     read: Reader,
     query: ReportQuery,
     comparison: Comparison | None = None,
     series_by: SeriesBy | None = None,
 ) -> UsageParts:
-    """From the ledger, in a few passes over the window."""
-    few = await _has_few_calls(read, query)
-    (found,) = await read.ledger(ledger.usage(query, durations=few))
-    durations = found["durations"] if few else await read.ledger(ledger.durations_by_day(query))
+    """From the ledger, in a few passes over the window: what the others must be equal to."""
+    (found,) = await read.ledger(ledger.usage(query))
     names = {SeriesBy.MODEL: "aiModel"}
     by_name = None if series_by is None else ledger.by_day_and_name(query, names.get(series_by, series_by))
     return UsageParts(
         totals=first(found["totals"]),
-        days=day_rows.with_latency(found["days"], durations),
+        days=day_rows.with_latency(found["days"], await read.ledger(ledger.durations_by_day(query))),
         active_users=first(found["activeUsers"]).get("count", 0),
         active_by_day={row["_id"]: row["count"] for row in found["activeByDay"]},
         hours={(row["_id"]["weekday"], row["_id"]["hour"]): [row] for row in found["byHour"]},
@@ -158,13 +195,6 @@ async def from_ledger(
         previous=None if comparison is None else await _previous_from_ledger(read, query, comparison),
         series=None if by_name is None else await read.ledger(by_name),
     )
-
-
-async def _has_few_calls(read: Reader, query: ReportQuery) -> bool:
-    if query.filters.user_id is None:
-        return False
-    count: int = first(await read.ledger(ledger.calls_of_user(query, MANY_CALLS))).get("count", 0)
-    return count < MANY_CALLS
 
 
 async def _previous_from_ledger(read: Reader, query: ReportQuery, comparison: Comparison) -> PreviousParts:

@@ -28,6 +28,7 @@ from app.rollups.merge import Merged, Merger, UnreadableError
 from app.rollups.set_aside import say, set_aside
 from app.rollups.state import stored_state
 from app.rollups.trailing import Trailing
+from app.rollups.user_days import UserDays
 from app.rollups.user_sheets import UserSheets
 
 log = Log(__name__)
@@ -74,6 +75,7 @@ class Compactor:
         self._lease = lease or Lease(database, session)
         self.trailing = Trailing(database, clock)
         self.sheets = UserSheets(database, session)
+        self.user_days = UserDays(database, session)
         self._merger = Merger(database, session)
         self._thread = OwnThread("compactor")
         self._subjects_merged = 0.0
@@ -121,6 +123,7 @@ class Compactor:
                 return
         await self._in_time(lambda: self._holding_lease(self.trailing.keep_up()))
         await self._in_time(lambda: self._holding_lease(self.sheets.keep_up()))
+        await self._in_time(lambda: self._holding_lease(self.user_days.keep_up()))
 
     def _subjects_due(self, now: float) -> bool:
         patience = SUBJECTS_SECONDS if self._calls < BUSY_CALLS else BUSY_SECONDS

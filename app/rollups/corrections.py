@@ -17,7 +17,7 @@ from app.rollups.name_caps import NameCaps
 from app.rollups.usage_sums import Row
 from models.documents import Document
 from models.money import from_units, stored_units
-from models.rollups import AMOUNTS, PART
+from models.rollups import AMOUNTS, CORRECTS, PART
 
 _USAGE = ("day", "client", "synthetic", *PART, "part")
 _FINDING = ("day", "client", "synthetic", "kind", "provider", "model", "name")
@@ -39,6 +39,7 @@ async def correction(
     usage = _difference(map(_by_subject, taken["usage"]), map(_by_subject, given["usage"]), _USAGE)
     return {
         **given,
+        **CORRECTS,
         # `calls` is how a merge measures its work
         "calls": taken["calls"] + given["calls"],
         "days": sorted({*taken["days"], *given["days"]}),

@@ -8,7 +8,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from models.rollups import CONVERSATION_TOTALS, USER_TOTALS
+from models.rollups import CONVERSATION_TOTALS, CORRECTS, USER_TOTALS
 
 Stage = dict[str, Any]
 
@@ -62,6 +62,11 @@ def past_requests(deltas: list[ObjectId], today: str) -> list[Stage]:
             }
         },
     ]
+
+
+def corrected_days(deltas: list[ObjectId]) -> list[Stage]:
+    """The days of corrections."""
+    return [{"$match": {"_id": {"$in": deltas}, **CORRECTS}}, {"$unwind": "$days"}, {"$group": {"_id": "$days"}}]
 
 
 def _unwound(deltas: list[ObjectId], subject: str) -> list[Stage]:

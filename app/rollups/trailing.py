@@ -20,9 +20,9 @@ from app.database.blocking import BlockingDatabase, ClientSession
 from app.database.updates import upsert_blocking
 from app.observability.logs import Log
 from app.rollups.state import STATE_KEY, stored_state
-from app.rollups.subject_updates import past_requests
+from app.rollups.subject_updates import corrected_days, past_requests
 from models.documents import Document
-from models.rollups import DELTAS, EVERYONE, STATE, TRAILING, TRAILING_DAYS, USER_SHEETS, USERS
+from models.rollups import DELTAS, EVERYONE, STATE, TRAILING, TRAILING_DAYS, USER_DAYS, USER_SHEETS, USERS
 
 log = Log(__name__)
 
@@ -118,19 +118,29 @@ def add_late(
 ) -> None:
     """Add what `deltas` say of days before today, in the transaction that merges them, in its thread.
 
-    The sheets of those days go: they are made anew.
+    The sheets of those days go, and the days of busy users in them: they are made anew.
     """
     database[STATE].update_one(STATE_KEY, {"$inc": {"late": 1, "heeded": 1}}, session=session)
     past = database[DELTAS].aggregate(past_requests(deltas, state["today"]), session=session)
     days: set[str] = set()
-    updates = late_updates(_noting(days, past), state["trailing"])
+    users: set[str] = set()
+    updates = late_updates(_noting(days, users, past), state["trailing"])
     upsert_blocking(database, TRAILING, updates, session)
-    database[USER_SHEETS].delete_many({"_id.day": {"$in": sorted(days)}}, session=session)
+    corrected = [row["_id"] for row in database[DELTAS].aggregate(corrected_days(deltas), session=session)]
+    days.update(corrected)
+    in_days = {"_id.day": {"$in": sorted(days)}}
+    database[USER_SHEETS].delete_many(in_days, session=session)
+    # the mark that all are made goes with those concerned, which a correction may not all name
+    theirs: list[str | None] = [*sorted(users), None]
+    database[USER_DAYS].delete_many({**in_days, "_id.user": {"$in": theirs}}, session=session)
+    if corrected:
+        database[USER_DAYS].delete_many({"_id.day": {"$in": corrected}}, session=session)
 
 
-def _noting(days: set[str], rows: Iterable[Document]) -> Iterator[Document]:
+def _noting(days: set[str], users: set[str], rows: Iterable[Document]) -> Iterator[Document]:
     for row in rows:
         days.add(row["_id"]["day"])
+        users.add(row["_id"]["user"])
         yield row
 
 

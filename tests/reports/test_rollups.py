@@ -32,7 +32,7 @@ from app.reports.reports import Reports
 from app.reports.rows import UsageDay
 from app.reports.usage import UsageReport
 from app.reports.windows import TimeWindow
-from app.rollups import active_users, merge
+from app.rollups import active_users, merge, user_days
 from app.rollups.compactor import Compactor
 from app.rollups.recount import Recount
 from app.settings import Settings
@@ -46,6 +46,7 @@ from models.rollups import (
     FINDINGS,
     LATENCY,
     USAGE,
+    USER_DAYS,
     USER_MONTHS,
     USER_SHEETS,
     USERS,
@@ -122,6 +123,7 @@ class House:
         elif kind == "sheets":
             await self.compactor.trailing.keep_up()
             await self.compactor.sheets.make_all()
+            await self.compactor.user_days.make_all()
         else:
             day = NOW.astimezone(self.zone).date() - timedelta(days=given_)
             await Recount(self.database, self.zone).days(day, day)
@@ -179,6 +181,7 @@ async def test_every_report_says_what_the_ledger_says(
     monkeypatch.setattr(merge, "MAX_DELTAS", 4)
     monkeypatch.setattr(active_users, "MAX_KNOWN", 3)
     monkeypatch.setattr(active_users, "MAX_PLACES", 2)
+    monkeypatch.setattr(user_days, "BUSY_CALLS", 1)
     histories: list[list[Step]] = []
 
     @settings(max_examples=3, suppress_health_check=list(HealthCheck), database=None)
@@ -196,8 +199,9 @@ async def test_every_report_says_what_the_ledger_says(
 
 
 async def test_users_come_from_sheets_of_past_days_and_late_calls_are_in_them_at_once(
-    house: Callable[[str], Any],
+    house: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(user_days, "BUSY_CALLS", 1)
     batches: list[list[dict[str, Any]]] = []
 
     @settings(max_examples=9, suppress_health_check=list(HealthCheck), database=None)
@@ -221,6 +225,7 @@ async def test_users_come_from_sheets_of_past_days_and_late_calls_are_in_them_at
             await opened.do(("sheets", None))
             days = await opened.database.writes[DAYS].distinct("_id.day", {"_id.day": {"$lt": "2024-03-12"}})
             assert sorted(await sheets.distinct("_id.day")) == sorted(days)
+            assert sorted(await opened.database.writes[USER_DAYS].distinct("_id.day")) == sorted(days)
             await check_users(opened)
         # a recount leaves none of the sheets, which are of other cells now
         await opened.do(("recount", 3))
@@ -514,12 +519,13 @@ async def check_analytics(house: House, query: ReportQuery, rows: list[dict[str,
 
 
 async def check_usage_of_user(house: House, query: ReportQuery, own: Rows) -> None:
-    """One user's report, whether there are few calls, which are read at once, or many."""
-    found = await house.reports.usage(query)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(usage, "MANY_CALLS", 1)
-        of_many = await house.reports.usage(query)
-    assert found == of_many
+    """One user's report, from what is kept of its days, next to the ledger and a plain count."""
+    comparison, series_by = of_window(query, NOW), SeriesBy.FEATURE
+    async with reading(house.database) as read:
+        truth = usage.usage_report(query, await usage.from_ledger(read, query, comparison, series_by), NOW)
+    found = await house.reports.usage(query, compare=True, series_by=series_by)
+    for part in type(found).model_fields:
+        assert getattr(found, part) == getattr(truth, part), part
     durations = [row["requestDuration"] for row in own if "requestDuration" in row]
     assert (found.totals.requests, found.totals.cost, found.totals.tokens.total) == figures(own)
     assert found.active_users == min(1, len(own))

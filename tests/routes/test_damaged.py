@@ -21,8 +21,10 @@ from app.database import Database
 from app.errors import ConfigurationError
 from app.reports.damage import Damage
 from app.reports.downloads import Table
+from app.rollups import user_days
 from app.rollups.compactor import Compactor
 from app.rollups.state import RollupState
+from app.rollups.user_days import UserDays
 from app.rollups.user_sheets import UserSheets
 from app.settings import Settings
 from models.refusals import LATE, REFUSALS
@@ -36,6 +38,7 @@ from models.rollups import (
     NAMES,
     STATE,
     TRAILING,
+    USER_DAYS,
     USER_MONTHS,
     USER_NUMBERS,
     USER_SHEETS,
@@ -70,6 +73,7 @@ READERS: dict[str, tuple[str, ...]] = {
     USERS: ("/usage", "/users"),
     USER_SHEETS: ("/usage", "/users", "/models"),
     USER_NUMBERS: ("/usage", "/users", "/models"),
+    USER_DAYS: ("userId=",),
     "aiusages": ("/calls", "userId=", "/stats"),
     "analytics": ("/calls/", "/stats"),
 }
@@ -133,6 +137,9 @@ async def place(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> A
             await compactor.merge_all()
             await compactor.trailing.keep_up()
             await UserSheets(database, session).make_all()
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(user_days, "BUSY_CALLS", 1)
+                await UserDays(database, session).make_all()
         settings = new_settings(mongodb_uri, Path(), database=database.writes.name)
         yield Place(client, database, settings, admin)
 

@@ -15,7 +15,7 @@ from app.rollups.cell_updates import figures_of
 from app.rollups.state import touch
 from models.active_days import NewUsers
 from models.documents import Document
-from models.rollups import ACTIVE_USERS, DELTAS, EVERYONE, TRAILING, USER_MONTHS, USER_NUMBERS, USERS
+from models.rollups import ACTIVE_USERS, DELTAS, EVERYONE, TRAILING, USER_DAYS, USER_MONTHS, USER_NUMBERS, USERS
 
 DAYS_OF_MONTH = range(1, 32)
 
@@ -33,6 +33,7 @@ class ErasedCells:
         await touch(self._database, session)
         # with that, the sheets of users' days are of an earlier build, and name nobody any more
         await self._database.writes[USER_NUMBERS].delete_many({"_id.user": self._rename.user}, session=session)
+        await self._database.writes[USER_DAYS].delete_many({"_id.user": self._rename.user}, session=session)
         await self._rename_in_deltas(session)
         moved = 0
         for month in await self._months(session):

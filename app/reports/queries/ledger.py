@@ -4,11 +4,11 @@ They are the ground truth about a window: slow over long ones, and what every fa
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from bson import ObjectId
 
 from app.reports.queries.stages import (
-    TOTALS,
     Expression,
     Stage,
     group_count,
@@ -17,12 +17,14 @@ from app.reports.queries.stages import (
     local_day,
     match,
     match_hours_before,
+    match_spans,
     sort_by,
     weekday,
 )
-from app.reports.query import Filters, ReportQuery, Synthetic
+from app.reports.query import ReportQuery
 from models import AI_GENERATION, CallStatus
 from models.rollups import CONVERSATION_TOTALS
+from models.user_days import TOTALS_OF_ENTRIES, in_steps, step_of
 
 TOP_USERS = 20
 MOST_FINDINGS = 100
@@ -79,17 +81,14 @@ def _least_at(percent: int) -> Stage:
     return {"$min": {"$cond": [reached, "$_id", None]}}
 
 
-def calls_of_user(query: ReportQuery, most: int) -> list[Stage]:
-    """`count`: how many calls a user has in a window, whatever the other filters, up to `most`; from an index alone."""
-    of_user = match(query.window, Filters(user_id=query.filters.user_id), Synthetic.INCLUDE)
-    return [of_user, {"$limit": most}, {"$count": "count"}]
+def in_steps_of(query: ReportQuery, spans: Sequence[tuple[datetime, datetime]]) -> list[Stage]:
+    """What the filters match within `spans`, by time, client and part: see `models.user_days`."""
+    step = step_of(offset for _, offset in query.window.offsets())
+    return [match_spans(spans, query.filters, query.synthetic), in_steps(step)]
 
 
-def usage(query: ReportQuery, *, durations: bool = False) -> list[Stage]:
-    """One document with the rows of the usage report; with `durations`, which must not be too many for a document.
-
-    In one pass: of a user's calls, which lie far apart, reading them takes most of the time.
-    """
+def usage(query: ReportQuery) -> list[Stage]:
+    """One document with the rows of the usage report."""
     window, selected = query.window, len(_selected(query))
     by_requests = sort_by("-requests", "_id")
     return [
@@ -105,7 +104,6 @@ def usage(query: ReportQuery, *, durations: bool = False) -> list[Stage]:
                 "days": days(query)[selected:],
                 "activeUsers": active_users(query)[selected:],
                 "activeByDay": active_by_day(query)[selected:],
-                **({"durations": durations_by_day(query)[selected:]} if durations else {}),
             }
         },
     ]
@@ -114,7 +112,11 @@ def usage(query: ReportQuery, *, durations: bool = False) -> list[Stage]:
 def days(query: ReportQuery) -> list[Stage]:
     """Every additive figure and `status_*`, one row per day."""
     counted = {f"status_{status}": {"$sum": {"$toInt": {"$eq": ["$status", status]}}} for status in CallStatus}
-    return [*_selected(query), {"$group": {"_id": local_day(query.window), **TOTALS, **counted}}, sort_by("_id")]
+    return [
+        *_selected(query),
+        {"$group": {"_id": local_day(query.window), **TOTALS_OF_ENTRIES, **counted}},
+        sort_by("_id"),
+    ]
 
 
 def durations_by_day(query: ReportQuery) -> list[Stage]:
@@ -132,7 +134,10 @@ def active_by_day(query: ReportQuery) -> list[Stage]:
 def by_day_and_name(query: ReportQuery, name: str) -> list[Stage]:
     """`requests` and `cost` by day and by a field of the entries."""
     key = {"day": local_day(query.window), "name": f"${name}"}
-    return [*_selected(query), {"$group": {"_id": key, "requests": TOTALS["requests"], "cost": TOTALS["cost"]}}]
+    return [
+        *_selected(query),
+        {"$group": {"_id": key, "requests": TOTALS_OF_ENTRIES["requests"], "cost": TOTALS_OF_ENTRIES["cost"]}},
+    ]
 
 
 def errors(query: ReportQuery) -> list[Stage]:
@@ -200,7 +205,7 @@ def by_provider(query: ReportQuery) -> list[Stage]:
 
 def conversations(query: ReportQuery, limit: int) -> list[Stage]:
     """The conversations with the most tokens: `requests`, `tokensUsed`, `cost` and `lastDay`."""
-    figures = {name: TOTALS[name] for name in CONVERSATION_TOTALS}
+    figures = {name: TOTALS_OF_ENTRIES[name] for name in CONVERSATION_TOTALS}
     key = {"client": "$clientId", "conversation": "$conversationId"}
     return [
         *_selected(query),

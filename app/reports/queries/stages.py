@@ -1,11 +1,12 @@
 """Aggregation stages, most of them over the raw ledger. Each function returns one stage, or a part of one."""
 
-from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.reports.query import Filters, Synthetic
 from app.reports.windows import TimeWindow
+from models.user_days import TOTALS_OF_ENTRIES
 
 Stage = dict[str, Any]
 Expression = Any
@@ -14,6 +15,12 @@ Expression = Any
 def match(window: TimeWindow, filters: Filters, synthetic: Synthetic) -> Stage:
     """The entries of a window."""
     return {"$match": _within(window) | filters.conditions() | _reality(synthetic)}
+
+
+def match_spans(spans: Sequence[tuple[datetime, datetime]], filters: Filters, synthetic: Synthetic) -> Stage:
+    """The entries of several spans, each from its first instant up to before its last."""
+    within = [{"createdAt": {"$gte": start, "$lt": end}} for start, end in spans]
+    return {"$match": {"$or": within, **filters.conditions(), **_reality(synthetic)}}
 
 
 def _within(window: TimeWindow) -> dict[str, Any]:
@@ -59,26 +66,9 @@ def _format_offset(offset: timedelta) -> str:
     return f"{sign}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
 
 
-TOTALS: Mapping[str, Expression] = {
-    "requests": {"$sum": 1},
-    "successes": {"$sum": {"$toInt": "$success"}},
-    "cached": {"$sum": {"$toInt": "$cached"}},
-    "inputTokens": {"$sum": "$inputTokens"},
-    "outputTokens": {"$sum": "$outputTokens"},
-    "tokensUsed": {"$sum": "$tokensUsed"},
-    "cost": {"$sum": "$cost"},
-    "savedCost": {"$sum": "$savedCost"},
-    "unpriced": {"$sum": {"$toInt": {"$eq": ["$costSource", "unpriced"]}}},
-    "estimated": {"$sum": {"$toInt": {"$eq": ["$costSource", "estimated"]}}},
-    "duration": {"$sum": "$requestDuration"},
-    "durations": {"$sum": {"$toInt": {"$isNumber": "$requestDuration"}}},
-}
-"""Every additive figure, as accumulators. Costs in USD, `duration` in ms over `durations` calls that report one."""
-
-
 def group_totals(key: Expression) -> Stage:
     """Every additive figure by `key`; None for one row over all."""
-    return {"$group": {"_id": key, **TOTALS}}
+    return {"$group": {"_id": key, **TOTALS_OF_ENTRIES}}
 
 
 def sums(names: Iterable[str]) -> dict[str, Expression]:
