@@ -26,7 +26,7 @@ COMMIT_SHARE = 0.8
 DISK_SECONDS = 1.0
 """What of a long deadline is for the disk."""
 LEEWAY = 0.6
-"""The share of that which may be taken when a request is admitted: whoever comes later has turns, too."""
+"""The share of that which may be taken when a request is admitted: whoever comes later, or again, has turns, too."""
 TRIED_ANYWAY = 100
 """Calls that are queued however slow MongoDB was: whether it still is, only a commit tells, and one of few is quick."""
 LONGEST_RETRY_SECONDS = 60.0
@@ -108,11 +108,15 @@ class Admission:
 
     def seconds(self, sender: str = "", calls: int = 1) -> float:
         """How long so many more calls of a sender would wait for the end of their commit."""
-        own = self._queue.of(sender) + self._reserved[sender] + calls
-        others = self._queue.senders + (not self._queue.of(sender)) - 1
-        # others have their turns as long as this one waits, and no more of them than they have calls
-        ahead = min(own * (others + 1), len(self._queue) + self._reserved.total() + calls)
-        return self._until_committed(ahead)
+        return self._waits(sender, self._reserved[sender] + calls, self._reserved.total() + calls)
+
+    def ahead_of(self, sender: str, calls: int = 0) -> float:
+        """The same, if they queued now: before all that was admitted and has not queued yet."""
+        return self._waits(sender, calls, calls)
+
+    def reserved(self, sender: str) -> int:
+        """Calls of a sender's requests that were admitted and have not queued yet."""
+        return self._reserved[sender]
 
     @property
     def backlog(self) -> float:
@@ -126,7 +130,22 @@ class Admission:
     def admit(self, sender: str, calls: int, within: float) -> None:
         """The same, and count what is refused. Raises OverloadedError."""
         if (excess := self._excess(sender, calls, within)) > 0:
-            self.refuse(calls, excess)
+            # later for some, so that not all who are refused now come back at once
+            self.refuse(calls, excess + random.uniform(0, max(1.0, excess)))  # noqa: S311 - jitter
+
+    def admit_body(self, sender: str, calls: int, within: float, leeway: float, turns: float) -> None:
+        """The same for calls that are to be decoded. `leeway` is the share of the time that they may take, and `turns`
+        says for how many seconds those before them, and they, will be decoded. Raises OverloadedError.
+        """
+        if (excess := self._excess(sender, calls, within, leeway, turns)) > 0:
+            self.refuse(calls, excess + random.random())  # noqa: S311 - jitter
+
+    def _waits(self, sender: str, own: int, all_: int) -> float:
+        """How long the last of so many calls of a sender waits behind what has queued, `all_` with those of others."""
+        queued = self._queue.of(sender)
+        others = self._queue.senders - (queued > 0)
+        # others have their turns as long as this one waits, and no more of them than they have calls
+        return self._until_committed(min((queued + own) * (others + 1), len(self._queue) + all_))
 
     def _until_committed(self, ahead: int) -> float:
         """In how many seconds so many calls are committed, after what is under way."""
@@ -135,13 +154,14 @@ class Admission:
             return under_way + (self._pace.of(ahead) if ahead else 0.0)
         return under_way + ahead / self._batch * self._batch_seconds
 
-    def _excess(self, sender: str, calls: int, within: float) -> float:
+    def _excess(self, sender: str, calls: int, within: float, leeway: float = LEEWAY, turns: float = 0.0) -> float:
         """In how many seconds there is room for them."""
         if not self.holds(sender, calls):
             return self.seconds(sender, calls) / SHARE
         # with nothing before it a request is always tried: how fast MongoDB is now, nobody knows otherwise
         if len(self._queue) or self._reserved:
-            return self.seconds(sender, calls) - LEEWAY * seconds_to_commit(within)
+            expected = max(self.seconds(sender, calls), turns + self.ahead_of(sender))
+            return expected - leeway * seconds_to_commit(within)
         return 0.0
 
     def reserve(self, sender: str, calls: int) -> None:
@@ -151,10 +171,7 @@ class Admission:
             del self._reserved[sender]
 
     def refuse(self, calls: int, seconds: float) -> NoReturn:
-        """`seconds`: until there is room. Raises OverloadedError, with a later time for some, so that not all who are
-        refused now come back at once.
-        """
-        seconds = min(seconds + random.uniform(0, max(1.0, seconds)), LONGEST_RETRY_SECONDS)  # noqa: S311 - jitter
+        """`seconds`: until there is room. Raises OverloadedError."""
         self._counters.refused.inc(calls)
         self._warning.warn(calls, queued=len(self._queue))
-        raise OverloadedError(seconds)
+        raise OverloadedError(min(seconds, LONGEST_RETRY_SECONDS))

@@ -82,7 +82,7 @@ def test_who_waits_for_a_turn_until_the_deadline_is_refused_and_keeps_no_room(tm
                 since = loop.time()
                 with pytest.raises(OverloadedError), intake.place(FLOOD, BODY, 3) as second:
                     await second.turn()
-                assert loop.time() - since == pytest.approx(2.75)
+                assert loop.time() - since == pytest.approx(2.4)  # a fifth is for the disk
                 assert it.writer.admission.room == 50_000 - 500
             with intake.place(FLOOD, BODY, 3) as third:
                 await third.turn()
