@@ -90,15 +90,24 @@ CONTEXT: dict[str, Names] = {
 """Fields of `AICall` that a span may leave to the spans around it, or to its resource."""
 CONTEXT_NAMES = frozenset().union(*CONTEXT.values())
 
+_RANKS = {name: (field, rank) for field, names in CONTEXT.items() for rank, name in enumerate(names)}
+
 KNOWN = frozenset().union(
     OPERATION, OPENINFERENCE_KIND, TRACELOOP_KIND, REQUEST_TYPE, AI_SDK_OPERATION, LANGFUSE_TYPE, LANGSMITH_KIND,
     PROVIDER, RESPONSE_MODEL, REQUEST_MODEL, RESPONSE_ID, PARAMETERS, ERROR_TYPE, FIRST_TOKEN_SECONDS, FIRST_TOKEN_MS,
     REGION, SERVICE, ENVIRONMENT, CONTEXT_NAMES,
 )  # fmt: skip
 
+_OWN = frozenset().union(
+    RESPONSE_ID, FIRST_TOKEN_SECONDS, FIRST_TOKEN_MS, CONTEXT["user_id"], CONTEXT["conversation_id"]
+)
+"""In which spans of one instrumentation and model differ."""
+
 REMEMBERED = 8_192
 MAX_REMEMBERED = 64
 """Bytes: what is remembered of attributes stays small, and has no prompts."""
+MAX_SHARED = 256
+"""Bytes of an attribute that is compared with those of other spans."""
 
 _name = TypeAdapter[str](Name)
 _PLAIN_NAME = re.compile(r"[\x20-\x7e]{1,256}")
@@ -111,26 +120,47 @@ class Found(NamedTuple):
     value: Value
 
 
+Context = dict[str, Found]
+"""What a call takes from the spans around it, by field of `AICall`."""
+
+
+class Shared(NamedTuple):
+    """The same, where other spans say so as well."""
+
+    attribute: str
+    value: Value
+    kind: type
+    """Of the value: True equals 1."""
+    is_small: bool
+
+
+Kind = tuple[Shared, ...]
+"""What spans say that are of one kind, in their order."""
+
+
 class UnusableSpanError(Exception):
     """An inference span that cannot be recorded. The message says why; it quotes no value."""
 
 
-def read(pairs: Iterable[bytes]) -> tuple[dict[str, Value], Usage]:
-    """Those of a span's or a resource's attributes that are known, and those that say what was used: these with their
-    objects opened. One without a value is not there. `pairs`: each is a `KeyValue`.
+def read(pairs: Iterable[bytes]) -> tuple[dict[str, Value], Usage, Kind]:
+    """Those of a span's or a resource's attributes that are known, those that say what was used, with their objects
+    opened, and those of the first that make its kind. One without a value is not there. `pairs`: each is a `KeyValue`.
     """
     found: dict[str, Value] = {}
     said: Usage = {}
+    shared: list[Shared] = []
     for pair in pairs:
         for each in _remembered(pair) if len(pair) <= MAX_REMEMBERED else _opened(pair):
-            if type(each) is Said:
+            if isinstance(each, Said):
                 said[each.attribute] = each
-            else:
-                found[each.attribute] = each.value
-    return found, said
+                continue
+            found[each.attribute] = each.value
+            if isinstance(each, Shared):
+                shared.append(each)
+    return found, said, tuple(shared)
 
 
-def _opened(pair: bytes) -> tuple["Found | Said", ...]:
+def _opened(pair: bytes) -> tuple["Found | Said | Shared", ...]:
     """What one attribute says; nothing where it is none of those."""
     attribute = KeyValue.FromString(pair)
     key, value = attribute.key, attribute.value
@@ -141,7 +171,8 @@ def _opened(pair: bytes) -> tuple["Found | Said", ...]:
     if kind is None:
         return ()
     if key in KNOWN:
-        return (Found(key, getattr(value, kind) if kind in SCALARS else None),)
+        known = getattr(value, kind) if kind in SCALARS else None
+        return (Found(key, known) if key in _OWN else Shared(key, known, type(known), len(pair) <= MAX_SHARED),)
     if kind == "int_value" and meaning is not None and len(key) <= MAX_NAME:  # as nearly all are
         return (Said(key, meaning, value.int_value),)
     leaves = leaves_of_metadata(value) if meaning is None else leaves_of(key, value, kind)
@@ -150,6 +181,21 @@ def _opened(pair: bytes) -> tuple["Found | Said", ...]:
 
 _remembered = lru_cache(REMEMBERED)(_opened)
 """Most attributes of a span are those of others: which model, whose, and of counts the small ones."""
+
+
+def context_in(attributes: Attributes) -> "Context":
+    """What attributes say of the context of a call: of each field the `first` of its names."""
+    ranks: dict[str, int] = {}
+    for name in attributes:
+        if name in _RANKS and attributes[name] != "":
+            field, rank = _RANKS[name]
+            ranks[field] = min(rank, ranks.get(field, rank))
+    return {
+        field: Found(name, attributes[name])
+        for field, names in CONTEXT.items()
+        if field in ranks
+        for name in [names[ranks[field]]]
+    }
 
 
 def first(attributes: Attributes, names: Names) -> Found | None:

@@ -7,20 +7,13 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from app.otlp.answers import Answer, alike, answer_of
-from app.otlp.attributes import (
-    MODEL,
-    REGION,
-    Attributes,
-    UnusableSpanError,
-    first,
-    name,
-    short_text,
-)
+from app.otlp.attributes import Context, UnusableSpanError
 from app.otlp.bills import bill_of
-from app.otlp.context import Context, context_fields, contexts_of, parameter
+from app.otlp.context import context_fields, contexts_of
 from app.otlp.nesting import repeated
-from app.otlp.operations import Operation, operation_of, provider_of
-from app.otlp.outcomes import clock_fault, latest_start_of, outcome_of, times_of
+from app.otlp.operations import Operation
+from app.otlp.outcomes import clock_fault, latest_start_of, times_of
+from app.otlp.shapes import Shape, shape_of
 from app.otlp.spans import SpanNode, innermost_first, nodes_of
 from app.otlp.tokens import usage_of
 from app.otlp.usage_attributes import Said
@@ -79,9 +72,9 @@ def calls_of(outline: Any, arrived: datetime | None = None) -> Export:
     latest_start = latest_start_of(arrived or datetime.now(UTC))
     nodes = nodes_of(outline)
     ordered = innermost_first(nodes)
-    contexts = contexts_of(ordered)
-    operations = {node: operation for node in nodes if (operation := operation_of(node.attributes))}
-    read = {node: _read(node, operation, contexts[node], latest_start) for node, operation in operations.items()}
+    shapes = {node: shape_of(node.kind) for node in nodes}
+    contexts = contexts_of(ordered, shapes)
+    read = {node: _read(node, shape, contexts[node], latest_start) for node, shape in shapes.items() if shape.operation}
     calls = {node: result for node, result in read.items() if isinstance(result, SpanCall)}
     passed_over = _known_less(ordered, calls)
     passed_over |= repeated(ordered, calls.keys() - passed_over, read.keys() - passed_over)
@@ -124,42 +117,40 @@ def _export(results: list[SpanCall | SpanFault]) -> Export:
     return export
 
 
-def _read(node: SpanNode, operation: Operation, context: Context, latest_start: int) -> SpanCall | SpanFault:
+def _read(node: SpanNode, shape: Shape, context: Context, latest_start: int) -> SpanCall | SpanFault:
     try:
-        return _call(node, operation, context, latest_start)
+        return _call(node, shape, context, latest_start)
     except UnusableSpanError as error:
         return SpanFault(node.name, str(error))
 
 
-def _call(node: SpanNode, operation: Operation, context: Context, latest_start: int) -> SpanCall:
+def _call(node: SpanNode, shape: Shape, context: Context, latest_start: int) -> SpanCall:
     if not node.has_valid_ids:
         raise UnusableSpanError("the trace id must have 16 bytes and the span id 8, not all of them zero")
-    span, attributes, answer = node.name, node.attributes, answer_of(node)
-    own, left_out = context_fields(context, node.origin.resource)
-    model, provider = _model_of(attributes), provider_of(attributes)
-    trace_id, _, span_id = span.partition("-")
-    fields = {
+    answer = answer_of(node)
+    own, left_out = context_fields(context, node.origin)
+    if shape.fault is not None:
+        raise UnusableSpanError(shape.fault)
+    trace_id, span_id = node.trace_id.hex(), node.span_id.hex()
+    span = f"{trace_id}-{span_id}"
+    fields: dict[str, Any] = {
+        "status": CallStatus.ERROR if node.failed else CallStatus.SUCCESS,
+        **shape.fields,
         "request_id": _request_id(span, answer),
         "user_id": ANONYMOUS,
-        "content_type": operation.content_type,
-        "service_type": operation.service_type,
-        "model": model,
-        "provider": provider,
-        "region": short_text(first(attributes, REGION)),
         "metadata": {"traceId": trace_id, "spanId": span_id, **node.origin.metadata},
         **own,
-        **outcome_of(node),
         **times_of(node),
     }
     if wrong := clock_fault(node.start_ns, latest_start):
         del fields["created_at"]  # which stands for the call's arrival
         left_out.append(f"{wrong}: recorded as of its arrival")
-    if node.said:
-        habits = _habits(provider, model, node.origin.scope)
-        fields |= _billed([*node.said.values()], operation, habits, succeeded=fields["status"] is CallStatus.SUCCESS)
+    if node.said and shape.operation:
+        habits = _habits(fields.get("provider"), fields["model"], node.origin.scope)
+        succeeded = fields["status"] is CallStatus.SUCCESS
+        fields |= _billed([*node.said.values()], shape.operation, habits, succeeded=succeeded)
     if left_out:
         fields["metadata"] |= {"leftOut": "; ".join(left_out)}
-    fields = {field: value for field, value in fields.items() if value is not None}
     return SpanCall(span, fields, answer, tuple(left_out))
 
 
@@ -196,10 +187,3 @@ def _billed(said: list[Said], operation: Operation, habits: _Habits, *, succeede
 
 def _is_nothing(usage: Mapping[str, Any]) -> bool:
     return "input_tokens" in usage and "output_tokens" in usage and not any(usage.values())
-
-
-def _model_of(attributes: Attributes) -> str:
-    model = name(first(attributes, MODEL) or parameter(attributes, "model"))
-    if model is None:
-        raise UnusableSpanError("no attribute of the span names a model")
-    return model

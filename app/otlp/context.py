@@ -1,26 +1,12 @@
 """What a call takes from the spans around it: who made it, in which conversation, for what."""
 
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-from app.errors import InvalidRequestError
-from app.http.serialization import decode
-from app.otlp.attributes import (
-    CONTEXT,
-    CONTEXT_NAMES,
-    PARAMETERS,
-    Attributes,
-    Found,
-    UnusableSpanError,
-    first,
-    name,
-    text,
-)
-from app.otlp.spans import SpanNode
-from app.otlp.usage_attributes import MAX_OBJECT
-
-Context = dict[str, Found]
-"""By field of `AICall`."""
+from app.otlp.attributes import Context, Found, UnusableSpanError, context_in, name, text
+from app.otlp.shapes import Shape
+from app.otlp.spans import Origin, SpanNode
 
 HASHED = frozenset({"user_id", "conversation_id"})
 """Fields by which calls are told apart: of a text that is no name the hash stands for it."""
@@ -29,17 +15,17 @@ HASH_DIGITS = 32
 _SWITCH = {True: True, False: False, "true": True, "false": False}
 
 
-def contexts_of(innermost_first: list[SpanNode]) -> dict[SpanNode, Context]:
+def contexts_of(innermost_first: list[SpanNode], shapes: Mapping[SpanNode, Shape]) -> dict[SpanNode, Context]:
     """The context of every span: its own attributes, else those of the nearest span around it."""
     contexts: dict[SpanNode, Context] = {}
     for node in reversed(innermost_first):
         around = contexts[node.parent] if node.parent else {}
-        own = _own(node.attributes)
+        own = _own(node, shapes[node])
         contexts[node] = around | own if own else around  # shared where nothing is added: a chain stays cheap
     return contexts
 
 
-def context_fields(context: Context, resource: Attributes) -> tuple[dict[str, Any], list[str]]:
+def context_fields(context: Context, origin: Origin) -> tuple[dict[str, Any], list[str]]:
     """The context as fields of `AICall`; last of all the resource is asked. With it what was left out, and why.
 
     A meter counts a call whose user or conversation cannot be stored, and keeps it apart from those of others. But a
@@ -47,7 +33,8 @@ def context_fields(context: Context, resource: Attributes) -> tuple[dict[str, An
     """
     fields: dict[str, Any] = {}
     left_out: list[str] = []
-    for field, found in (_context_in(resource) | context).items():
+    around = origin.context
+    for field, found in ((around | context) if around else context).items():
         if field == "synthetic":
             fields[field] = _switch(found)
             continue
@@ -67,35 +54,11 @@ def _hash_of(found: Found) -> str | None:
     return None if said is None else f"sha256:{sha256(said.encode(errors='surrogatepass')).hexdigest()[:HASH_DIGITS]}"
 
 
-def parameters_of(attributes: Attributes) -> dict[str, Any]:
-    """OpenInference's parameters of the request; empty where they cannot be read."""
-    found = first(attributes, PARAMETERS)
-    if found is None or not isinstance(found.value, str) or len(found.value) > MAX_OBJECT:
-        return {}
-    try:
-        parameters = decode(found.value.encode())
-    except InvalidRequestError:
-        return {}
-    return parameters if isinstance(parameters, dict) else {}
-
-
-def parameter(attributes: Attributes, key: str) -> Found | None:
-    """One string of those parameters."""
-    value = parameters_of(attributes).get(key)
-    return Found(f"{key} in the invocation parameters", value) if isinstance(value, str) and value else None
-
-
-def _own(attributes: Attributes) -> Context:
-    found = _context_in(attributes)
-    if "user_id" not in found and (user := parameter(attributes, "user")):
-        found["user_id"] = user
+def _own(node: SpanNode, shape: Shape) -> Context:
+    found = context_in(node.attributes)
+    if "user_id" not in found and shape.user is not None:
+        found["user_id"] = shape.user
     return found
-
-
-def _context_in(attributes: Attributes) -> Context:
-    if CONTEXT_NAMES.isdisjoint(attributes):
-        return {}
-    return {field: found for field, names in CONTEXT.items() if (found := first(attributes, names))}
 
 
 def _switch(found: Found) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from app.otlp.attributes import REQUEST_MODEL, RESPONSE_ID, RESPONSE_MODEL, Attributes, first, text
-from app.otlp.context import parameter
+from app.otlp.parameters import parameter
 from app.otlp.spans import SpanNode
 
 _ANY = "*"

@@ -24,6 +24,7 @@ _OLDEST_NS = (OLDEST - _EPOCH) // _MICROSECOND * 1_000
 _MAX_MS = MAX_MILLISECONDS
 _FIRST_TOKEN: tuple[tuple[Names, int], ...] = ((FIRST_TOKEN_SECONDS, 1_000), (FIRST_TOKEN_MS, 1))
 """Attribute names, and the ms per unit of each."""
+_FIRST_TOKEN_NAMES = frozenset(FIRST_TOKEN_SECONDS + FIRST_TOKEN_MS)
 
 # "RateLimitError", "openai.RateLimitError", "<class 'openai.RateLimitError'>", "rate_limit_exceeded", "429"
 _ERROR_NAME = re.compile(r"(?:<class ')?(?:\w{1,64}\.){0,8}(\w{1,64})(?:'>)?", re.ASCII)
@@ -33,14 +34,13 @@ _STATUSES: tuple[tuple[re.Pattern[str], CallStatus], ...] = (
 )
 
 
-def outcome_of(node: SpanNode) -> dict[str, Any]:
-    """`status`, and as `error_message` the name of the error's class or its code.
+def failure_of(attributes: Attributes) -> dict[str, Any]:
+    """`status`, and as `error_message` the name of the error's class or its code; nothing where they name no error.
 
     Nothing else is read: a status message and an exception event are the provider's words, which may quote the prompt.
     """
-    error = first(node.attributes, ERROR_TYPE)
-    if error is None:
-        return {"status": CallStatus.ERROR if node.failed else CallStatus.SUCCESS}
+    if (error := first(attributes, ERROR_TYPE)) is None:
+        return {}
     match = _ERROR_NAME.fullmatch(text(error) or "")
     if match is None:
         return {"status": CallStatus.ERROR}
@@ -80,6 +80,8 @@ def clock_fault(start: int, latest_start: int) -> str | None:
 
 def _first_token(attributes: Attributes) -> int | None:
     """In whole ms; None where there is none that can be."""
+    if _FIRST_TOKEN_NAMES.isdisjoint(attributes):
+        return None
     for names, ms in _FIRST_TOKEN:
         found = first(attributes, names)
         value = found.value if found else None

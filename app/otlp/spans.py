@@ -7,10 +7,22 @@ from typing import Any
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
-from app.otlp.attributes import ENVIRONMENT, SERVICE, Attributes, Usage, first, read, short_text
+from app.otlp.attributes import (
+    ENVIRONMENT,
+    SERVICE,
+    Attributes,
+    Context,
+    Kind,
+    Usage,
+    context_in,
+    first,
+    read,
+    short_text,
+)
 from app.otlp.outline import spans_of
 
 TRACE_ID_BYTES, SPAN_ID_BYTES = 16, 8
+_NO_TRACE, _NO_SPAN = bytes(TRACE_ID_BYTES), bytes(SPAN_ID_BYTES)
 MAX_SCOPE = 128
 """Characters of an instrumentation's name: none that is known is longer, and what is remembered by it stays small."""
 
@@ -22,6 +34,11 @@ class Origin:
     resource: Attributes
     scope: str
     """The name of the instrumentation."""
+
+    @cached_property
+    def context(self) -> Context:
+        """What it says of the context of its calls."""
+        return context_in(self.resource)
 
     @cached_property
     def metadata(self) -> dict[str, str]:
@@ -45,6 +62,7 @@ class SpanNode:
     failed: bool
     attributes: Attributes
     said: Usage
+    kind: Kind
     origin: Origin
     parent: "SpanNode | None" = field(default=None, repr=False)
 
@@ -56,7 +74,8 @@ class SpanNode:
     def has_valid_ids(self) -> bool:
         """Both of full length, and neither all zero, which means none."""
         trace_id, span_id = self.trace_id, self.span_id
-        return len(trace_id) == TRACE_ID_BYTES and len(span_id) == SPAN_ID_BYTES and any(trace_id) and any(span_id)
+        lengths = len(trace_id) == TRACE_ID_BYTES and len(span_id) == SPAN_ID_BYTES
+        return lengths and trace_id != _NO_TRACE and span_id != _NO_SPAN
 
 
 def nodes_of(export: Any) -> list[SpanNode]:
