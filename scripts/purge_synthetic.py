@@ -13,7 +13,7 @@ twice, it changes nothing. Synthetic calls that are reported while it runs are d
 import argparse
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -60,7 +60,7 @@ class PurgeSynthetic(Job[Any]):
     async def total(self) -> int:
         return sum([await collection.count_documents(SYNTHETIC) for collection in self._phases.values()])
 
-    async def pages(self, after: Any) -> AsyncIterator[Page[Any]]:
+    async def pages(self, after: Any) -> AsyncGenerator[Page[Any], None]:
         begun = list(self._phases).index(after["phase"]) if after else 0
         for phase in list(self._phases)[begun:]:
             behind = after["id"] if after and after["phase"] == phase else None

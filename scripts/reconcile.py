@@ -23,7 +23,7 @@ Interrupted, it resumes; run twice, it finds only what it could not repair. Exit
 import argparse
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
 from typing import Any
@@ -98,7 +98,7 @@ class Reconcile(Job[str]):
     async def total(self) -> int:
         return len(self._all) + 3
 
-    async def pages(self, after: Any) -> AsyncIterator[Page[str]]:
+    async def pages(self, after: Any) -> AsyncGenerator[Page[str], None]:
         for place in (*(day.isoformat() for day in self._all), TRAILING, UNDATED, UNREAD):
             if after is None or place > after:
                 yield Page([place], place)

@@ -24,7 +24,7 @@ Exit status 3: calls are left without a cost, or are damaged: scripts.reconcile 
 import argparse
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime
 from decimal import Decimal
@@ -120,7 +120,7 @@ class Reprice(Job[Document]):
     async def total(self) -> int:
         return await self._database.ledger.count_documents(self._condition())
 
-    async def pages(self, after: Any) -> AsyncIterator[Page[Document]]:
+    async def pages(self, after: Any) -> AsyncGenerator[Page[Document], None]:
         order = [("createdAt", 1), ("_id", 1)]
         if after is not None and after["prices"] != self._fingerprint:
             after = None  # what is done was done by other prices

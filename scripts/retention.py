@@ -17,7 +17,7 @@ twice, it deletes what is left.
 import argparse
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -81,7 +81,7 @@ class Retain(Job[Any]):
     async def total(self) -> int:
         return sum([await collection.count_documents(what) for collection, what in await self._phases()])
 
-    async def pages(self, after: Any) -> AsyncIterator[Page[Any]]:  # noqa: ARG002 - as above
+    async def pages(self, after: Any) -> AsyncGenerator[Page[Any], None]:  # noqa: ARG002 - as above
         for collection, condition in await self._phases():
             behind: Document = {}
             while found := await self._found(collection, condition | behind):

@@ -14,7 +14,7 @@ The same seed gives the same calls: run again, it adds only those that have beco
 import argparse
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -59,7 +59,7 @@ class SeedDemo(Job[Call]):
     async def total(self) -> int:
         return self._plan.calls
 
-    async def pages(self, after: Any) -> AsyncIterator[Page[Call]]:
+    async def pages(self, after: Any) -> AsyncGenerator[Page[Call], None]:
         begun, numbered = ("", 0) if after is None else (after["day"], after["number"])
         for day, count in self._plan.days():
             if day.isoformat() >= begun:

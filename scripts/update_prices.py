@@ -20,7 +20,7 @@ Exit status 3: by the new table calls have no price that have one now.
 import argparse
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -108,7 +108,7 @@ class UpdatePrices(Job[Document]):
     async def total(self) -> int:
         return await self._database.ledger.count_documents(self._condition) if self._check else 0
 
-    async def pages(self, after: Any) -> AsyncIterator[Page[Document]]:  # noqa: ARG002 - a comparison is begun anew
+    async def pages(self, after: Any) -> AsyncGenerator[Page[Document], None]:  # noqa: ARG002 - a comparison is begun anew
         behind: Document = {}
         while self._check:
             found = self._database.ledger.find(self._condition | behind).sort([("createdAt", 1), ("_id", 1)])

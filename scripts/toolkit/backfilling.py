@@ -4,7 +4,7 @@ import argparse
 import asyncio
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from app.maintenance.backfill.missing_twins import Span
 from app.maintenance.backfill.twinning import Prepared, Refused, Twinning, TwinningResult
 from app.settings import Settings
 from models.documents import Document
-from scripts.toolkit.job import Job, Page, Summary
+from scripts.toolkit.job import Job, Page, Summary, ahead
 
 BATCH = 2_000
 """Documents per transaction, which takes some 0.1 s."""
@@ -40,7 +40,6 @@ class Backfill(Job[Prepared]):
         self._arguments = arguments
         self.span = _span(arguments.first, arguments.last, settings.zone)
         self._lanes: list[Twinning] = []
-        self._next: asyncio.Task[Page[Prepared] | None] | None = None
         self._examples: dict[str, list[Refused]] = {}
 
     @abstractmethod
@@ -60,12 +59,7 @@ class Backfill(Job[Prepared]):
         async with AsyncExitStack() as stack:
             sessions: list[Session | None] = await self._sessions(stack) if execute else [None]
             self._lanes = await self.twinnings(sessions)
-            try:
-                yield
-            finally:
-                if self._next is not None:
-                    self._next.cancel()
-                    await asyncio.gather(self._next, return_exceptions=True)
+            yield
 
     async def _sessions(self, stack: AsyncExitStack) -> list[Session | None]:
         if not self._database.transactional:
@@ -86,13 +80,8 @@ class Backfill(Job[Prepared]):
             return await collection.estimated_document_count()
         return await collection.count_documents(condition)
 
-    async def pages(self, after: Any) -> AsyncIterator[Page[Prepared]]:
-        """The next page is read and prepared while this one is done."""
-        coming = self._prepared(after)
-        self._next = asyncio.create_task(_next(coming))
-        while (page := await self._next) is not None:
-            self._next = asyncio.create_task(_next(coming))
-            yield page
+    def pages(self, after: Any) -> AsyncGenerator[Page[Prepared], None]:
+        return ahead(self._prepared(after))
 
     async def do(self, page: Page[Prepared], *, execute: bool) -> Counter[str]:
         if execute:
@@ -123,7 +112,7 @@ class Backfill(Job[Prepared]):
         if summary.counts["refused"]:
             summary.notes.append("What was refused stays as it is; another run looks at it again.")
 
-    async def _prepared(self, after: Any) -> AsyncIterator[Page[Prepared]]:
+    async def _prepared(self, after: Any) -> AsyncGenerator[Page[Prepared], None]:
         batches: list[Prepared] = []
         async for raw in self._found(after):
             batches.append(await self._lanes[0].prepare(raw))
@@ -146,10 +135,6 @@ class Backfill(Job[Prepared]):
 def _page(batches: list[Prepared], after: Any) -> Page[Prepared]:
     last = next((batch.last for batch in reversed(batches) if batch.last is not None), after)
     return Page(batches, last, sum(batch.size for batch in batches))
-
-
-async def _next(pages: AsyncIterator[Page[Prepared]]) -> Page[Prepared] | None:
-    return await anext(pages, None)
 
 
 def _span(first: date | None, last: date | None, zone: ZoneInfo) -> Span | None:

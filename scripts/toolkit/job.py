@@ -6,13 +6,14 @@ must be safe to repeat.
 """
 
 import argparse
+import asyncio
 import json
 import sys
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -86,7 +87,7 @@ class Job(ABC, Generic[Item]):
         """How many items there are, for the progress."""
 
     @abstractmethod
-    def pages(self, after: Any) -> AsyncIterator[Page[Item]]:
+    def pages(self, after: Any) -> AsyncGenerator[Page[Item], None]:
         """Every page after `after`, which is None at the start."""
 
     @abstractmethod
@@ -95,6 +96,19 @@ class Job(ABC, Generic[Item]):
 
     async def finish(self, summary: Summary) -> None:
         """Called once at the end."""
+
+
+async def ahead(pages: AsyncGenerator[Page[Item], None]) -> AsyncGenerator[Page[Item], None]:
+    """The same pages, each of which is prepared while the one before it is done."""
+    async with aclosing(pages):
+        coming = asyncio.ensure_future(anext(pages, None))
+        try:
+            while (page := await coming) is not None:
+                coming = asyncio.ensure_future(anext(pages, None))
+                yield page
+        finally:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
 
 
 async def run_job(job: Job[Any], database: Database, *, execute: bool, restart: bool = False) -> Summary:
@@ -113,14 +127,16 @@ async def run_job(job: Job[Any], database: Database, *, execute: bool, restart: 
         done = 0 if kept is None else kept["done"]
         with command.progress(job.what, total) as advance:
             advance(done)
-            async for page in job.pages(after):
-                summary.counts.update(await job.do(page, execute=execute))
-                size = len(page.items) if page.size is None else page.size
-                done += size
-                advance(size)
-                if execute:
-                    place = {"after": page.after, "done": done, "counts": dict(summary.counts), "at": datetime.now(UTC)}
-                    await checkpoints.replace_one({"_id": key}, place, upsert=True)
+            async with aclosing(job.pages(after)) as pages:
+                async for page in pages:
+                    summary.counts.update(await job.do(page, execute=execute))
+                    size = len(page.items) if page.size is None else page.size
+                    done += size
+                    advance(size)
+                    if execute:
+                        counts, now = dict(summary.counts), datetime.now(UTC)
+                        place = {"after": page.after, "done": done, "counts": counts, "at": now}
+                        await checkpoints.replace_one({"_id": key}, place, upsert=True)
         await job.finish(summary)
     if execute:
         await checkpoints.delete_one({"_id": key})

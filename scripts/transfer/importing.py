@@ -2,36 +2,32 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from app.ledger.outcomes import Outcome
 from app.ledger.twins import Pair
 from app.tracking import ReceiptStatus
 from models.documents import Document
 from scripts.toolkit.call_store import Store
-from scripts.toolkit.job import Job, Page, Summary
-from scripts.transfer.calls import Calls, RowError, Told, meets
-from scripts.transfer.cells import first_of, has, value_of
+from scripts.toolkit.job import Job, Page, Summary, ahead
+from scripts.transfer.calls import Calls, RowError
 from scripts.transfer.conventions import ADVICE, proves_exclusive
 from scripts.transfer.entries import Entries
-from scripts.transfer.mapping import CARRIED, Mapping
+from scripts.transfer.groups import Groups
+from scripts.transfer.mapping import Mapping
 from scripts.transfer.rejects import Rejects
-from scripts.transfer.seen import SeenIds
+from scripts.transfer.seen import Met, SeenIds, digest
 from scripts.transfer.sources import Row, Source, broken
 from scripts.transfer.sums import SumsError, is_midnight
-from scripts.transfer.together import Group, Place, Together
+from scripts.transfer.together import Group, Place
 from scripts.transfer.values import UnreadableError
 
 PAGE = 1_000
 SHOWN = 10
-LARGE = 1_000
-"""Bytes of a row, from which on it is cut down to the columns that the mapping names."""
-MAX_COLUMNS = 500
-"""How many column names are remembered for the notes at the end."""
 
 _DELETED = (
     "createdAt: is before {}, and retention has deleted the calls of that time but not their totals: "
@@ -48,11 +44,23 @@ MERGED = "told again"
 """Rows of a call that another row tells better."""
 
 
+class Read(NamedTuple):
+    """A call, and what it says, digested."""
+
+    pair: Pair
+    said: bytes
+
+
+Judged = tuple[str, str]
+"""What comes of a row, and why."""
+
+
 class Item(NamedTuple):
     """A row, or several rows of one call, and the source."""
 
     source: str
     group: Group
+    found: "Read | Judged"
 
     @property
     def place(self) -> str:
@@ -95,7 +103,7 @@ class Import(Job[Item]):
         self._rejects = rejects
         self._seen = seen
         self._shown: list[str] = []
-        self._columns: set[str] = set()
+        self._groups = Groups(mapping, self._calls)
         self._total = self._free = 0
         self.what = " and ".join(sorted({source.measure for source in sources}))
 
@@ -121,26 +129,29 @@ class Import(Job[Item]):
     async def total(self) -> int:
         return self._total
 
-    async def pages(self, after: Any) -> AsyncIterator[Page[Item]]:
+    def pages(self, after: Any) -> AsyncGenerator[Page[Item], None]:
+        return ahead(self._prepared(after))
+
+    async def _prepared(self, after: Any) -> AsyncGenerator[Page[Item], None]:
         first, place, size = (0, None, 0) if after is None else (after["source"], after["place"], after["rejects"])
         self._rejects.begin(size)
         start = Place(None, {}, {}) if place is None else Place(**place)
         for number, source in enumerate(self._sources[first:], first):
-            async for groups, behind in self._groups(source, start):
+            async for groups, behind in self._groups.of(source, start, PAGE):
                 # the size of the rejects file is known when the page is done
                 after = {"source": number, "place": behind._asdict(), "rejects": 0}
-                yield Page([Item(source.name, group) for group in groups], after, sum(each.size for each in groups))
+                items = [Item(source.name, group, self._read_off(group)) for group in groups]
+                yield Page(items, after, sum(each.size for each in groups))
             start = Place(None, {}, {})
 
     async def do(self, page: Page[Item], *, execute: bool) -> Counter[str]:
         await self._store.refresh()
-        read = [(item, self._pair(item.group)) for item in page.items]
-        pairs = [pair for _, pair in read if isinstance(pair, Pair)]
-        outcomes = iter(await (self._store.commit(pairs) if execute else self._store.look(pairs)))
+        found = [self._checked(item.found) for item in page.items]
+        pairs = [read.pair for read in found if isinstance(read, Read)]
+        outcomes = await (self._store.commit(pairs) if execute else self._store.look(pairs))
         counts: Counter[str] = Counter()
         rejected = []
-        for item, found in read:
-            what, why = self._judged(item, found, next(outcomes)) if isinstance(found, Pair) else found
+        for item, (what, why) in zip(page.items, self._judged(page.items, found, outcomes), strict=True):
             counts[what] += 1
             if item.group.rows > 1:
                 counts[MERGED] += item.group.rows - 1
@@ -153,17 +164,18 @@ class Import(Job[Item]):
     async def finish(self, summary: Summary) -> None:
         if summary.executed:
             await self._store.merge()
+        columns = self._groups.columns
         summary.notes += self._shown
         if summary.counts[REJECTED] and self._rejects.path is not None:
             summary.notes.append(f"rejected rows: {self._rejects.path}")
-        if self._columns and (unseen := self._mapping.missing(self._columns)):
+        if columns and (unseen := self._mapping.missing(columns)):
             summary.notes.append(f"no row has {', '.join(unseen)}, which the mapping names")
         if self._free:
             summary.notes.append(f"{self._free:,} calls with tokens cost 0, by their rows: {_FREE}")
         if unnamed := self._calls.unnamed:
             summary.notes.append(f"{', '.join(sorted(unnamed))}: {_UNNAMED}")
         heads = {name.split(".")[0] for name in self._mapping.columns}
-        if unused := sorted(self._columns - heads - self._mapping.columns - unnamed):
+        if unused := sorted(columns - heads - self._mapping.columns - unnamed):
             summary.notes.append(f"not imported, because the mapping does not name it: {', '.join(unused)}")
 
     def _look_through(self, source: Source, rows: list[Row]) -> None:
@@ -181,78 +193,19 @@ class Import(Job[Item]):
         if times and not self._mapping.has_own_ids and not self._as_sums and all(map(is_midnight, times)):
             raise SumsError(source.name)
 
-    async def _groups(self, source: Source, start: Place) -> AsyncIterator[tuple[list[Group], Place]]:
-        """The rows of `source` behind `start`, put together, at most PAGE at a time, each time with the place to go
-        on from.
-        """
-        together = Together(self._mapping.rows, start.passed, alone=self._mapping.entries)
-        behind, carried = start.at, start.carried
-        page: list[Group] = []
-        async for rows in source.pages(start.at, PAGE):
-            for row in rows:
-                group, after = self._read(source, row, carried)
-                group.before = behind, carried
-                behind, carried = row.after, after
-                for due in together.add(group):
-                    page.append(due)
-                    if len(page) == PAGE:
-                        yield page, together.place((behind, carried))
-                        page = []
-            if page:
-                yield page, together.place((behind, carried))
-                page = []
-        for due in together.rest():
-            page.append(due)
-            if len(page) == PAGE:
-                yield page, together.place((behind, carried))
-                page = []
-        if page:
-            yield page, together.place((behind, carried))
-
-    def _read(self, source: Source, row: Row, carried: dict[str, Any]) -> tuple[Group, dict[str, Any]]:
-        """What the row tells, and what it carries on to the next."""
-        if row.values is None:
-            return Group(row.line, None, None, row.fault, row.size), carried
-        if self._mapping.entries:
-            return Group(row.line, row.values, Told({}), size=row.size), carried
-        # what waits for others of its call keeps no conversation in memory
-        kept = row.values if row.size < LARGE else self._named(row.values)
-        group = Group(row.line, kept, None, size=row.size)
-        try:
-            self._remember(row.values)
-            carried = self._carried(row.values, carried)
-            values = {**row.values, CARRIED: carried} if self._mapping.carry else row.values
-            if self._calls.wanted(values):
-                group.told = self._calls.read(values, source.name, row.line)
-                group.key = self._key(values, group.told)
-        except (RowError, UnreadableError) as error:
-            group.fault = str(error)
-        return group, carried
-
-    def _carried(self, values: dict[str, Any], carried: dict[str, Any]) -> dict[str, Any]:
-        found = {
-            name: first_of(values, carry.column)
-            for name, carry in self._mapping.carry.items()
-            if meets(values, carry.where)
-        }
-        found = {name: value for name, value in found.items() if isinstance(value, str | int)}
-        return {**carried, **found} if found else carried
-
-    def _key(self, values: dict[str, Any], told: Told) -> tuple[Any, ...]:
-        rows = self._mapping.rows
-        same = [str(value_of(values, column)) for column in rows.same] if rows is not None else []
-        return told.fields.get("client_id"), *(same or [told.fields["request_id"]])
-
-    def _pair(self, group: Group) -> Pair | tuple[str, str]:
+    def _read_off(self, group: Group) -> Read | Judged:
         if group.told is None:
             return (REJECTED, group.fault) if group.fault else (LEFT_OUT, "")
         try:
             pair = self._recorded(group)
         except (RowError, UnreadableError) as error:
             return REJECTED, str(error)
-        if (whole_from := self._store.deleted_before(pair)) is not None:
+        return Read(pair, digest(pair))
+
+    def _checked(self, found: Read | Judged) -> Read | Judged:
+        if isinstance(found, Read) and (whole_from := self._store.deleted_before(found.pair)) is not None:
             return REJECTED, _DELETED.format(whole_from)
-        return pair
+        return found
 
     def _recorded(self, group: Group) -> Pair:
         assert group.told is not None  # noqa: S101 - see _pair
@@ -266,23 +219,26 @@ class Import(Job[Item]):
             return pair
         return _Message(pair.id, pair.entry, pair.event, pair.stamped)
 
-    def _judged(self, item: Item, pair: Pair, outcome: Outcome) -> tuple[str, str]:
-        if outcome.status is ReceiptStatus.REJECTED:
-            return REJECTED, outcome.reason or ""
-        first = self._seen.meet(pair, item.place)
-        if outcome.conflicting or (first is not None and not first.same):
-            where = "the ledger" if first is None else first.where
-            return REJECTED, f"a call with this id is already in {where} and differs; the first one stands"
-        return (NEW if outcome.status is ReceiptStatus.COMMITTED and first is None else KNOWN), ""
-
-    def _remember(self, values: dict[str, Any]) -> None:
-        if len(self._columns) < MAX_COLUMNS:
-            self._columns.update(values)
-            self._columns.update(column for column in self._mapping.columns if "." in column and has(values, column))
-
-    def _named(self, row: dict[str, Any]) -> dict[str, Any]:
-        named = {name: value_of(row, name) for name in sorted(self._mapping.columns)}
-        return {name: value for name, value in named.items() if value is not None}
+    def _judged(
+        self, items: Sequence[Item], found: Sequence[Read | Judged], outcomes: Sequence[Outcome]
+    ) -> Iterator[Judged]:
+        """What comes of each row. Those that are refused are not seen, so that a later one of that id is the first."""
+        outcome_of = iter(outcomes)
+        told = [next(outcome_of) if isinstance(read, Read) else None for read in found]
+        firsts = iter(
+            self._seen.meet(
+                (read.pair.id, read.said, item.place)
+                for item, read, outcome in zip(items, found, told, strict=True)
+                if isinstance(read, Read) and outcome is not None and outcome.status is not ReceiptStatus.REJECTED
+            )
+        )
+        for read, outcome in zip(found, told, strict=True):
+            if outcome is None:
+                yield cast("Judged", read)
+            elif outcome.status is ReceiptStatus.REJECTED:
+                yield REJECTED, outcome.reason or ""
+            else:
+                yield _met(outcome, next(firsts))
 
     def _noted(self, item: Item, why: str) -> dict[str, Any]:
         """A rejected row: of others than our own only the columns that the mapping names, as the rest may hold prompts
@@ -290,5 +246,12 @@ class Import(Job[Item]):
         """
         row = item.group.row
         if row is not None and not self._mapping.entries:
-            row = self._named(row)
+            row = self._groups.named(row)
         return {"source": item.source, "at": item.group.line, "reason": why, **({} if row is None else {"row": row})}
+
+
+def _met(outcome: Outcome, first: Met | None) -> Judged:
+    if outcome.conflicting or (first is not None and not first.same):
+        where = "the ledger" if first is None else first.where
+        return REJECTED, f"a call with this id is already in {where} and differs; the first one stands"
+    return (NEW if outcome.status is ReceiptStatus.COMMITTED and first is None else KNOWN), ""

@@ -1,10 +1,18 @@
 """The ids that an import has seen, kept on disk: there may be more than fit in memory."""
 
 import sqlite3
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import NamedTuple, Self
 
+import bson
+from bson import ObjectId
+from bson.errors import BSONError
+
 from app.ledger.twins import Pair
+
+PARAMETERS = 900
+"""Of a statement: the least that any build of SQLite takes is 999."""
 
 
 class Met(NamedTuple):
@@ -29,11 +37,38 @@ class SeenIds:
     def __exit__(self, *_: object) -> None:
         self._ids.close()
 
-    def meet(self, pair: Pair, where: str) -> Met | None:
-        """None for a new id, which is kept."""
-        said = blake2b(repr(sorted(pair.said_by(pair.entry).items())).encode(), digest_size=16).digest()
-        row = (pair.id.binary, said, where)
-        if self._ids.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", row).rowcount:
-            return None
-        first, place = self._ids.execute("SELECT said, place FROM seen WHERE id = ?", row[:1]).fetchone()
-        return Met(place, first == said)
+    def meet(self, rows: Iterable[tuple[ObjectId, bytes, str]]) -> list[Met | None]:
+        """For each id, what it says and where it stands: None for a new one, which is kept."""
+        told = [(id_.binary, said, where) for id_, said, where in rows]
+        known = self._known([id_ for id_, _, _ in told])
+        met: list[Met | None] = []
+        new = []
+        for row in told:
+            id_, said, where = row
+            if (first := known.get(id_)) is None:
+                known[id_] = said, where
+                new.append(row)
+                met.append(None)
+            else:
+                met.append(Met(first[1], first[0] == said))
+        self._ids.executemany("INSERT INTO seen VALUES (?, ?, ?)", new)
+        return met
+
+    def _known(self, ids: list[bytes]) -> dict[bytes, tuple[bytes, str]]:
+        known: dict[bytes, tuple[bytes, str]] = {}
+        for first in range(0, len(ids), PARAMETERS):
+            some = ids[first : first + PARAMETERS]
+            places = ", ".join("?" * len(some))
+            found = self._ids.execute(f"SELECT id, said, place FROM seen WHERE id IN ({places})", some)  # noqa: S608
+            known |= {id_: (said, place) for id_, said, place in found}
+        return known
+
+
+def digest(pair: Pair) -> bytes:
+    """Of what it says about its call."""
+    said = pair.said_by(pair.entry)
+    try:
+        told = bson.encode(said)
+    except (BSONError, OverflowError, UnicodeError):  # the ledger refuses it, and says why
+        told = repr(said).encode()
+    return blake2b(told, digest_size=16).digest()
