@@ -32,6 +32,8 @@ class Measured:
     """Calls in the ledger when the last answer came; None where it was not asked."""
     delivered_seconds: float | None = None
     """From the first one until all were in the ledger, those of the spool, too; None as above."""
+    lost: int = 0
+    """Calls that were told to be safe, and are not in the ledger though nothing is on its way any more."""
 
     @property
     def committed(self) -> int:
@@ -42,6 +44,8 @@ class Measured:
         """Why this is no measurement of committed calls, in a sentence."""
         if self.stored is not None and self.stored < self.committed:
             return f"{self.committed:,} calls were answered as committed, but only {self.stored:,} are in the ledger"
+        if self.lost:
+            return f"{self.lost:,} of {self.sent:,} calls were taken, and did not come to the ledger"
         if self.committed >= LEAST_COMMITTED * self.sent:
             return None
         missing = self.sent - self.committed
@@ -56,8 +60,8 @@ class Measured:
         """Committed calls per second, ms of waiting, and calls."""
         return {
             "per_s": self.committed / self.seconds,
-            **waits(self.times),
-            "longest_ms": 1000 * max(self.times),
+            **waits(self.times or [0.0]),
+            "longest_ms": 1000 * max(self.times, default=0.0),
             "sent": self.sent,
             "committed": self.committed,
             "spooled": self._count(ReceiptStatus.SPOOLED),
@@ -68,7 +72,7 @@ class Measured:
         }
 
     def __str__(self) -> str:
-        rate, longest = self.committed / self.seconds, 1000 * max(self.times)
+        rate, longest = self.committed / self.seconds, 1000 * max(self.times, default=0.0)
         return f"{rate:,.0f} calls/s, {self.committed:,} of {self.sent:,} committed, longest wait {longest:,.0f} ms"
 
     def _count(self, status: ReceiptStatus) -> int:

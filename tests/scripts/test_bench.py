@@ -1,9 +1,12 @@
 """What the benchmarks work out by themselves, and when they say that their figures are worth nothing."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -11,7 +14,7 @@ from app.auth.tokens import Tokens
 from app.database import Database
 from app.ledger.twins import Pair
 from app.settings import Settings
-from scripts.bench import door, http_load
+from scripts.bench import door, http_load, in_process
 from scripts.bench.__main__ import main
 from scripts.bench.http_load import Plan, answer_size, client, request, wait_of
 from scripts.bench.load import calls
@@ -176,6 +179,27 @@ def test_an_answer_that_the_ledger_does_not_bear_out_is_a_fault() -> None:
     found = Measured(10, 1.0, [0.1], {"committed": 10}, stored=9)
 
     assert found.fault == "10 calls were answered as committed, but only 9 are in the ledger"
+
+
+def test_a_call_that_is_lost_is_said_before_anything_else() -> None:
+    fault = Measured(100, 1.0, [0.1], {"committed": 50, "spooled": 50}, stored=50, lost=7).fault
+    assert fault == "7 of 100 calls were taken, and did not come to the ledger"
+
+
+def test_a_step_in_which_no_request_was_taken_has_figures() -> None:
+    measured = Measured(100, 1.0, [], {}, refused=700, stored=0)
+    assert measured.row["per_s"] == measured.row["longest_ms"] == 0
+    assert "longest wait 0 ms" in str(measured)
+
+
+async def test_what_is_on_its_way_is_waited_for_as_long_as_some_of_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds, found = itertools.count(0, 50), itertools.chain(range(20), itertools.repeat(20))
+    monkeypatch.setattr(in_process, "POLL_SECONDS", 0)
+    monkeypatch.setattr(in_process, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    database = SimpleNamespace(ledger=SimpleNamespace(count_documents=lambda _: asyncio.sleep(0, next(found))))
+
+    assert await in_process.undelivered(cast("Database", database), 25) == 5
+    assert next(found) == 20
 
 
 def test_rates_of_rounds_are_medians_and_calls_are_summed() -> None:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from app.settings import Settings
 from scripts.bench.bodies import groups
 from scripts.bench.door import CLIENT, Server
-from scripts.bench.in_process import delivered
+from scripts.bench.in_process import undelivered
 from scripts.bench.load import calls
 from scripts.bench.peers.ours import ours, shown
 from scripts.bench.peers.shown import Shown, until_shown
@@ -87,7 +87,7 @@ async def _report_here(settings: Settings, uri: str, reported: Reported) -> Row:
                 began = time.perf_counter()
                 await tracker.post(**call)
                 times.append(1e6 * (time.perf_counter() - began))
-            await delivered(database, min(number * FLUSH, len(reported)))
+            await undelivered(database, min(number * FLUSH, len(reported)))
         row = _row(Spent(times, time.process_time() - cpu, began_at), time.time())
         return row | {"sent": len(reported), "shown": await database.ledger.count_documents({})}
 
