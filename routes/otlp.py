@@ -24,7 +24,7 @@ from app.otlp.memory import ExportMemory
 from app.otlp.messages import JSON, PROTOBUF
 from app.otlp.skeleton import MAX_SPANS
 from app.process import in_turns, taken
-from app.tracking import AICall, Fault, ReceiptStatus, Tracker
+from app.tracking import AICall, Call, Fault, ReceiptStatus, Tracker
 from models.base import camel
 from models.call import DEFAULT_CLIENT
 from models.faults import faults_of
@@ -83,7 +83,7 @@ class OtlpController(Controller):
         with tracker.intake.place(kind, size, patience.seconds, most=MAX_SPANS) as place:
             async with body_budget_of(request).body(request, kind.sender, MAX_BYTES, place.turn) as body:
                 # in a thread: a thousand spans take 50 ms as protobuf, and 300 ms as JSON
-                calls, faults, warnings = await asyncio.to_thread(_read, body, caller, memory, as_json=as_json)
+                calls, faults, warnings = await asyncio.to_thread(_read, body, caller, memory, tracker, as_json=as_json)
                 place.has(len(calls))
                 async for fault in in_turns(faults):
                     tracker.rejected([Fault("span", fault.message)], DOOR, caller.client)
@@ -109,20 +109,23 @@ class OtlpController(Controller):
 class _Read(NamedTuple):
     """What an export reports."""
 
-    calls: list[AICall]
+    calls: list[Call]
     faults: list[SpanFault]
     warnings: Counter[str]
     """What is less than right with calls that are recorded, and of how many: what of their spans was left out."""
 
 
-def _read(body: bytes, principal: Principal, memory: ExportMemory, *, as_json: bool) -> _Read:
+def _read(body: bytes, principal: Principal, memory: ExportMemory, tracker: Tracker, *, as_json: bool) -> _Read:
     export = calls_of(messages.parse(body, as_json=as_json))
     owner = _owner(principal)
-    calls, faults = [], list(export.faults)
+    calls: list[Call] = []
+    faults = list(export.faults)
     for call in export.calls:
-        own = {**owner, "request_id": memory.request_id(call, owner["client_id"], principal.user)}
+        fields = call.fields
+        fields["request_id"] = memory.request_id(call, owner["client_id"], principal.user)
+        fields |= owner
         try:
-            calls.append(AICall.model_validate({**call.fields, **own}))
+            calls.append(tracker.common_span(fields) or AICall.model_validate(fields))
         except ValidationError as error:
             message = "; ".join(f"{camel(fault.field)} {fault.message}" for fault in faults_of(error))
             faults.append(SpanFault(call.span, message))

@@ -30,6 +30,11 @@ _REPORTED = frozenset(
         *("input_tokens", "output_tokens", "request_duration", "time_to_first_token"),
     }
 )
+_PARTS = frozenset(PART_TOKENS)
+_OF_SPANS = _PARTS.union(
+    _REPORTED - {"success"}, ("status", "service_type", "synthetic", "endpoint", "metadata", "created_at")
+)
+_ABOUT_SPANS = frozenset({"traceId", "spanId", "service", "environment"})
 _SENT = {camel(name): name for name in _REPORTED}
 """The same by their names over HTTP."""
 MORE = frozenset({"requestDuration", "timeToFirstToken", *map(camel, _OPTIONAL)})
@@ -152,6 +157,35 @@ def of_reported(reported: Mapping[str, Any]) -> tuple[Key, Said] | None:
     more = {} if conversation is None else {"conversationId": conversation}
     key = client, content_type, model, provider, success, None, None, False
     return key, Said(user, inputs, outputs, durations[0], durations[1], more, request_id)
+
+
+def of_span(fields: Mapping[str, Any]) -> tuple[Key, Said] | None:
+    """The same for the fields that a span made (`app/otlp`), which are in order where they can be at all: no name is
+    asked for its form but the user's and the conversation's, which a token or a text may be.
+    """
+    if not fields.keys() <= _OF_SPANS:
+        return None
+    get = fields.get
+    user, conversation, metadata = fields["user_id"], get("conversation_id"), fields["metadata"]
+    inputs, outputs, created_at = get("input_tokens"), get("output_tokens"), get("created_at")
+    if (
+        (inputs is None or outputs is None or created_at is None)
+        or (not _PARTS.isdisjoint(fields) and any(get(part) for part in PART_TOKENS))
+        or not (is_name(user) and (conversation is None or is_name(conversation)))
+        or not metadata.keys() <= _ABOUT_SPANS
+    ):
+        return None
+    more = {} if conversation is None else {"conversationId": conversation}
+    if endpoint := get("endpoint"):
+        more["endpoint"] = endpoint
+    more["metadata"] = metadata
+    created_at = created_at.replace(microsecond=created_at.microsecond // 1000 * 1000)
+    key = (
+        *(fields["client_id"], fields["content_type"], fields["model"], get("provider")),
+        *(None, fields["status"], get("service_type"), get("synthetic", False)),
+    )
+    durations = get("request_duration"), get("time_to_first_token")
+    return key, Said(user, inputs, outputs, *durations, more, fields["request_id"], None, created_at)
 
 
 def _is_number(value: object) -> bool:

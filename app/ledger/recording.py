@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Self
 
 from bson import ObjectId
 
-from app.ledger.common import CommonCall, of_call, of_reported
+from app.ledger.common import CommonCall, of_call, of_reported, of_span
 from app.ledger.features import Feature, Features
 from app.ledger.privacy import Privacy
 from app.ledger.templates import TemplatePair, Templates
@@ -52,6 +52,11 @@ class Recorder:
         """The call with these fields of `AICall`, where it is of the common shape and known to be valid."""
         found = of_reported(reported)
         return None if found is None or self._templates.find(*found) is None else CommonCall(reported, *found)
+
+    def common_span(self, fields: Mapping[str, Any]) -> CommonCall | None:
+        """The same for fields that a span made; in any thread."""
+        found = of_span(fields)
+        return None if found is None or not self._templates.knows(*found) else CommonCall(fields, *found)
 
     def record(
         self,

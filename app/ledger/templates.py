@@ -186,6 +186,11 @@ class Templates:
             self._keep(key, template)
         return None if template is None or said.input_tokens > template.rates.most_input else template
 
+    def knows(self, key: Key, said: Said) -> bool:
+        """Whether there is one now, for any thread: nothing changes."""
+        template = self._recent.get(key) or self._older.get(key)
+        return template is not None and said.input_tokens <= template.rates.most_input
+
     def learn(self, key: Key, said: Said, pair: Pair, cost: Cost) -> None:
         """Make a template from a call that was recorded in full, where its price allows that."""
         if key in self._recent or key in self._older:

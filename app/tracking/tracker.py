@@ -121,6 +121,10 @@ class Tracker:
         reported = by_own_names(sent)
         return None if reported is None else self._recorder.common(reported)
 
+    def common_span(self, fields: Mapping[str, Any]) -> CommonCall | None:
+        """The same for a span's fields of `AICall`; in any thread."""
+        return self._recorder.common_span(fields)
+
     async def track_call(
         self, call: Call, door: str, *, by_user: bool = False, sender: str = "", within: float | None = None
     ) -> TrackReceipt:

@@ -18,6 +18,7 @@ from app.ledger.templates import TemplatePair
 from app.pricing.overrides import OverrideTable
 from app.settings import Settings
 from app.spool.rows import decoded, encoded
+from models import CallStatus, ServiceType
 from models.call import AICall
 from tests.pricing.test_costs import Book, override
 
@@ -172,6 +173,64 @@ def test_both_ways_give_the_same_documents_and_costs_or_the_same_refusal(reporte
         assert_same(reported, made, expected)
     if expected is not None:
         assert_same(reported, RECORDER.record(AICall.model_validate(reported), NOW), expected)
+
+
+SPAN: dict[str, Any] = {
+    **COMMON,
+    "client_id": "acme",
+    "request_id": "otlp:a-b",
+    "status": CallStatus.SUCCESS,
+    "metadata": {"traceId": "a", "spanId": "b", "service": "shop"},
+    "created_at": NOW,
+}
+OF_A_SPAN: dict[str, st.SearchStrategy[Any]] = {
+    "user_id": NAMES,
+    "conversation_id": NAMES | st.just("a\u2028b"),
+    "endpoint": NAMES,
+    "input_tokens": COUNTS,
+    "output_tokens": COUNTS,
+    "cache_read_tokens": st.integers(0, 1),
+    "request_duration": st.integers(0, 10**9),
+    "time_to_first_token": st.integers(0, 10**9),
+    "service_type": st.sampled_from(list(ServiceType)),
+    "status": st.sampled_from(list(CallStatus)),
+    "synthetic": st.booleans(),
+    "error_message": st.just("Timeout"),
+    "region": st.just("eu"),
+    "created_at": st.integers(0, 10**15).map(lambda us: NOW - timedelta(microseconds=us % (25 * 365 * 86_400 * 10**6))),
+    "metadata": st.sampled_from([{"traceId": "a", "spanId": "b", "leftOut": "x"}, {"traceId": "c", "spanId": "d"}]),
+}
+
+
+@given(st.fixed_dictionaries({}, optional=OF_A_SPAN), MODELS)
+@settings(max_examples=200)
+def test_a_span_gives_the_same_by_template_and_in_full(said: dict[str, Any], model: tuple[str, str | None]) -> None:
+    fields = SPAN | {name: value for name, value in zip(("model", "provider"), model, strict=True) if value} | said
+    teach(RECORDER, fields)
+    expected = in_full(fields)
+
+    if (call := RECORDER.common_span(fields)) is not None:
+        assert expected is not None
+        assert call.in_full() == AICall.model_validate(fields)
+        assert_same(fields, RECORDER.record(call, NOW), expected)
+
+
+@pytest.mark.parametrize(
+    ("said", "is_common"),
+    [
+        ({}, True),
+        ({"conversation_id": "c", "endpoint": "/", "cache_read_tokens": 0, "request_duration": 5}, True),
+        ({"conversation_id": "a\u2028b"}, False),
+        ({"cache_read_tokens": 1}, False),
+        ({"region": "eu"}, False),
+        ({"created_at": None}, False),
+        ({"metadata": {"traceId": "a", "spanId": "b", "leftOut": "x"}}, False),
+    ],
+)
+def test_which_spans_are_of_the_common_shape(said: dict[str, Any], is_common: bool) -> None:
+    teach(RECORDER, SPAN)
+
+    assert (RECORDER.common_span(SPAN | said) is not None) == is_common
 
 
 @pytest.mark.parametrize(
