@@ -205,7 +205,8 @@ def _event() -> Schema:
 
 def _state() -> Schema:
     kept = _object({"days": _count(), "first": _DAY, "last": _DAY, "build": _TEXT})
-    optional = {"lastCommit": _DATE, "wholeFrom": _DAY, "heeded": _count(2**62), "sheets": _count(2**62)}
+    counts = ("heeded", "sheets", "figures")
+    optional = {"lastCommit": _DATE, "wholeFrom": _DAY, **dict.fromkeys(counts, _count(2**62))}
     return _object(
         {
             "timezone": {**_TEXT, "minLength": 1},

@@ -26,6 +26,11 @@ class Reader:
         self._session = session
         self._opened = opened
 
+    @property
+    def is_of_one_moment(self) -> bool:
+        """Whether all that is read is, as it is not where the server has no transactions."""
+        return self._session is not None
+
     async def cells(self, query: Query) -> Documents:
         """The rows of a pipeline of `app.reports.queries.rollups`."""
         collection, pipeline = query

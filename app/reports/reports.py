@@ -19,6 +19,7 @@ from app.reports.downloads import Download, Table
 from app.reports.latency import LatencyReport
 from app.reports.overview import OverviewReport
 from app.reports.parts.call_places import places_of
+from app.reports.parts.known_cells import KnownCells
 from app.reports.parts.known_users import KnownUsers
 from app.reports.parts.series import SeriesBy
 from app.reports.parts.user_sheets import KnownNumbers, UserSheets
@@ -52,6 +53,7 @@ class Reports:
         self._damage = Damage(database)
         self._known_users = KnownUsers()
         self._known_numbers = KnownNumbers()
+        self._known_cells = KnownCells()
 
     def now(self) -> datetime:
         """The current moment of reports, UTC."""
@@ -261,7 +263,7 @@ class Reports:
         return await self._share("freshness", compute)
 
     def _sheets(self, read: Reader, rollups: Rollups) -> UserSheets:
-        return UserSheets(read, rollups.state, self._known_numbers)
+        return UserSheets(read, rollups.state, self._known_numbers, self._known_cells)
 
     async def _share(
         self, key: Hashable, compute: Callable[[], Awaitable[Answer]], query: ReportQuery | None = None

@@ -118,7 +118,9 @@ class Merger:
 
         def work() -> _Waiting:
             # two concurrent merges conflict here: one of them is rolled back
-            state = self._states.find_one_and_update(STATE_KEY, {"$inc": {"merges": 1}}, session=self._session)
+            # readers keep users' cells in mind until there has been a merge that was not of figures
+            counts = {"merges": 1, "figures": int(which == NOT_MERGED)}
+            state = self._states.find_one_and_update(STATE_KEY, {"$inc": counts}, session=self._session)
             assert state is not None  # noqa: S101 - it exists from the first start on
             waiting = self._oldest({**which, "timezone": state["timezone"]}, most)
             if waiting.ids:

@@ -7,9 +7,12 @@ A user in none of them has at most the sum of what the lists go on with: once th
 the ranking is exact. Other windows, filters and orders are added up from the sheets of users' days.
 """
 
+from collections import Counter
 from collections.abc import Iterable
+from heapq import nlargest
 from typing import NamedTuple
 
+from app.reports.parts.figures import summed
 from app.reports.parts.user_sheets import UserSheets
 from app.reports.queries import rollups
 from app.reports.queries.rollup_rows import Query
@@ -17,7 +20,7 @@ from app.reports.queries.stages import Stage
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reader import Document, Documents, Reader
 from app.reports.windows import DAY
-from models.rollups import EVERYONE, TRAILING
+from models.rollups import EVERYONE, TRAILING, USER_TOTALS
 
 FIRST_DEPTH = 100
 DEEPER = 4
@@ -44,8 +47,17 @@ async def ranked_users(
         order, descending, skip, limit = ranking
         every_cell = rollups.ranked_users(query, order, descending=descending, skip=skip, limit=limit)
         return await read.cells(every_cell)
-    rows = {row["_id"]: row for row in await read.cells(rollups.users(query, names))}
-    return [rows[name] for name in names]
+    rows: dict[str, Documents] = {name: [] for name in names}
+    for row in await read.cells(rollups.merged_users(query, names)):
+        rows[row["_id"]].append(row)
+    for row in await sheets.waiting(query):
+        if (of_user := rows.get(row["_id"]["user"])) is not None:
+            of_user.append({**row, "lastDay": row["_id"]["day"]})
+    return [_user(name, rows[name]) for name in names]
+
+
+def _user(name: str, rows: Documents) -> Document:
+    return {"_id": name, **summed(rows, USER_TOTALS), "lastDay": max(row["lastDay"] for row in rows)}
 
 
 async def _names(
@@ -53,7 +65,7 @@ async def _names(
 ) -> list[str] | None:
     order, descending, skip, limit = ranking
     if order == "requests" and descending and (build := _trailing(query, state)) is not None:
-        names = await _by_threshold(read, query, build, skip + limit)
+        names = await _by_threshold(read, query, build, sheets, skip + limit)
         if names is not None:
             return names[skip:]
     return await sheets.ranked(query, order, descending=descending, skip=skip, limit=limit)
@@ -72,18 +84,22 @@ def _trailing(query: ReportQuery, state: Document) -> str | None:
     return None
 
 
-async def _by_threshold(read: Reader, query: ReportQuery, build: str, limit: int) -> list[str] | None:
+async def _by_threshold(
+    read: Reader, query: ReportQuery, build: str, sheets: UserSheets, limit: int
+) -> list[str] | None:
     """The names of the first `limit` users; None where they are too close to each other to decide."""
     last_day = query.over(query.window.last, query.window.last)
-    pending = _requests(await read.cells(rollups.pending_users(query)))
+    pending: Counter[str] = Counter()
+    for row in await sheets.waiting(query):
+        pending[row["_id"]["user"]] += row["requests"]
+    today_of = await sheets.requests_of_day(last_day)
     by_pending = sorted(pending.values(), reverse=True)
     depth = max(FIRST_DEPTH, DEEPER * limit)
     while depth <= DEEPEST:
         past = _requests(await read.cells(_trailing_head(query, build, depth)))
-        today = _requests(await read.cells(rollups.top_users_of(last_day, depth)))
+        today = {user: today_of[user] for user in _head(today_of, depth)}
         among = sorted({*past, *today, *_head(pending, depth)})
         past_of = past | _requests(await read.find(TRAILING, _trailing_ids(query, build, set(among) - past.keys())))
-        today_of = _requests(await read.cells(rollups.requests_of(last_day, among)))
         totals = {user: past_of.get(user, 0) + today_of.get(user, 0) + pending.get(user, 0) for user in among}
         ranked = sorted(totals, key=lambda user: (-totals[user], user))[:limit]
         rest = _rest(past.values(), depth) + _rest(today.values(), depth) + _rest(by_pending[:depth], depth)
@@ -118,7 +134,7 @@ def _requests(rows: Documents) -> Requests:
 
 
 def _head(requests: Requests, depth: int) -> list[str]:
-    return sorted(requests, key=lambda user: -requests[user])[:depth]
+    return nlargest(depth, requests, key=requests.__getitem__)
 
 
 def _rest(head: Iterable[int], depth: int) -> int:

@@ -5,13 +5,14 @@ Where no day of a window has a sheet, everything is left to the cells.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from functools import reduce
 from operator import or_
 from typing import Any, NamedTuple
 
 from bson import Decimal128
 
+from app.reports.parts.known_cells import KnownCells
 from app.reports.queries import sheets
 from app.reports.query import Filters, ReportQuery
 from app.reports.reader import Document, Documents, Reader
@@ -21,6 +22,7 @@ from models.rollups import unescaped
 from models.user_sheets import COLUMNS, NUMBERS, USERS, bits, bits_of, build_of, figures, numbers
 
 MAX_KNOWN = 200_000
+MOST_RANKINGS = 8
 LAST_DAY = "lastDay"
 
 Who = int | str
@@ -34,6 +36,8 @@ class KnownNumbers:
     """What one process knows of the numbers of one build. They never change."""
 
     def __init__(self) -> None:
+        self.past: dict[Hashable, Values] = {}
+        """Sums of sheets, of the latest rankings."""
         self._build: int | None = None
         self._numbers: dict[str, int] = {}
         self._names: dict[int, str] = {}
@@ -51,6 +55,12 @@ class KnownNumbers:
         if new := [number for number in of_users if number not in self._names]:
             self._remember(await read.cells(sheets.names_of(new, build)))
         return self._names
+
+    def remember_past(self, key: Hashable, past: Values) -> None:
+        """Keep the sums of a ranking, until there are many others."""
+        if len(self.past) >= MOST_RANKINGS:
+            self.past.pop(next(iter(self.past)))
+        self.past[key] = past
 
     def _of_build(self, build: int) -> dict[str, int]:
         if build != self._build or len(self._numbers) > MAX_KNOWN:
@@ -73,14 +83,15 @@ class Distinct(NamedTuple):
 class UserSheets:
     """The sheets as one session sees them."""
 
-    def __init__(self, read: Reader, state: Document, known: KnownNumbers) -> None:
+    def __init__(self, read: Reader, state: Document, known: KnownNumbers, cells: KnownCells) -> None:
         self._read = read
+        self._state = state
         self._build = build_of(state)
         self._known = known
+        self._cells = cells
         self._counted: dict[ReportQuery, int] = {}
         """Users of what has been ranked."""
-        self._others: dict[ReportQuery, Documents] = {}
-        """What users did on days without sheets, and what waits."""
+        self._waiting: dict[ReportQuery, Documents] = {}
 
     async def ranked(
         self, query: ReportQuery, order: str, *, descending: bool, skip: int, limit: int
@@ -88,15 +99,24 @@ class UserSheets:
         """`limit` users after the first `skip`, by a figure or their last day, and then by name."""
         if (days := await self._other_days(query)) is None:
             return None
-        columns = () if order == LAST_DAY else COLUMNS[order]
-        found = await self._read.cells(sheets.sheets(query, self._build, (NUMBERS, *columns)))
+        past = await self._past(query, order, tuple(days))
         rows = await self._rows(query, days)
         known = await self._known.of(self._read, [row["_id"]["user"] for row in rows], self._build)
-        # in threads: there are as many rows as users and days, and others must not wait for them
-        values = await asyncio.to_thread(_values, order, found, rows, known)
+        values = await asyncio.to_thread(_values, order, past, rows, known)
         ordered = await asyncio.to_thread(sorted, values.items(), key=lambda each: each[1], reverse=descending)
         self._counted[query] = len(ordered)
         return await self._page(ordered, descending=descending, skip=skip, limit=limit)
+
+    async def _past(self, query: ReportQuery, order: str, other_days: tuple[str, ...]) -> Values:
+        """By user: the sum of the sheets, which change only where past days do."""
+        key = self._state["late"], other_days, query, order
+        if (past := self._known.past.get(key)) is None:
+            columns = () if order == LAST_DAY else COLUMNS[order]
+            found = await self._read.cells(sheets.sheets(query, self._build, (NUMBERS, *columns)))
+            # in a thread, as below: there are as many rows as users and days, and others must not wait for them
+            past = await asyncio.to_thread(_past, order, found)
+            self._known.remember_past(key, past)
+        return past
 
     async def _page(self, ordered: list[tuple[Who, Any]], *, descending: bool, skip: int, limit: int) -> list[str]:
         """The names of a page. Users with equal values are in order of their names, which only those of a page need."""
@@ -133,14 +153,26 @@ class UserSheets:
         if (days := await self._other_days(query)) is None:
             return None
         found = await self._read.cells(sheets.sheets(query, self._build, (USERS,), by_part=True))
-        rows = await self._read.cells(sheets.parts_on_other_days(query, days))
+        cells = await self._cells.rows(self._read, sheets.parts_of_days(query, days), self._state)
+        rows = [*cells, *await self._read.cells(sheets.waiting_parts(query))]
         known = await self._known.of(self._read, [row["user"] for row in rows], self._build)
         return await asyncio.to_thread(_by_model, query.filters, found, rows, known)
 
+    async def waiting(self, query: ReportQuery) -> Documents:
+        """What users did by the deltas: one row for each user and day."""
+        if query not in self._waiting:
+            self._waiting[query] = await self._read.cells(sheets.waiting_users(query))
+        return self._waiting[query]
+
+    async def requests_of_day(self, query: ReportQuery) -> dict[str, int]:
+        """By user: what the cells have of the single day of a window."""
+        rows = await self._cells.rows(self._read, sheets.requests_of_day(query), self._state)
+        return {row["_id"]: row["requests"] for row in rows}
+
     async def _rows(self, query: ReportQuery, days: list[str]) -> Documents:
-        if query not in self._others:
-            self._others[query] = await self._read.cells(sheets.other_days(query, days))
-        return self._others[query]
+        """What users did on days without sheets, and what waits."""
+        cells = await self._cells.rows(self._read, sheets.users_of_days(query, days), self._state)
+        return [*cells, *await self.waiting(query)]
 
     async def _other_days(self, query: ReportQuery) -> list[str] | None:
         """The days of a window without sheets; None where none has any."""
@@ -148,23 +180,29 @@ class UserSheets:
         return [name for day in query.window.days if (name := day.isoformat()) not in made] if made else None
 
 
-def _values(order: str, found: Documents, rows: Documents, known: dict[str, int]) -> Values:
-    """The value of each user."""
-    values: defaultdict[Who, Any] = defaultdict(str if order == LAST_DAY else int)
+def _past(order: str, found: Documents) -> Values:
+    """The value of each user by sheets, which are in order of their days."""
+    values: defaultdict[Who, Any] = defaultdict(int)
     for sheet in found:
         if order == LAST_DAY:
-            values.update(dict.fromkeys(numbers(sheet), sheet["_id"]["day"]))  # they are in order of their days
+            values.update(dict.fromkeys(numbers(sheet), sheet["_id"]["day"]))
             continue
         for who, value in zip(numbers(sheet), figures(sheet, order), strict=True):
             values[who] += value
+    return dict(values)
+
+
+def _values(order: str, past: Values, rows: Documents, known: dict[str, int]) -> Values:
+    """The value of each user."""
+    values = past.copy()
     for row in rows:
         user = row["_id"]["user"]
         who = known.get(user, user)
         if order == LAST_DAY:
-            values[who] = max(values[who], row["_id"]["day"])
+            values[who] = max(values.get(who, ""), row["_id"]["day"])
         else:
             value = row[order]  # the sum of costs is the number zero where there is none
-            values[who] += stored_units(value) if isinstance(value, Decimal128) else value
+            values[who] = values.get(who, 0) + (stored_units(value) if isinstance(value, Decimal128) else value)
     return values
 
 

@@ -117,10 +117,9 @@ def delta_findings(query: ReportQuery, names: dict[str, str | None]) -> list[Sta
     ]
 
 
-def delta_users(query: ReportQuery, among: list[str] | None) -> list[Stage]:
-    """Waiting users, or those `among`."""
-    chosen: list[Stage] = [] if among is None else [{"$match": {"key.user": {"$in": among}}}]
-    return [*delta_subjects(query, "users", "user"), *chosen]
+def delta_users(query: ReportQuery) -> list[Stage]:
+    """Waiting users."""
+    return delta_subjects(query, "users", "user")
 
 
 def delta_subjects(query: ReportQuery, subjects: str, subject: str) -> list[Stage]:

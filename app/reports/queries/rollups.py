@@ -44,6 +44,7 @@ from models.rollups import (
     USERS,
 )
 
+_BY_USER = {"$group": {"_id": "$key.user", **sums(USER_TOTALS), "lastDay": {"$max": "$key.day"}}}
 _STATUSES = {f"status_{status}": {"$sum": f"$statuses.{status}"} for status in CallStatus}
 
 
@@ -127,11 +128,15 @@ def arrivals(query: ReportQuery, collection: str) -> Query:
     return collection, [{"$match": of_window}, group, sort_by("-calls", "_id")]
 
 
-def users(query: ReportQuery, among: list[str] | None = None) -> Query:
-    """One row for each user, or for each of those `among`: `requests`, cost and the like."""
-    cells = user_cells(query, {} if among is None else {"_id.user": {"$in": among}}, USER_TOTALS)
-    group = {"_id": "$key.user", **sums(USER_TOTALS), "lastDay": {"$max": "$key.day"}}
-    return USERS, [*cells, with_deltas(delta_users(query, among)), {"$group": group}]
+def users(query: ReportQuery) -> Query:
+    """One row for each user: `requests`, cost and the like."""
+    cells = user_cells(query, {}, USER_TOTALS)
+    return USERS, [*cells, with_deltas(delta_users(query)), _BY_USER]
+
+
+def merged_users(query: ReportQuery, among: list[str]) -> Query:
+    """The same of those `among`, from their cells alone."""
+    return USERS, [*user_cells(query, {"_id.user": {"$in": among}}, USER_TOTALS), _BY_USER]
 
 
 def ranked_users(query: ReportQuery, order: str, *, descending: bool, skip: int, limit: int) -> Query:
@@ -139,24 +144,6 @@ def ranked_users(query: ReportQuery, order: str, *, descending: bool, skip: int,
     collection, rows = users(query)
     sign = "-" if descending else ""
     return collection, [*rows, sort_by(f"{sign}{order}", "_id"), {"$skip": skip}, {"$limit": limit}]
-
-
-def pending_users(query: ReportQuery) -> Query:
-    """`requests` by user, of the deltas alone."""
-    group = {"_id": "$key.user", "requests": {"$sum": "$requests"}}
-    return DELTAS, [*delta_users(query, None), {"$group": group}]
-
-
-def top_users_of(query: ReportQuery, limit: int) -> Query:
-    """The users with the most requests on one day."""
-    group = {"_id": "$_id.user", "requests": {"$sum": "$requests"}}
-    return USERS, [{"$match": in_subjects(query)}, {"$group": group}, sort_by("-requests", "_id"), {"$limit": limit}]
-
-
-def requests_of(query: ReportQuery, among: list[str]) -> Query:
-    """`requests` of these users in the cells of a window."""
-    chosen = {"$match": {**in_subjects(query), "_id.user": {"$in": among}}}
-    return USERS, [chosen, {"$group": {"_id": "$_id.user", "requests": {"$sum": "$requests"}}}]
 
 
 def conversations(query: ReportQuery, limit: int) -> Query:
@@ -177,7 +164,7 @@ def active_users(query: ReportQuery) -> Query:
     ]
     return USER_MONTHS, [
         *cells,
-        with_deltas([{"$match": NOT_MERGED}, *delta_users(query, None)]),
+        with_deltas([{"$match": NOT_MERGED}, *delta_users(query)]),
         {"$group": {"_id": "$key.user"}},
         {"$count": "count"},
     ]
@@ -191,7 +178,7 @@ def active_users_of(query: ReportQuery, windows: list[TimeWindow]) -> Query:
     ]
     deltas = [
         {"$match": NOT_MERGED},
-        *delta_users(query, None),
+        *delta_users(query),
         {"$project": {"user": "$key.user", **_named([on_day(window, "$key.day") for window in windows])}},
     ]
     names = _named(windows)
@@ -220,7 +207,7 @@ def active_bits(query: ReportQuery) -> Query:
 def pending_active_users(query: ReportQuery) -> Query:
     """`_id`: day, client, synthetic and user of user activity in the deltas."""
     key = {name: f"$key.{name}" for name in ("day", "client", "synthetic", "user")}
-    return DELTAS, [{"$match": NOT_MERGED}, *delta_users(query, None), {"$group": {"_id": key}}]
+    return DELTAS, [{"$match": NOT_MERGED}, *delta_users(query), {"$group": {"_id": key}}]
 
 
 def unique_users_by_model(query: ReportQuery) -> Query:
@@ -244,7 +231,7 @@ def unique_users_by_model(query: ReportQuery) -> Query:
     # names in cells are escaped, those in deltas are brought to the same form
     deltas = [
         {"$match": NOT_MERGED},
-        *delta_users(query, None),
+        *delta_users(query),
         {"$set": {"names": {"$split": ["$key.part", "|"]}}},
         {
             "$project": {

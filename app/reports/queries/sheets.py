@@ -9,11 +9,10 @@ from app.reports.queries.rollup_rows import (
     in_subjects,
     synthetic_of,
     user_cells,
-    with_deltas,
 )
-from app.reports.queries.stages import Stage, sums
+from app.reports.queries.stages import sums
 from app.reports.query import ReportQuery
-from models.rollups import EVERYONE, SHEET_PART, USER_NUMBERS, USER_SHEETS, USERS
+from models.rollups import DELTAS, EVERYONE, SHEET_PART, USER_NUMBERS, USER_SHEETS, USER_TOTALS, USERS
 from models.user_sheets import COLUMNS
 
 
@@ -42,25 +41,38 @@ def sheets(query: ReportQuery, build: int, columns: tuple[str, ...], *, by_part:
     return USER_SHEETS, [{"$match": condition}, {"$project": dict.fromkeys(columns, 1)}, {"$sort": {"_id.day": 1}}]
 
 
-def other_days(query: ReportQuery, days: list[str]) -> Query:
-    """What users did on `days`, from their cells, and in all deltas: one row for each user and day."""
+def users_of_days(query: ReportQuery, days: list[str]) -> Query:
+    """What users did on `days`, from their cells: one row for each user and day."""
     cells = user_cells(query, {"_id.day": {"$in": days}}, COLUMNS)
-    group = {"_id": {"user": "$key.user", "day": "$key.day"}, **sums(COLUMNS)}
-    return USERS, [*cells, with_deltas(delta_users(query, None)), {"$group": group}]
+    return USERS, [*cells, {"$group": {"_id": {"user": "$key.user", "day": "$key.day"}, **sums(COLUMNS)}}]
 
 
-def parts_on_other_days(query: ReportQuery, days: list[str]) -> Query:
-    """The parts in which each user was active on `days`, or in deltas: `user` and `parts`, several rows for a user."""
-    cells: list[Stage] = [
+def requests_of_day(query: ReportQuery) -> Query:
+    """`requests` of each user on the single day of a window, from their cells."""
+    return USERS, [{"$match": in_subjects(query)}, {"$group": {"_id": "$_id.user", **sums(("requests",))}}]
+
+
+def waiting_users(query: ReportQuery) -> Query:
+    """What users did by the deltas: one row for each user and day."""
+    group = {"_id": {"user": "$key.user", "day": "$key.day"}, **sums(USER_TOTALS)}
+    return DELTAS, [*delta_users(query), {"$group": group}]
+
+
+def parts_of_days(query: ReportQuery, days: list[str]) -> Query:
+    """The parts in which each user was active on `days`, from the cells: `user` and `parts`, several rows of a user."""
+    return USERS, [
         {"$match": {**in_subjects(query), "_id.day": {"$in": days}}},
         {"$project": {"_id": 0, "user": "$_id.user", "parts": _active_parts()}},
     ]
-    deltas: list[Stage] = [
-        *delta_users(query, None),
+
+
+def waiting_parts(query: ReportQuery) -> Query:
+    """The same of the deltas."""
+    return DELTAS, [
+        *delta_users(query),
         {"$group": {"_id": "$key.user", "parts": {"$addToSet": "$key.part"}}},
         {"$project": {"_id": 0, "user": "$_id", "parts": 1}},
     ]
-    return USERS, [*cells, with_deltas(deltas)]
 
 
 def _active_parts() -> dict[str, Any]:
