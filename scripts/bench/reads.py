@@ -24,7 +24,7 @@ from app.rollups.state import RollupState, stored_state
 from app.settings import Settings
 from models.base import camel
 from models.rollups import DAYS as DAY_CELLS
-from models.rollups import EVERYONE, ROLLUPS, TRAILING_DAYS, USER_SHEETS
+from models.rollups import EVERYONE, ROLLUPS, TRAILING_DAYS, USER_DAYS
 from models.user_sheets import build_of
 from scripts.bench.history import fill
 from scripts.bench.load import RARE, calls
@@ -96,15 +96,16 @@ async def _client(settings: Settings, address: str) -> AsyncIterator[httpx.Async
 
 
 async def _settled(database: Database) -> None:
-    """Wait until what is made once per day has been made: the trailing totals of the usual windows, and sheets."""
+    """Wait until what is made once per day has been made: trailing totals of the usual windows, sheets, busy users."""
     told = 0
-    with progress("days of users' sheets", DAYS) as advance:  # of which one is made every few seconds
+    with progress("days of users", DAYS) as advance:  # of which one is made every few seconds
         while True:
             state = await stored_state(database)
             over = {"_id.scope": EVERYONE, "_id.day": {"$lt": state["today"]}}
             days = await database.writes[DAY_CELLS].distinct("_id.day", over)
-            sheets = {"_id.build": build_of(state), "_id.scope": ""}
-            made = await database.writes[USER_SHEETS].count_documents(sheets)
+            # busy users of a day are counted after its sheets have been made
+            counted = {"_id.build": build_of(state), "_id.user": None}
+            made = await database.writes[USER_DAYS].count_documents(counted)
             advance(made - told)
             if len(state["trailing"]) == len(TRAILING_DAYS) and made >= len(days):
                 return
@@ -151,6 +152,7 @@ def _others(settings: Settings) -> dict[str, str]:
         "unique_users": f"/models?{odd}",
         "usage_of_a_model": f"/usage?days={DAYS}&model=gpt-4o",
         "usage_of_a_user": f"/usage?days={DAYS}&userId=user-01000",
+        "usage_of_the_busiest_user": f"/usage?days={DAYS}&userId=user-00000",
         "calls_of_a_rare_model": f"/calls?days={DAYS}&model={RARE['model']}",
         "calls_of_a_rare_provider": f"/calls?days={DAYS}&provider={RARE['provider']}",
         "calls_of_a_rare_duration": f"/calls?days={DAYS}&minDuration={RARE['request_duration']}",

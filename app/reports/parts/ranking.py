@@ -10,6 +10,7 @@ the ranking is exact. Other windows, filters and orders are added up from the sh
 from collections import Counter
 from collections.abc import Iterable
 from heapq import nlargest
+from itertools import islice
 from typing import NamedTuple
 
 from app.reports.parts.figures import summed
@@ -97,7 +98,7 @@ async def _by_threshold(
     depth = max(FIRST_DEPTH, DEEPER * limit)
     while depth <= DEEPEST:
         past = _requests(await read.cells(_trailing_head(query, build, depth)))
-        today = {user: today_of[user] for user in _head(today_of, depth)}
+        today = dict(islice(today_of.items(), depth))
         among = sorted({*past, *today, *_head(pending, depth)})
         past_of = past | _requests(await read.find(TRAILING, _trailing_ids(query, build, set(among) - past.keys())))
         totals = {user: past_of.get(user, 0) + today_of.get(user, 0) + pending.get(user, 0) for user in among}

@@ -165,7 +165,7 @@ class UserSheets:
         return self._waiting[query]
 
     async def requests_of_day(self, query: ReportQuery) -> dict[str, int]:
-        """By user: what the cells have of the single day of a window."""
+        """By user: what the cells have of the single day of a window, the most first."""
         rows = await self._cells.rows(self._read, sheets.requests_of_day(query), self._state)
         return {row["_id"]: row["requests"] for row in rows}
 

@@ -10,7 +10,7 @@ from app.reports.queries.rollup_rows import (
     synthetic_of,
     user_cells,
 )
-from app.reports.queries.stages import sums
+from app.reports.queries.stages import sort_by, sums
 from app.reports.query import ReportQuery
 from models.rollups import DELTAS, EVERYONE, SHEET_PART, USER_NUMBERS, USER_SHEETS, USER_TOTALS, USERS
 from models.user_sheets import COLUMNS
@@ -48,8 +48,9 @@ def users_of_days(query: ReportQuery, days: list[str]) -> Query:
 
 
 def requests_of_day(query: ReportQuery) -> Query:
-    """`requests` of each user on the single day of a window, from their cells."""
-    return USERS, [{"$match": in_subjects(query)}, {"$group": {"_id": "$_id.user", **sums(("requests",))}}]
+    """`requests` of each user on the single day of a window, from their cells, the most first."""
+    group = {"$group": {"_id": "$_id.user", **sums(("requests",))}}
+    return USERS, [{"$match": in_subjects(query)}, group, sort_by("-requests", "_id")]
 
 
 def waiting_users(query: ReportQuery) -> Query:
