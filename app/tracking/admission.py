@@ -101,8 +101,10 @@ class Admission:
 
     def is_in_vain(self, call: Waiting) -> bool:
         """Whether a call that comes now would be committed too late, if all goes on as it does."""
-        if (ahead := len(self._queue)) < TRIED_ANYWAY:
+        if (waiting := len(self._queue)) < TRIED_ANYWAY:
             return False
+        # others have their turns as long as this one waits: their flood is not before it
+        ahead = min(waiting, self._queue.of(call.sender) * self._queue.senders)
         begins = max(self._busy_until, call.since)
         return begins + (ahead // self._batch + 1) * self._batch_seconds > call.overdue_at
 

@@ -13,6 +13,10 @@ QUICK_SECONDS = 1.0
 """After a commit that took longer, the next one is no larger."""
 
 
+LONG_SECONDS = 0.015
+"""A commit for whose end nobody is to wait who reports little."""
+
+
 class Batches:
     """For one committer."""
 
@@ -35,7 +39,7 @@ class Batches:
     @property
     def waits(self) -> bool:
         """Whether there is anything to take."""
-        return bool(self._queue or self._queue.in_vain or self._again)
+        return bool(self._again) or self._queue.waits
 
     @property
     def since(self) -> float:
@@ -58,6 +62,8 @@ class Batches:
             self.current, self._again = self._again[:most], self._again[most:]
             return True
         self.current = self._queue.take(most)
+        if self._pace.of(len(self.current)) >= LONG_SECONDS:
+            self._queue.in_hand.update(call.sender for call in self.current)
         self.due = min((call.overdue_at for call in self.current), default=math.inf)
         return False
 
@@ -74,6 +80,8 @@ class Batches:
     def end(self) -> None:
         """The current one is done, or to be taken again."""
         self.current = []
+        if not self._again:
+            self._queue.in_hand.clear()
 
     def give_up(self) -> list[Waiting]:
         """What has been taken: nothing of it is to be committed again."""

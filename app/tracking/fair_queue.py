@@ -24,6 +24,10 @@ class FairQueue:
         """Beside the lanes, in the order of arrival: what would be committed too late, if all went on as it does. It is
         committed where a batch has room all the same.
         """
+        self.in_hand: set[str] = set()
+        """Of whom calls are in the commit that is under way; empty where that is a short one."""
+        self.beside: set[str] = set()
+        """Of whom calls are in a short commit beside it: their next ones wait for its end."""
         self._calls = 0
         self._taken_of = 0
         self._due = math.inf
@@ -34,6 +38,11 @@ class FairQueue:
 
     def __iter__(self) -> Iterator[Waiting]:
         return (call for lane in self._lanes.values() for call in lane)
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is anything for the next batch."""
+        return bool(self.in_vain or (self._lanes.keys() - self.beside if self.beside else self._lanes))
 
     @property
     def senders(self) -> int:
@@ -72,6 +81,7 @@ class FairQueue:
         those in vain, which may yet be in time.
         """
         self._taken_of = len(self._lanes)
+        held = {sender: self._lanes.pop(sender) for sender in self.beside if sender in self._lanes}
         batch: list[Waiting] = []
         while self._lanes and (left := most - len(batch)) > 0:
             share = max(1, left // len(self._lanes))
@@ -82,10 +92,28 @@ class FairQueue:
                 else:
                     batch += [lane.popleft() for _ in range(share)]
                     self._lanes[sender] = lane  # its next turn comes after everybody else's
+        self._lanes.update(held)
         self._calls -= len(batch)
         while self.in_vain and len(batch) < most:
             batch.append(self.in_vain.pop())
         return batch
+
+    def few(self, most: int) -> list[str]:
+        """Senders with no more than so many calls together, of whom none is in the commit that is under way."""
+        found: list[str] = []
+        if self.in_hand:
+            for sender, lane in self._lanes.items():
+                if sender not in self.in_hand and len(lane) <= most:
+                    most -= len(lane)
+                    found.append(sender)
+        return found
+
+    def take_few(self, most: int) -> list[Waiting]:
+        """All calls of those, for a short commit."""
+        self.beside.update(self.few(most))
+        calls = [call for sender in self.beside for call in self._lanes.pop(sender)]
+        self._calls -= len(calls)
+        return calls
 
     def take_all(self) -> list[Waiting]:
         """Everything, each sender's in order."""

@@ -52,7 +52,7 @@ async def write_path(
     recorder = Recorder.of(settings, book)
     async with AsyncExitStack() as stack:
         sessions = stack.enter_context(SessionFiles(prepared(settings.data_dir)))
-        committing, replaying, merging = await _sessions(stack, sessions, database)
+        committing, beside, replaying, merging = await _sessions(stack, sessions, database)
         local_time = LocalTime((await RollupState.open(database, settings.zone)).zone)
         await book.refresh()
         breaker, spool = Breaker(), Spool.of(settings.data_dir, settings.database, settings.spool_max_bytes)
@@ -60,6 +60,7 @@ async def write_path(
         spooler = Spooler(spool, counters, troubles)
         writer = Writer(
             Ledger(database, committing, local_time),
+            None if beside is None else Ledger(database, beside, local_time),
             spooler,
             breaker,
             answers=database.answers,
@@ -116,17 +117,15 @@ async def write_path(
             await compactor.stop()
 
 
-async def _sessions(
-    stack: AsyncExitStack, files: SessionFiles, database: Database
-) -> tuple[Session | None, Session | None, Session | None]:
-    """One for the writer, one for the replayer, one for the compactor. What earlier processes left open is ended."""
+async def _sessions(stack: AsyncExitStack, files: SessionFiles, database: Database) -> list[Session | None]:
+    """Two for the writer, one for the replayer, one for the compactor. What earlier processes left open is ended."""
     if ended := await files.end_stale(database):
         log.info("sessions.ended", sessions=ended)
-    committing, replaying, merging = [await stack.enter_async_context(database.committer_session()) for _ in range(3)]
-    for session in (committing, replaying):  # the compactor's is kept in its lease
+    opened = [await stack.enter_async_context(database.committer_session()) for _ in range(4)]
+    for session in opened[:-1]:  # the compactor's is kept in its lease
         if session is not None:
             files.record(session)
-    return committing, replaying, merging
+    return opened
 
 
 def _chore(name: str, run: Callable[[], Coroutine[Any, Any, None]], troubles: Troubles) -> "asyncio.Task[None]":

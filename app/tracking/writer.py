@@ -1,7 +1,8 @@
 """Group commit: the queue between callers and the ledger.
 
 One committer takes what has queued, from all senders in turn, and commits it in one transaction; meanwhile the next
-batch gathers. Alone, a call commits at once; under load batches grow by themselves, up to what takes 60 ms.
+batch gathers. Alone, a call commits at once; under load batches grow by themselves, up to what takes 60 ms. Whoever
+reports little waits for none of those: see `beside.py`.
 
 A long queue of ours is no outage. Whoever waits has a deadline: what cannot be committed before it goes to the spool,
 and it alone. Everything goes there only while MongoDB is away: it failed, or answers no ping.
@@ -23,6 +24,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
+from functools import partial
 
 from bson import ObjectId
 
@@ -34,13 +36,14 @@ from app.observability.logs import Log
 from app.observability.metrics import Counters
 from app.observability.troubles import Code, Troubles
 from app.spool.breaker import Breaker
-from app.spool.journal import SpoolError
-from app.spool.spooler import LOOK_SECONDS, Spooler
+from app.spool.spooler import Spooler
 from app.spool.waiting import Waiting, settle_all
 from app.tracking.admission import Admission, OnceASecond, seconds_to_commit
 from app.tracking.batches import Batches
+from app.tracking.beside import Beside
 from app.tracking.deadlines import ALARM_SECONDS, LATE, Alarm, Spooling
 from app.tracking.fair_queue import FairQueue
+from app.tracking.not_spooled import NotSpooled
 from app.tracking.pace import Pace
 from app.tracking.presence import Presence
 
@@ -65,6 +68,7 @@ class Writer:
     def __init__(
         self,
         ledger: Ledger,
+        beside: Ledger | None,
         spooler: Spooler,
         breaker: Breaker,
         *,
@@ -74,8 +78,9 @@ class Writer:
         counters: Counters,
         troubles: Troubles,
     ) -> None:
-        """`answers` says whether MongoDB does; `is_fresh` whether nobody can have reported a call with this id before;
-        `deadline` is that of callers who name none.
+        """`beside` is for short commits beside a long one; None where the server has no transactions, without which two
+        would be in each other's way. `answers` says whether MongoDB does; `is_fresh` whether nobody can have reported a
+        call with this id before; `deadline` is that of callers who name none.
         """
         # kept, because asking for the running loop asks the system for the process id each time
         self._loop = asyncio.get_running_loop()
@@ -85,16 +90,18 @@ class Writer:
         self._deadline = deadline.total_seconds()
         self._to_commit = seconds_to_commit(self._deadline)
         self._answers = answers
-        self._is_fresh = is_fresh
+        self._not_spooled = NotSpooled(spooler, is_fresh, self._tell)
         self._counters = counters
         self._troubles = troubles
         self._queue = FairQueue()
         self._pace = Pace()
         self.admission = Admission(self._queue, self._pace, counters, lambda: self.queued, self._loop.time)
+        self._arrived = asyncio.Event()
         self._batches = Batches(self._queue, self._pace)
+        commit_beside = None if beside is None else partial(self._commit_beside, beside)
+        self._beside = Beside(self._queue, commit_beside, self._arrived.set)
         self._spooling = Spooling(spooler)
         self._alarm = Alarm(self._loop, self._look_for_late_calls)
-        self._arrived = asyncio.Event()
         self.presence = Presence(answers, self._open)
         self._warning = OnceASecond("tracking.dropped", self._loop.time)
         self._closing = False
@@ -106,7 +113,8 @@ class Writer:
     @property
     def queued(self) -> int:
         """Calls in memory that wait for a commit or for the disk."""
-        return len(self._queue) + len(self._queue.in_vain) + len(self._batches) + self.spooler.pending
+        in_queue = len(self._queue) + len(self._queue.in_vain)
+        return in_queue + len(self._batches) + len(self._beside) + self.spooler.pending
 
     @property
     def waiting(self) -> float:
@@ -149,12 +157,14 @@ class Writer:
         self._arrived.set()
         if self._committer is not None:
             await asyncio.wait({self._committer}, timeout=DRAIN_SECONDS)
+        await self._beside.end(ATTEMPT_SECONDS)
 
     async def close(self) -> None:
         """Spool what could not be committed. To be called after `drain`."""
         if self._committer is not None:
             self._committer.cancel()
             await asyncio.gather(self._committer, return_exceptions=True)
+        await self._beside.stop()
         self._spool_everything()
         await self.spooler.close()
         self._alarm.stop()
@@ -174,13 +184,14 @@ class Writer:
             self._queue.put(call)
             self._arrived.set()
             self._alarm.set(call.spool_at)
+            self._beside.look(call.sender)
 
     def _refuse(self, call: Waiting, outcome: Outcome) -> None:
         self._tell([(call, outcome)])
         self._warning.warn(1, reason=outcome.reason)
 
     async def _run(self) -> None:
-        while self._batches.waits or not self._closing:
+        while self._batches.waits or len(self._queue) or not self._closing:
             if not self._batches.waits:
                 self._arrived.clear()
                 await self._arrived.wait()
@@ -192,8 +203,11 @@ class Writer:
             self.presence.begins(started)
             self._alarm.set(self.presence.due)
             try:
-                if batch := await self._not_spooled(current):
-                    await self._commit(batch, started, again=again)
+                if batch := await self._not_spooled.among(current):
+                    seconds = await self._commit(self._ledger, batch, again=again)
+                    if seconds is not None:
+                        self._batches.committed(seconds)
+                        self._pace.note(len(batch), self._loop.time() - started)
             except LedgerUnavailableError as error:
                 await self._slow_or_away(error)
             except Exception as error:  # noqa: BLE001 - a bug of ours must not end the committer for all that follow
@@ -205,52 +219,43 @@ class Writer:
             self.admission.idle()
             self.spooler.left.set()
 
-    async def _not_spooled(self, batch: list[Waiting]) -> list[Waiting]:
-        """What is to be committed of `batch`: a request that waits in the spool was there first, and stands."""
-        if not self.spooler.depth.calls:
-            return batch
-        # the disk is not asked in vain: a commit would wait for what is being written
-        asked = [id_ for call in batch for id_ in call.pair.ids if not self._is_fresh(id_)]
-        if not asked:
-            return batch
+    async def _commit_beside(self, ledger: Ledger, calls: list[Waiting]) -> None:
         try:
-            async with asyncio.timeout(LOOK_SECONDS):
-                known = await self.spooler.waiting_here(asked)
-        except (SpoolError, TimeoutError):  # which the watch reports; then the ledger alone decides which was first
-            return batch
-        waiting = {id_: pair.entry for id_, pair in known.items()}
-        first = [call.pair.first_in(waiting) for call in batch]
-        self._tell(
-            (call, Outcome.duplicate(call.pair, entry))
-            for call, entry in zip(batch, first, strict=True)
-            if entry is not None and not call.spooling
-        )
-        return [call for call, entry in zip(batch, first, strict=True) if entry is None]
+            if batch := await self._not_spooled.among(calls):
+                await self._commit(ledger, batch, again=False)
+        except LedgerUnavailableError as error:
+            if error.slow and await self._answers():
+                self._spool(calls)
+            else:
+                self._open(str(error))
+        except Exception as error:  # noqa: BLE001 - as above
+            self._troubles.report(Code.COMMIT, reason_of(error), count=len(calls), error=error)
+            self._spool(calls)
+        self.spooler.left.set()
 
-    async def _commit(self, batch: list[Waiting], started: float, *, again: bool) -> None:
+    async def _commit(self, ledger: Ledger, batch: list[Waiting], *, again: bool) -> float | None:
+        """Returns the seconds that it took; None where nothing was stored."""
         for call in batch:
             call.offered = True
         offered = self._loop.time()
-        outcomes = await self._ledger.commit([call.pair for call in batch], seconds=ATTEMPT_SECONDS, again=again)
+        outcomes = await ledger.commit([call.pair for call in batch], seconds=ATTEMPT_SECONDS, again=again)
         seconds = self._loop.time() - offered
         if hindered := [(call, outcome) for call, outcome in zip(batch, outcomes, strict=True) if outcome.fault]:
-            self._troubles.report(
-                Code.COMMIT, hindered[0][1].reason or "", count=len(hindered), error=hindered[0][1].fault
-            )
+            reason, fault = hindered[0][1].reason or "", hindered[0][1].fault
+            self._troubles.report(Code.COMMIT, reason, count=len(hindered), error=fault)
             self._spool([call for call, _ in hindered])
         else:
             self._troubles.gone(Code.COMMIT)
         if not (stored := len(batch) - len(hindered)):
-            return
+            return None
         self.breaker.close()
         self.presence.committed()
-        self._batches.committed(seconds)
         told = settle_all(pair for pair in zip(batch, outcomes, strict=True) if pair[1].fault is None)
         self._counters.count_told(told)
         self._counters.committed(stored, seconds)
-        self._pace.note(len(batch), self._loop.time() - started)
         statuses = {f"{door}.{status}": calls for (door, status), calls in told.items()}
         log.info("ledger.committed", calls=stored, milliseconds=round(seconds * 1000, 1), **statuses)
+        return seconds
 
     async def _slow_or_away(self, error: LedgerUnavailableError) -> None:
         """A batch that took too long, while MongoDB answers, is committed again in halves; one call goes to the spool,
@@ -265,8 +270,7 @@ class Writer:
             self._batches.halve()
 
     def _look_for_late_calls(self, now: float) -> None:
-        late = self._batches.overdue(now)
-        late += self._queue.take_late(now)
+        late = [*self._batches.overdue(now), *self._beside.overdue(now), *self._queue.take_late(now)]
         self._spool(late)
         if not self.breaker.is_open and (now >= self.presence.due or any(call.offered for call in late)):
             self.presence.ask(now)
@@ -274,7 +278,7 @@ class Writer:
         self._set_alarm(now)
 
     def _set_alarm(self, now: float) -> None:
-        due = [self._batches.due, self._queue.due, self._spooling.due(now)]
+        due = [self._batches.due, self._beside.due, self._queue.due, self._spooling.due(now)]
         due += [] if self.breaker.is_open else [self.presence.due]
         if (earliest := min(due)) < math.inf:
             self._alarm.set(max(earliest, now + ALARM_SECONDS))
@@ -285,7 +289,7 @@ class Writer:
         self._spool_everything()
 
     def _spool_everything(self) -> None:
-        self._spool([*self._batches.give_up(), *self._queue.take_all()])
+        self._spool([*self._batches.give_up(), *self._beside.current, *self._queue.take_all()])
 
     def _spool(self, calls: list[Waiting]) -> None:
         new = [call for call in calls if call.is_open]

@@ -137,6 +137,7 @@ async def simulated(folder: Path, **options: Any) -> AsyncIterator[Simulated]:
     disk.works.set()
     writer = Writer(
         mongodb,  # type: ignore[arg-type]
+        mongodb,  # type: ignore[arg-type]
         disk,
         Breaker(),
         answers=mongodb.answers,

@@ -111,3 +111,34 @@ def test_where_a_batch_has_room_it_takes_the_newest_of_those_in_vain_and_the_old
     assert [each.spool_at for each in queue.take_late(1)] == [0, 1]
     assert [each.spool_at for each in queue.take_all()] == [2]
     assert (queue.due, len(queue.in_vain)) == (math.inf, 0)
+
+
+@given(st.lists(st.sampled_from(["put a", "put b", "put c", "take", "done", "beside", "done beside"]), max_size=100))
+def test_no_sender_has_calls_in_two_commits_at_once_and_each_ones_come_in_order(steps: list[str]) -> None:
+    queue, came = FairQueue(), Counter[str]()
+    main: list[Waiting] = []
+    beside: list[Waiting] = []
+    out: dict[str, list[float]] = {"a": [], "b": [], "c": []}
+    for step in [*steps, *["done beside", "done", "take", "done", "take"] * 50]:
+        match step.split():
+            case ["put", sender]:
+                queue.put(call(sender, came[sender]))
+                came[sender] += 1
+            case ["take"] if not main and queue.waits:
+                main = queue.take(4)
+                queue.in_hand.update(each.sender for each in main)
+            case ["beside"] if not beside:
+                beside = queue.take_few(3)
+            case ["done"]:
+                main, gone = [], main
+                queue.in_hand.clear()
+                for each in gone:
+                    out[each.sender].append(each.since)
+            case ["done", "beside"]:
+                beside, gone = [], beside
+                queue.beside.clear()
+                for each in gone:
+                    out[each.sender].append(each.since)
+        assert not {each.sender for each in main} & {each.sender for each in beside}
+    assert out == {sender: list(range(came[sender])) for sender in "abc"}
+    assert len(queue) == 0

@@ -72,6 +72,20 @@ async def test_ten_thousand_rows_of_one_request_are_one_call(settings: Settings,
     assert len(await assert_twins(database)) == 2
 
 
+async def test_what_two_senders_report_at_once_is_committed_once_beside_a_long_commit(
+    settings: Settings, database: Database
+) -> None:
+    async with open_tracker(settings, database, Counters()) as tracker:
+        flood = asyncio.create_task(sent(tracker, 0, 4, within=60))
+        again: list[TrackReceipt] = []
+        for batch in range(4):
+            again += await tracked(tracker, calls(0, batch, 10), "another")
+        receipts = await flood
+    statuses = Counter(receipt.status for receipt in (*receipts, *again))
+    assert statuses == {"committed": 2_000, "duplicate": 40}
+    assert await assert_twins(database) == {receipt.id for receipt in receipts}
+
+
 @pytest.mark.parametrize("back", [signal.SIGCONT, None], ids=["frozen", "killed"])
 async def test_mongodb_gone_in_the_middle_of_a_flood_costs_no_call_and_counts_none_twice(
     settings: Settings, tmp_path: Path, back: signal.Signals | None
