@@ -148,12 +148,16 @@ class Compactor:
         except PyMongoError as error:
             log.info("compactor.lease_not_released", error=str(error)[:200])
 
-    async def merge_all(self) -> None:
-        """Merge all that waits now. What writers add meanwhile is left for the next merge. Raises PyMongoError."""
+    async def merge_all(self, advance: Callable[[int], None] = lambda _: None) -> None:
+        """Merge all that waits now, and tell `advance` of how many calls. What writers add meanwhile is left for later.
+
+        Raises PyMongoError.
+        """
         for merge in (self.merge_figures, self.merge_subjects):
             more = True
             while more:
-                more = (await undisturbed(merge)).more
+                _, calls, more = await undisturbed(merge)
+                advance(calls)
                 await self._lease.acquire()
 
     async def merge_figures(self) -> Merged:

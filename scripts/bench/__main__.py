@@ -24,7 +24,21 @@ from rich.table import Table
 from app.database.deployment import mongodb
 from app.process import tune_garbage_collector
 from app.settings import Settings
-from scripts.bench import backfill, callers, doors, fairness, lag, memory, pricing, reads, senders, start, worst, write
+from scripts.bench import (
+    backfill,
+    callers,
+    doors,
+    fairness,
+    importing,
+    lag,
+    memory,
+    pricing,
+    reads,
+    senders,
+    start,
+    worst,
+    write,
+)
 from scripts.bench.peers import applications, spans
 from scripts.bench.results import Results
 from scripts.bench.setup import Run
@@ -64,6 +78,9 @@ def main() -> int:
     growing.add_argument("--calls", type=int, default=1_000_000, help="calls in total (default: 1,000,000)")
     filling = benchmarks.add_parser("backfill", help="creating the ledger entries of events that have none")
     filling.add_argument("--events", type=int, default=100_000, help="events without an entry (default: 100,000)")
+    entries = benchmarks.add_parser("import", help="importing an export into an empty database")
+    entries.add_argument("--rows", type=int, default=100_000, help="rows of the export (default: 100,000)")
+    entries.add_argument("--format", choices=("jsonl", "csv", "parquet"), default="jsonl", help="default: jsonl")
     lagging = benchmarks.add_parser("lag", help="the event loop's lag under the worst that each route can be sent")
     lagging.add_argument("--batches", type=int, default=20, help="batches of 1,000 calls beforehand (default: 20)")
     benchmarks.add_parser("start", help="from the start of a process to its first answer")
@@ -178,6 +195,14 @@ async def _backfill(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+async def _import(arguments: argparse.Namespace, settings: Settings) -> int:
+    tune_garbage_collector()
+    with mongodb(settings, shared=True) as uri, command.progress("rows", arguments.rows) as advance:
+        figures = await importing.measure(settings, uri, arguments.rows, arguments.format, advance)
+    _print(figures, as_json=arguments.json)
+    return 0
+
+
 async def _pricing(arguments: argparse.Namespace, _: Settings) -> int:
     figures = await asyncio.to_thread(pricing.measure)
     _print({name: round(value, 2) for name, value in figures.items()}, as_json=arguments.json)
@@ -220,6 +245,7 @@ WORKS = {
     "doors": _doors,
     "memory": _memory,
     "backfill": _backfill,
+    "import": _import,
     "lag": _lag,
     "start": _start,
 }

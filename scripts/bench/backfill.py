@@ -1,11 +1,8 @@
 """Throughput and memory of creating missing ledger entries, against plain inserts."""
 
 import asyncio
-import json
-import os
 import random
 import subprocess
-import sys
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,11 +12,13 @@ from app.ledger.twins import IdMint
 from app.settings import Settings
 from models import AI_GENERATION, AIUsage
 from scripts.bench import memory
+from scripts.bench.commands import started, summary
 from scripts.bench.history import UNCONFIRMED
 from scripts.bench.load import MODELS, USERS
 from scripts.bench.setup import bench_database
 from scripts.toolkit.command import Advance
 
+COMMAND = "backfill_usage", "--execute"
 DAYS = 365
 BATCH = 5_000
 CACHED = 0.1
@@ -37,10 +36,11 @@ async def measure(settings: Settings, uri: str, count: int, advance: Advance) ->
     """
     async with bench_database(settings, uri) as database:
         await fill(database, count, advance)
-        run = _start(settings, uri, database.writes.name)
+        name = database.writes.name
+        run = started(settings, uri, name, *COMMAND)
         samples = await _resident(run, database, count)
-        first = await _summary(run)
-        second = await _summary(_start(settings, uri, database.writes.name))
+        first = await summary(run)
+        second = await summary(started(settings, uri, name, *COMMAND))
         entries = await database.ledger.count_documents({})
         plain = await _plain_rate(database)
     if (entries, first["made"], second["already there"]) != (count, count, count):
@@ -54,26 +54,6 @@ async def measure(settings: Settings, uri: str, count: int, advance: Advance) ->
         "second_run_per_s": round(count / second["seconds"]),
         **memory.figures(samples),
     }
-
-
-def _start(settings: Settings, uri: str, database: str) -> "subprocess.Popen[bytes]":
-    """The command, as an operator runs it."""
-    variables = {
-        "TWINMETER_MONGODB_URI": uri,
-        "TWINMETER_DATABASE": database,
-        "TWINMETER_DATA_DIR": str(settings.data_dir),
-        "TWINMETER_TIMEZONE": settings.timezone,
-    }
-    command = sys.executable, "-m", "scripts.backfill_usage", "--execute", "--json"
-    return subprocess.Popen(command, env={**os.environ, **variables}, stdout=subprocess.PIPE)  # noqa: S603 - our own
-
-
-async def _summary(run: "subprocess.Popen[bytes]") -> dict[str, Any]:
-    said, _ = await asyncio.to_thread(run.communicate)
-    if run.returncode:
-        raise RuntimeError(f"backfill_usage ended with exit status {run.returncode}")
-    summary: dict[str, Any] = json.loads(said)
-    return summary
 
 
 async def _resident(run: "subprocess.Popen[bytes]", database: Database, count: int) -> list[float]:

@@ -19,7 +19,8 @@ from app.rollups.merging import merging
 from app.rollups.state import STATE_KEY, RollupState
 from app.settings import Settings
 from app.tracking import ReceiptStatus
-from models.rollups import STATE
+from models.rollups import DELTAS, STATE
+from scripts.toolkit import command
 
 COMMIT_SECONDS = 30.0
 ATTEMPTS = 5
@@ -77,7 +78,15 @@ class Store:
     async def merge(self) -> None:
         """Merge what was written into the cells, where no server does. Raises PyMongoError."""
         async with merging(self._database) as compactor:
-            await compactor.merge_all()
+            with command.progress("calls merged, in two steps", await self._unmerged()) as advance:
+                await compactor.merge_all(advance)
+
+    async def _unmerged(self) -> int:
+        """How many calls have each of both steps before them."""
+        figures = {"$sum": {"$cond": ["$merged", 0, "$calls"]}}
+        group = {"$group": {"_id": None, "subjects": {"$sum": "$calls"}, "figures": figures}}
+        found = await self._database.writes[DELTAS].aggregate([group]).to_list(1)
+        return sum(each["subjects"] + each["figures"] for each in found)
 
 
 @asynccontextmanager

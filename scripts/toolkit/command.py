@@ -78,6 +78,8 @@ def _plain_lines(description: str, total: int) -> Advance:
 
     def advance(count: int) -> None:
         nonlocal done, said
+        if not count:
+            return
         done += count
         now = time.monotonic()
         if done >= total or now - said >= SECONDS_BETWEEN_LINES:

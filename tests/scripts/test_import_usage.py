@@ -667,6 +667,7 @@ async def test_the_command_ends_with_three_where_rows_were_rejected_and_names_th
 
     summary = json.loads(done.stdout)
     assert (done.returncode, summary["new"], summary["rejected"]) == (3, 1, 1)
+    assert "calls merged, in two steps: 2 of 2," in done.stderr
     assert summary["notes"] == [f"{path}, line 3: model: is empty", f"rejected rows: {path}.rejects.jsonl"]
     assert path.with_name("old.csv.rejects.jsonl").read_text().count("\n") == 1
     assert len(await assert_twins(database)) == 1
