@@ -43,6 +43,9 @@ LONG = (
 """What takes longest, the longest first."""
 SECRET = "0123456789abcdef0123456789abcdef"
 
+# no test speaks TLS to anybody outside: without this each new client of httpx reads all certificates, which takes 20 ms
+os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:

@@ -21,6 +21,7 @@ from app.__main__ import main
 from app.auth.principals import Role
 from app.auth.tokens import Tokens
 from app.settings import Settings
+from tests.forked import Forked
 from tests.patience import PATIENT_MS, patience
 
 ROOT = Path(__file__).parents[1]
@@ -44,7 +45,7 @@ def start(data_dir: Path, **variables: str) -> subprocess.Popen[str]:
     own = {name: value for name, value in os.environ.items() if not name.startswith("TWINMETER_")}
     ours = {"TWINMETER_PORT": "0", "TWINMETER_TRACK_DEADLINE_MS": str(PATIENT_MS)}
     env = {**own, "PYTHONPATH": str(ROOT), "TWINMETER_DATA_DIR": str(data_dir), **ours, **variables}
-    return subprocess.Popen(
+    return Forked(
         [sys.executable, "-m", "app"],
         cwd=data_dir.parent,
         env=env,
@@ -109,7 +110,8 @@ def test_told_to_stop_under_load_it_answers_what_it_took_and_ends_cleanly(tmp_pa
     assert ids <= {call["id"] for call in page["calls"]}
 
 
-def test_the_embedded_mongodb_says_where_it_is_while_it_runs(tmp_path: Path) -> None:
+def test_the_embedded_mongodb_says_where_it_is_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "Forked", subprocess.Popen)  # as an operator starts it
     data_dir = tmp_path / "data"
     with running(data_dir) as (process, _):
         assert (data_dir / "mongodb.uri").read_text().startswith("mongodb://twinmeter:")

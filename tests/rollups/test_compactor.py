@@ -26,6 +26,7 @@ from app.rollups.state import STATE_KEY, stored_state
 from app.settings import Settings
 from app.tracking import Tracker, open_tracker
 from models.rollups import DAYS, DELTAS, STATE, TRAILING
+from tests.forked import Forked
 from tests.patience import patience, until
 
 ROOT = Path(__file__).parents[2]
@@ -73,9 +74,7 @@ async def test_a_compactor_killed_in_mid_merge_is_replaced_within_ten_seconds_an
     assert settings.mongodb_uri is not None
     uri = settings.mongodb_uri.get_secret_value()
     command = [sys.executable, "-m", "tests.rollups.compactor_process", uri, settings.database]
-    with subprocess.Popen(  # noqa: ASYNC220 - what is waited for is read in a thread
-        command, cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as process:
+    with Forked(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert await asyncio.to_thread(process.stdout.readline) == "merging\n"
         assert (await requests(database), await in_cells(database)) == (50, 0)

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+import subprocess
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,23 +17,37 @@ from scripts.drill.calls import id_of
 from scripts.drill.distant import distant
 from scripts.drill.drills import both, kills, replay
 from scripts.drill.failover import failover
+from scripts.drill.load import Client
 from scripts.drill.scene import Result, under_load
 from scripts.drill.server import Server
 from scripts.drill.stuck import stuck
 from scripts.drill.thrice import thrice
 from scripts.drill.workers import workers
 from scripts.toolkit.command import Advance
+from tests.forked import Forked
 from tests.patience import patience
 from tests.scripts.conftest import Command
 
 REPLAYED = 3_000
 """Calls: the replay takes them in pages of a thousand, and half-way one of those has to be left."""
 
+PAUSE_SECONDS = 0.01
+"""Between two requests of a client. What shows is the same, and the machine has room for the tests beside."""
+
 Drill = Callable[[Path, int, Advance], Awaitable[Result]]
 
 
 @pytest.fixture(autouse=True)
-def _a_slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that start soon, clients that leave room for others, and a slow machine's patience."""
+    report = Client.report
+
+    async def report_and_pause(client: Client, numbers: Sequence[int]) -> None:
+        await report(client, numbers)
+        await asyncio.sleep(PAUSE_SECONDS)
+
+    monkeypatch.setattr(Client, "report", report_and_pause)
+    monkeypatch.setattr(subprocess, "Popen", Forked)
     monkeypatch.setattr(scene, "FIRST_COMMIT_SECONDS", patience(scene.FIRST_COMMIT_SECONDS))
 
 

@@ -21,6 +21,7 @@ from app.ledger.twins import twin_id
 from app.observability.metrics import Counters
 from app.settings import Settings
 from app.tracking import Tracker, open_tracker
+from tests.forked import Forked
 from tests.patience import patience
 from tests.twins import assert_twins
 
@@ -37,7 +38,7 @@ def load_process(settings: Settings, *more: str) -> Iterator[subprocess.Popen[st
     uri = settings.mongodb_uri.get_secret_value()
     own = [uri, settings.database, str(settings.data_dir), str(settings.track_deadline_ms), *more]
     command = [sys.executable, "-m", "tests.tracking.load_process", *own]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with Forked(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process
         finally:

@@ -31,6 +31,8 @@ def test_figures_are_those_of_all_workers(server: Served) -> None:
         for client in clients:
             for _ in range(5):
                 assert client.post(TRACK, json=CALL).status_code == 201
+        # what a worker has answered is still in hand for a moment
+        server.until(lambda: server.get(TECHNICAL)["queued"] == 0)
         found = [client.get(TECHNICAL).json() for client in clients]
         metrics = [client.get("/metrics").text for client in clients]
 
