@@ -1,7 +1,5 @@
 """OTLP/HTTP's messages as bytes: the export, in protobuf or JSON, and the responses to it."""
 
-import base64
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -14,6 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from app.errors import InvalidRequestError
+from app.otlp.json_outline import outline_of
 from app.otlp.outline import Outline
 from app.otlp.skeleton import JSONExport, check_protobuf
 
@@ -34,8 +33,6 @@ _SERVER_ERRORS = 500
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 
-_ID_FIELDS = ("traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id")
-
 
 def parse(body: bytes, *, as_json: bool) -> Any:
     """The outline of the export in `body`. An empty protobuf is one without spans. Raises InvalidRequestError.
@@ -43,7 +40,7 @@ def parse(body: bytes, *, as_json: bool) -> Any:
     The messages of protobuf's own errors may quote the body, prompts included: they are not passed on.
     """
     if as_json:
-        return Outline.FromString(_from_json(body).SerializeToString())
+        return _from_json(body)
     check_protobuf(body)
     try:
         ExportTraceServiceRequest.FromString(body)  # all of it must be in order, not just what is read
@@ -82,7 +79,7 @@ def _encoded(message: Message, *, as_json: bool) -> bytes:
     return encoded
 
 
-def _from_json(body: bytes) -> ExportTraceServiceRequest:
+def _from_json(body: bytes) -> Any:
     try:
         content = JSONExport().content(body)
     except msgspec.ValidationError:
@@ -91,43 +88,12 @@ def _from_json(body: bytes) -> ExportTraceServiceRequest:
         raise InvalidRequestError(f"the body is not valid JSON: {error}") from None
     except RecursionError:
         raise InvalidRequestError("the body is nested too deeply") from None
-    for holder in _holders_of_ids(content):
-        _decode_ids(holder)
-    export = ExportTraceServiceRequest()
     try:
-        json_format.ParseDict(content, export, ignore_unknown_fields=True)
+        return outline_of(content)
     except Exception:  # noqa: BLE001 - mostly ParseError, but a wrong shape can raise nearly anything in there
         raise _wrong_type() from None
-    return export
 
 
 def _wrong_type() -> InvalidRequestError:
     reason = "a field of it has the wrong type, or is nested too deeply"
     return InvalidRequestError(f"the body is not an OTLP trace export: {reason}")
-
-
-def _holders_of_ids(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every span and every link of the export. Anything of another shape is left for the parser to refuse."""
-    for resource_spans in _objects(content, "resourceSpans", "resource_spans"):
-        for scope_spans in _objects(resource_spans, "scopeSpans", "scope_spans"):
-            for span in _objects(scope_spans, "spans"):
-                yield span
-                yield from _objects(span, "links")
-
-
-def _objects(holder: dict[str, Any], *names: str) -> Iterator[dict[str, Any]]:
-    for name in names:
-        items = holder.get(name)
-        if isinstance(items, list):
-            yield from (item for item in items if isinstance(item, dict))
-
-
-def _decode_ids(holder: dict[str, Any]) -> None:
-    """OTLP's JSON has ids in hexadecimal, protobuf's in base64. An id that is not hexadecimal stays as it is."""
-    for field in _ID_FIELDS:
-        value = holder.get(field)
-        if isinstance(value, str):
-            try:
-                holder[field] = base64.b64encode(bytes.fromhex(value)).decode()
-            except ValueError:
-                continue
