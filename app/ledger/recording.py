@@ -76,7 +76,7 @@ class Recorder:
         if by_user and call.request_id is not None:
             own_id = twin_id(call.client_id, call.request_id, call.user_id)
         recorded = self._recorded(call, feature, now, own_id)
-        if own_id != shared_id:
+        if own_id is not shared_id:
             recorded.pair.shared_id = shared_id
         return recorded
 

@@ -87,9 +87,11 @@ class Tracker:
 
     async def track(self, **reported: Any) -> TrackReceipt:
         """Report one call by the fields of `AICall`. What cannot be stored comes back `rejected`, with its faults."""
-        call = self._validated(reported, FUNCTION)
-        del reported
-        return call if isinstance(call, TrackReceipt) else await self.track_call(call, FUNCTION)
+        if isinstance(call := self._validated(reported, FUNCTION), TrackReceipt):
+            return call
+        queued = self._queued(call, FUNCTION, by_user=False, sender="", within=None)
+        del call, reported
+        return await self._told(queued, FUNCTION)
 
     async def post(self, **reported: Any) -> TrackReceipt:
         """The same without any wait: the receipt says `queued`, and the outcome is only counted."""
