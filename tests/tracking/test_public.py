@@ -7,6 +7,7 @@ from app.tracking import TokenUsage, UnreadableUsageError, read_usage
 
 NAMES = {
     "AICall",
+    "Call",
     "Fault",
     "ReceiptStatus",
     "TokenUsage",
