@@ -1,13 +1,18 @@
-"""Whether the flood of one client delays the calls of another."""
+"""Whether the flood of one client delays the calls of another.
+
+All three, server, quiet client and flooding client, are processes of their own, and share the machine's cores with
+MongoDB. How much of the quiet client's wait is that alone, a no-op tells, which is asked beside the same flood.
+"""
 
 import asyncio
 from typing import NamedTuple
 
 from scripts.bench.door import BATCH, ROWS, SINGLE, Server, server
-from scripts.bench.http_load import Client, Load, Plan, client
+from scripts.bench.doors_server import NO_OP
+from scripts.bench.http_load import Client, Load, Plan, client, request
 from scripts.bench.in_process import until_merged
 from scripts.bench.load import calls
-from scripts.bench.results import Measured, Results
+from scripts.bench.results import Measured, Results, waits
 from scripts.bench.setup import Run, bench_settings
 
 QUIET, FLOODING = "client-quiet", "client-flooding"
@@ -15,6 +20,8 @@ QUIET_PER_S = 50
 QUIET_SENDERS = 8
 SECONDS = 6.0
 """For how long the quiet client reports, alone and beside the flood."""
+NO_OP_SECONDS = 3.0
+"""For how long it asks for nothing, likewise."""
 AHEAD = 1.5
 """Seconds for which the flood has gone on by then."""
 FLOOD_SENDERS = 64
@@ -32,7 +39,8 @@ async def measure(run: Run) -> Results:
     with bench_settings(run.settings) as own:
         async with client() as quiet, client() as flooding:
             for seed in range(run.rounds):
-                async with server(own, run.uri, clients=(QUIET, FLOODING)) as served:
+                clients = QUIET, FLOODING
+                async with server(own, run.uri, clients=clients, module="scripts.bench.doors_server") as served:
                     await _round(_Two(served, quiet, flooding), run.calls, seed, results)
                 run.advance(1)
     return results
@@ -53,16 +61,28 @@ async def _round(two: _Two, count: int, seed: int, results: Results) -> None:
     results.add("carried", alone)
     await until_merged(served.database)
     results.add("alone", await _report(served, two.quiet, SECONDS, 2 * seed))
+    results.add_row("no_op_alone", await _nothing(served, two.quiet))
     carried = alone.sent / alone.seconds
     before = await served.answered(BATCH)
     flood = asyncio.create_task(two.flooding.fire(_flood(served, carried, seed)))
     await asyncio.sleep(AHEAD)
     results.add("beside", await _report(served, two.quiet, SECONDS, 2 * seed + 1))
+    results.add_row("no_op_beside", await _nothing(served, two.quiet))
     done = await flood
     taken = {status: found - before.get(status, 0) for status, found in (await served.answered(BATCH)).items()}
     results.add_row("flood", _row(done, taken))
     results.add_figure("offered_times_share", results.last("flood", "offered_per_s") / (carried / 2))
     results.add_figure("p99_times", results.last("beside", "p99_ms") / results.last("alone", "p99_ms"))
+    results.add_figure(
+        "no_op_p99_times", results.last("no_op_beside", "p99_ms") / results.last("no_op_alone", "p99_ms")
+    )
+
+
+async def _nothing(served: Server, load: Client) -> dict[str, float]:
+    """Requests as the quiet client's, which do nothing."""
+    asked = [request(NO_OP, b"{}", served.bearers[QUIET])] * int(QUIET_PER_S * NO_OP_SECONDS)
+    done = await load.fire(Plan(served.host, served.port, asked, QUIET_SENDERS, per_s=QUIET_PER_S))
+    return {**waits(done.times), "longest_ms": 1000 * max(done.times)}
 
 
 def _row(done: Load, taken: dict[str, int]) -> dict[str, float]:
@@ -93,7 +113,7 @@ async def _report(served: Server, load: Client, seconds: float, seed: int) -> Me
 
 
 def _flood(served: Server, carried: float, seed: int) -> Plan:
-    seconds = AHEAD + SECONDS + 1
+    seconds = AHEAD + SECONDS + NO_OP_SECONDS + 1
     enough = int(2 * carried * seconds)
     requests = served.requests(BATCH, list(calls(enough, seed=seed)), f"flood-{seed}", served.bearers[FLOODING])
     per_s = TIMES_ITS_SHARE * carried / 2 / ROWS
