@@ -202,6 +202,7 @@ async def test_users_come_from_sheets_of_past_days_and_late_calls_are_in_them_at
     house: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(user_days, "BUSY_CALLS", 1)
+    monkeypatch.setattr("app.reports.parts.user_sheets.MOST_RANKINGS", 1_000)
     batches: list[list[dict[str, Any]]] = []
 
     @settings(max_examples=9, suppress_health_check=list(HealthCheck), database=None)
@@ -227,6 +228,11 @@ async def test_users_come_from_sheets_of_past_days_and_late_calls_are_in_them_at
             assert sorted(await sheets.distinct("_id.day")) == sorted(days)
             assert sorted(await opened.database.writes[USER_DAYS].distinct("_id.day")) == sorted(days)
             await check_users(opened)
+        # the same days have sheets again, with other sums
+        await opened.do(("track", (0, [{**call, "request_id": None} for call in batches[0]])))
+        await opened.compactor.merge_all()
+        await opened.do(("sheets", None))
+        await check_users(opened)
         # a recount leaves none of the sheets, which are of other cells now
         await opened.do(("recount", 3))
         await check_users(opened)
