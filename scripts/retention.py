@@ -30,7 +30,6 @@ from scripts.toolkit import command, days, job
 from scripts.toolkit.job import Job, Page, Summary
 
 PAGE = 1_000
-MAX_DAYS = 36_500
 _ORDER = [("createdAt", 1), ("_id", 1)]
 
 Document = dict[str, Any]
@@ -45,7 +44,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """The arguments `given`, or those of the process."""
     parser = command.parser("retention", __doc__)
     parser.add_argument(
-        "--days", type=_days, required=True, metavar="N", help="whole days to keep, in addition to today"
+        "--days", type=days.count, required=True, metavar="N", help="whole days to keep, in addition to today"
     )
     parser.add_argument("--all-events", action="store_true", help="delete other product events too")
     job.add_arguments(parser)
@@ -109,12 +108,6 @@ class Retain(Job[Any]):
     async def _found(collection: Collection, condition: Document) -> list[Document]:
         found = collection.find(condition, {"createdAt": 1}).sort(_ORDER).limit(PAGE)
         return await found.to_list(None)
-
-
-def _days(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MAX_DAYS:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days from 1 to {MAX_DAYS:,}")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,6 @@ from scripts.toolkit.job import Job, Page, Summary
 
 PAGE = 1_000
 DAYS = 30
-MAX_DAYS = 36_500
 
 
 def main() -> int:
@@ -59,7 +58,9 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="genai-prices' data file")
     parser.add_argument("--revert", action="store_true", help="go back to the prices of the installed package")
     parser.add_argument("--check", action="store_true", help="say what would change for the models in use")
-    parser.add_argument("--days", type=_days, default=DAYS, metavar="N", help=f"whose calls --check prices: {DAYS}")
+    parser.add_argument(
+        "--days", type=days.count, default=DAYS, metavar="N", help=f"whose calls --check prices: {DAYS}"
+    )
     job.add_arguments(parser)
     parsed = parser.parse_args(given)
     if (parsed.file is None) != parsed.revert:
@@ -200,12 +201,6 @@ def _rows(comparison: Comparison) -> list[dict[str, Any]]:
         }
         for (model, provider), found in sorted(comparison.by_model.items())
     ]
-
-
-def _days(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MAX_DAYS:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days from 1 to {MAX_DAYS:,}")
-    return int(text)
 
 
 if __name__ == "__main__":

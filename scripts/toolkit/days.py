@@ -1,4 +1,4 @@
-"""The days of a command: --from and --to."""
+"""The days of a command: --from and --to, or how many."""
 
 import argparse
 from datetime import UTC, date, datetime, time, timedelta
@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 FIRST, LAST = date(1970, 1, 1), date(9998, 12, 31)
 """Days whose ends are valid moments in every zone."""
+MOST = 36_500
 
 
 FIRST_THERE_IS, LAST_THERE_IS = "the first there is", "the last there is"
@@ -25,6 +26,13 @@ def checked(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> a
     if arguments.first is not None and arguments.last is not None and arguments.first > arguments.last:
         parser.error("--from must not be after --to")
     return arguments
+
+
+def count(text: str) -> int:
+    """An argument that is a number of days. Raises ArgumentTypeError."""
+    if not text.isdecimal() or not 1 <= int(text) <= MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days from 1 to {MOST:,}")
+    return int(text)
 
 
 def moments(first: date | None, last: date | None, zone: ZoneInfo) -> dict[str, Any]:

@@ -15,6 +15,9 @@ LARGE = 1_000
 MAX_COLUMNS = 500
 """How many column names are remembered for the notes at the end."""
 
+End = tuple[Any, dict[str, Any]]
+"""The place of a source, and what rows said for later ones."""
+
 
 class Groups:
     """Reads sources as one mapping says."""
@@ -30,28 +33,30 @@ class Groups:
         on from.
         """
         together = Together(self._mapping.rows, start.passed, alone=self._mapping.entries)
-        behind, carried = start.at, start.carried
         page: list[Group] = []
+        async for due, end in self._due(source, start, most, together):
+            if due is not None:
+                page.append(due)
+            if page and (due is None or len(page) == most):
+                yield page, together.place(end)
+                page = []
+
+    async def _due(
+        self, source: Source, start: Place, most: int, together: Together
+    ) -> AsyncIterator[tuple[Group | None, End]]:
+        """What waits for no other row any more, with what lies behind the last row; None behind the rows of a page."""
+        behind, carried = start.at, start.carried
         async for rows in source.pages(start.at, most):
             for row in rows:
                 group, after = self._read(source, row, carried)
                 group.before = behind, carried
                 behind, carried = row.after, after
                 for due in together.add(group):
-                    page.append(due)
-                    if len(page) == most:
-                        yield page, together.place((behind, carried))
-                        page = []
-            if page:
-                yield page, together.place((behind, carried))
-                page = []
+                    yield due, (behind, carried)
+            yield None, (behind, carried)
         for due in together.rest():
-            page.append(due)
-            if len(page) == most:
-                yield page, together.place((behind, carried))
-                page = []
-        if page:
-            yield page, together.place((behind, carried))
+            yield due, (behind, carried)
+        yield None, (behind, carried)
 
     def _read(self, source: Source, row: Row, carried: dict[str, Any]) -> tuple[Group, dict[str, Any]]:
         """What the row tells, and what it carries on to the next."""
