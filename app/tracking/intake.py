@@ -27,6 +27,8 @@ LOOK_SECONDS = 0.01
 """How long at least until that is looked at again."""
 LEEWAY_AGAIN = 0.9
 """The share of a deadline that those may take who come again as they were told: see `LEEWAY`."""
+LEEWAY_BEFORE = 0.3
+"""That of others meanwhile."""
 MOST_ALIKE, MOST_TOLD = 64, 640_000
 """Bodies of one kind and size, and calls of a sender, of which is known that they come again."""
 
@@ -59,7 +61,7 @@ class Intake:
         come: how long that takes is up to its sender, and no reason to tell them that the outcome is not known.
         """
         line = self._lines.setdefault(kind.sender, Line(self._loop))
-        leeway = LEEWAY_AGAIN if line.comes_again(kind, size) else LEEWAY
+        leeway = LEEWAY_AGAIN if line.comes_again(kind, size) else LEEWAY_BEFORE if line.awaits else LEEWAY
         place = Place(self._admission, self._loop, line, kind.sender, within, leeway)
         expected = 1 if size is None else max(1, int(size / self._bytes.get(kind, USUAL_BYTES)))
         expected = expected if most is None else min(expected, most)
@@ -91,6 +93,11 @@ class Line:
     def note(self, calls: int, seconds: float) -> None:
         """So many calls have been decoded and queued."""
         self.each = (self.each + seconds / calls) / 2 if self.each else seconds / calls
+
+    @property
+    def awaits(self) -> bool:
+        """Whether anyone was told to come again lately, and has not."""
+        return self._told.currsize > 0
 
     def comes_later(self, kind: Kind, size: int | None, calls: int) -> float:
         """Such a body is told to come again. In how many seconds all will have been decoded who were told so before."""

@@ -50,9 +50,7 @@ class Measured:
             return None
         missing = self.sent - self.committed
         return (
-            f"{missing:,} of {self.sent:,} calls ({100 * missing / self.sent:.0f} %) were not committed: "
-            f"{self._count(ReceiptStatus.SPOOLED):,} spooled, {self._count(ReceiptStatus.UNKNOWN):,} unknown, "
-            f"{self.refused:,} refused"
+            f"{missing:,} of {self.sent:,} calls ({100 * missing / self.sent:.0f} %) were not committed: {self._others}"
         )
 
     @property
@@ -73,7 +71,13 @@ class Measured:
 
     def __str__(self) -> str:
         rate, longest = self.committed / self.seconds, 1000 * max(self.times, default=0.0)
-        return f"{rate:,.0f} calls/s, {self.committed:,} of {self.sent:,} committed, longest wait {longest:,.0f} ms"
+        committed = f"{self.committed:,} of {self.sent:,} committed, {self._others}"
+        return f"{rate:,.0f} calls/s, {committed}, longest wait {longest:,.0f} ms"
+
+    @property
+    def _others(self) -> str:
+        spooled, unknown = self._count(ReceiptStatus.SPOOLED), self._count(ReceiptStatus.UNKNOWN)
+        return f"{spooled:,} spooled, {unknown:,} unknown, {self.refused:,} refused"
 
     def _count(self, status: ReceiptStatus) -> int:
         return self.statuses.get(status, 0)

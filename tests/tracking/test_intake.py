@@ -140,3 +140,32 @@ def test_room_that_was_admitted_is_given_back_whatever_becomes_of_the_request(
             assert admission.room == 100
 
     in_virtual_time(scenario())
+
+
+def test_who_comes_again_has_more_of_the_room_and_whoever_comes_meanwhile_has_less(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with simulated(tmp_path) as it:
+            intake, stack = intake_of(it), contextlib.ExitStack()
+
+            def comes(calls: int) -> None:
+                stack.enter_context(intake.place(FLOOD, 1_000 * calls, 10))
+
+            comes(500)
+            intake._lines["flood"].each = 0.004  # seconds: 675 calls are 30 % of the time, 1,350 are 60, 2,025 are 90
+            comes(500)
+            with pytest.raises(OverloadedError) as refused:
+                comes(600)
+            assert 1 <= refused.value.retry_after <= 3
+            with pytest.raises(OverloadedError) as later:
+                comes(200)
+            assert later.value.retry_after > 2.4  # the time of the 600 before them
+            comes(600)
+            stack.close()
+            comes(500)
+            with pytest.raises(OverloadedError):
+                comes(300)
+            await asyncio.sleep(61)  # those who were told have not come
+            comes(300)
+            stack.close()
+
+    in_virtual_time(scenario())
