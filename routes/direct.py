@@ -21,7 +21,7 @@ from app.auth.principals import Principal
 from app.errors import AppError
 from app.http.middleware import RequestLimits, admit, in_time
 from app.http.serialization import decode_flat
-from app.tracking import Call, Tracker
+from app.tracking.tracker import Call, Tracker
 from models.fields import MAX_NAME
 from routes.ingest import Patience, call_of, patience_with, sender_of
 from routes.track import IDEMPOTENCY_KEY, TRACK, Answer, tracked, with_key

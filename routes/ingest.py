@@ -14,8 +14,9 @@ from app.http.batches import BadRow
 from app.http.bodies import encoding
 from app.http.preferences import preferred_wait
 from app.http.serialization import JSON
-from app.tracking import AICall, Call, Fault, Tracker
+from app.tracking import AICall, Fault, Tracker
 from app.tracking.intake import SHORTEST_SECONDS, Kind
+from app.tracking.tracker import Call
 from models.base import camel
 from models.faults import MOST_FAULTS, faults_of
 

@@ -24,7 +24,8 @@ from app.otlp.memory import ExportMemory
 from app.otlp.messages import JSON, PROTOBUF
 from app.otlp.skeleton import MAX_SPANS
 from app.process import in_turns, taken
-from app.tracking import AICall, Call, Fault, ReceiptStatus, Tracker
+from app.tracking import AICall, Fault, ReceiptStatus, Tracker
+from app.tracking.tracker import Call
 from models.base import camel
 from models.call import DEFAULT_CLIENT
 from models.faults import faults_of

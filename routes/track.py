@@ -17,8 +17,9 @@ from app.http.bodies import body_budget_of, sent_size
 from app.http.openapi import array_of, body_described, describe_waiting, schema_of
 from app.http.serialization import JSON, ExactResponse, decode_flat, encoded
 from app.process import in_turns
-from app.tracking import AICall, Call, Fault, ReceiptStatus, Tracker, TrackReceipt
+from app.tracking import AICall, Fault, ReceiptStatus, Tracker, TrackReceipt
 from app.tracking.intake import Place
+from app.tracking.tracker import Call
 from models.faults import MOST_FAULTS
 from models.fields import MAX_NAME
 from routes.ingest import Patience, call_of, kind_of, patience_of, refusal, sender_of

@@ -12,7 +12,7 @@ from app.tracking.providers import (
     track_whisper_usage,
 )
 from app.tracking.receipt import TrackReceipt
-from app.tracking.tracker import Call, Tracker
+from app.tracking.tracker import Tracker
 from app.usage.reader import UnreadableUsageError, read_usage
 from models import TokenUsage
 from models.call import AICall
@@ -20,7 +20,6 @@ from models.faults import Fault
 
 __all__ = [
     "AICall",
-    "Call",
     "Fault",
     "ReceiptStatus",
     "TokenUsage",

@@ -1,7 +1,7 @@
 """Group commit: the queue between callers and the ledger.
 
 One committer takes what has queued, from all senders in turn, and commits it in one transaction; meanwhile the next
-batch gathers. Alone, a call commits at once; under load batches grow by themselves, up to what takes 60 ms. Whoever
+batch gathers. Alone, a call commits at once (`arrivals.py`); under load batches grow, up to what takes 60 ms. Whoever
 reports little waits for none of those: see `beside.py`.
 
 A long queue of ours is no outage. Whoever waits has a deadline: what cannot be committed before it goes to the spool,
@@ -39,6 +39,7 @@ from app.spool.breaker import Breaker
 from app.spool.spooler import Spooler
 from app.spool.waiting import Waiting, settle_all
 from app.tracking.admission import Admission, OnceASecond, seconds_to_commit
+from app.tracking.arrivals import Arrivals
 from app.tracking.batches import Batches
 from app.tracking.beside import Beside
 from app.tracking.deadlines import ALARM_SECONDS, LATE, Alarm, Spooling
@@ -96,10 +97,10 @@ class Writer:
         self._queue = FairQueue()
         self._pace = Pace()
         self.admission = Admission(self._queue, self._pace, counters, lambda: self.queued, self._loop.time)
-        self._arrived = asyncio.Event()
+        self._arrivals = Arrivals(self._loop, self._queue)
         self._batches = Batches(self._queue, self._pace)
         commit_beside = None if beside is None else partial(self._commit_beside, beside)
-        self._beside = Beside(self._queue, commit_beside, self._arrived.set)
+        self._beside = Beside(self._queue, commit_beside, self._arrivals.look_again)
         self._spooling = Spooling(spooler)
         self._alarm = Alarm(self._loop, self._look_for_late_calls)
         self.presence = Presence(answers, self._open)
@@ -154,7 +155,7 @@ class Writer:
     async def drain(self) -> None:
         """Refuse new calls and commit what has queued, for ten seconds at most."""
         self._closing = True
-        self._arrived.set()
+        self._arrivals.end()
         if self._committer is not None:
             await asyncio.wait({self._committer}, timeout=DRAIN_SECONDS)
         await self._beside.end(ATTEMPT_SECONDS)
@@ -182,7 +183,7 @@ class Writer:
             self._alarm.set(call.spool_at)
         else:
             self._queue.put(call)
-            self._arrived.set()
+            self._arrivals.came()
             self._alarm.set(call.spool_at)
             self._beside.look(call.sender)
 
@@ -193,8 +194,9 @@ class Writer:
     async def _run(self) -> None:
         while self._batches.waits or len(self._queue) or not self._closing:
             if not self._batches.waits:
-                self._arrived.clear()
-                await self._arrived.wait()
+                await self._arrivals.one()
+            await self._arrivals.company()
+            if not self._batches.waits:
                 continue
             started = self._loop.time()
             again = self._batches.take()
@@ -206,6 +208,7 @@ class Writer:
                 if batch := await self._not_spooled.among(current):
                     seconds = await self._commit(self._ledger, batch, again=again)
                     if seconds is not None:
+                        self._arrivals.answered(len(batch))
                         self._batches.committed(seconds)
                         self._pace.note(len(batch), self._loop.time() - started)
             except LedgerUnavailableError as error:
