@@ -7,7 +7,6 @@ from app.tracking import TokenUsage, UnreadableUsageError, read_usage
 
 NAMES = {
     "AICall",
-    "Call",
     "Fault",
     "ReceiptStatus",
     "TokenUsage",
