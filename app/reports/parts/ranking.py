@@ -21,6 +21,7 @@ from app.reports.queries.stages import Stage
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reader import Document, Documents, Reader
 from app.reports.windows import DAY
+from models.money import from_units
 from models.rollups import EVERYONE, TRAILING, USER_TOTALS
 
 FIRST_DEPTH = 100
@@ -28,6 +29,7 @@ DEEPER = 4
 DEEPEST = 6_400
 
 Requests = dict[str, int]
+NOTHING = from_units(0)
 
 
 class Ranking(NamedTuple):
@@ -58,7 +60,9 @@ async def ranked_users(
 
 
 def _user(name: str, rows: Documents) -> Document:
-    return {"_id": name, **summed(rows, USER_TOTALS), "lastDay": max(row["lastDay"] for row in rows)}
+    # what is nothing looks as it does in sums of MongoDB's, wherever a ranking comes from
+    totals = {figure: value if value != NOTHING else 0 for figure, value in summed(rows, USER_TOTALS).items()}
+    return {"_id": name, **totals, "lastDay": max(row["lastDay"] for row in rows)}
 
 
 async def _names(
