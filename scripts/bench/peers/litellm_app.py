@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ os.environ |= {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
 }
 
-import litellm  # type: ignore[import-not-found]  # noqa: E402 - reads the above
-from opentelemetry import trace  # noqa: E402
+litellm: Any = import_module("litellm")  # it reads the above
+trace: Any = import_module("opentelemetry.trace")
 
 SETTLE_SECONDS = 0.5
 FLUSH_CALLS = 500
