@@ -25,7 +25,7 @@ from tests.patience import PATIENT_MS
 hypothesis.settings.register_profile("suite", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("suite")
 
-TOGETHER = ("tests/browser/", "tests/real_clients/", "tests/live/")
+TOGETHER = ("tests/browser/", "tests/real_clients/", "tests/live/", "client/tests/")
 """Folders with a server for all their tests, which one worker runs."""
 LONG = (
     *("tests/browser/", "tests/scripts/test_drill.py", "tests/real_clients/", "tests/database/test_mongod.py"),

@@ -1,0 +1,132 @@
+"""A server that does what a test tells it to, also what a real one does only on a bad day."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Callable, NamedTuple
+
+Row = dict[str, Any]
+
+
+class Reply(NamedTuple):
+    """An answer. Without a body every row is committed."""
+
+    status: int = 200
+    body: bytes | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    cuts: bool = False
+    """The connection ends instead of an answer."""
+    waits_for: threading.Event | None = None
+
+
+Script = Callable[[list[Row]], Reply]
+
+
+def receipts(*statuses: str, **more: Any) -> bytes:
+    """The answer to a batch with these outcomes."""
+    empty: dict[str, Any] = {"id": None, "feature": None, "cost": None, "errors": []}
+    return json.dumps(
+        {"summary": {}, "receipts": [{**empty, "status": status, **more} for status in statuses]}
+    ).encode()
+
+
+class StandIn:
+    """What it was asked, and what it answers."""
+
+    def __init__(self) -> None:
+        self.address = ""
+        self.replies: list[Reply | Script] = []
+        """The next answers, in order."""
+        self.otherwise: Reply | Script = Reply()
+        """The answer where there is none of these."""
+        self.batches: list[list[Row]] = []
+        self.heads: list[dict[str, str]] = []
+        """The headers of each batch, with names in small letters."""
+        self.date: str | None = None
+        """What its answers say instead of the right date."""
+        self.connections = 0
+        self._arrived = threading.Condition()
+
+    @property
+    def rows(self) -> list[Row]:
+        return [row for batch in self.batches for row in batch]
+
+    def take(self, head: dict[str, str], rows: list[Row]) -> Reply:
+        with self._arrived:
+            self.batches.append(rows)
+            self.heads.append(head)
+            reply = self.replies.pop(0) if self.replies else self.otherwise
+            self._arrived.notify_all()
+        return reply(rows) if callable(reply) else reply
+
+    def wait_for(self, batches: int, seconds: float = 60) -> None:
+        """Wait until it was sent so many batches."""
+        with self._arrived:
+            assert self._arrived.wait_for(lambda: len(self.batches) >= batches, seconds), f"only {len(self.batches)}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    told: StandIn
+
+    def setup(self) -> None:
+        self.told.connections += 1
+        super().setup()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return self.told.date or super().date_time_string(timestamp)
+
+    def do_HEAD(self) -> None:
+        self._answer(Reply(200, b""))
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        rows = [json.loads(line) for line in body.splitlines()]
+        reply = self.told.take({name.lower(): value for name, value in self.headers.items()}, rows)
+        self._answer(reply._replace(body=receipts(*["committed"] * len(rows)) if reply.body is None else reply.body))
+
+    def _answer(self, reply: Reply) -> None:
+        if reply.waits_for is not None:
+            reply.waits_for.wait(60)
+        if reply.cuts:
+            self.close_connection = True
+            return
+        body = reply.body or b""
+        self.send_response(reply.status)
+        for name, value in (("Content-Length", str(len(body))), *reply.headers):
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes is nothing to tell."""
+
+
+@contextmanager
+def stand_in(port: int = 0) -> Iterator[StandIn]:
+    """A stand-in that listens."""
+    told = StandIn()
+    server = _Server(("127.0.0.1", port), type("_Told", (_Handler,), {"told": told}))
+    told.address = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield told
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

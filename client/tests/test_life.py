@@ -1,0 +1,146 @@
+"""Exits and forks, in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from client.tests.conftest import KEY
+from client.tests.stand_in import Reply, StandIn
+from tests.patience import patience
+
+CLIENT = Path(__file__).parents[1]
+CALL = 'twinmeter.track(user_id="u1", content_type="chat", model="gpt-4o", input_tokens=1)'
+PYTHONS = sorted(Path.home().glob(".pyenv/versions/3.*/bin/python"))
+SUPPORTED = [str(python) for python in PYTHONS if int(python.parts[-3].split(".")[1]) >= 9] or [sys.executable]
+
+
+def run(code: str, server: str, python: str = sys.executable, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A script with the client installed, and the environment set."""
+    ours = {"TWINMETER_URL": server, "TWINMETER_KEY": KEY, "PYTHONPATH": str(CLIENT), **variables}
+    environment = {**{name: value for name, value in os.environ.items() if name != "PYTHONPATH"}, **ours}
+    return subprocess.run(
+        [python, "-W", "error", "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=patience(60),
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("python", SUPPORTED)
+def test_what_a_script_has_reported_is_sent_at_its_end(server: StandIn, python: str) -> None:
+    done = run(f"import twinmeter\nfor _ in range(1_000): {CALL}", server.address, python)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert len({row["requestId"] for row in server.rows}) == len(server.rows) == 1_000
+
+
+FORKS = f"""
+import os, sys, twinmeter
+for _ in range(100): {CALL}
+children = []
+for _ in range(3):
+    child = os.fork()
+    if not child:
+        for _ in range(200): {CALL}
+        assert twinmeter.flush(30) == (200, 0, 0), twinmeter.counts()
+        sys.exit()
+    children.append(child)
+for _ in range(100): {CALL}
+codes = [os.waitpid(child, 0)[1] for child in children]
+assert codes == [0, 0, 0], codes
+assert twinmeter.flush(30) == (200, 0, 0), twinmeter.counts()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.parametrize("python", SUPPORTED)
+def test_a_forked_child_begins_empty_and_the_parent_keeps_its_own(server: StandIn, python: str) -> None:
+    done = run(f"import warnings; warnings.simplefilter('ignore', DeprecationWarning)\n{FORKS}", server.address, python)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len({row["requestId"] for row in server.rows}) == len(server.rows) == 800
+
+
+def test_what_cannot_be_sent_at_the_exit_is_counted_in_one_line(server: StandIn) -> None:
+    server.otherwise = Reply(429, b"{}", (("Retry-After", "60"),))
+    done = run(f"import twinmeter\nfor _ in range(7): {CALL}", server.address)
+
+    assert done.returncode == 0
+    assert done.stderr == "7 calls are lost; they were left at the exit: the server answers 429\n"
+
+
+def test_with_a_spool_what_cannot_be_sent_is_sent_by_the_next_process(server: StandIn, tmp_path: Path) -> None:
+    spool = {"TWINMETER_SPOOL": str(tmp_path / "spool.db")}
+    server.otherwise = Reply(503, b"", (("Retry-After", "60"),))
+    first = run(f"import twinmeter\nfor _ in range(700): {CALL}", server.address, **spool)
+    asked = len(server.batches)
+    server.otherwise = Reply()
+    second = run(f"import twinmeter\n{CALL}\nassert twinmeter.flush(30) == (701, 0, 0)", server.address, **spool)
+    third = run("import twinmeter\nassert twinmeter.flush(30) == (0, 0, 0)", server.address, **spool)
+
+    assert [done.stderr for done in (first, second, third)] == ["", "", ""]
+    rows = [row for batch in server.batches[asked:] for row in batch]
+    assert len({row["requestId"] for row in rows}) == len(rows) == 701
+
+
+AT_THE_END = f"""
+import twinmeter
+class Last:
+    def __del__(self):
+        {CALL}
+twinmeter.flush()
+last = Last()
+kept = [last]
+kept.append(kept)
+"""
+
+
+def test_a_call_that_is_reported_while_the_interpreter_ends_does_no_harm(server: StandIn) -> None:
+    done = run(AT_THE_END, server.address)
+
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") <= 1
+
+
+REENTERED = f"""
+import gc, twinmeter
+class Cycle:
+    def __init__(self): self.me = self
+    def __del__(self): {CALL}
+gc.set_threshold(1)
+for _ in range(2_000):
+    Cycle()
+    {CALL}
+gc.collect()
+assert twinmeter.flush(60).delivered == 4_000, twinmeter.counts()
+"""
+
+
+def test_calls_of_finalizers_that_run_in_the_middle_of_a_report_arrive(server: StandIn) -> None:
+    done = run(REENTERED, server.address)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(server.rows) == 4_000
+
+
+IMPORTS = """
+import sys
+before = set(sys.modules)
+import twinmeter
+loaded = {name.partition(".")[0] for name in set(sys.modules) - before}
+heavy = loaded & {"ssl", "sqlite3", "http", "email", "asyncio", "logging", "inspect", "urllib", "socket"}
+print(sorted(heavy), sorted(loaded - set(sys.stdlib_module_names) - {"twinmeter"}))
+"""
+
+
+def test_the_import_loads_nothing_heavy_and_nothing_of_others(server: StandIn) -> None:
+    done = run(IMPORTS, server.address)
+
+    assert (done.stdout, done.stderr) == ("[] []\n", "")

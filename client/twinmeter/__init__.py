@@ -1,0 +1,53 @@
+"""Report AI calls to a twinmeter server: `twinmeter.track(user_id=..., content_type=..., model=..., ...)`.
+
+Settings come from TWINMETER_URL and TWINMETER_KEY, or `twinmeter.configure`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from twinmeter.api import counts, flush, track, track_ai_request
+from twinmeter.client import Client, configure
+from twinmeter.context import context
+from twinmeter.receipts import Counts, Fault, Flushed, Receipt
+from twinmeter.report import Report
+from twinmeter.version import __version__
+
+__all__ = [
+    "Client",
+    "Counts",
+    "Fault",
+    "Flushed",
+    "Receipt",
+    "Report",
+    "__version__",
+    "configure",
+    "context",
+    "counts",
+    "flush",
+    "track",
+    "track_ai_request",
+]
+
+_LATER = {
+    "Decision": "limits",
+    "Reservation": "limits",
+    "check": "limits",
+    "reserve": "limits",
+}
+"""Names that are loaded when they are used first, each with its module."""
+
+
+def __getattr__(name: str) -> Any:
+    module = _LATER.get(name)
+    if module is None:
+        raise AttributeError(f"module 'twinmeter' has no attribute {name!r}")
+    value = getattr(import_module(f"twinmeter.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

@@ -1,0 +1,59 @@
+"""What became of calls: counted, told to who waits, and logged once for each reason."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twinmeter.calls import Call
+from twinmeter.configuration import OnRejected
+from twinmeter.notices import Notices
+from twinmeter.receipts import Receipt, dropped, receipt_of
+from twinmeter.tally import Tally
+
+
+class Outcomes:
+    """Counts of one client. All but `lost` are changed only by who sends."""
+
+    def __init__(self, notices: Notices, on_rejected: OnRejected | None) -> None:
+        self.delivered = 0
+        self.rejected = 0
+        self.mended = 0
+        self.lost = Tally()
+        self._notices = notices
+        self._on_rejected = on_rejected
+
+    def delivered_call(self, call: Call, told: dict[str, Any]) -> None:
+        """The server has it."""
+        call.is_over = True
+        self.delivered += 1
+        if call.mended:
+            self._mended(call)
+        if call.report is not None:
+            call.report.told(receipt_of(told))
+
+    def rejected_call(self, call: Call, receipt: Receipt) -> None:
+        """The server never takes it."""
+        call.is_over = True
+        self.rejected += 1
+        reasons = "; ".join(f"{fault.field or 'the call'}: {fault.message}" for fault in receipt.errors)
+        self._notices.once(f"rejected {reasons}", f"the server rejects a call, and others like it: {reasons}")
+        if call.report is not None:
+            call.report.told(receipt)
+        if self._on_rejected is not None:
+            try:
+                self._on_rejected(json.loads(call.row or b"{}"), receipt)
+            except Exception as error:
+                self._notices.once("on_rejected", "on_rejected has raised an error", error=error)
+
+    def lost_call(self, call: Call, reason: str) -> None:
+        """It could not be kept."""
+        call.is_over = True
+        self.lost.add()
+        if call.report is not None:
+            call.report.told(dropped(reason))
+
+    def _mended(self, call: Call) -> None:
+        self.mended += 1
+        names = ", ".join(call.mended)
+        self._notices.once(f"mended {names}", f"a call was sent without what JSON or the server cannot hold: {names}")

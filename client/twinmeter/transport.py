@@ -1,0 +1,136 @@
+"""Requests to the server, over one connection that is kept."""
+
+from __future__ import annotations
+
+# looked up by getaddrinfo: in a forked child the thread that was importing it would be missing
+import encodings.idna  # noqa: F401
+import sys
+import time
+import zlib
+from email.utils import parsedate_to_datetime
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from twinmeter.clock import Clock
+from twinmeter.version import __version__
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 30.0
+"""The server answers a batch within 10 s unless it is set otherwise."""
+MOST_ANSWER_BYTES = 10_000_000
+GZIP_FROM_BYTES = 1_000
+GZIP = 31
+"""zlib's word for the form of gzip."""
+_PIECE = 65_536
+
+
+class UnreachableError(Exception):
+    """No answer. Whether the server has read the request is not known."""
+
+
+class Answer(NamedTuple):
+    """What a server has answered."""
+
+    status: int
+    content: bytes
+    retry_after: float | None
+    """Seconds."""
+    location: str | None
+
+
+class Transport:
+    """One connection to one server. Its methods are called by one thread at a time, and raise UnreachableError."""
+
+    def __init__(self, url: str, key: str, clock: Clock) -> None:
+        parts = urlsplit(url)
+        self._is_secure = parts.scheme == "https"
+        self._host, self._port, self._path = parts.hostname or "", parts.port, parts.path
+        agent = f"twinmeter-client/{__version__} python/{sys.version_info[0]}.{sys.version_info[1]}"
+        self._headers = {"Authorization": f"Bearer {key}", "User-Agent": agent, "Accept": "application/json"}
+        self._clock = clock
+        self._connection: HTTPConnection | None = None
+        self.answer_seconds = ANSWER_SECONDS
+        """How long an answer may take."""
+
+    def post(self, path: str, body: bytes) -> Answer:
+        """Send lines of NDJSON."""
+        headers = {**self._headers, "Content-Type": "application/x-ndjson"}
+        if len(body) >= GZIP_FROM_BYTES:
+            packer = zlib.compressobj(1, zlib.DEFLATED, GZIP)
+            body = packer.compress(body) + packer.flush()
+            headers["Content-Encoding"] = "gzip"
+        return self._asked("POST", path, body, headers)
+
+    def learn_time(self) -> None:
+        """Ask for nothing but the time, so that no call is dated before the clock is known to be right."""
+        self._asked("HEAD", "/livez", None, self._headers)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _asked(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+        while True:
+            is_kept = self._connection is not None and self._connection.sock is not None
+            try:
+                return self._answer(self._connected(), method, path, body, headers)
+            except (OSError, HTTPException, ValueError) as error:
+                self.close()
+                # a server closes a connection that was quiet for long without a word: then there is another
+                if not is_kept or not isinstance(error, ConnectionError):
+                    raise UnreachableError(_words(error)) from error
+
+    def _connected(self) -> HTTPConnection:
+        if self._connection is None:
+            kind = HTTPSConnection if self._is_secure else HTTPConnection
+            self._connection = kind(self._host, self._port, timeout=min(CONNECT_SECONDS, self.answer_seconds))
+        if self._connection.sock is None:
+            self._connection.connect()
+        self._connection.sock.settimeout(self.answer_seconds)
+        return self._connection
+
+    def _answer(
+        self, connection: HTTPConnection, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> Answer:
+        connection.request(method, self._path + path, body, headers)
+        response = connection.getresponse()
+        self._clock.heard(response.getheader("Date"), time.time())
+        content = _content(response, time.monotonic() + self.answer_seconds)
+        if response.will_close:
+            self.close()
+        retry_after = _seconds(response.getheader("Retry-After"))
+        return Answer(response.status, content, retry_after, response.getheader("Location"))
+
+
+def _content(response: HTTPResponse, until: float) -> bytes:
+    pieces, size = [], 0
+    while piece := response.read(_PIECE):
+        pieces.append(piece)
+        size += len(piece)
+        if size > MOST_ANSWER_BYTES or time.monotonic() > until:
+            raise HTTPException("the answer does not end")
+    if response.length:
+        raise HTTPException("the answer was cut off")
+    return b"".join(pieces)
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """`Retry-After`: seconds, or a date."""
+    if not retry_after:
+        return None
+    try:
+        return max(0.0, float(retry_after)) if retry_after.strip().isdigit() else _until(retry_after)
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+
+
+def _until(date: str) -> float:
+    return max(0.0, parsedate_to_datetime(date).timestamp() - time.time())
+
+
+def _words(error: BaseException) -> str:
+    text = " ".join(str(error).split())[:200]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
