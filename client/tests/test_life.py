@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -72,7 +74,7 @@ def test_what_cannot_be_sent_at_the_exit_is_counted_in_one_line(server: StandIn)
     done = run(f"import twinmeter\nfor _ in range(7): {CALL}", server.address)
 
     assert done.returncode == 0
-    assert done.stderr == "7 calls are lost; they were left at the exit: the server answers 429\n"
+    assert done.stderr == "calls are lost: 7; they were left at the exit: the server answers 429\n"
 
 
 def test_with_a_spool_what_cannot_be_sent_is_sent_by_the_next_process(server: StandIn, tmp_path: Path) -> None:
@@ -87,6 +89,50 @@ def test_with_a_spool_what_cannot_be_sent_is_sent_by_the_next_process(server: St
     assert [done.stderr for done in (first, second, third)] == ["", "", ""]
     rows = [row for batch in server.batches[asked:] for row in batch]
     assert len({row["requestId"] for row in rows}) == len(rows) == 701
+
+
+IN_AN_EXIT_HANDLER = f"""
+import atexit, twinmeter
+def report():
+    for _ in range(600): {CALL}
+atexit.register(report)
+"""
+
+
+@pytest.mark.parametrize("python", SUPPORTED)
+def test_what_an_exit_handler_reports_first_is_sent_with_or_without_a_thread(server: StandIn, python: str) -> None:
+    done = run(IN_AN_EXIT_HANDLER, server.address, python)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len({row["requestId"] for row in server.rows}) == len(server.rows) == 600
+
+
+def test_an_exit_waits_no_longer_than_five_seconds_for_a_server_that_hangs(server: StandIn) -> None:
+    never = threading.Event()
+    server.otherwise = Reply(waits_for=never)
+    began = time.monotonic()
+    done = run(f"import twinmeter\n{CALL}", server.address)
+    never.set()
+
+    assert done.stderr == "calls are lost: 1; they were left at the exit: the server has not answered in time\n"
+    assert 5 <= time.monotonic() - began < patience(10)
+
+
+AFTER_ANOTHER = f"""
+import sys, twinmeter
+first = twinmeter.configure(url=sys.argv[1], key="k")
+for _ in range(10): {CALL}
+twinmeter.configure(url=sys.argv[1], key="k")
+for _ in range(20): {CALL}
+del first
+"""
+
+
+def test_what_was_reported_before_other_settings_is_sent_too(server: StandIn) -> None:
+    done = run(AFTER_ANOTHER.replace("sys.argv[1]", repr(server.address)), server.address)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(server.rows) == 30
 
 
 AT_THE_END = f"""

@@ -6,7 +6,8 @@ import asyncio
 import threading
 from decimal import Decimal
 
-from client.tests.conftest import CALL
+import pytest
+from client.tests.conftest import CALL, MakeClient
 from client.tests.ledger import entries
 from tests.patience import patience
 from tests.real_clients.conftest import Account, Deployment
@@ -108,3 +109,19 @@ def test_what_json_cannot_hold_is_sent_by_what_is_nearest(
     assert entry["metadata"]["huge"] == "(left out: 1,000,000 characters)"
     assert entry["metadata"]["a_b"] == 1
     assert real.counts().mended == 1
+
+
+def test_a_wrong_key_loses_nothing_and_is_said_once(
+    account: Account, make_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make_client(account.address, "tm_not_a_key")
+    for _ in range(3):
+        client.track(CALL)
+        client.flush(1)
+
+    assert client.counts()[:4] == (0, 0, 3, 0)
+    (record,) = caplog.records
+    assert record.message == (
+        "calls are kept, and sent again later: the server does not accept the key (401): "
+        "set TWINMETER_KEY to one with the scope ingest"
+    )

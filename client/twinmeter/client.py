@@ -9,7 +9,7 @@ from twinmeter.calls import Call, Ids, kept
 from twinmeter.clock import Clock
 from twinmeter.configuration import Configuration, OnRejected, configured, what_to_set
 from twinmeter.context import current_fields
-from twinmeter.life import watch_over
+from twinmeter.life import forget, watch_over
 from twinmeter.notices import Notices
 from twinmeter.outcomes import Outcomes
 from twinmeter.queue import MOST_CALLS, Queue
@@ -116,9 +116,18 @@ class Client:
             if not self._is_closed:
                 self._is_closed = True
                 self._sender.close(self._ids.next_number(), timeout)
+                forget(self)
         except Exception as error:
             self._failed(error)
         return self.flush(0)
+
+    def retire(self) -> None:
+        """Another client takes its place: what was reported is sent, and then its thread ends. Never raises."""
+        self._sender.retire()
+
+    def say(self, kind: str, message: str) -> None:
+        """Log something once. Never raises."""
+        self._notices.once(kind, message)
 
     def counts(self) -> Counts:
         """What became of the calls of this process so far."""
@@ -186,7 +195,11 @@ def configure(
 
     What was reported before is still sent to where it was meant for. Raises ValueError and TypeError.
     """
-    client = _clients[_CURRENT] = Client(url, key, spool=spool, on_rejected=on_rejected)
+    client = Client(url, key, spool=spool, on_rejected=on_rejected)
+    former = _clients.get(_CURRENT)
+    _clients[_CURRENT] = client
+    if former is not None:
+        former.retire()
     return client
 
 

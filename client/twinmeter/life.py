@@ -6,14 +6,13 @@ import atexit
 import os
 import threading
 import time
-import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 EXIT_SECONDS = 5.0
 """How long an exit may be held up by all clients together."""
-FORK_SECONDS = 1.0
+FORK_SECONDS = 5.0
 """How long a fork waits for what must not be cut in two."""
 
 
@@ -31,12 +30,9 @@ class _Process:
     """The clients of this process, and what a fork has to wait for."""
 
     def __init__(self) -> None:
-        self.clients: list[weakref.ref[Living]] = []
+        self.clients: list[Living] = []
         self.whole = threading.Lock()
         self.is_forking = False
-
-    def living(self) -> list[Living]:
-        return [client for each in self.clients if (client := each()) is not None]
 
     def before_fork(self) -> None:
         self.is_forking = self.whole.acquire(timeout=FORK_SECONDS)
@@ -49,12 +45,12 @@ class _Process:
     def after_in_child(self) -> None:
         self.whole = threading.Lock()
         self.is_forking = False
-        for client in self.living():
+        for client in list(self.clients):
             client.begin()
 
     def at_exit(self) -> None:
         until = time.monotonic() + EXIT_SECONDS
-        for client in self.living():
+        for client in list(self.clients):
             client.close(max(0.0, until - time.monotonic()))
 
 
@@ -69,8 +65,14 @@ atexit.register(_process.at_exit)
 
 
 def watch_over(client: Living) -> None:
-    """From now on `client` begins anew in a forked child, and is closed at the exit."""
-    _process.clients = [each for each in _process.clients if each() is not None] + [weakref.ref(client)]
+    """From now on `client` begins anew in a forked child, and is closed at the exit, whoever else has forgotten it."""
+    _process.clients.append(client)
+
+
+def forget(client: Living) -> None:
+    """It was closed."""
+    with suppress(ValueError):
+        _process.clients.remove(client)
 
 
 @contextmanager

@@ -31,7 +31,7 @@ class Notices:
 
     def over(self, kind: str, message: str) -> None:
         """What was said of kinds that begin so holds no more: say so, and let it be said again. Never raises."""
-        ended = {said for said in self._said if said.startswith(kind)}
+        ended = {said for said in tuple(self._said) if said.startswith(kind)}
         if not ended:
             return
         self._said -= ended

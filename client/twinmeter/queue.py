@@ -28,6 +28,8 @@ class Queue:
         self.in_hand: list[Call] = []
         """Taken out, and neither delivered nor given back yet."""
         self._held = 0
+        self.has_overflowed = False
+        """Whether there was no room for some call."""
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._is_asleep = False
         self._is_hurried = False
@@ -46,6 +48,7 @@ class Queue:
     def put(self, call: Call) -> bool:
         """Take a call in; False where there is no room. Never waits, and may be called anywhere."""
         if len(self._calls) + self._held >= MOST_CALLS:
+            self.has_overflowed = True
             return False
         self._calls.append(call)
         if self._is_asleep or len(self._calls) == BATCH:

@@ -108,7 +108,12 @@ class Sender:
         reason = f"they were left at the exit: {self.trouble or 'the server has not answered in time'}"
         for call in left:
             self._outcomes.lost_call(call, reason)
-        self._notices.once("left", f"{len(left):,} calls are lost; {reason}")
+        self._notices.once("left", f"calls are lost: {len(left):,}; {reason}")
+
+    def retire(self) -> None:
+        """Send what there is, and end."""
+        self._is_closing = True
+        self._queue.hurry()
 
     def abandon(self) -> None:
         """Let go of the connection: at the end, or in a forked child, where it is the parent's."""
@@ -173,7 +178,7 @@ class Sender:
 
     def _round(self) -> None:
         try:
-            if self._outcomes.lost.value:
+            if self._queue.has_overflowed:
                 self._notices.once("lost", f"calls are lost: {MOST_CALLS:,} wait already. {self.trouble}")
             self._prepared()
             self._spill()
