@@ -20,7 +20,7 @@ class Reply(NamedTuple):
     body: bytes | None = None
     headers: tuple[tuple[str, str], ...] = ()
     cuts: bool = False
-    """The connection ends instead of an answer."""
+    """The connection ends instead of an answer, or in the middle of its body."""
     waits_for: threading.Event | None = None
 
 
@@ -98,15 +98,16 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, reply: Reply) -> None:
         if reply.waits_for is not None:
             reply.waits_for.wait(60)
+        body = reply.body or b""
         if reply.cuts:
             self.close_connection = True
-            return
-        body = reply.body or b""
+            if reply.status != 200:
+                return
         self.send_response(reply.status)
         for name, value in (("Content-Length", str(len(body))), *reply.headers):
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(body[: len(body) // 2] if reply.cuts else body)
 
 
 class _Server(ThreadingHTTPServer):

@@ -57,6 +57,7 @@ def test_a_call_goes_without_a_flush(server: StandIn, client: Client) -> None:
         Reply(500, b"<html>"),
         Reply(502),
         Reply(408),
+        Reply(0, cuts=True),
         Reply(cuts=True),
         Reply(200, b"<html>a portal</html>"),
         Reply(200, b'{"receipts": 7}'),

@@ -112,4 +112,4 @@ def test_limits_have_their_place() -> None:
         assert reservation.allowed
         reservation.settle()
     with pytest.raises(AttributeError, match="no_such_name"):
-        _ = twinmeter.no_such_name
+        _ = twinmeter.no_such_name  # type: ignore[attr-defined]

@@ -6,7 +6,7 @@ Settings come from TWINMETER_URL and TWINMETER_KEY, or `twinmeter.configure`.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twinmeter.api import counts, flush, track, track_ai_request
 from twinmeter.client import Client, configure
@@ -15,18 +15,25 @@ from twinmeter.receipts import Counts, Fault, Flushed, Receipt
 from twinmeter.report import Report
 from twinmeter.version import __version__
 
+if TYPE_CHECKING:
+    from twinmeter.limits import Decision, Reservation, check, reserve
+
 __all__ = [
     "Client",
     "Counts",
+    "Decision",
     "Fault",
     "Flushed",
     "Receipt",
     "Report",
+    "Reservation",
     "__version__",
+    "check",
     "configure",
     "context",
     "counts",
     "flush",
+    "reserve",
     "track",
     "track_ai_request",
 ]
@@ -40,13 +47,15 @@ _LATER = {
 """Names that are loaded when they are used first, each with its module."""
 
 
-def __getattr__(name: str) -> Any:
-    module = _LATER.get(name)
-    if module is None:
-        raise AttributeError(f"module 'twinmeter' has no attribute {name!r}")
-    value = getattr(import_module(f"twinmeter.{module}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # for who reads types there are no other names
+
+    def __getattr__(name: str) -> Any:
+        module = _LATER.get(name)
+        if module is None:
+            raise AttributeError(f"module 'twinmeter' has no attribute {name!r}")
+        value = getattr(import_module(f"twinmeter.{module}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -47,8 +47,9 @@ class Call:
         """What could not be sent as it was."""
 
     @classmethod
-    def from_journal(cls, id: str, row: bytes) -> Call:
-        call = cls(0, id, 0.0, None)
+    def from_journal(cls, number: int, row: bytes) -> Call:
+        """`number` is that of the journal."""
+        call = cls(number, "", 0.0, None)
         call.row = row
         return call
 

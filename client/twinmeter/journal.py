@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -10,36 +11,35 @@ from twinmeter.life import undivided
 
 BUSY_SECONDS = 2.0
 """How long another process's transaction is waited for."""
-_SHAPE = "CREATE TABLE IF NOT EXISTS calls (id TEXT PRIMARY KEY, row BLOB NOT NULL)"
+OWNER_ALONE = 0o600
+_SHAPE = "CREATE TABLE IF NOT EXISTS calls (number INTEGER PRIMARY KEY AUTOINCREMENT, row BLOB NOT NULL)"
 
 
 class Journal:
     """An SQLite file. Every method raises sqlite3.Error and OSError.
 
     It is open only while something is done with it: a connection must not be carried over a fork. Several processes
-    may have the same one: what two of them send has the same id, and counts once.
+    may have the same one: what two of them send has the same request id, and counts once.
     """
 
     def __init__(self, path: str) -> None:
         self._path = path
 
-    def add(self, rows: Iterable[tuple[str, bytes]]) -> None:
-        """Keep rows, each with its id, until they are removed. They are on the disk when this returns."""
+    def add(self, rows: Iterable[bytes]) -> None:
+        """Keep rows until they are removed. They are on the disk when this returns."""
         with self._open() as calls:
-            calls.executemany("INSERT OR IGNORE INTO calls VALUES (?, ?)", rows)
+            calls.executemany("INSERT INTO calls (row) VALUES (?)", ((row,) for row in rows))
 
-    def page(self, most: int) -> list[tuple[str, bytes]]:
-        """The oldest rows."""
+    def page(self, most: int) -> list[tuple[int, bytes]]:
+        """The oldest rows, each with its number."""
         with self._open() as calls:
-            return [
-                (str(id), bytes(row))
-                for id, row in calls.execute("SELECT id, row FROM calls ORDER BY rowid LIMIT ?", (most,))
-            ]
+            rows = calls.execute("SELECT number, row FROM calls ORDER BY number LIMIT ?", (most,))
+            return [(int(number), bytes(row)) for number, row in rows]
 
-    def remove(self, ids: Iterable[str]) -> None:
+    def remove(self, numbers: Iterable[int]) -> None:
         """Forget rows that the server has, or has refused."""
         with self._open() as calls:
-            calls.executemany("DELETE FROM calls WHERE id = ?", ((id,) for id in ids))
+            calls.executemany("DELETE FROM calls WHERE number = ?", ((number,) for number in numbers))
 
     def count(self) -> int:
         """How many rows wait."""
@@ -48,9 +48,11 @@ class Journal:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        with undivided(), closing(sqlite3.connect(self._path, timeout=BUSY_SECONDS)) as calls:
-            calls.execute("PRAGMA journal_mode = WAL")
-            calls.execute("PRAGMA synchronous = FULL")
-            with calls:
-                calls.execute(_SHAPE)
-                yield calls
+        with undivided():
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, OWNER_ALONE))
+            with closing(sqlite3.connect(self._path, timeout=BUSY_SECONDS)) as calls:
+                calls.execute("PRAGMA journal_mode = WAL")
+                calls.execute("PRAGMA synchronous = FULL")
+                with calls:
+                    calls.execute(_SHAPE)
+                    yield calls

@@ -25,6 +25,9 @@ TOLD_AFTER = 3
 LOOK_SECONDS = 1.0
 """How often a sender that may not send looks whether memory overflows."""
 
+SHARE_OF_LAST_TURN = 0.2
+"""Of the time of a close: for who sends to come to an end with what is in hand."""
+
 
 class Sender:
     """Sends what is in the queue. `step` may be called by any thread, one at a time."""
@@ -98,8 +101,13 @@ class Sender:
     def close(self, number: int, timeout: float) -> None:
         """Send what there is for so many seconds, and keep the rest in the spool; what cannot be kept is lost."""
         self._is_closing = True
-        self.settle(number, timeout, spool=False)
+        self.settle(number, timeout * (1 - SHARE_OF_LAST_TURN), spool=False)
+        # who sends may be writing to the spool just now: then these calls are kept already. Who still waits for an
+        # answer is not waited for: these calls are kept, and sent again under the same ids
+        is_ours = self._turn.acquire(timeout=timeout * SHARE_OF_LAST_TURN)
         left = [call for call in self._queue.drain() if not call.is_over]
+        if is_ours:
+            self._turn.release()
         self._queue.hurry()
         if self._thread is None:
             self.abandon()

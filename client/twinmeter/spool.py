@@ -36,7 +36,7 @@ class Spool:
             self._notices.once("spool full", f"the spool is full: {self._path} has {self.waiting:,} calls")
             return False
         try:
-            self._journal.add((call.id, call.row or b"") for call in calls)
+            self._journal.add(call.row or b"" for call in calls)
         except (sqlite3.Error, OSError) as error:
             self._failed(error)
             return False
@@ -46,7 +46,7 @@ class Spool:
     def page(self, most: int) -> list[Call]:
         """The oldest calls; none where the file cannot be read."""
         try:
-            calls = [Call.from_journal(id, row) for id, row in self._journal.page(most)]
+            calls = [Call.from_journal(number, row) for number, row in self._journal.page(most)]
         except (sqlite3.Error, OSError) as error:
             self._failed(error)
             self.waiting = 0  # looked for again at the next start
@@ -56,12 +56,13 @@ class Spool:
         return calls
 
     def remove(self, calls: list[Call]) -> None:
-        """Forget calls that have their outcome. Where that fails they are sent again, and count once."""
+        """Forget calls that have their outcome. Where that fails the next process sends them again; they count once."""
         try:
-            self._journal.remove([call.id for call in calls])
+            self._journal.remove([call.number for call in calls])
             self.waiting = max(0, self.waiting - len(calls))
         except (sqlite3.Error, OSError) as error:
             self._failed(error)
+            self.waiting = 0  # or the same page would be sent for ever
 
     def _failed(self, error: Exception) -> None:
         self._notices.once("spool", f"the spool cannot be used: {self._path}: {type(error).__name__}: {error}")
