@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -118,11 +119,13 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def stand_in(port: int = 0) -> Iterator[StandIn]:
+def stand_in(tls: ssl.SSLContext | None = None) -> Iterator[StandIn]:
     """A stand-in that listens."""
     told = StandIn()
-    server = _Server(("127.0.0.1", port), type("_Told", (_Handler,), {"told": told}))
-    told.address = f"http://127.0.0.1:{server.server_address[1]}"
+    server = _Server(("127.0.0.1", 0), type("_Told", (_Handler,), {"told": told}))
+    told.address = f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}"
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:

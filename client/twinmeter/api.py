@@ -32,6 +32,8 @@ def track(
     timeout: float = ...,
     **fields: Any,
 ) -> Receipt: ...
+@overload
+def track(*, wait: bool, timeout: float = ..., **fields: Any) -> Receipt | None: ...
 def track(*, wait: bool = False, timeout: float = WAIT_SECONDS, **fields: Any) -> Receipt | None:
     """Report one AI call. It takes microseconds: the call is sent in the background. Never raises.
 
