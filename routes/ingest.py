@@ -17,6 +17,7 @@ from app.http.serialization import JSON
 from app.tracking import AICall, Fault, Tracker
 from app.tracking.intake import SHORTEST_SECONDS, Kind
 from app.tracking.tracker import Call
+from app.usage.sent import has_usage, in_plain_fields
 from models.base import camel
 from models.faults import MOST_FAULTS, faults_of
 
@@ -31,7 +32,10 @@ def call_of(
         return [Fault("", "a call must be a JSON object")]
     try:
         sent = owned(principal, row, header_user)
-        return tracker.common(sent) or AICall.model_validate(sent)
+        if has_usage(sent):
+            fields = in_plain_fields(sent)
+            return tracker.common(fields) or AICall.model_validate(fields)
+        return tracker.common_sent(sent) or AICall.model_validate(sent)
     except ValidationError as error:
         return faults_of(error, most)
     except InvalidRequestError as error:

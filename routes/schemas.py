@@ -2,19 +2,39 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.auth.principals import Scope
+from app.http.openapi import schema_of
 from app.observability.troubles import Code
 from app.reports.readiness import Freshness
 from app.reports.rows import Row
-from app.tracking import ReceiptStatus
+from app.tracking import AICall, ReceiptStatus
+from app.usage.sent import MAX_BYTES, RESPONSE, USAGE
 from models import ApiKey, CostSource, PriceOverride, UnitPrices
 from models.base import camel
 from models.fields import Moment, Name
+
+
+def call_schema() -> dict[str, Any]:
+    """The JSON schema of a call as it is sent: the fields of `AICall`, and what a provider said."""
+    schema = schema_of(AICall)
+    schema["properties"] |= {name: {**_OBJECTS, "description": text} for name, text in _OF_THE_PROVIDER.items()}
+    schema["required"] = [name for name in schema["required"] if name != "model"]
+    schema["anyOf"] = [{"required": [name]} for name in ("model", *_OF_THE_PROVIDER)]
+    return schema
+
+
+_OBJECTS = {"anyOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}, {"type": "null"}]}
+_OF_THE_PROVIDER = {
+    USAGE: "The provider's own usage object, as it is; of a stream a list of those of its chunks, in order. What the "
+    f"call tells in fields of its own, holds. At most {MAX_BYTES:,} bytes.",
+    RESPONSE: "What else the provider's response says, without its texts: model, service_tier, ...; of a stream a list "
+    f"of such events, in order. With it or `usage`, `model` may be left out. At most {MAX_BYTES:,} bytes.",
+}
 
 
 class FaultBody(Row):

@@ -14,17 +14,17 @@ from app.auth.principals import Principal, Scope
 from app.errors import AGAIN_IN_A_SECOND, UnsupportedMediaTypeError, invalid
 from app.http.batches import MAX_ROWS, NDJSON, read_row, rows_of
 from app.http.bodies import body_budget_of, sent_size
-from app.http.openapi import array_of, body_described, describe_waiting, schema_of
+from app.http.openapi import array_of, body_described, describe_waiting
 from app.http.serialization import JSON, ExactResponse, decode_flat, encoded
 from app.process import in_turns
-from app.tracking import AICall, Fault, ReceiptStatus, Tracker, TrackReceipt
+from app.tracking import Fault, ReceiptStatus, Tracker, TrackReceipt
 from app.tracking.intake import Place
 from app.tracking.tracker import Call
 from models.faults import MOST_FAULTS
 from models.fields import MAX_NAME
 from routes.ingest import Patience, call_of, kind_of, patience_of, refusal, sender_of
 from routes.receipts import batch_answer, receipt_answer
-from routes.schemas import BatchBody, ReceiptBody
+from routes.schemas import BatchBody, ReceiptBody, call_schema
 
 TRACK = "/api/ai/track"
 """The route of one call."""
@@ -55,7 +55,7 @@ class ReportsACall(Operation):
     """Describes the body of `track`, which the handler reads by itself."""
 
     def __post_init__(self) -> None:
-        self.request_body = body_described({"application/json": schema_of(AICall)})
+        self.request_body = body_described({"application/json": call_schema()})
         describe_waiting(self, "429")
 
 
@@ -64,7 +64,7 @@ class ReportsCalls(Operation):
     """Describes the body of `track_batch`."""
 
     def __post_init__(self) -> None:
-        call = schema_of(AICall)
+        call = call_schema()
         self.request_body = body_described({"application/json": array_of(call), NDJSON[0]: call})
         describe_waiting(self, "429")
 

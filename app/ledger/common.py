@@ -1,14 +1,15 @@
 """What a call of the common shape says: one of plain tokens, as nearly all are."""
 
+import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from models.base import camel
 from models.call import DEFAULT_CLIENT, AICall
 from models.documents import Document
-from models.fields import MAX_COUNT, MAX_MILLISECONDS, MAX_NAME
+from models.fields import MAX_COUNT, MAX_MILLISECONDS, MAX_NAME, OLDEST
 from models.token_usage import PART_TOKENS
 
 Key = tuple[Any, ...]
@@ -27,7 +28,7 @@ _COUNTS = frozenset({*PART_TOKENS, "images", "characters"})
 _REPORTED = frozenset(
     {
         *("user_id", "client_id", "request_id", "conversation_id", "content_type", "model", "provider", "success"),
-        *("input_tokens", "output_tokens", "request_duration", "time_to_first_token"),
+        *("input_tokens", "output_tokens", "request_duration", "time_to_first_token", "created_at"),
     }
 )
 _PARTS = frozenset(PART_TOKENS)
@@ -35,6 +36,7 @@ _OF_SPANS = _PARTS.union(
     _REPORTED - {"success"}, ("status", "service_type", "synthetic", "endpoint", "metadata", "created_at")
 )
 _ABOUT_SPANS = frozenset({"traceId", "spanId", "service", "environment"})
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|\+00:00)")
 _SENT = {camel(name): name for name in _REPORTED}
 """The same by their names over HTTP."""
 MORE = frozenset({"requestDuration", "timeToFirstToken", *map(camel, _OPTIONAL)})
@@ -154,9 +156,12 @@ def of_reported(reported: Mapping[str, Any]) -> tuple[Key, Said] | None:
                 return None
             duration = round(duration)
         durations.append(duration)
+    created_at = get("created_at")
+    if created_at is not None and (created_at := _moment_of(created_at)) is None:
+        return None
     more = {} if conversation is None else {"conversationId": conversation}
     key = client, content_type, model, provider, success, None, None, False
-    return key, Said(user, inputs, outputs, durations[0], durations[1], more, request_id)
+    return key, Said(user, inputs, outputs, durations[0], durations[1], more, request_id, None, created_at)
 
 
 def of_span(fields: Mapping[str, Any]) -> tuple[Key, Said] | None:
@@ -179,13 +184,30 @@ def of_span(fields: Mapping[str, Any]) -> tuple[Key, Said] | None:
     if endpoint := get("endpoint"):
         more["endpoint"] = endpoint
     more["metadata"] = metadata
-    created_at = created_at.replace(microsecond=created_at.microsecond // 1000 * 1000)
+    created_at = _in_milliseconds(created_at)
     key = (
         *(fields["client_id"], fields["content_type"], fields["model"], get("provider")),
         *(None, fields["status"], get("service_type"), get("synthetic", False)),
     )
     durations = get("request_duration"), get("time_to_first_token")
     return key, Said(user, inputs, outputs, *durations, more, fields["request_id"], None, created_at)
+
+
+def _moment_of(value: object) -> datetime | None:
+    """A time of the past in UTC, as JSON and Python mostly have it; None for any other."""
+    if type(value) is str and _MOMENT.fullmatch(value):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    if type(value) is datetime and value.tzinfo is UTC and OLDEST <= value <= datetime.now(UTC):
+        return _in_milliseconds(value)
+    return None
+
+
+def _in_milliseconds(moment: datetime) -> datetime:
+    """As MongoDB keeps it."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def _is_number(value: object) -> bool:

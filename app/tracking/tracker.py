@@ -116,10 +116,14 @@ class Tracker:
         """Whether `admit` would let them in, where somebody else is asked next: nothing is counted."""
         return self.writer.admission.accepts(sender, calls, within)
 
-    def common(self, sent: Mapping[str, Any]) -> CommonCall | None:
-        """The call that was sent with these fields over HTTP, where it is of the common shape and known to be valid;
-        else `AICall` decides.
+    def common(self, reported: Mapping[str, Any]) -> CommonCall | None:
+        """The call with these fields of `AICall`, where it is of the common shape and known to be valid; else `AICall`
+        decides.
         """
+        return self._recorder.common(reported)
+
+    def common_sent(self, sent: Mapping[str, Any]) -> CommonCall | None:
+        """The same for fields by their names over HTTP."""
         reported = by_own_names(sent)
         return None if reported is None else self._recorder.common(reported)
 

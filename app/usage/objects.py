@@ -87,7 +87,7 @@ def is_leaf(value: Any) -> bool:
     """A list of numbers is one too: an embedding, in which there is nothing to find."""
     if type(value) in _SCALARS or isinstance(value, _SCALAR):
         return True
-    return isinstance(value, Sequence) and bool(value) and isinstance(value[0], int | float)
+    return isinstance(value, Sequence) and bool(value) and isinstance(value[0], int | float | Decimal)
 
 
 def flat_usage(value: Any, path: str = "") -> FlatUsage:
@@ -109,7 +109,7 @@ def flat_at(value: Any, place: Names) -> FlatUsage:
 
 
 def sum_of(leaves: list[Any]) -> Any:
-    return sum(leaf for leaf in leaves if isinstance(leaf, int | float))
+    return sum(leaf for leaf in leaves if isinstance(leaf, int | float | Decimal))
 
 
 def _lay_out(value: Any, path: str, depth: int, flat: FlatUsage, allowance: Iterator[int]) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from app.usage.objects import follow, word_of
@@ -19,7 +20,13 @@ def makes_pictures(events: list[Any], model: str | None) -> bool:
     """
     if any(pictures_in(event) for event in events):
         return True
-    return bool(model and _MAKERS.search(model.lower())) and not _in_words(events)
+    return bool(model and is_maker(model)) and not _in_words(events)
+
+
+@lru_cache(maxsize=1_000)
+def is_maker(model: str) -> bool:
+    """Whether a model makes images, by its name."""
+    return _MAKERS.search(model.lower()) is not None
 
 
 def pictures_in(event: Any) -> int:

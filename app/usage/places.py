@@ -1,6 +1,7 @@
 """Where a response, or the events of a stream, say what was used: found, and merged into one usage object a call."""
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 from app.usage.ai_sdk import with_metadata
@@ -192,7 +193,7 @@ def _take(usage: FlatUsage, later: FlatUsage) -> None:
     if not usage or not later:
         usage.update(later)
         return
-    if not any(leaf for leaves in later.values() for leaf in leaves if isinstance(leaf, int | float)):
+    if not any(leaf for leaves in later.values() for leaf in leaves if isinstance(leaf, int | float | Decimal)):
         return
     for name in later.keys() & SYNONYMS.keys():
         for other in (SYNONYMS[name] & usage.keys()) - later.keys():

@@ -45,7 +45,7 @@ _WRITTEN_TEXT = (
     "candidates_tokens_details.modality=TEXT.token_count",
     "output_tokens_by_modality.modality=text.tokens",
 )
-_UNTOLD = "usage: not reported; a streamed OpenAI chat needs stream_options.include_usage"
+NOT_REPORTED = "usage: not reported; a streamed OpenAI chat needs stream_options.include_usage"
 
 
 def read_usage(response: Any, *, provider: str | None = None) -> TokenUsage:
@@ -74,7 +74,7 @@ def tokens_of(
     for usage in usages:
         counts.update(_counts(usage, (provider or "").lower(), (model or "").lower(), strict=strict))
     if not usages:
-        raise UnreadableUsageError(_UNTOLD)
+        raise UnreadableUsageError(NOT_REPORTED)
     if counts["output_tokens"] and not any(written in usage for usage in usages for written in _WRITTEN_TEXT):
         _make_pictures(counts, events, model)
     return _checked(TokenUsage(**counts))

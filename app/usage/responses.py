@@ -5,6 +5,7 @@ from typing import Any
 
 from app.observability.logs import Log
 from app.usage.bill import facts_of, layers_of, not_billed, refuse_billed_elsewhere, unfinished_batch
+from app.usage.glance import glance
 from app.usage.objects import FlatUsage, UnreadableUsageError
 from app.usage.places import events_of, telling, usages_of
 from app.usage.reader import model_of, tokens_of
@@ -52,6 +53,8 @@ def reported_of_stream(events: Sequence[Any], provider: str | None, model: str |
 def _reported(
     response: Sequence[Any], provider: str | None, model: str | None, *, streamed: bool = False
 ) -> dict[str, Any]:
+    if (seen := glance(response, model)) is not None:
+        return seen
     named: dict[str, Any] = {}
     facts: dict[str, Any] = {}
     try:

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 Headers = list[tuple[bytes, bytes]]
 CALL = {"userId": "u1", "contentType": "chat", "model": "gpt-4o", "inputTokens": 100, "outputTokens": 50}
 JSON = b"application/json"
+USAGE = {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150}
+RESPONSES: list[dict[str, Any]] = [{}, {"response": {"model": "gpt-4o"}}, {"response": [{"model": "gpt-4o"}, {}]}]
 OWN_ID = b"id-7"
 CLIENT = "@@@@@@"
 """Stands for the client whose credentials are used."""
@@ -113,6 +115,13 @@ def content(draw: random.Random, sent: Sent, call: Any, _headers: Any) -> Sent:
     return sent._replace(body=draw.choice([*(json.dumps(body).encode() for body in bodies), *raw]))
 
 
+def usage(draw: random.Random, sent: Sent, call: Any, _headers: Any) -> Sent:
+    odd: tuple[Any, ...] = (None, 5, [], {"flux_tokens": 1}, {"a": "x" * 16_000}, [USAGE, USAGE])
+    bare = {"userId": "u1", "contentType": "chat", "usage": USAGE}
+    bodies = [*({**call, "usage": each} for each in odd), *({**bare, **more} for more in RESPONSES)]
+    return sent._replace(body=json.dumps(draw.choice(bodies)).encode())
+
+
 def arrival(draw: random.Random, sent: Sent, _call: Any, _headers: Any) -> Sent:
     return sent._replace(pieces=draw.choice([2, 3]), leaves=draw.random() < 0.2)
 
@@ -140,5 +149,5 @@ def surroundings(draw: random.Random, _sent: Sent, _call: Any, headers: Any) -> 
 
 ODD: list[Any] = [
     *(credential, credential, media_type, encoding, names, key, preference, length, content, content, content),
-    *(arrival, address, method, surroundings),
+    *(arrival, address, method, surroundings, usage),
 ]

@@ -1,0 +1,81 @@
+"""A call sent over HTTP with the provider's own usage: from there on it is one of plain fields, as any other."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from app.errors import invalid
+from app.usage.reader import NOT_REPORTED
+from app.usage.responses import reported_of, unless_told
+from models import CallStatus
+from models.base import camel
+from models.call import UNKNOWN_MODEL, AICall
+
+USAGE, RESPONSE = "usage", "response"
+MAX_BYTES = 16_000
+"""Of either as JSON. A usage object has some hundreds, with all steps of an agent some thousands."""
+
+_OWN_NAMES = {camel(name): name for name in AICall.model_fields}
+_TELLS_USE = frozenset(
+    {
+        *("tokens_used", "input_tokens", "output_tokens", "input_text", "output_text", "cost"),
+        *("images", "characters", "audio_seconds", "video_seconds"),
+    }
+)
+_UNREADABLE = frozenset({"unreadable_usage", "unreadable_reason"})
+
+
+def has_usage(sent: Mapping[str, Any]) -> bool:
+    """Whether a call has something for `in_plain_fields`."""
+    return USAGE in sent or RESPONSE in sent
+
+
+def in_plain_fields(sent: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of `AICall`, by their own names, that a sent call has: those that it tells, and under them what its
+    `usage` and its `response` say. Null tells nothing.
+
+    `usage` is a provider's usage object, or of a stream those of its events, in order; `response` what else of the
+    response, or of the events, is no text. What cannot be read of them is recorded as unreadable, as by `reported_of`.
+
+    Raises InvalidRequestError where they are too large, or no objects.
+    """
+    said = {name: value for name, value in sent.items() if value is not None}
+    told = {_OWN_NAMES.get(name, name): value for name, value in said.items()}
+    if len(told) < len(said):
+        twice = next(name for name, own in _OWN_NAMES.items() if name != own and {name, own} <= said.keys())
+        raise invalid(twice, f"is told twice, as {_OWN_NAMES[twice]} too; leave one of them out")
+    events = _events(told.pop(USAGE, None), told.pop(RESPONSE, None))
+    if not events:
+        return told
+    provider, model = (told[name] if type(told.get(name)) is str else None for name in ("provider", "model"))
+    read = reported_of(events, provider, model)
+    if read.get("unreadable_reason") == NOT_REPORTED and _tells_what_was_used(told):
+        read = {name: fact for name, fact in read.items() if name not in _UNREADABLE}
+    return {"model": UNKNOWN_MODEL, **unless_told(read, told)}
+
+
+def _events(usage: Any, response: Any) -> list[dict[str, Any]]:
+    """As a stream would have them: each usage in an event of its own, the last in the last of the response."""
+    usages, events = _objects(USAGE, usage), _objects(RESPONSE, response)
+    if not usages:
+        return events
+    *before, last = events or [{}]
+    return [*before, *({USAGE: each} for each in usages[:-1]), {**last, USAGE: usages[-1]}]
+
+
+def _objects(field: str, value: Any) -> list[dict[str, Any]]:
+    if not value and (value is None or isinstance(value, dict | list)):
+        return []
+    objects = value if isinstance(value, list) else [value]
+    if not all(isinstance(each, dict) for each in objects):
+        raise invalid(field, "must be a JSON object, or a list of objects")
+    if (size := len(msgspec.json.encode(value))) > MAX_BYTES:
+        raise invalid(field, f"has {size:,} bytes; at most {MAX_BYTES:,} are allowed, and no texts are needed")
+    return objects
+
+
+def _tells_what_was_used(told: Mapping[str, Any]) -> bool:
+    """Whether nothing is missing where the response has no usage: the call tells it, or has failed."""
+    failed = told.get("success") is False or told.get("status", CallStatus.SUCCESS) != CallStatus.SUCCESS
+    return failed or not _TELLS_USE.isdisjoint(told)
