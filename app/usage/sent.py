@@ -1,6 +1,7 @@
 """A call sent over HTTP with the provider's own usage: from there on it is one of plain fields, as any other."""
 
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any
 
 import msgspec
@@ -23,6 +24,8 @@ _TELLS_USE = frozenset(
         *("images", "characters", "audio_seconds", "video_seconds"),
     }
 )
+_NOTHING = (NoneType, dict, list)
+_OBJECT = {dict}
 _UNREADABLE = frozenset({"unreadable_usage", "unreadable_reason"})
 
 
@@ -40,11 +43,9 @@ def in_plain_fields(sent: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises InvalidRequestError where they are too large, or no objects.
     """
-    said = {name: value for name, value in sent.items() if value is not None}
-    told = {_OWN_NAMES.get(name, name): value for name, value in said.items()}
-    if len(told) < len(said):
-        twice = next(name for name, own in _OWN_NAMES.items() if name != own and {name, own} <= said.keys())
-        raise invalid(twice, f"is told twice, as {_OWN_NAMES[twice]} too; leave one of them out")
+    told = {_OWN_NAMES.get(name, name): value for name, value in sent.items() if value is not None}
+    if len(told) < len(sent):
+        _refuse_two_names({name for name, value in sent.items() if value is not None})
     events = _events(told.pop(USAGE, None), told.pop(RESPONSE, None))
     if not events:
         return told
@@ -58,21 +59,26 @@ def in_plain_fields(sent: Mapping[str, Any]) -> dict[str, Any]:
 def _events(usage: Any, response: Any) -> list[dict[str, Any]]:
     """As a stream would have them: each usage in an event of its own, the last in the last of the response."""
     usages, events = _objects(USAGE, usage), _objects(RESPONSE, response)
-    if not usages:
-        return events
-    *before, last = events or [{}]
-    return [*before, *({USAGE: each} for each in usages[:-1]), {**last, USAGE: usages[-1]}]
+    if not usages or not events:
+        return events or [{USAGE: each} for each in usages]
+    return [*events[:-1], *[{USAGE: each} for each in usages[:-1]], {**events[-1], USAGE: usages[-1]}]
 
 
 def _objects(field: str, value: Any) -> list[dict[str, Any]]:
-    if not value and (value is None or isinstance(value, dict | list)):
+    if not value and type(value) in _NOTHING:
         return []
-    objects = value if isinstance(value, list) else [value]
-    if not all(isinstance(each, dict) for each in objects):
+    objects = value if type(value) is list else [value]
+    if {*map(type, objects)} != _OBJECT:
         raise invalid(field, "must be a JSON object, or a list of objects")
-    if (size := len(msgspec.json.encode(value))) > MAX_BYTES:
-        raise invalid(field, f"has {size:,} bytes; at most {MAX_BYTES:,} are allowed, and no texts are needed")
+    if len(msgspec.json.encode(value)) > MAX_BYTES:
+        raise invalid(field, f"has more than {MAX_BYTES:,} bytes; no texts are needed")
     return objects
+
+
+def _refuse_two_names(names: set[str]) -> None:
+    for name, own in _OWN_NAMES.items():
+        if name != own and {name, own} <= names:
+            raise invalid(name, f"is told twice, as {own} too; leave one of them out")
 
 
 def _tells_what_was_used(told: Mapping[str, Any]) -> bool:
