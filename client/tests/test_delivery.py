@@ -135,6 +135,23 @@ def test_a_reason_for_rejection_is_logged_once(
     ]
 
 
+def test_a_server_that_is_too_old_for_a_providers_usage_is_told_apart_in_one_line(
+    server: StandIn, make_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    refused: list[Any] = []
+    client = make_client(server.address, on_rejected=lambda row, _: refused.append(row["usage"]))
+    unknown = "unknown field; /schema lists the known ones"
+    server.otherwise = Reply(200, receipts("rejected", errors=[{"field": "usage", "message": unknown}]))
+    for count in (5, 6):
+        client.track({**CALL, "usage": {"prompt_tokens": count}}, wait=True)
+
+    assert client.flush() == Flushed(0, 2, 0)
+    assert refused == [{"prompt_tokens": 5}, {"prompt_tokens": 6}]
+    (record,) = caplog.records
+    reason = f"the server is older than this client, and has to be upgraded (usage: {unknown})"
+    assert record.message == f"the server rejects a call, and others like it: {reason}"
+
+
 def test_what_on_rejected_raises_reaches_nobody(
     server: StandIn, make_client: MakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -48,6 +48,23 @@ def test_a_request_id_counts_once(real: Client, account: Account, deployment: De
     assert len(entries(deployment, account)) == 1
 
 
+def test_a_providers_usage_is_read_by_the_server(real: Client, account: Account) -> None:
+    usage = {"prompt_tokens": 1_000, "completion_tokens": 500, "prompt_tokens_details": {"cached_tokens": 800}}
+    usage["total_tokens"] = 1_500
+    who = {"user_id": "u1", "content_type": "chat", "provider": "openai"}
+    start = {"input_tokens": 200, "cache_read_input_tokens": 800, "output_tokens": 1}
+
+    chat = real.report({**who, "usage": usage, "response": {"model": "gpt-4o", "service_tier": "default"}})
+    stream = real.report({**who, "usage": [start, {"output_tokens": 500}], "model": "claude-sonnet-4-5"})
+
+    costs = [report.wait(patience(30)).cost for report in (chat, stream)]
+    assert costs == [Decimal("0.0065"), Decimal("0.00834")]
+    for report, model in ((chat, "gpt-4o"), (stream, "claude-sonnet-4-5")):
+        told = account.detail(str(report.id))
+        counts = (told["inputTokens"], told["outputTokens"], told["cacheReadTokens"])
+        assert (told["model"], *counts) == (model, 1_000, 500, 800)
+
+
 def test_a_rejected_call_names_its_faults_and_affects_no_other(real: Client) -> None:
     bad = real.report({**CALL, "input_tokens": -1})
     good = real.report(CALL)
@@ -76,6 +93,18 @@ def test_code_of_the_servers_function_moves_over_by_its_import(account: Account,
     assert left.status == "committed"
     assert not_waited.status == "queued"
     assert len(entries(deployment, account)) == 6
+
+
+def test_what_the_servers_function_is_not_given_comes_from_the_context_and_the_response(account: Account) -> None:
+    twinmeter.configure(url=account.address, key=account.new_key("ingest"))
+    usage = {"prompt_tokens": 1_000, "completion_tokens": 500, "total_tokens": 1_500}
+
+    with twinmeter.context(user_id="u9", content_type="chat"):
+        report = twinmeter.track_ai_request(usage=usage, response={"model": "gpt-4o"})
+
+    assert report.wait(patience(30)).cost == Decimal("0.0075")
+    told = account.detail(str(report.id))
+    assert (told["userId"], told["model"]) == ("u9", "gpt-4o")
 
 
 async def _not_waiting() -> twinmeter.Receipt:

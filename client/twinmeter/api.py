@@ -59,7 +59,8 @@ def track_ai_request(
     `await` it for the server's receipt, or leave it: it is sent either way, from any thread, with or without an event
     loop. With `wait=False` nothing waits, also not `await`.
     """
-    fields = {"user_id": user_id, "content_type": content_type, "model": model, **reported}
+    names = {"user_id": user_id, "content_type": content_type, "model": model}
+    fields = {**{name: said or None for name, said in names.items()}, **reported}
     return current().report(fields, wait=wait)
 
 

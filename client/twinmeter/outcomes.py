@@ -11,6 +11,10 @@ from twinmeter.notices import Notices
 from twinmeter.receipts import Receipt, dropped, receipt_of
 from twinmeter.tally import Tally
 
+_OF_PROVIDERS = frozenset({"usage", "response"})
+"""Fields that servers from before this client do not know; all others are as old as it is."""
+_UNKNOWN = "unknown field"
+
 
 class Outcomes:
     """Counts of one client. All but `lost` are changed only by who sends."""
@@ -37,6 +41,8 @@ class Outcomes:
         call.is_over = True
         self.rejected += 1
         reasons = "; ".join(f"{fault.field or 'the call'}: {fault.message}" for fault in receipt.errors)
+        if any(fault.field in _OF_PROVIDERS and fault.message.startswith(_UNKNOWN) for fault in receipt.errors):
+            reasons = f"the server is older than this client, and has to be upgraded ({reasons})"
         self._notices.once(f"rejected {reasons}", f"the server rejects a call, and others like it: {reasons}")
         if call.report is not None:
             call.report.told(receipt)
