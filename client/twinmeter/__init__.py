@@ -17,6 +17,8 @@ from twinmeter.version import __version__
 
 if TYPE_CHECKING:
     from twinmeter.limits import Decision, Reservation, check, reserve
+    from twinmeter.tracked_call import call as call
+    from twinmeter.wrapping import wrap as wrap
 
 __all__ = [
     "Client",
@@ -28,6 +30,7 @@ __all__ = [
     "Report",
     "Reservation",
     "__version__",
+    "call",
     "check",
     "configure",
     "context",
@@ -36,13 +39,16 @@ __all__ = [
     "reserve",
     "track",
     "track_ai_request",
+    "wrap",
 ]
 
 _LATER = {
     "Decision": "limits",
     "Reservation": "limits",
+    "call": "tracked_call",
     "check": "limits",
     "reserve": "limits",
+    "wrap": "wrapping",
 }
 """Names that are loaded when they are used first, each with its module."""
 

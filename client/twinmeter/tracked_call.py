@@ -1,0 +1,118 @@
+"""Timing a model call and reporting it, whatever its outcome, without changing the caller's own code."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
+
+from twinmeter.context import current_fields
+from twinmeter.observation import Block, Observation, around, guarded
+from twinmeter.streams import Watched
+
+if TYPE_CHECKING:
+    from contextvars import Token
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from twinmeter.receipts import Receipt
+
+_COROUTINE = 0x80
+"""The flag of a coroutine function's code."""
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class call:  # noqa: N801 - it is used as a function
+    """One model call, timed and reported, even when it fails, times out or is cut off in the middle of a stream.
+
+        with twinmeter.call(user_id="u1", content_type="chat", provider="openai") as call:
+            response = client.chat.completions.create(...)
+            call.record(response)            # or: for chunk in call.stream(response): ...
+
+    Also `async with`, and a decorator of functions and coroutine functions that return the provider's response.
+    Fields are those of `twinmeter.track`; `model` is that of the response where it is left out, and what else is left
+    out comes from `twinmeter.context`. What the block raises goes to the caller unchanged.
+
+    Where a wrapped client (`twinmeter.wrap`) is called in the block, it reports each of its calls, with the fields of
+    the block, and the block itself reports nothing.
+    """
+
+    def __init__(self, **fields: Any) -> None:
+        self._own = {name: value for name, value in fields.items() if value is not None}
+        self._observation: Observation | None = None
+        self._block: Block | None = None
+        self._token: Token[Block | None] | None = None
+
+    @property
+    def receipt(self) -> Receipt | None:
+        """What is known so far of the call's report, once the block has ended; `queued` until the server has it."""
+        report = self._observation.report if self._observation else None
+        return report.receipt if report else None
+
+    def record(self, response: Any, **facts: Any) -> None:
+        """Take the usage of a complete response. `facts` are further fields, and come before what it says."""
+        if self._observation is not None:
+            self._observation.read(response, **facts)
+
+    def stream(self, chunks: Any) -> Any:
+        """The events of a stream, sync or async, passed through untouched, and their usage recorded."""
+        observation = self._observation
+        if observation is None:
+            return chunks
+        observation.streams()
+        return Watched(chunks, observation.chunk, observation.all_came)
+
+    def __enter__(self) -> Self:
+        self._begin()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end(error)
+
+    async def __aenter__(self) -> Self:
+        self._begin()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end(error)
+
+    def __call__(self, function: Function) -> Function:
+        """Decorate a function, or a coroutine function, that returns the provider's response: each call is reported."""
+
+        @wraps(function)
+        def tracked(*args: Any, **kwargs: Any) -> Any:
+            with call(**self._own) as one:
+                response = function(*args, **kwargs)
+                one.record(response)
+                return response
+
+        @wraps(function)
+        async def tracked_awaited(*args: Any, **kwargs: Any) -> Any:
+            with call(**self._own) as one:
+                response = await function(*args, **kwargs)
+                one.record(response)
+                return response
+
+        code = getattr(function, "__code__", None)
+        return tracked_awaited if code and code.co_flags & _COROUTINE else tracked  # type: ignore[return-value]
+
+    @guarded
+    def _begin(self) -> None:
+        fields = {**current_fields(), **self._own}
+        self._block = Block(fields)
+        self._token = around.set(self._block)
+        self._observation = Observation(fields)
+
+    @guarded
+    def _end(self, error: BaseException | None) -> None:
+        if self._token is not None:
+            try:
+                around.reset(self._token)
+            except ValueError:  # left in another task than entered: that one has its own block
+                around.set(None)
+        if self._observation is not None and not (self._block and self._block.is_reported):
+            self._observation.over(error)

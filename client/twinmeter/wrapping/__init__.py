@@ -1,0 +1,52 @@
+"""Clients of providers that report each of their calls: `client = twinmeter.wrap(openai.OpenAI())`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, TypeVar
+
+from twinmeter.client import current
+
+_MODULES = {"openai": "openai", "groq": "groq", "mistralai": "mistral", "anthropic": "anthropic", "google": "google"}
+"""By the package of the client's class: the module here that knows it."""
+_MARK = "_twinmeter_fields"
+
+AnyClient = TypeVar("AnyClient")
+
+
+def wrap(client: AnyClient, **fields: Any) -> AnyClient:
+    """Report each model call of this client. Returns the same client, of the same type, which behaves as before.
+
+    Clients are those of `openai` (also Azure's), `groq`, `mistralai`, `anthropic` and `google-genai`, sync and async.
+    `fields` of `twinmeter.track` hold for each call, unless `twinmeter.context` says otherwise: `user_id`,
+    `content_type`, `provider` and so on. Without a user a call is counted for `anonymous`, and without a content type
+    by what was called: `chat`, `embedding`, `image-generation`, `transcription` or `speech`.
+
+    Wrapped twice, a call is still reported once; the fields of the last time hold. A client that is not known is left
+    as it is, and a line logged. Never raises.
+    """
+    try:
+        own = vars(client)
+        known = own.get(_MARK)
+        if known is not None:
+            known.update(fields)
+            return client
+        module = _module_of(client)
+        own[_MARK] = fields
+        try:
+            module.wrap(client, fields)
+        except BaseException:
+            own.pop(_MARK, None)
+            raise
+    except Exception as error:
+        kind = f"{type(client).__module__}.{type(client).__qualname__}"
+        current().say(f"wrap {kind}", f"calls of {kind} are not reported: {error}")
+    return client
+
+
+def _module_of(client: Any) -> Any:
+    for kind in type(client).__mro__:
+        name = _MODULES.get(kind.__module__.partition(".")[0])
+        if name is not None:
+            return import_module(f"twinmeter.wrapping.{name}")
+    raise TypeError(f"no client that can be wrapped; those of {', '.join(_MODULES)} can")

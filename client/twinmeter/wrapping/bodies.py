@@ -1,0 +1,166 @@
+"""Bodies of answers that the caller reads himself, as `with_streaming_response` and raw streams are for."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Callable
+
+from twinmeter.observation import Observation, guarded
+from twinmeter.streams import until_closed, until_collected
+
+MOST_BYTES = 32_000_000
+"""Of a body that the caller reads piece by piece; of a larger one, the usage is not read."""
+PLAIN = "application/json"
+EVENTS = "text/event-stream"
+
+
+def _nothing(_: Any) -> None:
+    return None
+
+
+def kind_of(http: Any) -> str:
+    """The media type of a response."""
+    return str(http.headers.get("content-type", "")).partition(";")[0].strip().lower()
+
+
+def read_body(body: bytes) -> Any:
+    """What a body of JSON says; None of one that is none."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
+
+
+class Body:
+    """A body that the caller reads, whichever way: all of them end in `iter_bytes` or `aiter_bytes`."""
+
+    def __init__(self, http: Any, observation: Observation, hides: Callable[[Any], Any], *, reads: bool) -> None:
+        self._http = http
+        self._observation = observation
+        self._kind = kind_of(http)
+        self._events = ServerSentEvents(observation, hides) if self._kind == EVENTS else None
+        self._reads = reads
+        self._pieces: list[bytes] | None = [] if self._kind == PLAIN else None
+        self._size = 0
+
+    def watch(self) -> None:
+        """Tell the observation what the caller reads, and when he has done with it."""
+        own = vars(self._http)
+        own["iter_bytes"] = self._reading(self._http.iter_bytes)
+        own["aiter_bytes"] = self._reading_async(self._http.aiter_bytes)
+        if self._events is not None:
+            self._observation.streams()
+        until_closed(self._http, self._observation)
+        until_collected(self._http, self._observation)
+
+    def _reading(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def iter_bytes(*args: Any, **kwargs: Any) -> Any:
+            pieces = original(*args, **kwargs)
+            while True:
+                self._observation.is_pulling = True
+                try:
+                    piece = next(pieces, None)
+                except BaseException as error:
+                    self._observation.failed(error)
+                    raise
+                finally:
+                    self._observation.is_pulling = False
+                if passed := self._rest() if piece is None else self._take(piece):
+                    yield passed
+                if piece is None:
+                    return
+
+        return iter_bytes
+
+    def _reading_async(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        async def aiter_bytes(*args: Any, **kwargs: Any) -> Any:
+            pieces = original(*args, **kwargs)
+            while True:
+                self._observation.is_pulling = True
+                try:
+                    piece = await pieces.__anext__()
+                except StopAsyncIteration:
+                    piece = None
+                except BaseException as error:
+                    self._observation.failed(error)
+                    raise
+                finally:
+                    self._observation.is_pulling = False
+                if passed := self._rest() if piece is None else self._take(piece):
+                    yield passed
+                if piece is None:
+                    return
+
+        return aiter_bytes
+
+    def _take(self, piece: bytes) -> bytes:
+        """What of a piece is the caller's now."""
+        passed = self._taken(piece)
+        return piece if passed is None else passed
+
+    @guarded
+    def _taken(self, piece: bytes) -> bytes | None:
+        if self._events is not None:
+            return self._events.feed(piece)
+        self._size += len(piece)
+        if self._pieces is not None:
+            self._pieces.append(piece)
+            if self._size > MOST_BYTES:
+                self._pieces = None
+        return piece
+
+    def _rest(self) -> bytes:
+        self._ended()
+        return b"" if self._events is None else self._events.rest()
+
+    @guarded
+    def _ended(self) -> None:
+        if self._events is not None:
+            self._observation.ended()
+        elif self._reads:
+            self._observation.returned(None if self._pieces is None else read_body(b"".join(self._pieces)))
+        else:
+            self._observation.over()
+
+
+class ServerSentEvents:
+    """The events of a body that comes in pieces, for a caller who reads the body itself."""
+
+    def __init__(self, observation: Observation, hides: Callable[[Any], bool | None] = _nothing) -> None:
+        self._observation = observation
+        self._hides = hides
+        self._rest = b""
+
+    def feed(self, piece: bytes) -> bytes:
+        """Take a piece, and return what of all pieces is the caller's: whole events, without those that are hidden."""
+        self._rest += piece
+        passed = []
+        while (end := _end_of_event(self._rest)) > 0:
+            event, self._rest = self._rest[:end], self._rest[end:]
+            data = _data_of(event)
+            if data is not None:
+                self._observation.chunk(data)
+            if data is None or not self._hides(data):
+                passed.append(event)
+        return b"".join(passed)
+
+    def rest(self) -> bytes:
+        """What is left at the end of the body."""
+        rest, self._rest = self._rest, b""
+        return rest
+
+
+def _end_of_event(body: bytes) -> int:
+    ends = [found + len(blank) for blank in (b"\n\n", b"\r\n\r\n", b"\r\r") if (found := body.find(blank)) >= 0]
+    return min(ends, default=-1)
+
+
+def _data_of(event: bytes) -> Any:
+    lines = [line[5:].strip() for line in event.splitlines() if line.startswith(b"data:")]
+    data = b"\n".join(lines)
+    if not data.startswith(b"{"):
+        return None
+    try:
+        return json.loads(data)
+    except ValueError:
+        return None

@@ -1,0 +1,202 @@
+"""Clients made by Stainless, as OpenAI's, Groq's and Anthropic's are: all requests go through one method, `request`.
+
+It retries, and it returns a response, a stream, or the raw form of either. Only the instance is patched: the client
+keeps its class, and other clients of that class stay as they are.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any, Callable
+
+from twinmeter.observation import Observation, guarded
+from twinmeter.streams import until_closed, until_collected, watched
+from twinmeter.wrapping.bodies import PLAIN, Body, kind_of, read_body
+from twinmeter.wrapping.operations import Operation, observe
+
+_REFUSING = frozenset({400, 404, 422})
+_ASYNC = 0x80
+
+Fields = dict[str, Any]
+
+
+def watch(client: Any, operations: Mapping[str, Operation], fields: Fields, provider: Callable[[Any], str]) -> None:
+    """Report the requests of `client` whose path is among `operations`. `provider` tells whose API it is."""
+    own = vars(client)
+    host = _Host(client, operations, fields, provider)
+    request = client.request
+    is_async = bool(request.__code__.co_flags & _ASYNC) if hasattr(request, "__code__") else False
+    own["request"] = _asynchronous(host, request) if is_async else _synchronous(host, request)
+    for name in ("copy", "with_options"):
+        if hasattr(client, name):
+            own[name] = _copying(getattr(client, name), fields)
+
+
+def _copying(original: Callable[..., Any], fields: Fields) -> Callable[..., Any]:
+    def copied(*args: Any, **kwargs: Any) -> Any:
+        from twinmeter.wrapping import wrap  # noqa: PLC0415 - it imports this
+
+        return wrap(original(*args, **kwargs), **fields)
+
+    return copied
+
+
+def _synchronous(host: _Host, original: Callable[..., Any]) -> Callable[..., Any]:
+    def request(*args: Any, **kwargs: Any) -> Any:
+        sent = host.begin(args, kwargs)
+        if sent is None:
+            return original(*args, **kwargs)
+        while True:
+            try:
+                result = original(*sent.args, **sent.kwargs)
+            except BaseException as error:
+                if sent.is_refused(error):
+                    continue
+                raise
+            sent.returned(result)
+            return result
+
+    return request
+
+
+def _asynchronous(host: _Host, original: Callable[..., Any]) -> Callable[..., Any]:
+    async def request(*args: Any, **kwargs: Any) -> Any:
+        sent = host.begin(args, kwargs)
+        if sent is None:
+            return await original(*args, **kwargs)
+        while True:
+            try:
+                result = await original(*sent.args, **sent.kwargs)
+            except BaseException as error:
+                if sent.is_refused(error):
+                    continue
+                raise
+            sent.returned(result)
+            return result
+
+    return request
+
+
+class _Host:
+    """A wrapped client, for its requests."""
+
+    def __init__(
+        self, client: Any, operations: Mapping[str, Operation], fields: Fields, provider: Callable[[Any], str]
+    ) -> None:
+        self._operations = operations
+        self._fields = fields
+        self._provider = provider(client)
+        self.refuses = False
+        """Whether this API does not know `stream_options`."""
+
+    @guarded
+    def begin(self, args: tuple[Any, ...], kwargs: Fields) -> _Sent | None:
+        """A call that begins, if this request is one."""
+        options = kwargs["options"] if "options" in kwargs else args[1]
+        operation = self._operations.get(options.url) if options.method.lower() == "post" else None
+        if operation is None:
+            return None
+        body = options.json_data if isinstance(options.json_data, Mapping) else {}
+        facts = operation.asked(body) if operation.asked else {}
+        observation = observe(operation, self._fields, body.get("model"), provider=self._provider, **facts)
+        sent = _Sent(self, observation, args, kwargs, reads=operation.asked is None)
+        if sent.is_stream and operation.asks_for_usage and not self.refuses:
+            sent.ask(options)
+        return sent
+
+
+def _asking(options: Any) -> Any:
+    """The same request, and asking for the usage; None where the caller asks for it himself."""
+    extra = getattr(options, "extra_json", None)
+    name = "extra_json" if isinstance(extra, Mapping) and "stream_options" in extra else "json_data"
+    body = getattr(options, name)
+    if not isinstance(body, Mapping):
+        return None
+    wanted = body.get("stream_options")
+    wanted = dict(wanted) if isinstance(wanted, Mapping) else {}
+    if wanted.get("include_usage"):
+        return None
+    asking = copy.copy(options)
+    setattr(asking, name, {**body, "stream_options": {**wanted, "include_usage": True}})
+    return asking
+
+
+@guarded
+def _is_about_usage(error: BaseException) -> bool:
+    if getattr(error, "status_code", None) not in _REFUSING:
+        return False
+    said = f"{error} {getattr(error, 'body', '')}"
+    return "stream_options" in said or "include_usage" in said
+
+
+@guarded
+def _is_only_usage(chunk: Any) -> bool:
+    """Whether this is the chunk that nobody but us has asked for."""
+    got: Callable[[str], Any] = chunk.get if isinstance(chunk, dict) else lambda name: getattr(chunk, name, None)
+    return got("usage") is not None and got("choices") == []
+
+
+def _never(_: Any) -> bool:
+    return False
+
+
+class _Sent:
+    """A request that is a model call."""
+
+    def __init__(
+        self, host: _Host, observation: Observation, args: tuple[Any, ...], kwargs: Fields, *, reads: bool
+    ) -> None:
+        self._host = host
+        self._observation = observation
+        self.args = args
+        self.kwargs = kwargs
+        self.is_stream = bool(kwargs.get("stream"))
+        self._reads = reads
+        """Whether what was used is told by the response, and not by the request."""
+        self._plain: tuple[tuple[Any, ...], Fields] | None = None
+        """The request as the caller made it, where the one that is made asks for the usage too."""
+
+    def ask(self, options: Any) -> None:
+        """Ask for the usage, where the caller does not."""
+        asking = _asking(options)
+        if asking is None:
+            return
+        self._plain = self.args, self.kwargs
+        if "options" in self.kwargs:
+            self.kwargs = {**self.kwargs, "options": asking}
+        else:
+            self.args = (self.args[0], asking, *self.args[2:])
+
+    def is_refused(self, error: BaseException) -> bool:
+        """Whether it is our question that the API refuses: then the call is made without, and those that follow."""
+        if self._plain is not None and _is_about_usage(error):
+            self._host.refuses = True
+            self.args, self.kwargs = self._plain
+            self._plain = None
+            return True
+        self._observation.failed(error)
+        return False
+
+    @guarded
+    def returned(self, result: Any) -> None:
+        """Take what the client has for its caller."""
+        hides = _never if self._plain is None else _is_only_usage
+        http = getattr(result, "http_response", None)
+        if self.is_stream and http is None and hasattr(result, "_iterator"):
+            # all ways to read a stream come from here
+            result._iterator = watched(result._iterator, self._observation, hides=hides)  # noqa: SLF001
+            until_closed(result.response, self._observation)
+            until_collected(result, self._observation)
+        elif http is None:
+            self._complete(result)
+        elif hasattr(http, "_content"):  # it was read
+            self._complete(read_body(http.content) if kind_of(http) == PLAIN else http.text)
+        else:
+            Body(http, self._observation, hides, reads=self._reads).watch()
+
+    def _complete(self, response: Any) -> None:
+        if self._reads:
+            self._observation.returned(response)
+        else:
+            self._observation.over()
