@@ -6,11 +6,14 @@ NODE := node_modules/.package-lock.json
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
+# 1980: the files of a distribution have no dates, so that the same sources make the same bytes
+NO_DATE := 315532800
+
 # whatever the environment says: what is compiled once for each process costs a suite of many processes a minute
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test check format bench lock clean
+.PHONY: help install demo run test check format bench client lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -63,9 +66,14 @@ bench: install ## the benchmarks of docs/benchmarks.md; it fails at the end wher
 	$(BIN)/python -m scripts.bench $$each || failed="$$failed, $$each"; done; \
 	[ -z "$$failed" ] || { echo "failed: $${failed#, }"; exit 1; }
 
+client: $(VENV)/installed-dev ## build what applications install: wheel and sdist of client/, into dist/
+	@rm -f dist/twinmeter_client-*
+	@SOURCE_DATE_EPOCH=$(NO_DATE) $(BIN)/python -m build --no-isolation --outdir dist client >/dev/null
+	@cd dist && sha256sum twinmeter_client-*
+
 lock: ## resolve the dependencies anew (needs uv)
 	$(LOCK) pyproject.toml -o requirements.lock
 	$(LOCK) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 
 clean: ## remove the environment and caches; data stays
-	rm -rf $(VENV) node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) node_modules dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
