@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,27 @@ def test_every_setting_that_is_set_is_one_and_has_a_value_that_is_accepted(
         Settings(_env_file=None)
     except ValidationError as error:
         pytest.fail(str(error))
+
+
+def test_the_image_has_the_name_of_the_server_s_distribution_wherever_it_is_named() -> None:
+    named = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"]
+    kustomized = yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text())["images"]
+
+    assert named == "twinmeter-server"
+    assert COMPOSE["services"]["twinmeter"]["image"] == named
+    assert pod_spec()["containers"][0]["image"] == named
+    assert [(image["name"], image["newName"].rpartition("/")[2]) for image in kustomized] == [(named, named)]
+    assert f"docker build --tag {named} ." in (ROOT / "deploy" / "README.md").read_text()
+
+
+def test_nothing_publishes_anything_by_itself() -> None:
+    assert WORKFLOW["permissions"] == {"contents": "read"}
+    assert [name for name, job in WORKFLOW["jobs"].items() if "permissions" in job] == []
+    everything = "".join((ROOT / name).read_text() for name in ("Makefile", ".ci/run", ".github/workflows/ci.yml"))
+    assert (
+        re.findall(r"\b(?:docker|npm|uv|flit|git|twine|gh) (?:compose )?(?:push|publish|upload|release)\b", everything)
+        == []
+    )
 
 
 def test_the_image_is_made_of_files_that_are_there_and_are_sent_to_its_build() -> None:
