@@ -6,6 +6,7 @@ of the others. The exit status is 1 where they are more than 1 %.
 python -m scripts.bench write --calls 100000 --json
 python -m scripts.bench doors --senders 1,4,16,64
 python -m scripts.bench callers
+python -m scripts.bench client
 python -m scripts.bench reads --events 10000000 --json
 python -m scripts.bench backfill --events 1000000 --json
 """
@@ -27,6 +28,7 @@ from app.settings import Settings
 from scripts.bench import (
     backfill,
     callers,
+    client,
     doors,
     fairness,
     importing,
@@ -39,11 +41,18 @@ from scripts.bench import (
     worst,
     write,
 )
-from scripts.bench.peers import applications, spans
+from scripts.bench.peers import applications, libraries, spans
 from scripts.bench.results import Results
 from scripts.bench.setup import Run
 from scripts.toolkit import command
 
+VENVS = """
+The environments are made once, by the Python that is to be measured:
+
+  make client
+  for each in langfuse posthog openmeter; do python3 -m venv VENVS/$each && VENVS/$each/bin/pip install $each; done
+  python3 -m venv VENVS/twinmeter && VENVS/twinmeter/bin/pip install dist/twinmeter_client-*.whl
+"""
 WIDE = 200
 """Columns of a table that is written to a file."""
 
@@ -56,6 +65,16 @@ def main() -> int:
     calling = benchmarks.add_parser("callers", help="reporting calls, by few and by very many callers at once")
     calling.add_argument("--calls", type=int, default=20_000, help="calls of each number at least (default: 20,000)")
     calling.add_argument("--callers", type=_numbers, default=callers.CALLERS, help="such as 64,512,10000")
+    installed = benchmarks.add_parser(
+        "client",
+        help="what the Python client costs an application and the server",
+        epilog=VENVS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    installed.add_argument("--calls", type=int, default=20_000, help="calls of each pace (default: 20,000)")
+    installed.add_argument(
+        "--peers", type=Path, metavar="VENVS", help="instead: beside other libraries, each in an environment of its own"
+    )
     benchmarks.add_parser("pricing", help="pricing a call, against genai_prices.calc_price")
     reading = benchmarks.add_parser(
         "reads", help="administrators' reports beside a live writer, against raw aggregation"
@@ -91,7 +110,7 @@ def main() -> int:
     peer = comparing.add_mutually_exclusive_group(required=True)
     for name, of in (("phoenix", "Arize Phoenix"), ("langfuse-sdk", "Langfuse's SDK"), ("litellm", "LiteLLM")):
         peer.add_argument(f"--{name}", type=Path, metavar="VENV", help=f"an environment that has {of}")
-    for benchmark in (writes, calling, entering, flooding, comparing):
+    for benchmark in (writes, calling, installed, entering, flooding, comparing):
         benchmark.add_argument("--rounds", type=int, default=3, help="of which the median counts (default: 3)")
     for benchmark in benchmarks.choices.values():
         benchmark.add_argument("--json", action="store_true", help="print the figures as JSON")
@@ -119,6 +138,15 @@ async def _write(arguments: argparse.Namespace, settings: Settings) -> int:
 async def _callers(arguments: argparse.Namespace, settings: Settings) -> int:
     with _run(arguments, settings) as run:
         results = await callers.measure(run, arguments.callers)
+    return _print_results(results, as_json=arguments.json)
+
+
+async def _client(arguments: argparse.Namespace, settings: Settings) -> int:
+    with _run(arguments, settings, len(libraries.ALL) if arguments.peers else len(client.PACES)) as run:
+        if arguments.peers:
+            results = await libraries.measure(run, arguments.peers.resolve())
+        else:
+            results = await client.measure(run)
     return _print_results(results, as_json=arguments.json)
 
 
@@ -238,6 +266,7 @@ def _print(figures: dict[str, float], *, as_json: bool) -> None:
 WORKS = {
     "write": _write,
     "callers": _callers,
+    "client": _client,
     "fairness": _fairness,
     "peers": _peers,
     "pricing": _pricing,

@@ -27,7 +27,7 @@ class CpuTimes:
     @classmethod
     async def start(cls, database: Database) -> Self:
         pid = int((await database.writes.command("serverStatus", repl=0, metrics=0, tcmalloc=0))["pid"])
-        return cls(database, pid, time.process_time(), _seconds(pid))
+        return cls(database, pid, time.process_time(), seconds_of(pid, "mongod"))
 
     async def per_call(self, calls: int) -> dict[str, float]:
         """µs of a call since then, of this process and of a MongoDB on this machine (else 0)."""
@@ -39,13 +39,14 @@ class CpuTimes:
         }
 
 
-def _seconds(pid: int) -> float:
+def seconds_of(pid: int, name: str = "") -> float:
+    """Seconds of CPU of a process; 0 where it is not here, or another process has its number."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return 0
-    name, _, rest = stat.rpartition(_NAME_ENDS)
-    if not name.endswith("mongod"):  # another process of this machine has the number
+    found, _, rest = stat.rpartition(_NAME_ENDS)
+    if not found.endswith(name):
         return 0
     fields = rest.split()
     return sum(map(int, fields[_USER : _USER + 2])) / _TICKS

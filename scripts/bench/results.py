@@ -146,7 +146,7 @@ def _over(column: str, rounds: Iterable[Row]) -> float:
     return round(max(found) if column == "longest_ms" else median(found), 2)
 
 
-_COUNTS = frozenset({"sent", "committed", "spooled", "unknown", "refused", "stored", "shown"})
+_COUNTS = frozenset({"sent", "committed", "spooled", "unknown", "refused", "stored", "shown", "arrived"})
 
 
 def _flat(table: Mapping[str, Row]) -> Iterator[tuple[str, float]]:
