@@ -128,7 +128,7 @@ def calls_in(path: str, body: bytes) -> int:
 @contextmanager
 def sink() -> Iterator[Sink]:
     with Sink() as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         try:
             yield server
