@@ -50,8 +50,11 @@ VENVS = """
 The environments are made once, by the Python that is to be measured:
 
   make client
-  for each in langfuse posthog openmeter; do python3 -m venv VENVS/$each && VENVS/$each/bin/pip install $each; done
-  python3 -m venv VENVS/twinmeter && VENVS/twinmeter/bin/pip install dist/twinmeter_client-*.whl
+  for each in twinmeter langfuse posthog openmeter; do python3 -m venv VENVS/$each; done
+  VENVS/twinmeter/bin/pip install dist/twinmeter_client-*.whl
+  VENVS/langfuse/bin/pip install langfuse
+  VENVS/posthog/bin/pip install posthog
+  VENVS/openmeter/bin/pip install --pre "openmeter<2"
 """
 WIDE = 200
 """Columns of a table that is written to a file."""

@@ -76,7 +76,7 @@ async def _measured(served: Server, reported: Sequence[dict[str, Any]], per_s: i
     measured = Measured(len(reported), spent.seconds, times, became, refused, stored, lost=lost)
     told = {name: measured.row[name] for name in ("sent", "committed", "spooled", "unknown", "refused", "stored")}
     row = {
-        "per_s": len(times) / spent.seconds,
+        "per_s": len(times) / spent.seconds * measured.committed / len(reported),
         **spent.row,
         "server_us": 1e6 * (seconds_of(pid) - of_server) / len(reported),
         "mongod_us": mongod,
