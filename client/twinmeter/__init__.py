@@ -16,6 +16,9 @@ from twinmeter.report import Report
 from twinmeter.version import __version__
 
 if TYPE_CHECKING:
+    from twinmeter.integrations.asgi import asgi as asgi
+    from twinmeter.integrations.django import django as django
+    from twinmeter.integrations.wsgi import wsgi as wsgi
     from twinmeter.limits import Decision, Reservation, check, reserve
     from twinmeter.tracked_call import call as call
     from twinmeter.wrapping import wrap as wrap
@@ -30,25 +33,31 @@ __all__ = [
     "Report",
     "Reservation",
     "__version__",
+    "asgi",
     "call",
     "check",
     "configure",
     "context",
     "counts",
+    "django",
     "flush",
     "reserve",
     "track",
     "track_ai_request",
     "wrap",
+    "wsgi",
 ]
 
 _LATER = {
     "Decision": "limits",
     "Reservation": "limits",
+    "asgi": "integrations.asgi",
     "call": "tracked_call",
     "check": "limits",
+    "django": "integrations.django",
     "reserve": "limits",
     "wrap": "wrapping",
+    "wsgi": "integrations.wsgi",
 }
 """Names that are loaded when they are used first, each with its module."""
 

@@ -20,6 +20,8 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _fields: ContextVar[Mapping[str, Any]] = ContextVar("twinmeter", default=_NOTHING)
 current_fields = _fields.get
 """The fields of the blocks around this point, those of the innermost first."""
+enter, leave = _fields.set, _fields.reset
+"""Set them for what follows, and take that back: for what is no block."""
 
 
 class context:  # noqa: N801 - it is used as a function
