@@ -14,8 +14,8 @@ import pytest
 
 from tests.patience import patience
 from tests.real_clients.conftest import Account, Deployment
-from tests.real_clients.test_opentelemetry import UNCACHED, calls, told
-from tests.real_clients.upstream import openai_upstream
+from tests.real_clients.test_opentelemetry import CACHED, UNCACHED, calls, told
+from tests.real_clients.upstream import MODEL, openai_upstream
 from tests.test_server import ROOT
 
 SECTION = (ROOT / "README.md").read_text().partition("\n## In your application\n")[2].partition("\n## ")[0]
@@ -67,10 +67,13 @@ def test_each_way_is_told_in_six_lines_at_most() -> None:
 
 
 def test_the_python_lines_report_what_they_say(account: Account, paste: Any, tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text(BLOCKS["Python"])
+    (tmp_path / "mine.py").write_text(f"messages = [{{'role': 'user', 'content': 'SECRET'}}]\n{BLOCKS['Python']}")
 
     assert paste("python mine.py") == ""
-    assert told(account) == [("u1", None, "chat", "gpt-4o", "success", 1_000, 500, Decimal("0.0075"), "priced")]
+    assert sorted(told(account)) == [
+        ("u1", None, "chat", "gpt-4o", "success", 1_000, 500, Decimal("0.0075"), "priced"),
+        ("u1", None, "cover-letter", MODEL, "success", 1_234, 567, CACHED, "priced"),
+    ]
 
 
 def test_an_instrumented_application_reports_with_the_lines_of_the_environment(
