@@ -51,8 +51,7 @@ class Provider:
 
 @contextmanager
 def provider() -> Iterator[Provider]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), _Handler)
     told = Provider(f"http://127.0.0.1:{server.server_port}")
     server.told = told  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
@@ -80,6 +79,13 @@ def answers(upstream: Provider) -> Provider:
     upstream.paths.clear()
     upstream.proceed.clear()
     return upstream
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A caller that leaves is what some tests are about."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -176,10 +182,12 @@ def _complete(path: str, request: Json) -> Json:
 
 def _events(path: str, request: Json) -> list[Json]:
     if path.endswith("/responses"):
-        texts = [{"type": "response.output_text.delta", "delta": word, **_PLACE, "logprobs": []} for word in WORDS]
-        events = [
+        delta: Json = {"type": "response.output_text.delta", **_PLACE, "logprobs": []}
+        events: list[Json] = [
             {"type": "response.created", "response": _response("in_progress", None)},
-            *texts,
+            {"type": "response.output_item.added", "output_index": 0, "item": {**_MESSAGE, "content": []}},
+            {"type": "response.content_part.added", **_PLACE, "part": {**_PART, "text": ""}},
+            *({**delta, "delta": word} for word in WORDS),
             {"type": "response.completed", "response": _response("completed", RESPONSES_USAGE)},
         ]
         return [{**event, "sequence_number": number} for number, event in enumerate(events)]
@@ -204,9 +212,11 @@ def _events(path: str, request: Json) -> list[Json]:
 _PLACE: Json = {"item_id": "m1", "output_index": 0, "content_index": 0}
 
 
+_PART: Json = {"type": "output_text", "text": ANSWER, "annotations": []}
+_MESSAGE: Json = {"id": "m1", "type": "message", "role": "assistant", "status": "completed", "content": [_PART]}
+
+
 def _response(status: str, usage: Json | None) -> Json:
-    content = [{"type": "output_text", "text": ANSWER, "annotations": []}]
-    message = {"id": "m1", "type": "message", "role": "assistant", "status": "completed", "content": content}
     search = {
         "id": "s1",
         "type": "web_search_call",
@@ -219,7 +229,7 @@ def _response(status: str, usage: Json | None) -> Json:
         "created_at": 1_760_000_000,
         "status": status,
         "model": MODEL,
-        "output": [search, message] if status == "completed" else [],
+        "output": [search, _MESSAGE] if status == "completed" else [],
         "service_tier": "flex",
         "parallel_tool_calls": True,
         "tool_choice": "auto",

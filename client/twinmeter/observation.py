@@ -73,6 +73,7 @@ class Observation:
         if self._events.add(chunk) and self._first_text is None:
             self._first_text = time.perf_counter()
 
+    @guarded
     def streams(self) -> None:
         """The answer is a stream, of which nothing has come yet."""
         if self._events is None:

@@ -133,16 +133,25 @@ class ServerSentEvents:
 
     def feed(self, piece: bytes) -> bytes:
         """Take a piece, and return what of all pieces is the caller's: whole events, without those that are hidden."""
+        begin = max(0, len(self._rest) - 3)  # a blank line may have come in part
         self._rest += piece
         passed = []
-        while (end := _end_of_event(self._rest)) > 0:
-            event, self._rest = self._rest[:end], self._rest[end:]
-            data = _data_of(event)
-            if data is not None:
-                self._observation.chunk(data)
-            if data is None or not self._hides(data):
+        while (end := _end_of_event(self._rest, begin)) > 0:
+            event, self._rest, begin = self._rest[:end], self._rest[end:], 0
+            if not self._is_hidden(event):
                 passed.append(event)
         return b"".join(passed)
+
+    @guarded
+    def _is_hidden(self, event: bytes) -> bool | None:
+        data = b"\n".join(line[5:].strip() for line in event.splitlines() if line.startswith(b"data:"))
+        if data.startswith(b"[DONE]"):  # nothing comes after it, and a client may close without looking
+            self._observation.ended()
+        if not data.startswith(b"{"):
+            return False
+        chunk = json.loads(data)
+        self._observation.chunk(chunk)
+        return self._hides(chunk)
 
     def rest(self) -> bytes:
         """What is left at the end of the body."""
@@ -150,17 +159,6 @@ class ServerSentEvents:
         return rest
 
 
-def _end_of_event(body: bytes) -> int:
-    ends = [found + len(blank) for blank in (b"\n\n", b"\r\n\r\n", b"\r\r") if (found := body.find(blank)) >= 0]
-    return min(ends, default=-1)
-
-
-def _data_of(event: bytes) -> Any:
-    lines = [line[5:].strip() for line in event.splitlines() if line.startswith(b"data:")]
-    data = b"\n".join(lines)
-    if not data.startswith(b"{"):
-        return None
-    try:
-        return json.loads(data)
-    except ValueError:
-        return None
+def _end_of_event(body: bytes, begin: int) -> int:
+    blanks = (b"\n\n", b"\r\n\r\n", b"\r\r")
+    return min((found + len(blank) for blank in blanks if (found := body.find(blank, begin)) >= 0), default=-1)
