@@ -46,7 +46,7 @@ $(NODE): package-lock.json
 test: $(VENV)/installed-dev $(NODE) ## the whole suite, against a real MongoDB
 	$(BIN)/python -m pytest --numprocesses auto
 
-check: $(VENV)/installed-dev $(NODE) ## style, types and who may import whom; the dashboard's JavaScript and its tests
+check: $(VENV)/installed-dev $(NODE) ## style, types and who may import whom; JavaScript and its tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -66,10 +66,12 @@ bench: install ## the benchmarks of docs/benchmarks.md; it fails at the end wher
 	$(BIN)/python -m scripts.bench $$each || failed="$$failed, $$each"; done; \
 	[ -z "$$failed" ] || { echo "failed: $${failed#, }"; exit 1; }
 
-client: $(VENV)/installed-dev ## build what applications install: wheel and sdist of client/, into dist/
-	@rm -f dist/twinmeter_client-*
+client: $(VENV)/installed-dev ## build what applications install: wheel, sdist and npm package of client/, into dist/
+	@rm -f dist/twinmeter_client-* dist/twinmeter-*
 	@SOURCE_DATE_EPOCH=$(NO_DATE) $(BIN)/python -m build --no-isolation --outdir dist client >/dev/null
-	@cd dist && sha256sum twinmeter_client-*
+	@if command -v npm >/dev/null; then npm pack --silent --pack-destination dist ./client/js >/dev/null; \
+	else echo "npm was not found: there is no package for JavaScript"; fi
+	@cd dist && sha256sum twinmeter*
 
 lock: ## resolve the dependencies anew (needs uv)
 	$(LOCK) pyproject.toml -o requirements.lock

@@ -80,7 +80,8 @@ def test_the_distributions_hold_the_package_alone_and_are_the_same_wherever_they
 ) -> None:
     built = made(tmp_path)
 
-    assert sorted(path.partition("-")[2] for path in built) == ["0.1.0-py3-none-any.whl", "0.1.0.tar.gz"]
+    packages = ["0.1.0-py3-none-any.whl", "0.1.0.tar.gz", *(["0.1.0.tgz"] if shutil.which("npm") else [])]
+    assert sorted(path.partition("-")[2] for path in built) == packages
     assert built[wheel.name] == wheel.read_bytes()
     sources = {f"twinmeter/{path.relative_to(CLIENT / 'twinmeter')}" for path in (CLIENT / "twinmeter").rglob("*.py")}
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -62,7 +63,7 @@ def paste(account: Account, deployment: Deployment, tmp_path: Path) -> Iterator[
 
 
 def test_each_way_is_told_in_six_lines_at_most() -> None:
-    assert list(BLOCKS) == ["Python", "OpenTelemetry", "curl"]
+    assert list(BLOCKS) == ["Python", "JavaScript", "OpenTelemetry", "curl"]
     assert {name: len(lines.splitlines()) for name, lines in BLOCKS.items() if len(lines.splitlines()) > 6} == {}
 
 
@@ -74,6 +75,16 @@ def test_the_python_lines_report_what_they_say(account: Account, paste: Any, tmp
         ("u1", None, "chat", "gpt-4o", "success", 1_000, 500, Decimal("0.0075"), "priced"),
         ("u1", None, "cover-letter", MODEL, "success", 1_234, 567, CACHED, "priced"),
     ]
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+def test_the_javascript_lines_report_what_they_say(account: Account, paste: Any, tmp_path: Path) -> None:
+    (tmp_path / "mine.mjs").write_text(BLOCKS["JavaScript"])
+    (tmp_path / "node_modules").mkdir()
+    (tmp_path / "node_modules" / "twinmeter").symlink_to(ROOT / "client" / "js")
+
+    assert paste("node mine.mjs") == ""
+    assert told(account) == [("u1", None, "chat", "gpt-4o", "success", 1_000, 500, Decimal("0.0075"), "priced")]
 
 
 def test_an_instrumented_application_reports_with_the_lines_of_the_environment(

@@ -1,0 +1,81 @@
+// Fields that hold for every call made inside a function: who the user is is known far from where the model is called.
+
+import { told } from "./calls.js";
+
+/** @import { CallFields } from "../index.d.ts" */
+
+/** @typedef {Partial<CallFields> & {waitUntil?: (promise: Promise<unknown>) => void}} Around */
+/** @typedef {{run<T>(store: Around, fn: () => T): T, getStore(): Around | undefined}} Storage */
+
+const NODE_MODULE = "node:async_hooks";
+const VERCEL = Symbol.for("@vercel/request-context");
+
+/** @type {Storage | undefined} */
+let storage;
+/** What is around a synchronous function, where there is no storage. @type {Around | undefined} */
+let here;
+
+const runtime = /** @type {any} */ (globalThis);
+const AsyncLocalStorage =
+  runtime.AsyncLocalStorage ?? runtime.process?.getBuiltinModule?.(NODE_MODULE)?.AsyncLocalStorage;
+if (AsyncLocalStorage) {
+  storage = new AsyncLocalStorage();
+} else if (runtime.process?.versions?.node) {
+  // Node before 20.16 has it by import alone, which takes a moment
+  import(/* @vite-ignore */ /* webpackIgnore: true */ NODE_MODULE).then(
+    (found) => {
+      storage ??= new found.AsyncLocalStorage();
+    },
+    () => {}, // a bundle for another runtime: blocks then hold for synchronous code
+  );
+}
+
+/**
+ * Run `fn`, and give every call that is reported inside, also after an `await`, these fields where it has none of its
+ * own. Blocks nest: the inner one's fields come first. `waitUntil` is that of the request, for edge runtimes.
+ * @template T
+ * @param {Around} fields
+ * @param {() => T} fn
+ * @returns {T}
+ */
+export function withContext(fields, fn) {
+  return within({ ...surroundings(), ...toldSafely(fields) }, fn);
+}
+
+/**
+ * Run `fn` with these fields around it, and no others.
+ * @template T
+ * @param {Around} around
+ * @param {() => T} fn
+ * @returns {T}
+ */
+export function within(around, fn) {
+  if (storage) return storage.run(around, fn);
+  const before = here;
+  here = around;
+  try {
+    return fn();
+  } finally {
+    here = before;
+  }
+}
+
+/** The fields of the blocks around, the innermost first. @returns {Around} */
+export const surroundings = () => storage?.getStore() ?? here ?? {};
+
+/**
+ * What keeps a request's runtime at work after its answer, where there is such a thing.
+ * @param {Around["waitUntil"]} [configured]
+ */
+export function keepAlive(configured) {
+  return surroundings().waitUntil ?? configured ?? runtime[VERCEL]?.get?.()?.waitUntil;
+}
+
+/** @param {Around} fields */
+function toldSafely(fields) {
+  try {
+    return told(fields);
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,223 @@
+// One request of a provider's SDK that is under way, observed where the SDK itself looks: the caller's promise, stream
+// and response are the SDK's own, and do all that they did.
+
+import { current } from "../client.js";
+import { surroundings, within } from "../context.js";
+import { TrackedCall } from "../tracked_call.js";
+import { rawStream } from "./raw.js";
+
+/** @typedef {Record<string, any>} Fields */
+
+/** Calls whose promise or stream nobody holds any more, so that their end never comes. */
+const abandoned =
+  typeof FinalizationRegistry === "undefined"
+    ? undefined
+    : new FinalizationRegistry((/** @type {() => void} */ ended) => ended());
+
+export class Observation {
+  #asks = false;
+  #around;
+  /** @type {TrackedCall} */
+  #call;
+  #isParsed = false;
+  #hasReturned = false;
+  /** How many promises are watched. */
+  #held = 0;
+  /** @type {Fields} */
+  #facts = {};
+  #model = "";
+
+  /** @param {Fields} defaults fields that hold where the context tells no others */
+  constructor(defaults) {
+    this.#around = surroundings();
+    const { waitUntil: _, ...around } = this.#around;
+    const known = { userId: "anonymous", ...defaults, ...around, provider: defaults.provider };
+    this.#call = new TrackedCall(known, () => this.#model);
+  }
+
+  /**
+   * What is asked for, which is told where the response does not.
+   * @param {any} options
+   * @param {boolean} asks whether usage was asked for that the caller has not asked for
+   */
+  requested(options, asks) {
+    this.#asks = asks;
+    const { body } = options ?? {};
+    const read = (/** @type {string} */ name) => (typeof body?.get === "function" ? body.get(name) : body?.[name]);
+    this.#model = String(read("model") ?? "");
+    if (typeof body?.input === "string" && "voice" in body) this.#facts = { characters: [...body.input].length };
+    for (const name of ["size", "quality"]) if (typeof read(name) === "string") this.#facts[name] = read(name);
+  }
+
+  /**
+   * Observe the promise of an SDK.
+   * @template {object} P
+   * @param {P} promise
+   * @returns {P}
+   */
+  watch(promise) {
+    const inner = /** @type {any} */ (promise);
+    if (typeof inner?.responsePromise?.then !== "function" || typeof inner.parseResponse !== "function") {
+      current().failed("the tracking of a wrapped client", new TypeError("this version of the SDK is not known"));
+      return promise;
+    }
+    inner.responsePromise = inner.responsePromise.then(
+      (/** @type {unknown} */ response) => response,
+      (/** @type {unknown} */ error) => {
+        this.end(error, true);
+        throw error;
+      },
+    );
+    const parse = inner.parseResponse;
+    inner.parseResponse = async (/** @type {unknown[]} */ ...args) => {
+      this.#isParsed = true;
+      try {
+        return this.#returned(await parse.apply(inner, args));
+      } catch (error) {
+        this.end(error, true);
+        throw error;
+      }
+    };
+    if (Object.hasOwn(inner, "_thenUnwrap")) this.#watchDerived(inner);
+    const asResponse = inner.asResponse;
+    inner.asResponse = async () => this.#raw(await asResponse.call(inner));
+    this.#held += 1;
+    abandoned?.register(promise, () => this.#letGo());
+    return promise;
+  }
+
+  /**
+   * In openai 7 what is derived of a promise does not go through it.
+   * @param {any} promise
+   */
+  #watchDerived(promise) {
+    const unwrap = promise._thenUnwrap;
+    promise._thenUnwrap = (/** @type {Function} */ transform) => {
+      promise.responsePromise.catch(() => {}); // nobody has this one; the derived one tells the error
+      const observed = (/** @type {unknown} */ result, /** @type {any[]} */ ...more) =>
+        transform(this.#returned(result), ...more);
+      return this.watch(unwrap.call(promise, observed));
+    };
+  }
+
+  /**
+   * The call is over. The first end counts.
+   * @param {unknown} [error]
+   * @param {boolean} [hasFailed]
+   */
+  end(error, hasFailed = false) {
+    within(this.#around, () => this.#call.end(error, hasFailed));
+  }
+
+  interrupt() {
+    this.end(undefined, true);
+  }
+
+  /** Nobody has the promise any more. */
+  #letGo() {
+    this.#held -= 1;
+    if (!this.#held && !this.#isParsed) this.interrupt();
+  }
+
+  /** @param {any} result */
+  #returned(result) {
+    if (this.#hasReturned) return result;
+    this.#hasReturned = true;
+    try {
+      if (typeof result?.iterator === "function" && result[Symbol.asyncIterator]) this.#stream(result);
+      else this.#complete(result);
+    } catch (error) {
+      current().failed("the tracking of a wrapped client", error);
+    }
+    return result;
+  }
+
+  /** @param {unknown} response */
+  #complete(response) {
+    // a picture's own size comes before the one that was asked for; speech is but bytes
+    const { size, quality, ...facts } = this.#facts;
+    const told = /** @type {any} */ (response);
+    const asked = { ...(size && !told?.size && { size }), ...(quality && !told?.quality && { quality }) };
+    if (facts.characters !== undefined) this.#call.recordFacts(facts);
+    else this.#call.record(response, "data" in Object(response) ? asked : {});
+    this.end();
+  }
+
+  /**
+   * The SDK makes all that can be had of a stream from its `iterator`.
+   * @param {any} stream
+   */
+  #stream(stream) {
+    const iterate = stream.iterator;
+    const { signal } = stream.controller ?? {};
+    this.#call.begin();
+    signal?.addEventListener?.("abort", () => this.interrupt(), { once: true });
+    stream.iterator = () => this.#chunks(iterate.call(stream), signal);
+    abandoned?.register(stream, () => this.interrupt());
+  }
+
+  /**
+   * @param {AsyncIterable<any>} chunks
+   * @param {AbortSignal | undefined} signal
+   */
+  async *#chunks(chunks, signal) {
+    try {
+      for await (const chunk of chunks) {
+        if (this.take(chunk)) yield chunk;
+      }
+      // an aborted stream just ends
+      if (!signal?.aborted) this.#call.complete();
+      this.end();
+    } catch (error) {
+      this.end(error, true);
+      throw error;
+    } finally {
+      this.interrupt(); // where the caller has left it
+    }
+  }
+
+  /**
+   * An event of a stream has come. Whether it is the caller's, as it would have come without us.
+   * @param {any} chunk
+   */
+  take(chunk) {
+    this.#call.take(chunk);
+    if (!this.#asks) return true;
+    if (chunk?.usage && Array.isArray(chunk.choices) && !chunk.choices.length) return false;
+    if (chunk?.usage === null) delete chunk.usage;
+    return true;
+  }
+
+  /** The stream has come to its end. */
+  completed() {
+    this.#call.complete();
+    this.end();
+  }
+
+  /**
+   * A response whose body the caller reads.
+   * @param {Response} response
+   */
+  #raw(response) {
+    if (this.#isParsed) return response;
+    this.#isParsed = true;
+    try {
+      const kind = response.headers.get("content-type") ?? "";
+      if (kind.includes("event-stream")) {
+        this.#call.begin();
+        rawStream(response, this);
+      } else if (kind.includes("json")) {
+        const copy = response.clone();
+        copy.json().then(
+          (told) => this.#complete(told),
+          (error) => this.end(error, true),
+        );
+      } else {
+        this.#complete(undefined);
+      }
+    } catch (error) {
+      current().failed("the tracking of a wrapped client", error);
+    }
+    return response;
+  }
+}

@@ -1,0 +1,234 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { configure, counts, flush, trackAIRequest } from "twinmeter";
+
+import { lines, receipts, standIn } from "./support/stand_in.js";
+
+const CALL = { userId: "u1", contentType: "chat", model: "gpt-4o", inputTokens: 10, outputTokens: 5 };
+const ALL_DELIVERED = { delivered: 1, rejected: 0, waiting: 0 };
+
+async function configured(t, settings = {}) {
+  const server = await standIn(t);
+  configure({ url: server.url, key: "tm_key", ...settings });
+  return server;
+}
+
+test("1,200 calls arrive in three batches, each once, dated and named when they were reported", async (t) => {
+  const server = await configured(t);
+  const before = Date.now();
+  for (let each = 0; each < 1_200; each++) trackAIRequest({ ...CALL, metadata: { each } });
+  const after = Date.now();
+  assert.deepEqual(await flush(), { delivered: 1_200, rejected: 0, waiting: 0 });
+  assert.deepEqual(
+    server.batches.map((batch) => batch.length),
+    [500, 500, 200],
+  );
+  assert.deepEqual(new Set(server.rows.map((row) => row.metadata.each)).size, 1_200);
+  assert.equal(new Set(server.rows.map((row) => row.requestId)).size, 1_200);
+  for (const { createdAt, ...row } of server.rows) {
+    assert.ok(Date.parse(createdAt) >= before && Date.parse(createdAt) <= after);
+    assert.deepEqual(row, { ...CALL, metadata: row.metadata, requestId: row.requestId });
+  }
+  for (const head of server.heads) {
+    assert.equal(head.authorization, "Bearer tm_key");
+    assert.equal(head["content-type"], "application/x-ndjson");
+    assert.equal(head["content-encoding"], "gzip");
+  }
+});
+
+test("nobody has to flush: what half a second brings is one batch", async (t) => {
+  const server = await configured(t);
+  let arrived;
+  const batch = new Promise((resolve) => {
+    arrived = resolve;
+  });
+  server.otherwise = () => {
+    arrived();
+    return {};
+  };
+  trackAIRequest(CALL);
+  trackAIRequest(CALL);
+  const keeper = setTimeout(() => {}, 60_000); // a test is no server: something has to keep it waiting
+  await batch;
+  clearTimeout(keeper);
+  assert.equal(server.rows.length, 2);
+  await flush();
+});
+
+test("whoever awaits a call has it sent at once, and its receipt with every digit of the cost", async (t) => {
+  const server = await configured(t);
+  const body = receipts(["committed"], { id: "65".repeat(12), feature: "chat", costSource: "priced" });
+  server.replies.push({ body: body.replace('"cost":null', '"cost":0.12345678901234567890') });
+  const started = performance.now();
+  const report = trackAIRequest(CALL);
+  assert.equal(report.receipt.status, "queued");
+  const receipt = await report;
+  assert.ok(performance.now() - started < 450);
+  assert.equal(receipt.cost, "0.12345678901234567890");
+  assert.deepEqual([receipt.status, receipt.feature, receipt.costSource], ["committed", "chat", "priced"]);
+  assert.equal(report.receipt, receipt);
+  assert.equal(await report.catch(() => "never").then(({ status }) => status), "committed");
+});
+
+test("a batch that is too large is halved, and a row that is, is rejected alone", async (t) => {
+  const logged = lines(t);
+  const refused = [];
+  const server = await configured(t, { onRejected: (row, receipt) => refused.push([row.userId, receipt.errors]) });
+  server.otherwise = (rows) => (rows.some(({ userId }) => userId === "u3") ? { status: 413, body: "" } : {});
+  for (const userId of ["u1", "u2", "u3", "u4"]) trackAIRequest({ ...CALL, userId });
+  assert.deepEqual(await flush(), { delivered: 3, rejected: 1, waiting: 0 });
+  assert.deepEqual(
+    server.batches.map((batch) => batch.map(({ userId }) => userId).join()),
+    ["u1,u2,u3,u4", "u1,u2", "u3,u4", "u3", "u4"],
+  );
+  assert.deepEqual(refused, [["u3", [{ field: "", message: "the call is too large" }]]]);
+  assert.equal(logged.length, 1);
+});
+
+test("receipts are read row by row: a bad row is told to who reported it, logged once, and affects no other", async (t) => {
+  const logged = lines(t);
+  const refused = [];
+  const onRejected = (row) => {
+    refused.push(row);
+    throw new Error("a fault of the application's");
+  };
+  const server = await configured(t, { onRejected });
+  const [fault] = [{ field: "model", message: "is required" }];
+  server.otherwise = (rows) => ({
+    body: JSON.stringify({
+      receipts: rows.map(({ model }) => (model ? { status: "committed" } : { status: "rejected", errors: [fault] })),
+    }),
+  });
+  const bad = trackAIRequest({ userId: "u1", contentType: "chat" });
+  trackAIRequest({ userId: "u2", contentType: "chat" });
+  trackAIRequest(CALL);
+  assert.deepEqual(await flush(), { delivered: 1, rejected: 2, waiting: 0 });
+  assert.deepEqual((await bad).errors, [fault]);
+  assert.deepEqual(refused.map(({ userId }) => userId).join(), "u1,u2");
+  assert.deepEqual(logged.length, 2, logged.join("\n"));
+  assert.match(logged[0], /rejects a call.*model: is required/);
+  assert.match(logged[1], /onRejected has thrown/);
+});
+
+test("a server that is too old for a provider's usage is told apart in one line", async (t) => {
+  const logged = lines(t);
+  const server = await configured(t);
+  const unknown = "unknown field; /schema lists the known ones";
+  server.otherwise = { body: receipts(["rejected"], { errors: [{ field: "usage", message: unknown }] }) };
+  for (const prompt_tokens of [5, 6]) await trackAIRequest({ ...CALL, usage: { prompt_tokens } });
+  assert.equal(counts().rejected, 2);
+  const reason = `the server is older than this client, and has to be upgraded (usage: ${unknown})`;
+  assert.deepEqual(logged, [`twinmeter: the server rejects a call, and others like it: ${reason}`]);
+});
+
+for (const [name, reply] of Object.entries({
+  503: { status: 503, body: "" },
+  500: { status: 500, body: "" },
+  408: { status: 408, body: "" },
+  "429 without a time": { status: 429, body: "" },
+  "no answer at all": { cut: "before" },
+  "half an answer": { cut: "half" },
+  "a receipt too few": { body: receipts([]) },
+  "a row that is unknown": { body: receipts(["unknown"]) },
+  "a row that is dropped": { body: receipts(["dropped"]) },
+})) {
+  test(`after ${name} the same bytes are sent again`, async (t) => {
+    const server = await configured(t);
+    server.replies.push(reply);
+    trackAIRequest(CALL);
+    assert.deepEqual(await flush(), ALL_DELIVERED);
+    assert.equal(server.bodies.length, 2);
+    assert.equal(server.bodies[0], server.bodies[1]);
+  });
+}
+
+for (const [name, reply, advice] of [
+  ["a wrong key", { status: 401, body: "" }, /does not accept the key \(401\): set TWINMETER_KEY/],
+  ["a key without the scope", { status: 403, body: "" }, /does not accept the key \(403\)/],
+  ["a wrong address", { status: 404, body: "" }, /answers 404: see whether TWINMETER_URL is right/],
+  ["a redirect", { status: 302, body: "", headers: { Location: "https://other.example/" } }, /by https:\/\/other/],
+  ["another server", { body: "<html>" }, /has no receipts/],
+]) {
+  test(`with ${name} calls are kept, and one line says what to do`, async (t) => {
+    const logged = lines(t);
+    const server = await configured(t);
+    server.otherwise = reply;
+    const report = trackAIRequest(CALL);
+    assert.equal((await report).status, "queued");
+    assert.match(report.receipt.errors[0].message, advice);
+    const started = performance.now();
+    assert.deepEqual(await flush({ timeout: 200 }), { delivered: 0, rejected: 0, waiting: 1 });
+    assert.ok(performance.now() - started < 2_000);
+    assert.equal(logged.length, 1);
+    assert.match(logged[0], advice);
+    // nobody waits for a server that is away
+    assert.equal((await trackAIRequest(CALL)).status, "queued");
+    server.otherwise = {};
+    assert.deepEqual(await flush(), { delivered: 2, rejected: 0, waiting: 0 });
+  });
+}
+
+test("Retry-After is kept, also by a flush, which returns at once where it would wait in vain", async (t) => {
+  const server = await configured(t);
+  server.replies.push({ status: 429, body: "", headers: { "Retry-After": "1" } });
+  trackAIRequest(CALL);
+  const started = performance.now();
+  assert.deepEqual(await flush({ timeout: 500 }), { delivered: 0, rejected: 0, waiting: 1 });
+  assert.ok(performance.now() - started < 450);
+  assert.deepEqual(await flush({ timeout: 10_000 }), ALL_DELIVERED);
+  assert.ok(performance.now() - started >= 1_000);
+  assert.equal(server.batches.length, 2);
+});
+
+test("a clock that is wrong is corrected by the server's, before the first call is dated", async (t) => {
+  const server = await configured(t);
+  server.date = new Date(Date.now() - 86_400_000).toUTCString();
+  trackAIRequest(CALL);
+  trackAIRequest({ ...CALL, createdAt: new Date(0) });
+  await flush();
+  assert.ok(Math.abs(Date.parse(server.rows[0].createdAt) - (Date.now() - 86_400_000)) < 10_000);
+  assert.equal(server.rows[1].createdAt, "1970-01-01T00:00:00.000Z");
+  assert.equal(server.asked, 1);
+});
+
+test("10,000 calls wait in memory; the next are lost, counted, and said once", async (t) => {
+  const logged = lines(t);
+  const server = await configured(t);
+  let go;
+  server.replies.push({
+    until: new Promise((resolve) => {
+      go = resolve;
+    }),
+  });
+  for (let each = 0; each < 10_000; each++) trackAIRequest(CALL);
+  assert.equal((await trackAIRequest(CALL)).status, "dropped");
+  assert.deepEqual(trackAIRequest(CALL).receipt.errors, [{ field: "", message: "10000 calls wait already" }]);
+  go();
+  assert.deepEqual(await flush({ timeout: 60_000 }), { delivered: 10_000, rejected: 0, waiting: 0 });
+  assert.equal(counts().lost, 2);
+  assert.equal(new Set(server.rows.map(({ requestId }) => requestId)).size, 10_000);
+  assert.equal(logged.length, 1);
+});
+
+test("a new configuration leaves what was reported before where it was meant to go", async (t) => {
+  const first = await configured(t);
+  const report = trackAIRequest({ ...CALL, userId: "first" });
+  const second = await configured(t);
+  trackAIRequest({ ...CALL, userId: "second" });
+  await flush();
+  await report;
+  assert.deepEqual([first, second].map(({ rows }) => rows.map(({ userId }) => userId).join()).join(), "first,second");
+});
+
+test("on an edge runtime each request keeps itself alive until what it has reported is sent", async (t) => {
+  const kept = [];
+  const server = await configured(t, { waitUntil: (promise) => kept.push(promise) });
+  server.replies.push({ status: 503, body: "" });
+  trackAIRequest(CALL);
+  trackAIRequest(CALL);
+  assert.equal(kept.length, 2);
+  await Promise.all(kept);
+  assert.equal(server.rows.length, 4);
+  assert.deepEqual(counts(), { delivered: 2, rejected: 0, waiting: 0, lost: 0, mended: 0 });
+});
