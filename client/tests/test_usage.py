@@ -114,3 +114,30 @@ def test_a_response_that_raises_hurts_nobody_and_is_not_quoted() -> None:
 )
 def test_a_usage_too_large_for_the_server_is_unreadable_and_not_cut(usage: Any) -> None:
     assert fields_of({"usage": usage}) == {"unreadable_usage": True, "unreadable_reason": TOO_LARGE}
+
+
+@pytest.mark.parametrize("last", [{}, {"thoughtsTokenCount": 40}])
+def test_a_long_stream_that_tells_its_counts_with_each_chunk_stays_small(last: dict[str, int]) -> None:
+    counts = [
+        {"promptTokenCount": 100, "candidatesTokenCount": count, "totalTokenCount": 100 + count}
+        for count in range(1, 300)
+    ]
+    counts.append(
+        {"promptTokenCount": 100, "candidatesTokenCount": 300, "totalTokenCount": 400 + sum(last.values()), **last}
+    )
+    chunks: list[Any] = [
+        {
+            "candidates": [{"content": {"parts": [{"text": SECRET}]}}],
+            "usageMetadata": {**usage, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 100}]},
+            "modelVersion": "gemini-2.5-flash",
+        }
+        for usage in counts
+    ]
+    searched = {"groundingMetadata": {"webSearchQueries": [SECRET, SECRET]}}
+    chunks[7]["candidates"][0] |= searched
+
+    fields = sent(chunks)
+
+    assert len(json.dumps(fields)) < 2_000
+    assert read(fields, "google") == reported(chunks, "google")
+    assert read(fields, "google")["output_tokens"] == 300 + sum(last.values())

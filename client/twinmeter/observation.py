@@ -127,7 +127,7 @@ class Observation:
 
     def _outcome(self, error: BaseException | None) -> dict[str, Any]:
         if error is not None:
-            return {"status": status_of(error), "error_message": _described(error)}
+            return {"status": status_of(error), "error_message": described(error)}
         if self._is_cut or (self._events is not None and not self._stream_ended):
             return {"status": "error", "error_message": INTERRUPTED}
         return {}
@@ -146,7 +146,7 @@ def status_of(error: BaseException) -> str:
     return "rate_limited" if status == TOO_MANY_REQUESTS or "ratelimit" in name else "error"
 
 
-def _described(error: BaseException) -> str:
+def described(error: BaseException) -> str:
     """Only the kind of error: a provider's message may quote the prompt."""
     names = {kind.__name__ for kind in type(error).__mro__}
     return type(error).__name__ if _CANCELLED.isdisjoint(names) else INTERRUPTED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from twinmeter.told import MODELS, NESTED, Fields, TooLargeError, is_trivial, step, told_of
@@ -83,6 +84,8 @@ class Events:
             self._unreadable = _unreadable_by(error)
             return bool(text)
         if not is_trivial(told) and (not self._told or told != self._told[-1] or _has_usage(told)):
+            if self._told and _says_more(told, self._told[-1]):
+                self._told.pop()
             self._told.append(told)
         return bool(text)
 
@@ -100,6 +103,28 @@ class Events:
         if usages and all(event == told[0] for event in told) and "type" not in told[0]:
             return _sendable({"usage": usages, "response": told[0]})
         return _sendable({"response": [dict(event) for event in self._told]})
+
+
+def _says_more(later: Fields, earlier: Fields) -> bool:
+    """Whether the counts of an event replace those of the one before: Gemini, for one, has the counts so far in each.
+
+    That is where it has the same members, or more, and the same words in them; the server lets the last count hold.
+    """
+    if "type" in later or not _has_usage(earlier):
+        return False
+    leaves = dict(_leaves(later))
+    kept = all(
+        path in leaves and (leaf == leaves[path] or not isinstance(leaf, str)) for path, leaf in _leaves(earlier)
+    )
+    return kept and any(leaf and not isinstance(leaf, str) for leaf in leaves.values())
+
+
+def _leaves(told: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    if told and isinstance(told, (dict, list)):
+        for name, member in told.items() if isinstance(told, dict) else enumerate(told):
+            yield from _leaves(member, (*path, name))
+    else:
+        yield path, told
 
 
 def _has_usage(told: Any, depth: int = 3) -> bool:

@@ -1,0 +1,139 @@
+"""Google's `google-genai`: Gemini, Imagen and embeddings, of the developer API and of Vertex."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
+from functools import wraps
+from typing import Any, Callable
+
+from twinmeter.observation import Observation, guarded
+from twinmeter.wrapping.operations import CHAT, EMBEDDING, IMAGE, Operation, observe
+
+PROVIDER = "google"
+Begin = Callable[[Mapping[str, Any]], Observation]
+
+# Below what an application calls: automatic calls of functions make several requests of one call, and each is billed.
+_ANSWERS = {
+    "_generate_content": CHAT,
+    "_embed_content": EMBEDDING,
+    "_generate_images": IMAGE,
+    "_edit_image": IMAGE,
+    "_upscale_image": IMAGE,
+}
+_STREAM = "_generate_content_stream"
+
+
+def wrap(client: Any, fields: Mapping[str, Any]) -> None:
+    """Watch what `client.models` and `client.aio.models` ask for; chats ask through them. Raises TypeError."""
+    kinds = {kind.__name__ for kind in type(client).__mro__}
+    if kinds.isdisjoint({"Client", "AsyncClient"}):
+        raise TypeError("of google-genai, Client and its aio can be wrapped")
+    if "AsyncClient" in kinds:
+        _watch(client.models, fields, answer=_answer_awaited, stream=_stream_awaited)
+    else:
+        _watch(client.models, fields, answer=_answer, stream=_stream)
+        _watch(client.aio.models, fields, answer=_answer_awaited, stream=_stream_awaited)
+
+
+def _watch(models: Any, fields: Mapping[str, Any], *, answer: Callable[..., Any], stream: Callable[..., Any]) -> None:
+    for name, operation in _ANSWERS.items():
+        if hasattr(models, name):
+            setattr(models, name, answer(getattr(models, name), _beginning(operation, fields)))
+    setattr(models, _STREAM, stream(getattr(models, _STREAM), _beginning(CHAT, fields)))
+
+
+def _beginning(operation: Operation, fields: Mapping[str, Any]) -> Begin:
+    def begin(request: Mapping[str, Any]) -> Observation:
+        return observe(operation, fields, request.get("model"), provider=PROVIDER)
+
+    return begin
+
+
+def _returned(observation: Observation, response: Any) -> None:
+    observation.returned(_told_of(response) or response)
+
+
+@guarded
+def _told_of(response: Any) -> dict[str, Any] | None:
+    """What a response says where other providers do; None where it does so itself."""
+    images = getattr(response, "generated_images", None)
+    if isinstance(images, list):
+        made = [{"url": ""} for image in images if getattr(image, "image", None) is not None]
+        return {"created": 0, "data": made}
+    raw = getattr(getattr(response, "sdk_http_response", None), "body", None)  # where `should_return_http_response`
+    told = json.loads(raw) if isinstance(raw, str) else None
+    return told if isinstance(told, dict) else None
+
+
+def _answer(ask: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+    @wraps(ask)
+    def asked(*args: Any, **request: Any) -> Any:
+        observation = begin(request)
+        try:
+            response = ask(*args, **request)
+        except BaseException as error:
+            observation.failed(error)
+            raise
+        _returned(observation, response)
+        return response
+
+    return asked
+
+
+def _answer_awaited(ask: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+    @wraps(ask)
+    async def asked(*args: Any, **request: Any) -> Any:
+        observation = begin(request)
+        try:
+            response = await ask(*args, **request)
+        except BaseException as error:
+            observation.failed(error)
+            raise
+        _returned(observation, response)
+        return response
+
+    return asked
+
+
+def _stream(ask: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+    @wraps(ask)
+    def asked(*args: Any, **request: Any) -> Iterator[Any]:
+        observation = begin(request)
+        observation.streams()
+        try:
+            for chunk in ask(*args, **request):
+                observation.chunk(chunk)
+                yield chunk
+        except BaseException as error:  # also that the application left it
+            observation.failed(error)
+            raise
+        observation.ended()
+
+    return asked
+
+
+def _stream_awaited(ask: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+    @wraps(ask)
+    async def asked(*args: Any, **request: Any) -> AsyncIterator[Any]:
+        observation = begin(request)
+        observation.streams()
+        try:
+            chunks = await ask(*args, **request)
+        except BaseException as error:
+            observation.failed(error)
+            raise
+        return _chunks(chunks, observation)
+
+    return asked
+
+
+async def _chunks(chunks: AsyncIterator[Any], observation: Observation) -> AsyncIterator[Any]:
+    try:
+        async for chunk in chunks:
+            observation.chunk(chunk)
+            yield chunk
+    except BaseException as error:
+        observation.failed(error)
+        raise
+    observation.ended()
