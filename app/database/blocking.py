@@ -4,7 +4,6 @@ import asyncio
 import contextvars
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import pymongo
@@ -14,6 +13,7 @@ from pymongo.errors import PyMongoError
 
 from app.database.connection import DURABLE
 from app.database.transactions import ABORT_SECONDS, SNAPSHOT, pauses
+from app.threads import DaemonThreads
 
 __all__ = ["BlockingDatabase", "ClientSession", "OwnThread", "transact_blocking"]
 
@@ -27,7 +27,7 @@ class OwnThread:
     """
 
     def __init__(self, name: str) -> None:
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"twinmeter-{name}")
+        self._executor = DaemonThreads(name)
 
     async def run(self, work: Callable[[], Result]) -> Result:
         """Do `work` there, within the time limits of this task. One that is cancelled waits a second for its end."""

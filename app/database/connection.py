@@ -1,4 +1,4 @@
-"""The connection to MongoDB: clients, indexes, and what the server can do. Nothing else imports motor."""
+"""The connection to MongoDB: clients, indexes, and what the server can do."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -21,6 +21,7 @@ from pymongo.write_concern import WriteConcern
 
 from app.database import formats
 from app.database.address import APP_NAME, SETTING, Address, checked
+from app.database.driver import OwnClient
 from app.database.start_failures import failure_of
 from app.errors import ConfigurationError
 from app.observability.logs import Log
@@ -242,7 +243,7 @@ def _close(*clients: Client) -> None:
 
 def _opened(what: str, uri: str, options: dict[str, Any]) -> Client:
     try:
-        return AsyncIOMotorClient(uri, **options)
+        return OwnClient(uri, **options)
     except (InvalidURI, PyMongoConfigurationError, ValueError, OSError) as error:
         raise ConfigurationError(f"{what} cannot be used: {error}") from error
 

@@ -45,6 +45,10 @@ class SessionFiles:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Of the locks. In a forked child those of its parent stay."""
         for file in self._held:
             file.close()
 

@@ -4,6 +4,7 @@ One SQLite file per data folder and database, shared by all processes of the fol
 fsynced; it stays until MongoDB has it. Everything here blocks: `spooler` and `replayer` call it in a thread.
 """
 
+import ctypes
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -169,6 +170,15 @@ class Spool:
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
+            self._connection = None
+        self._files.let_go()
+
+    def leave_behind(self) -> None:
+        """In a forked child, whose parent goes on with it. SQLite must not close there what was opened here, nor may
+        the child seem to use the file.
+        """
+        if self._connection is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._connection))  # also not when the interpreter ends
             self._connection = None
         self._files.let_go()
 

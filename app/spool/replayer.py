@@ -19,6 +19,7 @@ import fcntl
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -27,6 +28,7 @@ from bson import ObjectId
 from pymongo.errors import PyMongoError
 
 from app.database import Database
+from app.database.blocking import OwnThread
 from app.database.outages import reason_of
 from app.database.session_files import SessionFiles
 from app.ledger.ledger import Ledger, LedgerUnavailableError
@@ -100,6 +102,7 @@ class Replayer:
         self._lock_path = lock
         self._pressed = pressed
         self._lock: IO[bytes] | None = None
+        self._thread = OwnThread("replayer")
         self._pass = _Pass(0)
         self._size = PAGE
         self._delivered: set[ObjectId] = set()
@@ -121,12 +124,12 @@ class Replayer:
                             await self._spooler.arrived.wait()
                 self._spooler.arrived.clear()
         finally:
-            self._unlock()
+            self.let_go()
 
     async def _try(self) -> bool:
         """One attempt. Failures are reported, and retried. Returns whether all was well, or MongoDB is away."""
         try:
-            damaged = await asyncio.to_thread(not_salvaged, self._spooler.path)
+            damaged = await self._thread.run(partial(not_salvaged, self._spooler.path))
             if ((await self._spooler.look()).calls or damaged) and self._locked():
                 await self._salvage(damaged)
                 well = await self._go_on()
@@ -174,7 +177,7 @@ class Replayer:
         rows, renewals = await self._spooler.do(lambda spool: (spool.rows(size, self._pass.after), spool.renewals))
         if renewals == self._pass.renewals:
             # not in the spool's thread: what is to be written there has callers who wait
-            return await asyncio.to_thread(Page.of, rows) if rows else None
+            return await self._thread.run(partial(Page.of, rows)) if rows else None
         self._pass = _Pass(renewals)
         return await self._next()
 
@@ -244,7 +247,7 @@ class Replayer:
     async def _salvage(self, damaged: list[Path]) -> None:
         if damaged and time.monotonic() >= self._salvage_from:
             try:
-                await asyncio.to_thread(_salvaged, self._spooler.path, self._spooler.max_bytes, damaged)
+                await self._thread.run(partial(_salvaged, self._spooler.path, self._spooler.max_bytes, damaged))
             except (SpoolError, OSError) as error:
                 self._salvage_from = time.monotonic() + SALVAGE_SECONDS
                 log.error("spool.not_salvaged", error=str(error))  # noqa: TRY400 - says all there is
@@ -279,7 +282,8 @@ class Replayer:
         self._lock = file
         return True
 
-    def _unlock(self) -> None:
+    def let_go(self) -> None:
+        """Let another process replay. In a forked child its parent still does."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None

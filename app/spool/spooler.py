@@ -5,7 +5,6 @@ A call that cannot be written is `dropped`, or `unknown` where MongoDB was tried
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple, TypeVar
@@ -21,6 +20,7 @@ from app.observability.troubles import Code, Troubles
 from app.spool.files import damaged_files
 from app.spool.journal import Depth, Spool, SpoolDamagedError, SpoolError
 from app.spool.waiting import Waiting, settle_all
+from app.threads import DaemonThreads
 
 log = Log(__name__)
 
@@ -72,7 +72,7 @@ class Spooler:
         self._writing_since = 0.0
         self._has_answered = False
         """Whether the disk has, though the loop may not have come to it yet."""
-        self._thread = ThreadPoolExecutor(1, "twinmeter-spool")
+        self._thread = DaemonThreads("spool")
         self._task: asyncio.Task[None] | None = None
         self.arrived = asyncio.Event()
         """Set when the spool has new calls."""
@@ -151,7 +151,15 @@ class Spooler:
             reason = "the disk did not answer"
             self._tell((call, _failed(call, reason, maybe=call in self._group)) for call in self._pending)
             log.error("tracking.calls_lost", calls=len(self._pending), reason=reason)
-        self._thread.shutdown(wait=False)
+        self._thread.shutdown()
+
+    def keep(self, pairs: list[Pair], seconds: float) -> None:
+        """Write `pairs` without an event loop: theirs is closed. Raises SpoolError, and TimeoutError."""
+        self._thread.submit(_done, lambda spool: spool.append(pairs), self._spool).result(seconds)
+
+    def leave_behind(self) -> None:
+        """In a forked child: the spool is its parent's."""
+        self._spool.leave_behind()
 
     async def _write(self) -> None:
         while self._pending:
@@ -164,6 +172,7 @@ class Spooler:
             for first in range(0, len(told), TOLD_AT_ONCE):
                 self._tell(told[first : first + TOLD_AT_ONCE])
                 await asyncio.sleep(0)
+            self.left.set()  # again: only now all of them are settled
         self._task = None
 
     async def _written(self, group: list[Waiting]) -> list[Outcome]:
