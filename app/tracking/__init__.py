@@ -1,7 +1,7 @@
 """The write path. An AI endpoint reports each model call once, with `track_ai_request`."""
 
 from app.ledger.outcomes import ReceiptStatus
-from app.tracking.api import open_tracker, track_ai_call, track_ai_request, tracking
+from app.tracking.api import flush, open_tracker, track_ai_call, track_ai_request, tracking
 from app.tracking.providers import (
     track_anthropic_usage,
     track_gemini_usage,
@@ -11,7 +11,7 @@ from app.tracking.providers import (
     track_video_usage,
     track_whisper_usage,
 )
-from app.tracking.receipt import TrackReceipt
+from app.tracking.receipt import Flushed, TrackReceipt
 from app.tracking.tracker import Tracker
 from app.usage.reader import UnreadableUsageError, read_usage
 from models import TokenUsage
@@ -21,11 +21,13 @@ from models.faults import Fault
 __all__ = [
     "AICall",
     "Fault",
+    "Flushed",
     "ReceiptStatus",
     "TokenUsage",
     "TrackReceipt",
     "Tracker",
     "UnreadableUsageError",
+    "flush",
     "open_tracker",
     "read_usage",
     "track_ai_call",

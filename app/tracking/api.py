@@ -1,4 +1,4 @@
-"""The tracker of this process: opened once, reached by plain functions."""
+"""Tracking as applications use it: opened once, reached by plain functions."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -6,21 +6,15 @@ from typing import Any
 
 from app.database import Database, connected
 from app.database.deployment import reachable_uri
-from app.ledger.outcomes import ReceiptStatus
-from app.observability.logs import Log
+from app.observability.logs import follow_level
 from app.observability.metrics import Counters
 from app.settings import Settings
-from app.tracking.receipt import TrackReceipt
+from app.tracking.receipt import Flushed, TrackReceipt
 from app.tracking.tracked_call import TrackedCall
 from app.tracking.tracker import Tracker
+from app.tracking.trackers import trackers
 from app.tracking.write_path import write_path
 from models.call import UNKNOWN_MODEL
-from models.faults import Fault
-
-log = Log(__name__)
-
-_current: Tracker | None = None
-"""The tracker of this process, while one is open."""
 
 
 async def track_ai_request(
@@ -34,12 +28,12 @@ async def track_ai_request(
     `output_tokens`, `request_duration` (ms), `error_message`, `provider`, `request_id` and `created_at`. The caller
     waits no longer than the deadline of the settings (250 ms unless set); with `wait=False` not at all, and the outcome
     is then counted and logged, but not reported.
+
+    From any thread and any event loop: the call is handed to the loop on which tracking was opened.
     """
-    if _current is None:
-        message = "tracking is not running: open it with `async with tracking(Settings()):` when the application starts"
-        log.warning("tracking.not_running")
-        return TrackReceipt(ReceiptStatus.DROPPED, errors=(Fault("", message),))
-    report = _current.track if wait else _current.post
+    if (tracker := trackers.current) is None:
+        return trackers.nobody()
+    report = tracker.track if wait else tracker.post
     return await report(user_id=user_id, content_type=content_type, model=model, **reported)
 
 
@@ -60,26 +54,35 @@ async def _track(**reported: Any) -> TrackReceipt:
     return await track_ai_request(**{"model": UNKNOWN_MODEL, **reported})
 
 
+async def flush(seconds: float = 5.0) -> Flushed:
+    """Wait until all that was reported before is committed or spooled, for so many seconds at most. Never raises."""
+    tracker = trackers.current
+    return Flushed(0, 0) if tracker is None else await tracker.flush(seconds)
+
+
 @asynccontextmanager
 async def open_tracker(
     settings: Settings, database: Database, counters: Counters, *, compacting: bool = True
 ) -> AsyncIterator[Tracker]:
-    """The tracker of this process for the length of a block; at its end what has queued is committed or spooled.
+    """A tracker of this process for the length of a block; at its end what has queued is committed or spooled.
 
     Without `compacting`, merging the deltas is left to other processes.
     """
-    global _current  # noqa: PLW0603 - one process has one tracker, and endpoints reach it by a plain function
     async with write_path(settings, database, counters, compacting=compacting) as tracker:
-        previous, _current = _current, tracker
+        trackers.add(tracker)
         try:
             yield tracker
         finally:
-            _current = previous
+            trackers.remove(tracker)
 
 
 @asynccontextmanager
 async def tracking(settings: Settings, mongodb_uri: str | None = None) -> AsyncIterator[Tracker]:
-    """Tracking inside a host application: connects to MongoDB, and opens the tracker."""
+    """Tracking inside a host application: connects to MongoDB, and opens the tracker.
+
+    It logs through the logger `twinmeter` of the standard library, from the level of the settings on.
+    """
+    follow_level(settings.log_level)
     async with (
         connected(mongodb_uri or reachable_uri(settings), settings.database) as database,
         open_tracker(settings, database, Counters()) as tracker,

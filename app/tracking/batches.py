@@ -37,6 +37,11 @@ class Batches:
         return len(self.current) + len(self._again)
 
     @property
+    def calls(self) -> list[Waiting]:
+        """They."""
+        return [*self.current, *self._again]
+
+    @property
     def waits(self) -> bool:
         """Whether there is anything to take."""
         return bool(self._again) or self._queue.waits

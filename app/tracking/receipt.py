@@ -26,3 +26,12 @@ class TrackReceipt(NamedTuple):
     errors: tuple[Fault, ...] = ()
     unpriced_reason: str | None = None
     """Why `cost` is None, as a short code and words: `models.unpriced`."""
+
+
+class Flushed(NamedTuple):
+    """What had not left this machine when a flush ended."""
+
+    waiting: int
+    """Calls in memory, of those reported before it; 0 when all of them are committed or spooled."""
+    spooled: int
+    """Calls on the disk that wait for MongoDB, whoever put them there: they are delivered when it is back."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from bson import ObjectId
@@ -23,14 +23,16 @@ from app.spool.spooler import SpoolStanding
 from app.spool.watch import Watch
 from app.tracking.background import DOOR as BACKGROUND
 from app.tracking.background import Background, Posted
+from app.tracking.elsewhere import FUNCTION, Elsewhere, client_of
+from app.tracking.home import Home
 from app.tracking.intake import Intake, Place
-from app.tracking.receipt import TrackReceipt
+from app.tracking.life import Life
+from app.tracking.receipt import Flushed, TrackReceipt
 from app.tracking.refusals import Refusals
 from app.tracking.writer import Writer
 from models import CostSource
 from models.call import DEFAULT_CLIENT, AICall
 from models.faults import Fault, faults_of
-from models.fields import MAX_NAME
 from models.money import to_decimal
 
 log = Log(__name__)
@@ -41,8 +43,6 @@ _Queued = tuple[Pair, Cost, "asyncio.Future[Outcome]"]
 
 MOST_REASONS = 1_000
 """Why calls had no price, that are in the log already: later ones make room for others."""
-FUNCTION = "function"
-"""The door (ingest channel) of `track_ai_request`; the routes have their own."""
 
 
 class TrackingStanding(NamedTuple):
@@ -59,11 +59,18 @@ class TrackingStanding(NamedTuple):
 
 
 class Tracker:
-    """Validates, maps, prices and writes calls. One per process."""
+    """Validates, maps, prices and writes calls. One of a server; an application may have several.
+
+    `track`, `post` and `flush` may be called from any thread and event loop, all else on its own loop.
+    """
+
+    life: Life
+    """What the write path knows of it, which is made after it."""
 
     def __init__(
         self,
         *,
+        deadline: timedelta,
         writer: Writer,
         recorder: Recorder,
         price_book: PriceBook,
@@ -80,13 +87,17 @@ class Tracker:
         self._refusals = refusals
         self._watch = watch
         self._told_reasons: LRUCache[str, bool] = LRUCache(MOST_REASONS)
+        self.home = Home()
         self.intake = Intake(writer.admission, asyncio.get_running_loop())
-        self.background = Background(writer, self._build, recorder.id_of, counters)
+        self.background = Background(self.home, writer, self._build, recorder.id_of, counters)
+        self.elsewhere = Elsewhere(self, deadline.total_seconds())
         # bound once: an event at a level that is off then costs a fraction of a microsecond
         self._log = Log(__name__, bound=True)
 
     async def track(self, **reported: Any) -> TrackReceipt:
         """Report one call by the fields of `AICall`. What cannot be stored comes back `rejected`, with its faults."""
+        if not self.home.is_here:
+            return await self.elsewhere.track(reported)
         if isinstance(call := self._validated(reported, FUNCTION), TrackReceipt):
             return call
         queued = self._queued(call, FUNCTION, by_user=False, sender="", within=None)
@@ -95,16 +106,22 @@ class Tracker:
 
     async def post(self, **reported: Any) -> TrackReceipt:
         """The same without any wait: the receipt says `queued`, and the outcome is only counted."""
+        if not self.home.is_here:
+            return await self.elsewhere.post(reported)
         call = self._validated(reported, BACKGROUND)
         return call if isinstance(call, TrackReceipt) else await self.background.post(call)
+
+    async def flush(self, seconds: float = 5.0) -> Flushed:
+        """Wait until all that was reported before is committed or spooled, for so many seconds at most."""
+        return await (self.life if self.home.is_here else self.elsewhere).flush(seconds)
 
     def _validated(self, reported: dict[str, Any], door: str) -> Call | TrackReceipt:
         try:
             return self._recorder.common(reported) or AICall.model_validate(reported)
         except ValidationError as error:
-            return self.rejected(faults_of(error), door, _client_of(reported))
+            return self.rejected(faults_of(error), door, client_of(reported))
         except Exception as error:  # noqa: BLE001 - the promise: tracking never raises into an AI endpoint
-            return self._failed(error, door)
+            return self.failed(error, door)
 
     def admit(self, sender: str, calls: int, within: float) -> None:
         """Ask, before anything of a request is handled, whether so many calls of a sender can be committed within so
@@ -171,7 +188,7 @@ class Tracker:
             self._refusals.note_late(call, door)
             return pair, cost, self.writer.write(pair, door, sender, within)
         except Exception as error:  # noqa: BLE001 - as above
-            return self._failed(error, door)
+            return self.failed(error, door)
 
     async def _told(self, queued: _Queued | TrackReceipt, door: str) -> TrackReceipt:
         if isinstance(queued, TrackReceipt):
@@ -180,7 +197,7 @@ class Tracker:
         try:
             return self._receipt(pair, cost, await answer)
         except Exception as error:  # noqa: BLE001 - as above
-            return self._failed(error, door)
+            return self.failed(error, door)
 
     @property
     def room(self) -> int:
@@ -246,14 +263,8 @@ class Tracker:
             reason,
         )
 
-    def _failed(self, error: Exception, door: str) -> TrackReceipt:
+    def failed(self, error: Exception, door: str) -> TrackReceipt:
         """An unforeseen error is logged for us, not raised to the caller."""
         self._log.error("tracking.failed", exc_info=error)
         self.counters.count(door, "failed")
         return TrackReceipt(ReceiptStatus.DROPPED, errors=(Fault("", f"internal error: {type(error).__name__}"),))
-
-
-def _client_of(reported: dict[str, Any]) -> str | None:
-    """Whose a refused report is, as far as it says that in a form that can be kept."""
-    client = reported.get("client_id", reported.get("clientId"))
-    return client if isinstance(client, str) and 0 < len(client) <= MAX_NAME else None

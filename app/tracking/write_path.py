@@ -26,6 +26,7 @@ from app.spool.journal import Spool
 from app.spool.replayer import Replayer
 from app.spool.spooler import Spooler
 from app.spool.watch import Watch
+from app.tracking.life import Life
 from app.tracking.refusals import Refusals
 from app.tracking.tracker import Tracker
 from app.tracking.writer import Writer
@@ -79,6 +80,7 @@ async def write_path(
             watch=watch,
             counters=counters,
             troubles=troubles,
+            deadline=settings.track_deadline,
         )
         await watch.look()
         _expose(tracker, counters)
@@ -103,10 +105,8 @@ async def write_path(
             **({"compactor": compactor.run} if compacting else {}),
         }
         chores = [_chore(name, run, troubles) for name, run in work.items()]
-        writer.start()
-        try:
-            yield tracker
-        finally:
+
+        async def end() -> None:
             await tracker.background.close()
             await writer.drain()
             for chore in chores:
@@ -115,6 +115,20 @@ async def write_path(
             await writer.close()
             await refusals.close()
             await compactor.stop()
+
+        def let_go() -> None:
+            sessions.let_go()
+            replayer.let_go()
+
+        tracker.life = Life(tracker.home, tracker.background, writer, counters, end=end, let_go=let_go)
+        writer.start()
+        try:
+            yield tracker
+        finally:
+            if tracker.home.is_left_behind:
+                stack.pop_all()  # nothing of it is this process's
+            else:
+                await tracker.life.close()
 
 
 async def _sessions(stack: AsyncExitStack, files: SessionFiles, database: Database) -> list[Session | None]:

@@ -118,6 +118,12 @@ class Writer:
         return in_queue + len(self._batches) + len(self._beside) + self.spooler.pending
 
     @property
+    def in_memory(self) -> list[Waiting]:
+        """They."""
+        taken = [*self._batches.calls, *self._beside.current, *self.spooler.waiting]
+        return [*taken, *self._queue, *self._queue.in_vain]
+
+    @property
     def waiting(self) -> float:
         """For how many seconds the oldest of them has waited."""
         spooled = (call.since for call in self.spooler.waiting[:1])

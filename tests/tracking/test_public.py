@@ -8,11 +8,13 @@ from app.tracking import TokenUsage, UnreadableUsageError, read_usage
 NAMES = {
     "AICall",
     "Fault",
+    "Flushed",
     "ReceiptStatus",
     "TokenUsage",
     "TrackReceipt",
     "Tracker",
     "UnreadableUsageError",
+    "flush",
     "open_tracker",
     "read_usage",
     "track_ai_call",

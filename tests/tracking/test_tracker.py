@@ -16,8 +16,9 @@ from app.ledger.recording import Recorder
 from app.ledger.twins import Pair
 from app.observability.metrics import Counters
 from app.settings import Settings
-from app.tracking import Fault, Tracker, api, open_tracker, track_ai_request
+from app.tracking import Fault, Tracker, open_tracker, track_ai_request
 from app.tracking.admission import MAX_BATCH
+from app.tracking.trackers import trackers
 from tests.tracking.test_durability import delivered
 from tests.twins import assert_twins, entries, events
 
@@ -265,7 +266,7 @@ async def test_a_fault_in_a_commit_opens_no_breaker_and_costs_no_call(
 
 
 async def test_without_a_tracker_a_call_is_dropped_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "_current", None)  # an application of other tests may have one open
+    monkeypatch.setattr(trackers, "_open", ())  # an application of other tests may have one open
     receipt = await track_ai_request(user_id="u", content_type="chat", model="gpt-4o")
 
     assert receipt.status == "dropped"

@@ -1,0 +1,120 @@
+"""What becomes of calls that nobody waits for when their process ends."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from app.database import Database
+from app.observability.metrics import Counters
+from app.settings import Settings
+from app.tracking import open_tracker
+from tests.patience import patience
+from tests.tracking.test_durability import delivered
+from tests.twins import assert_twins
+
+ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def host(settings: Settings, way: str, calls: int = 300, **more: str) -> Iterator[subprocess.Popen[str]]:
+    assert settings.mongodb_uri is not None
+    own = {
+        "TWINMETER_MONGODB_URI": settings.mongodb_uri.get_secret_value(),
+        "TWINMETER_DATABASE": settings.database,
+        "TWINMETER_DATA_DIR": str(settings.data_dir),
+    }
+    command = [sys.executable, "-m", "tests.tracking.host_process", way, str(calls)]
+    pipe = subprocess.PIPE
+    environment = {**os.environ, **own, **more}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("way", ["hosted_and_stopped", "hosted", "left_in_a_loop"])
+async def test_what_was_queued_is_committed_at_the_end_of_a_script(
+    settings: Settings, database: Database, way: str
+) -> None:
+    with host(settings, way) as process:
+        told, logged = process.communicate(timeout=patience(10))
+
+    assert (told, logged, process.returncode) == ("{'queued': 300}\n", "", 0)
+    assert len(await assert_twins(database)) == 300
+
+
+async def test_what_was_queued_is_committed_when_a_process_manager_ends_it(
+    settings: Settings, database: Database
+) -> None:
+    with host(settings, "signalled") as process:
+        assert process.stdout is not None
+        told = process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        process.wait(patience(10))
+
+    assert (told, process.returncode) == ("{'queued': 300}\n", 0)
+    assert len(await assert_twins(database)) == 300
+
+
+async def test_what_was_queued_on_a_loop_that_was_closed_is_on_the_disk_and_delivered_by_the_next_start(
+    settings: Settings, database: Database
+) -> None:
+    with host(settings, "left_in_a_closed_loop") as process:
+        told, logged = process.communicate(timeout=patience(10))
+    (known,) = [len(await assert_twins(database))]
+    async with open_tracker(settings, database, Counters()) as tracker:
+        await delivered(tracker)
+
+    # pymongo warns of nothing, asyncio of tasks that were still there
+    assert (told, process.returncode) == ("{'queued': 300}\n", 0), logged
+    assert known < 300
+    assert len(await assert_twins(database)) == 300
+
+
+async def test_a_child_is_told_that_its_parent_has_the_tracking_and_both_end(
+    settings: Settings, database: Database
+) -> None:
+    with host(settings, "forked") as process:
+        told, logged = process.communicate(timeout=patience(10))
+
+    assert (process.returncode, told.splitlines()) == (
+        0,
+        [
+            "{'queued': 300}",
+            "{'dropped': 4}",
+            "{'this process was forked from the one that opened tracking, and has nothing of it': 4}",
+            "{'Flushed(waiting=0, spooled=0)': 1, \"{'dropped': 4}\": 1}",
+            "{'committed': 5}",
+        ],
+    ), logged
+    assert logged.count("tracking.forked") == len(logged.splitlines()) == 1
+    assert len(await assert_twins(database)) == 305
+
+
+async def test_children_that_open_tracking_themselves_report_all_and_their_parent_nothing_twice(
+    settings: Settings, database: Database
+) -> None:
+    with host(settings, "forked_and_opened_again", 100) as process:
+        told, logged = process.communicate(timeout=patience(10))
+
+    assert (told, logged, process.returncode) == ("{'queued': 100}\n" * 3, "", 0)
+    assert len(await assert_twins(database)) == 301
+
+
+@pytest.mark.parametrize(("way", "calls", "children"), [("forked_in_its_block", 1, 1), ("multiprocessed", 4, 2)])
+async def test_a_child_of_a_coroutine_commits_nothing_and_does_not_hang(
+    settings: Settings, database: Database, way: str, calls: int, children: int
+) -> None:
+    with host(settings, way) as process:
+        told, logged = process.communicate(timeout=patience(20))
+
+    assert (told, process.returncode) == (f"{{'queued': 300}}\n{{'dropped': {calls}}}\n", 0), logged
+    assert logged.count("tracking.forked") == len(logged.splitlines()) <= children
+    assert len(await assert_twins(database)) == 300
