@@ -11,7 +11,7 @@ from client.tests.conftest import CALL, MakeClient
 from client.tests.stand_in import Reply, Row, StandIn, receipts
 from tests.patience import patience
 
-from twinmeter import Flushed
+from twinmeter import Flushed, transport
 from twinmeter.client import Client
 
 RETRY_NOW = (("Retry-After", "0"),)
@@ -253,3 +253,18 @@ def test_what_memory_cannot_hold_is_counted_and_said_once(
     assert [record.message for record in caplog.records if "lost" in record.message] == [
         "calls are lost: 10,000 wait already. "
     ]
+
+
+def test_a_connection_that_was_quiet_for_long_is_not_trusted(
+    server: StandIn, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.track(CALL)
+    client.flush(patience(30))
+    client.track(CALL)
+    client.flush(patience(30))
+    assert server.connections == 1
+    monkeypatch.setattr(transport, "QUIET_SECONDS", 0)
+    client.track(CALL)
+
+    assert client.flush(patience(30)) == Flushed(3, 0, 0)
+    assert server.connections == 2

@@ -18,6 +18,9 @@ from twinmeter.version import __version__
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
 """The server answers a batch within 10 s unless it is set otherwise."""
+QUIET_SECONDS = 30.0
+"""A connection that was quiet for longer is not used again: what stands in between, or a process that was frozen
+meanwhile, may have lost it, and a request would wait for an answer in vain."""
 MOST_ANSWER_BYTES = 10_000_000
 GZIP_FROM_BYTES = 1_000
 GZIP = 31
@@ -50,6 +53,7 @@ class Transport:
         self._headers = {"Authorization": f"Bearer {key}", "User-Agent": agent, "Accept": "application/json"}
         self._clock = clock
         self._connection: HTTPConnection | None = None
+        self._used_at = 0.0
         self.answer_seconds = ANSWER_SECONDS
         """How long an answer may take."""
 
@@ -73,6 +77,8 @@ class Transport:
             connection.close()
 
     def _asked(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+        if abs(time.time() - self._used_at) > QUIET_SECONDS:  # the monotonic clock may have been frozen, too
+            self.close()
         while True:
             is_kept = self._connection is not None and self._connection.sock is not None
             try:
@@ -97,7 +103,8 @@ class Transport:
     ) -> Answer:
         connection.request(method, self._path + path, body, headers)
         response = connection.getresponse()
-        self._clock.heard(response.getheader("Date"), time.time())
+        self._used_at = time.time()
+        self._clock.heard(response.getheader("Date"), self._used_at)
         content = _content(response, time.monotonic() + self.answer_seconds)
         if response.will_close:
             self.close()
