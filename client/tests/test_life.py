@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -14,18 +15,26 @@ from client.tests.conftest import KEY
 from client.tests.stand_in import Reply, StandIn
 from tests.patience import patience
 
+from twinmeter.journal import Journal
+
 CLIENT = Path(__file__).parents[1]
 CALL = 'twinmeter.track(user_id="u1", content_type="chat", model="gpt-4o", input_tokens=1)'
-PYTHONS = sorted(Path.home().glob(".pyenv/versions/3.*/bin/python"))
-SUPPORTED = [str(python) for python in PYTHONS if int(python.parts[-3].split(".")[1]) >= 9] or [sys.executable]
+PYTHONS = {
+    int(python.parts[-3].split(".")[1]): str(python) for python in Path.home().glob(".pyenv/versions/3.*/bin/python")
+}
+SUPPORTED = [python for minor, python in sorted(PYTHONS.items()) if minor >= 9] or [sys.executable]
+OLDEST_AND_NEWEST = [SUPPORTED[0], SUPPORTED[-1]] if len(SUPPORTED) > 1 else SUPPORTED
 
 
-def run(code: str, server: str, python: str = sys.executable, **variables: str) -> subprocess.CompletedProcess[str]:
-    """A script with the client installed, and the environment set."""
+def run(
+    code: str | Path, server: str, python: str = sys.executable, *arguments: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """A script, or a file of one, with the client installed, and the environment set."""
+    script = [str(code)] if isinstance(code, Path) else ["-c", code]
     ours = {"TWINMETER_URL": server, "TWINMETER_KEY": KEY, "PYTHONPATH": str(CLIENT), **variables}
     environment = {**{name: value for name, value in os.environ.items() if name != "PYTHONPATH"}, **ours}
     return subprocess.run(
-        [python, "-W", "error", "-c", code],
+        [python, "-W", "error", *script, *arguments],
         env=environment,
         capture_output=True,
         text=True,
@@ -123,7 +132,7 @@ import sys, twinmeter
 first = twinmeter.configure(url=sys.argv[1], key="k")
 for _ in range(10): {CALL}
 twinmeter.configure(url=sys.argv[1], key="k")
-for _ in range(20): {CALL}
+for _ in range(4): {CALL}
 del first
 """
 
@@ -190,3 +199,87 @@ def test_the_import_loads_nothing_heavy_and_nothing_of_others(server: StandIn) -
     done = run(IMPORTS, server.address)
 
     assert (done.stdout, done.stderr) == ("[] []\n", "")
+
+
+DAEMONS = f"""
+import threading, time, twinmeter
+def work():
+    while True:
+        {CALL}
+        time.sleep(0.0005)
+for _ in range(4): threading.Thread(target=work, daemon=True).start()
+while twinmeter.counts().delivered < 1_000: time.sleep(0.01)
+"""
+
+
+@pytest.mark.parametrize("python", OLDEST_AND_NEWEST)
+def test_daemon_threads_that_report_until_the_end_do_no_harm(server: StandIn, python: str) -> None:
+    done = run(DAEMONS, server.address, python)
+
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert "Fatal" not in done.stderr
+    assert len({row["requestId"] for row in server.rows}) == len(server.rows) >= 1_000
+
+
+@pytest.mark.parametrize("has_spool", [False, True])
+def test_whoever_interrupts_an_exit_that_hangs_has_it_end_with_nothing_unsaid(
+    server: StandIn, tmp_path: Path, has_spool: bool
+) -> None:
+    never = threading.Event()
+    server.otherwise = Reply(waits_for=never)
+    path = str(tmp_path / "spool.db") if has_spool else ""
+    ours = {"TWINMETER_URL": server.address, "TWINMETER_KEY": KEY, "TWINMETER_SPOOL": path, "PYTHONPATH": str(CLIENT)}
+    code = f"import twinmeter\n{CALL}\ntwinmeter.flush(0.001)"
+    process = subprocess.Popen([sys.executable, "-c", code], env=ours, stderr=subprocess.PIPE, text=True)
+    server.wait_for(1)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=patience(30))[1]
+    never.set()
+
+    lost = "calls are lost: 1; they were left at the exit: the server has not answered in time\n"
+    assert (process.returncode, said) == (0, "" if has_spool else lost)
+    if has_spool:
+        assert Journal(path).count() == 1
+
+
+IN_A_NOTEBOOK = """
+import asyncio, twinmeter
+call = dict(user_id="u1", content_type="chat", model="gpt-4o", input_tokens=1)
+async def cell():
+    twinmeter.track(**call)
+    assert twinmeter.flush(30) == (1, 0, 0)
+    assert (await twinmeter.track_ai_request(**call)).status == "committed"
+    assert twinmeter.track(wait=True, **call).status == "committed"
+    twinmeter.track_ai_request(**call)
+asyncio.run(cell())
+"""
+
+
+def test_in_a_notebook_whose_loop_runs_all_ways_of_reporting_work(server: StandIn) -> None:
+    done = run(IN_A_NOTEBOOK, server.address)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len({row["requestId"] for row in server.rows}) == len(server.rows) == 4
+
+
+LOOPS = """
+import pytest, twinmeter
+@pytest.mark.parametrize("number", range(4))
+async def test_each_has_a_loop(number):
+    call = dict(user_id="u1", content_type="chat", model="gpt-4o", input_tokens=1)
+    assert (await twinmeter.track_ai_request(**call)).status == "committed"
+    twinmeter.track(**call)
+    twinmeter.track_ai_request(**call)
+"""
+
+
+def test_under_pytest_with_a_loop_for_each_test_all_calls_are_sent(server: StandIn, tmp_path: Path) -> None:
+    (tmp_path / "test_loops.py").write_text(LOOPS)
+    options = ["-p", "pytest_asyncio.plugin", "-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto", str(tmp_path)]
+    options += ["--rootdir", str(tmp_path), "-o", "asyncio_default_test_loop_scope=function"]
+    code = f"import sys, warnings\nwarnings.resetwarnings()\nimport pytest\nsys.exit(pytest.main({options!r}))"
+    done = run(code, server.address, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+
+    assert done.returncode == 0, done.stdout
+    assert len({row["requestId"] for row in server.rows}) == len(server.rows) == 12

@@ -58,14 +58,12 @@ def test_the_same_request_id_of_two_clients_is_two_calls(
     assert {row["clientId"] for batch in server.batches[refused:] for row in batch} == {"a", "b"}
 
 
-@pytest.mark.parametrize("kind", ["folder", "no folder", "no database"])
+@pytest.mark.parametrize("kind", ["a folder", "no folder", "a folder that takes no files"])
 def test_a_spool_that_cannot_be_used_is_said_once_and_calls_are_sent_all_the_same(
     server: StandIn, make_client: MakeClient, tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
-    path = tmp_path / "none" / "spool.db" if kind == "no folder" else tmp_path
-    if kind == "no database":
-        path = tmp_path / "spool.db"
-        path.write_bytes(b"no database at all" * 1_000)
+    paths = {"a folder": tmp_path, "no folder": tmp_path / "none" / "spool.db"}
+    path = paths.get(kind, Path("/proc/self/spool.db"))
     client = make_client(server.address, spool=str(path))
     server.replies = [Reply(503), Reply(503)]
     for _ in range(3):

@@ -16,6 +16,7 @@ from twinmeter.report import Report
 from twinmeter.version import __version__
 
 if TYPE_CHECKING:
+    from twinmeter.flushing import flushed
     from twinmeter.integrations.asgi import asgi as asgi
     from twinmeter.integrations.django import django as django
     from twinmeter.integrations.wsgi import wsgi as wsgi
@@ -41,6 +42,7 @@ __all__ = [
     "counts",
     "django",
     "flush",
+    "flushed",
     "reserve",
     "track",
     "track_ai_request",
@@ -55,6 +57,7 @@ _LATER = {
     "call": "tracked_call",
     "check": "limits",
     "django": "integrations.django",
+    "flushed": "flushing",
     "reserve": "limits",
     "wrap": "wrapping",
     "wsgi": "integrations.wsgi",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from twinmeter.calls import Call, row_of
 from twinmeter.clock import Clock
 from twinmeter.configuration import Configuration
-from twinmeter.life import undivided
+from twinmeter.life import expect_end, undivided
 from twinmeter.notices import Notices
 from twinmeter.outcomes import Outcomes
 from twinmeter.pause import Pause
@@ -69,6 +69,7 @@ class Sender:
         """See that the thread runs. False where none can be started, as at the end of an interpreter. Never waits."""
         if self._thread is None and self._starting.acquire(blocking=False):
             try:
+                expect_end()
                 thread = threading.Thread(target=self._run, name="twinmeter", daemon=True)
                 self._thread = thread
                 thread.start()
@@ -101,17 +102,26 @@ class Sender:
     def close(self, number: int, timeout: float) -> None:
         """Send what there is for so many seconds, and keep the rest in the spool; what cannot be kept is lost."""
         self._is_closing = True
-        self.settle(number, timeout * (1 - SHARE_OF_LAST_TURN), spool=False)
+        try:
+            self.settle(number, timeout * (1 - SHARE_OF_LAST_TURN), spool=False)
+        finally:  # also where somebody presses Ctrl-C meanwhile
+            self._leave(timeout * SHARE_OF_LAST_TURN)
+
+    def _leave(self, timeout: float) -> None:
+        """Keep what could not be sent."""
         # who sends may be writing to the spool just now: then these calls are kept already. Who still waits for an
         # answer is not waited for: these calls are kept, and sent again under the same ids
-        is_ours = self._turn.acquire(timeout=timeout * SHARE_OF_LAST_TURN)
+        is_ours = self._turn.acquire(timeout=timeout)
         left = [call for call in self._queue.drain() if not call.is_over]
         if is_ours:
             self._turn.release()
         self._queue.hurry()
         if self._thread is None:
             self.abandon()
-        if not left or self._kept(left):
+        is_kept = not left or self._kept(left)
+        if self._spool:
+            self._spool.let_go()
+        if is_kept:
             return
         reason = f"they were left at the exit: {self.trouble or 'the server has not answered in time'}"
         for call in left:
@@ -143,11 +153,11 @@ class Sender:
                     if call.report is not None:
                         call.report.told(queued(self.trouble))
             if self._spool and self._spool.waiting and not self.is_pausing:
-                page = self._spool.page(BATCH)
+                page = self._spool.claim(BATCH)
                 try:
                     self._attempt(delivery, page)
                 finally:
-                    self._spool.remove([call for call in page if call.is_over])
+                    self._spool.settle(page)
         for watch in list(self._watchers):
             watch.set()
 
@@ -189,6 +199,8 @@ class Sender:
             if self._queue.has_overflowed:
                 self._notices.once("lost", f"calls are lost: {MOST_CALLS:,} wait already. {self.trouble}")
             self._prepared()
+            if self._spool and not self._spool.seconds_to_look:
+                self._spool.look()
             self._spill()
             if (left := self._pause.left) > 0:
                 self._queue.pause(min(left, LOOK_SECONDS))
@@ -198,7 +210,7 @@ class Sender:
             elif self.spooled:
                 self.step()
             else:
-                self._queue.rest(None)
+                self._queue.rest(self._spool.seconds_to_look if self._spool else None)
         except Exception as error:  # a bug of ours must not end the sending of all that follows
             self._pause.failed()
             self._notices.once("bug", "the sender has failed, and goes on", error=error)

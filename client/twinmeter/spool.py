@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
+from typing import Callable, TypeVar
 
 from twinmeter.calls import Call
 from twinmeter.journal import Journal
@@ -11,6 +13,10 @@ from twinmeter.notices import Notices
 
 MOST_ROWS = 1_000_000
 """About half a gigabyte."""
+LOOK_SECONDS = 60.0
+"""How often what other processes have left, such as one that was killed, is looked for."""
+
+Done = TypeVar("Done")
 
 
 class Spool:
@@ -20,49 +26,89 @@ class Spool:
         self._journal = Journal(path)
         self._path = path
         self._notices = notices
+        self._looks_at = 0.0
+        self._claimed: list[int] = []
         self.waiting = 0
-        """Rows that are on the disk."""
+        """Rows on the disk that no other process is sending."""
+
+    @property
+    def seconds_to_look(self) -> float:
+        """Until the next look is due."""
+        return max(0.0, self._looks_at - time.monotonic())
 
     def look(self) -> None:
-        """Find what an earlier process has left."""
-        try:
-            self.waiting = self._journal.count() if os.path.exists(self._path) else 0  # noqa: PTH110
-        except (sqlite3.Error, OSError) as error:
-            self._failed(error)
+        """Find what other processes have left."""
+        self._looks_at = time.monotonic() + LOOK_SECONDS
+        if os.path.exists(self._path):  # noqa: PTH110
+            self.waiting = self._done(self._journal.count) or 0
 
     def add(self, calls: list[Call]) -> bool:
         """Keep calls that have a row. False where they could not be kept."""
         if self.waiting + len(calls) > MOST_ROWS:
-            self._notices.once("spool full", f"the spool is full: {self._path} has {self.waiting:,} calls")
+            self._notices.once("spool is full", f"the spool is full: {self._path} has {self.waiting:,} calls")
             return False
-        try:
+
+        def add() -> bool:
             self._journal.add(call.row or b"" for call in calls)
-        except (sqlite3.Error, OSError) as error:
-            self._failed(error)
-            return False
-        self.waiting += len(calls)
-        return True
+            return True
 
-    def page(self, most: int) -> list[Call]:
-        """The oldest calls; none where the file cannot be read."""
+        is_added = self._done(add) is not None
+        if is_added:
+            self.waiting += len(calls)
+        return is_added
+
+    def claim(self, most: int) -> list[Call]:
+        """The oldest calls, which no other process sends meanwhile; none where the file cannot be read."""
+        rows = self._done(lambda: self._journal.claim(most)) or []
+        self._claimed = [number for number, _ in rows]
+        if not rows:
+            self.waiting = 0  # others send them; or the file is looked at again later
+        return [Call.from_journal(number, row) for number, row in rows]
+
+    def settle(self, calls: list[Call]) -> None:
+        """Forget those of the claimed calls that have their outcome, and let go of the others.
+
+        Where that fails they are sent again later, and count once.
+        """
+        gone = [call.number for call in calls if call.is_over]
+        again = [call.number for call in calls if not call.is_over]
+        self._claimed = []
+
+        def settle() -> bool:
+            self._journal.settle(gone, again)
+            return True
+
+        is_done = not calls or self._done(settle) is not None
+        # or the same page would be sent for ever
+        self.waiting = max(0, self.waiting - len(gone)) if is_done else 0
+
+    def let_go(self) -> None:
+        """Give up a claim that this process does not live to settle: the next one need not wait for its end."""
+        claimed = self._claimed
+        if claimed:
+            self._done(lambda: self._journal.settle([], claimed))
+
+    def _done(self, work: Callable[[], Done]) -> Done | None:
+        """What came of it; None where it could not be done."""
         try:
-            calls = [Call.from_journal(number, row) for number, row in self._journal.page(most)]
+            try:
+                done = work()
+            except sqlite3.DatabaseError as error:
+                # what is no file of SQLite's, or a malformed one, is told by this class itself; all else by others
+                if type(error) is not sqlite3.DatabaseError:
+                    raise
+                self._set_aside(error)
+                done = work()
         except (sqlite3.Error, OSError) as error:
-            self._failed(error)
-            self.waiting = 0  # looked for again at the next start
-            return []
-        if not calls:
-            self.waiting = 0  # another process has sent them
-        return calls
+            problem = f"the spool cannot be used: {self._path}: {type(error).__name__}: {error}"
+            self._notices.once("spool cannot be used", problem)
+            return None
+        self._notices.over("spool cannot be used", "the spool can be used again")
+        return done
 
-    def remove(self, calls: list[Call]) -> None:
-        """Forget calls that have their outcome. Where that fails the next process sends them again; they count once."""
-        try:
-            self._journal.remove([call.number for call in calls])
-            self.waiting = max(0, self.waiting - len(calls))
-        except (sqlite3.Error, OSError) as error:
-            self._failed(error)
-            self.waiting = 0  # or the same page would be sent for ever
-
-    def _failed(self, error: Exception) -> None:
-        self._notices.once("spool", f"the spool cannot be used: {self._path}: {type(error).__name__}: {error}")
+    def _set_aside(self, error: Exception) -> None:
+        aside, saved = self._journal.set_aside()
+        if aside:
+            told = f"the spool was damaged ({error}): it is now {aside}, and {saved:,} calls of it are saved"
+            self._notices.once("spool damaged", told)
+            self.waiting = saved
