@@ -132,7 +132,7 @@ import sys, twinmeter
 first = twinmeter.configure(url=sys.argv[1], key="k")
 for _ in range(10): {CALL}
 twinmeter.configure(url=sys.argv[1], key="k")
-for _ in range(4): {CALL}
+for _ in range(20): {CALL}
 del first
 """
 
