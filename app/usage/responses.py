@@ -53,11 +53,11 @@ def reported_of_stream(events: Sequence[Any], provider: str | None, model: str |
 def _reported(
     response: Sequence[Any], provider: str | None, model: str | None, *, streamed: bool = False
 ) -> dict[str, Any]:
-    if (seen := glance(response, model)) is not None:
-        return seen
     named: dict[str, Any] = {}
     facts: dict[str, Any] = {}
     try:
+        if (seen := glance(response, model)) is not None:
+            return seen
         events = events_of(response)
         if answered := model_of(events):
             named, model = {"model": answered}, answered

@@ -1,17 +1,18 @@
 """What is read at a glance is what the reader says of it; what is not wholly of a known form is left to the reader."""
 
+import copy
 import json
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from app.usage import responses
 from app.usage.glance import glance
+from app.usage.objects import snake_case
 from app.usage.responses import reported_of
 
 RECORDED = Path(__file__).parents[1] / "data" / "provider_usage_recorded.jsonl"
@@ -45,117 +46,163 @@ def test_every_recorded_response_is_read_alike_and_most_of_them_at_a_glance() ->
     assert (len(ROWS), seen) == (528, 485)
 
 
-COUNTS = st.sampled_from([0, 1, 3, 40, 100]) | st.integers(0, 300)
-ODD = st.sampled_from(
-    [None, 0, 7, -1, 1.5, 2.0, True, "5", "standard", "flex", "", {}, {"x": 1}, {"x": 0}, [], [3], 10**9]
-)
-DETAILS = st.fixed_dictionaries({}, optional=dict.fromkeys(("cached_tokens", "audio_tokens"), COUNTS))
-NAMES = (
-    *("prompt_tokens", "completion_tokens", "total_tokens", "input_tokens", "output_tokens", "cached_tokens"),
-    *("cache_read_input_tokens", "cache_creation_input_tokens", "promptTokenCount", "candidatesTokenCount"),
-    *("thoughtsTokenCount", "totalTokenCount", "cachedContentTokenCount", "inputTokens", "outputTokens", "totalTokens"),
-    *("reasoning_tokens", "service_tier", "speed", "inference_geo", "server_tool_use", "prompt_tokens_details"),
-    *("output_tokens_details", "input_tokens_details", "total_time", "cost", "iterations", "cache_creation", "other"),
-    *("prompt_cache_hit_tokens", "prompt_cache_miss_tokens", "num_search_queries", "seconds", "trafficType"),
-)
+def count(draw: random.Random) -> int:
+    return draw.choice([0, 0, 1, 5, 40, draw.randrange(300)])
 
 
-@st.composite
-def usages(draw: st.DrawFn) -> Usage:
-    """Of one form, sometimes with a total that is wrong, a member that is missing, or one that is odd."""
-    fresh, read, written, answer, thought = (draw(COUNTS) for _ in range(5))
-    off = draw(st.sampled_from([0, 0, 0, 0, 0, 0, 1, read, thought, written]))
-    hour = draw(st.integers(0, written))
-    usage: Usage = draw(
-        st.sampled_from(
-            [
-                {
-                    "prompt_tokens": fresh + read,
-                    "completion_tokens": answer + thought,
-                    "total_tokens": fresh + read + answer + thought + off,
-                    "prompt_tokens_details": {"cached_tokens": read, "audio_tokens": 0},
-                    "completion_tokens_details": {"reasoning_tokens": thought, "audio_tokens": draw(ZEROS)},
-                },
-                {
-                    "input_tokens": fresh + read,
-                    "output_tokens": answer + thought,
-                    "total_tokens": fresh + read + answer + thought + off,
-                    "input_tokens_details": {"cached_tokens": read, "cache_write_tokens": draw(ZEROS)},
-                    "output_tokens_details": {"reasoning_tokens": thought},
-                },
-                {
-                    "input_tokens": fresh,
-                    "output_tokens": answer,
-                    "cache_read_input_tokens": read,
-                    "cache_creation_input_tokens": written + off,
-                    "cache_creation": {"ephemeral_5m_input_tokens": written - hour, "ephemeral_1h_input_tokens": hour},
-                    "output_tokens_details": {"thinking_tokens": thought},
-                    "server_tool_use": {"web_search_requests": draw(ZEROS)},
-                    "service_tier": draw(st.sampled_from(["standard", "batch", "priority"])),
-                    "inference_geo": draw(st.sampled_from(["global", "us", "not_available"])),
-                },
-                {
-                    "inputTokens": fresh,
-                    "outputTokens": answer,
-                    "totalTokens": fresh + answer + off,
-                    "cacheReadInputTokens": draw(ZEROS),
-                    "serverToolUsage": {},
-                },
-                {
-                    "promptTokenCount": fresh + read,
-                    "candidatesTokenCount": answer,
-                    "thoughtsTokenCount": thought,
-                    "cachedContentTokenCount": read,
-                    "totalTokenCount": fresh + read + answer + thought + off,
-                    "promptTokensDetails": [
-                        {"modality": draw(st.sampled_from(["TEXT", "AUDIO"])), "tokenCount": fresh + read}
-                    ],
-                    "trafficType": draw(st.sampled_from(["ON_DEMAND", "PROVISIONED_THROUGHPUT"])),
-                },
-            ]
-        )
-    )
-    for name in draw(st.sets(st.sampled_from(sorted(usage)), max_size=2)):
-        usage[name] = draw(st.sampled_from([None, usage[name], 0]))
-    for name in draw(st.sets(st.sampled_from(NAMES), max_size=draw(st.sampled_from([0, 0, 1, 2])))):
-        usage[name] = draw(ODD | DETAILS)
-    return usage
+def usage_of(form: str, draw: random.Random, fresh: int, read: int, answer: int, thought: int) -> Usage:
+    prompt, output = fresh + read, answer + thought
+    written = count(draw)
+    hour = draw.randrange(written + 1)
+    forms: dict[str, Usage] = {
+        "chat": {
+            "prompt_tokens": prompt,
+            "completion_tokens": output,
+            "total_tokens": prompt + output,
+            "prompt_tokens_details": {"cached_tokens": read, "audio_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": thought, "audio_tokens": 0},
+        },
+        "responses": {
+            "input_tokens": prompt,
+            "output_tokens": output,
+            "total_tokens": prompt + output,
+            "input_tokens_details": {"cached_tokens": read},
+            "output_tokens_details": {"reasoning_tokens": thought},
+        },
+        "messages": {
+            "input_tokens": fresh,
+            "output_tokens": answer,
+            "cache_read_input_tokens": read,
+            "cache_creation_input_tokens": written,
+            "cache_creation": {"ephemeral_5m_input_tokens": written - hour, "ephemeral_1h_input_tokens": hour},
+            "service_tier": "standard",
+            "inference_geo": "global",
+            "server_tool_use": None,
+        },
+        "converse": {
+            "inputTokens": fresh,
+            "outputTokens": answer,
+            "totalTokens": fresh + answer,
+            "cacheReadInputTokens": 0,
+            "serverToolUsage": {},
+        },
+        "gemini": {
+            "promptTokenCount": prompt,
+            "candidatesTokenCount": answer,
+            "thoughtsTokenCount": thought,
+            "cachedContentTokenCount": read,
+            "totalTokenCount": prompt + output,
+            "trafficType": "ON_DEMAND",
+            "promptTokensDetails": [{"modality": "TEXT", "tokenCount": prompt}],
+        },
+        "langchain": {
+            "input_tokens": prompt,
+            "output_tokens": answer,
+            "total_tokens": prompt + answer,
+            "input_token_details": {"cache_read": read},
+        },
+    }
+    if form == "gemini sdk":
+        details = [{"modality": "TEXT", "token_count": prompt}]
+        return {snake_case(name): told for name, told in forms["gemini"].items()} | {"prompt_tokens_details": details}
+    return forms[form]
 
 
-ZEROS = st.sampled_from([0, 0, 0, 0, 2])
-AROUND: dict[str, st.SearchStrategy[Any]] = {
-    "model": st.sampled_from(["gpt-4o", "claude-sonnet-4-5", "gemini-2.5-flash", "gpt-image-1", "", None, "a\nb", 5]),
-    "modelVersion": st.sampled_from(["gemini-2.5-pro", None]),
-    "object": st.sampled_from(["chat.completion", "response", "batch", "video", 5]),
-    "type": st.sampled_from(["message", "image_generation.completed", "assistant"]),
-    "service_tier": st.sampled_from(["default", "auto", "flex", "priority", "on_demand", 3]),
-    "created": st.integers(0, 10),
-    "status": st.sampled_from(["completed", "in_progress", "failed"]),
-    "data": st.sampled_from([[], [{"url": "x"}]]),
-    "choices": st.just([]),
+AROUND: dict[str, Any] = {
+    "object": "chat.completion",
+    "service_tier": "default",
+    "created": 5,
+    "status": "completed",
+    "candidates": [{"content": {"parts": [{"text": ""}]}}],
+    "data": [{"embedding": []}],
+    "modelVersion": "gemini-2.5-pro",
 }
-MAKERS = st.sampled_from([None, "openai", "anthropic", "xai", "google", "perplexity", "bedrock"])
+FORMS = {
+    **dict.fromkeys(("chat", "responses", "messages", "converse"), "usage"),
+    "gemini": "usageMetadata",
+    "gemini sdk": "usage_metadata",
+    "langchain": "usage_metadata",
+}
+ODD: list[Any] = [
+    *(None, 0, 1, 7, -1, 1.5, 2.0, True, "5", "", {}, {"x": 1}, {"x": 0}, [], [3], 10**9, {"cached_tokens": 5}),
+    *("standard", "flex", "batch", "gpt-image-1", "response.done", "assistant", "list", "video"),
+    *({"audio_tokens": 0}, [{"modality": "AUDIO", "tokenCount": 3}]),
+]
+NAMES = (
+    *("usage", "usageMetadata", "usage_metadata", "prompt_tokens", "completion_tokens", "total_tokens", "input_tokens"),
+    *("output_tokens", "cached_tokens", "prompt_tokens_details", "input_tokens_details", "output_tokens_details"),
+    *("cache_creation", "cache_read_input_tokens", "service_tier", "speed", "cost", "type", "object", "model"),
+    *("model_version", "iterations", "prompt_token_count", "candidatesTokenCount", "toolUsePromptTokenCount"),
+    *("thoughtsTokenCount", "totalTokenCount", "totalTokens", "num_search_queries", "data", "created", "choices"),
+    *("candidates", "response", "message", "delta", "status", "reasoning_tokens", "total_time", "trafficType"),
+    *("inference_geo", "server_tool_use", "seconds", "requests", "custom_id", "input_token_count", "no_cache_tokens"),
+    *("cache_write_tokens", "candidatesTokensDetails", "prompt_cache_hit_tokens", "prompt_cache_miss_tokens"),
+)
 
 
-@given(usages(), st.fixed_dictionaries({}, optional=AROUND), MAKERS, st.sampled_from([None, "gpt-4o", "gemini-3-pro"]))
-def test_what_is_read_at_a_glance_is_what_the_reader_says(
-    usage: Usage, around: dict[str, Any], provider: str | None, model: str | None
-) -> None:
-    events = [{**around, "usage": usage}]
+def response_at_random(draw: random.Random) -> list[Any]:
+    """One response, or the events of a stream, as providers and clients have them; with up to two things odd."""
+    form, place = draw.choice(list(FORMS.items()))
+    amounts = [count(draw) for _ in range(4)]
+    words = [usage_of(form, draw, *amounts)]
+    for _ in range(draw.choice([0, 1, 1, 2])):
+        amounts = [amount + draw.choice([0, count(draw)]) for amount in amounts]
+        words.append(usage_of(form, draw, *amounts))
+    around = {name: AROUND[name] for name in draw.sample(sorted(AROUND), draw.choice([0, 1, 1, 2, 3]))}
+    around |= draw.choice([{}, {"model": draw.choice(["gpt-4o", "grok-4", "gemini-2.5-flash", "sonar-deep-research"])}])
+    begun = usage_of("messages", draw, *amounts)
+    ended = {name: begun[name] for name in draw.sample(sorted(begun), draw.choice([0, 0, 3]))} | {
+        "output_tokens": count(draw)
+    }
+    whole = {"type": draw.choice(["response.completed", "response.failed"]), "response": {**around, "usage": words[0]}}
+    events: list[Any] = draw.choice(
+        [
+            [{**around, place: words[0]}],
+            [{place: word, **around} for word in words],
+            [*({place: word} for word in words[:-1]), {**around, place: words[-1]}],
+            [{"usage": begun}, {**around, "usage": ended}],
+            [
+                {"type": "message_start", "message": {"model": "claude-sonnet-4-5", **around, "usage": begun}},
+                {"type": "message_delta", "usage": ended},
+            ],
+            [whole],
+            [{"type": "response.created", "response": around}, whole],
+        ]
+    )
+    events = copy.deepcopy(events)
+    for _ in range(draw.choice([0, 1, 1, 1, 2])):
+        make_odd(draw, draw.choice(list(objects_in(events))))
+    return events
 
-    if (found := glance(events, model)) is not None:
-        assert found == read_with_care(events, provider, model)
+
+def objects_in(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+    for member in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from objects_in(member)
 
 
-@given(usages(), usages(), st.data())
-def test_a_stream_of_two_usages_likewise(first: Usage, last: Usage, data: st.DataObject) -> None:
-    if data.draw(st.booleans()):
-        last = {name: first[name] for name in data.draw(st.sets(st.sampled_from(sorted(first))))}
-        last["output_tokens"] = data.draw(COUNTS)
-    events = [{"usage": first}, {"usage": last, "model": "claude-sonnet-4-5"}]
+def make_odd(draw: random.Random, members: dict[str, Any]) -> None:
+    name = draw.choice(sorted(members)) if members and draw.random() < 0.6 else draw.choice(NAMES)
+    value = members.get(name)
+    if type(value) is int and draw.random() < 0.4:
+        members[name] = max(0, value + draw.choice([-5, -1, 1, 5]))
+    elif name in members and draw.random() < 0.3:
+        del members[name]
+    else:
+        members[name] = copy.deepcopy(draw.choice(ODD))
 
-    if (found := glance(events, None)) is not None:
-        assert found == read_with_care(events, "anthropic", None)
+
+def test_what_is_read_at_a_glance_is_what_the_reader_says() -> None:
+    draw, seen = random.Random(52), 0
+    for _ in range(3_000):
+        events = response_at_random(draw)
+        provider = draw.choice([None, "openai", "xai", "google", "anthropic", "perplexity"])
+        model = draw.choice([None, "gpt-4o", "gemini-3-pro"])
+        if (found := glance(events, model)) is not None:
+            assert found == read_with_care(events, provider, model), events
+            seen += 1
+    assert seen > 600
 
 
 CHAT = {"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 14}
@@ -180,9 +227,33 @@ MESSAGES = {"input_tokens": 9, "cache_read_input_tokens": 4, "output_tokens": 1,
         ),
         ([{"usage": {**CHAT, "total_tokens": 15}}], None),
         ([{"usage": {**CHAT, "cost": 0.1}}], None),
+        ([{"usage": {"input_tokens": None, "output_tokens": None}}], None),
         ([{"usage": CHAT, "service_tier": "flex"}], None),
         ([{"usage": CHAT, "model": "gpt-image-1"}], None),
-        ([{"usage": CHAT}, {"usage": CHAT}], None),
+        ([{"usage": CHAT}, {"usage": CHAT, "model": "m"}], {"model": "m", "input_tokens": 9, "output_tokens": 5}),
+        ([{"usage": CHAT}, {"usage": {"prompt_tokens": 9, "completion_tokens": 5}}], None),
+        (
+            [{"type": "response.completed", "response": {"model": "m", "usage": CHAT}}],
+            {"model": "m", "input_tokens": 9, "output_tokens": 5},
+        ),
+        (
+            [
+                {"type": "message_start", "message": {"model": "m", "type": "message", "usage": MESSAGES}},
+                {"type": "message_delta", "usage": {"output_tokens": 5}},
+            ],
+            {"model": "m", "input_tokens": 13, "output_tokens": 5, "cache_read_tokens": 4},
+        ),
+        (
+            [{"candidates": [{"content": {}}], "usage_metadata": {"prompt_token_count": 9, "total_token_count": 9}}],
+            {"input_tokens": 9, "output_tokens": 0},
+        ),
+        (
+            [
+                {"usage_metadata": {"input_tokens": 9, "output_tokens": 1, "total_tokens": 10}},
+                {"usage_metadata": {"input_tokens": 0, "output_tokens": 4, "total_tokens": 4}},
+            ],
+            None,
+        ),
     ],
 )
 def test_which_responses_are_read_at_a_glance(events: list[Any], found: dict[str, Any] | None) -> None:
