@@ -104,7 +104,7 @@ export class Client {
   #take(fields, report) {
     const problem = this.problem || missing(this.#configuration);
     if (problem) return this.#lost("unconfigured", problem, `calls are not sent: ${problem}`);
-    const { waitUntil: _, ...around } = surroundings();
+    const around = surroundings().fields;
     this.#process ||= randomDigits();
     const number = ++this.#number;
     const id = `${this.#process}${number.toString(16).padStart(8, "0")}`;

@@ -4,7 +4,9 @@ import { told } from "./calls.js";
 
 /** @import { CallFields } from "../index.d.ts" */
 
-/** @typedef {Partial<CallFields> & {waitUntil?: (promise: Promise<unknown>) => void}} Around */
+/** @typedef {(promise: Promise<unknown>) => void} WaitUntil */
+/** A block of `call`, whose call a wrapped client may report. @typedef {{handOver(): Record<string, unknown>}} Block */
+/** @typedef {{fields: Record<string, unknown>, waitUntil?: WaitUntil, block?: Block}} Around */
 /** @typedef {{run<T>(store: Around, fn: () => T): T, getStore(): Around | undefined}} Storage */
 
 const NODE_MODULE = "node:async_hooks";
@@ -34,16 +36,18 @@ if (AsyncLocalStorage) {
  * Run `fn`, and give every call that is reported inside, also after an `await`, these fields where it has none of its
  * own. Blocks nest: the inner one's fields come first. `waitUntil` is that of the request, for edge runtimes.
  * @template T
- * @param {Around} fields
+ * @param {Partial<CallFields> & {waitUntil?: WaitUntil}} fields
  * @param {() => T} fn
  * @returns {T}
  */
 export function withContext(fields, fn) {
-  return within({ ...surroundings(), ...toldSafely(fields) }, fn);
+  const outer = surroundings();
+  const { waitUntil, ...inner } = toldSafely(fields);
+  return within({ ...outer, fields: { ...outer.fields, ...inner }, waitUntil: waitUntil ?? outer.waitUntil }, fn);
 }
 
 /**
- * Run `fn` with these fields around it, and no others.
+ * Run `fn` with this around it, and nothing else.
  * @template T
  * @param {Around} around
  * @param {() => T} fn
@@ -60,18 +64,18 @@ export function within(around, fn) {
   }
 }
 
-/** The fields of the blocks around, the innermost first. @returns {Around} */
-export const surroundings = () => storage?.getStore() ?? here ?? {};
+/** What the blocks around say, the innermost first. @returns {Around} */
+export const surroundings = () => storage?.getStore() ?? here ?? { fields: {} };
 
 /**
  * What keeps a request's runtime at work after its answer, where there is such a thing.
- * @param {Around["waitUntil"]} [configured]
+ * @param {WaitUntil} [configured]
  */
 export function keepAlive(configured) {
   return surroundings().waitUntil ?? configured ?? runtime[VERCEL]?.get?.()?.waitUntil;
 }
 
-/** @param {Around} fields */
+/** @param {Record<string, any>} fields */
 function toldSafely(fields) {
   try {
     return told(fields);

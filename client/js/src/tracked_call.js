@@ -1,6 +1,7 @@
 // Timing a model call and reporting it, whatever its outcome, without changing the application's own code.
 
 import { current } from "./client.js";
+import { surroundings, within } from "./context.js";
 import { fieldsOf, StreamReading } from "./usage.js";
 
 /** @import { CallFields, TrackedCall as Told } from "../index.d.ts" */
@@ -17,8 +18,10 @@ const ABORTED = new Set(["AbortError", "APIUserAbortError"]);
  * @implements {Told}
  */
 export class TrackedCall {
+  #around = surroundings();
   #known;
   #requested;
+  #isHandedOver = false;
   #started = performance.now();
   /** @type {number | undefined} */
   #firstToken;
@@ -38,6 +41,22 @@ export class TrackedCall {
   constructor(known, requested = () => "") {
     this.#known = known;
     this.#requested = requested;
+  }
+
+  /** Its fields, for a wrapped client that reports its own calls. This one then reports nothing. */
+  handOver() {
+    this.#isHandedOver = true;
+    return this.#known;
+  }
+
+  /**
+   * Run `fn` as what this call is about.
+   * @template T
+   * @param {() => T} fn
+   * @returns {T}
+   */
+  around(fn) {
+    return within({ ...this.#around, block: this }, fn);
   }
 
   /** Whether it was told what the provider has answered. */
@@ -108,7 +127,7 @@ export class TrackedCall {
    * @param {boolean} [hasFailed] also where nothing was thrown that could be told
    */
   end(error, hasFailed = error !== undefined) {
-    if (this.report) return;
+    if (this.report || this.#isHandedOver) return;
     const ended = performance.now();
     this.#guarded(() => {
       const read = this.#reading ? { ...this.#reading.fields, ...this.#facts } : this.#facts;
@@ -121,7 +140,9 @@ export class TrackedCall {
       };
       const { model, modelVersion } = /** @type {any} */ (fields.response) ?? {};
       const isNamed = fields.model || model || modelVersion;
-      this.report = current().report(isNamed ? fields : { ...fields, model: this.#requested() || "unknown" });
+      const reported = isNamed ? fields : { ...fields, model: this.#requested() || "unknown" };
+      // a stream may end in somebody else's block
+      this.report = within(this.#around, () => current().report(reported));
     });
   }
 
@@ -153,7 +174,8 @@ export class TrackedCall {
 
 /**
  * Time what `fn` does, and report it as one call, also where it fails; errors propagate unchanged. What it returns is
- * the response, unless it told another one by `record` or `stream`.
+ * the response, unless it told another one by `record` or `stream`. A wrapped client that is called inside reports each
+ * of its calls itself, with these fields.
  * @template T
  * @param {Fields} fields
  * @param {(call: TrackedCall) => T | PromiseLike<T>} fn
@@ -162,7 +184,7 @@ export class TrackedCall {
 export async function call(fields, fn) {
   const tracked = new TrackedCall(fields);
   try {
-    const result = await fn(tracked);
+    const result = await tracked.around(() => fn(tracked));
     if (!tracked.isRecorded && typeof result === "object" && result !== null) tracked.record(result);
     tracked.end();
     return result;

@@ -92,7 +92,8 @@ function metadataOf(response) {
   const told = {};
   for (const name of TOLD) if (isShort(response[name])) told[name] = response[name];
   for (const name of TOLD_WHOLE) if (response[name]) told[name] = response[name];
-  if (Array.isArray(response.output)) told.output = calledOf(response.output);
+  const called = Array.isArray(response.output) ? calledOf(response.output) : [];
+  if (called.length) told.output = called;
   if (Array.isArray(response.data)) told.data = mediaOf(response.data);
   const queries = response.candidates?.map?.((/** @type {any} */ each) => queriesOf(each));
   if (queries?.some(Boolean)) told.candidates = queries.map((/** @type {any} */ each) => each ?? {});
@@ -106,11 +107,12 @@ function isShort(value) {
 }
 
 /**
- * The tools that a response has used, which some providers bill.
+ * The tools that a response has used, some of which are billed.
  * @param {any[]} output
  */
 function calledOf(output) {
-  return output.filter((item) => String(item?.type).endsWith("_call")).map(({ type }) => ({ type }));
+  const called = output.filter(({ type } = {}) => String(type).endsWith("_call") && type !== "function_call");
+  return called.map(({ type, status, action }) => plain({ type, status, action: action && { type: action.type } }));
 }
 
 /**

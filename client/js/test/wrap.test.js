@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import OpenAI, { AzureOpenAI, toFile } from "openai";
-import { configure, flush, withContext, wrap } from "twinmeter";
+import { call, configure, flush, withContext, wrap } from "twinmeter";
 
 import { script } from "./support/script.js";
 import { lines, standIn } from "./support/stand_in.js";
@@ -67,15 +67,42 @@ test("a stream passes through as without us: usage is asked for, and taken out a
   assert.deepEqual(row, { ...KNOWN, ...STREAMED });
 });
 
-test("who asks for usage gets it, and who forbids it is heard", async (t) => {
+test("who asks for usage gets it, and who does not wants no chunk of it", async (t) => {
   const { openai, reported } = await wrapped(t);
   const stream = (include_usage) => ({ ...CHAT, stream: true, stream_options: { include_usage } });
   const chunks = await taken(await openai.chat.completions.create(stream(true)));
   assert.deepEqual([chunks.length, chunks[0].usage, chunks[2].usage], [3, null, USAGE]);
   assert.equal((await taken(await openai.chat.completions.create(stream(false)))).length, 2);
-  const [first, { timeToFirstToken, ...second }] = await reported();
-  assert.deepEqual(first.usage, [USAGE]);
-  assert.deepEqual(second, { ...KNOWN, response: STREAMED.response, outputText: "x".repeat([...ANSWER].length) });
+  const rows = await reported();
+  assert.deepEqual(
+    rows.map(({ usage }) => usage),
+    [[USAGE], [USAGE]],
+  );
+});
+
+test("an API that refuses to be asked for usage is asked without, and never again with it", async (t) => {
+  const { openai, provider, reported } = await wrapped(t);
+  const asked = { ...CHAT, model: "old", stream: true };
+  for (let each = 0; each < 2; each++) {
+    assert.equal((await taken(await openai.chat.completions.create(asked))).length, 2);
+  }
+  assert.deepEqual(
+    provider.requests.map(({ body }) => "stream_options" in body),
+    [true, false, false],
+  );
+  const rows = await reported();
+  for (const { timeToFirstToken, ...row } of rows) {
+    assert.deepEqual(row, { ...KNOWN, response: STREAMED.response, outputText: "x".repeat([...ANSWER].length) });
+  }
+  assert.equal(rows.length, 2);
+});
+
+test("a block of call hands its fields to the wrapped clients in it, and reports nothing itself", async (t) => {
+  const { openai, reported } = await wrapped(t, { defaults: {} });
+  await call({ userId: "u1", contentType: "agent" }, async (tracked) => {
+    for (let each = 0; each < 3; each++) tracked.record(await openai.chat.completions.create(CHAT));
+  });
+  assert.deepEqual(await reported(), Array(3).fill({ ...KNOWN, contentType: "agent", ...COMPLETION }));
 });
 
 test("both branches of tee() are whole, and it is one call", async (t) => {
@@ -185,7 +212,7 @@ test("the helpers of the SDK are one call for each request", async (t) => {
     usage: [RESPONSES_USAGE],
     response: {
       ...{ id: "resp_1", object: "response", status: "completed", model: MODEL, service_tier: "default" },
-      output: [{ type: "web_search_call" }],
+      output: [{ type: "web_search_call", status: "completed" }],
     },
   });
 });
@@ -202,7 +229,7 @@ test("responses, embeddings, images, transcriptions and speech are reported with
   assert.equal(await speech.text(), "sound");
   const [responses, ...others] = await reported();
   assert.deepEqual(responses.usage, RESPONSES_USAGE);
-  assert.deepEqual(responses.response.output, [{ type: "web_search_call" }]);
+  assert.deepEqual(responses.response.output, [{ type: "web_search_call", status: "completed" }]);
   assert.deepEqual(others, [
     {
       ...{ ...KNOWN, contentType: "embedding", serviceType: "embedding", usage: EMBEDDING_USAGE },

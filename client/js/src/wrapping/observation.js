@@ -2,11 +2,13 @@
 // and response are the SDK's own, and do all that they did.
 
 import { current } from "../client.js";
-import { surroundings, within } from "../context.js";
+import { surroundings } from "../context.js";
 import { TrackedCall } from "../tracked_call.js";
 import { rawStream } from "./raw.js";
 
 /** @typedef {Record<string, any>} Fields */
+
+const REFUSING = new Set([400, 404, 422]);
 
 /** Calls whose promise or stream nobody holds any more, so that their end never comes. */
 const abandoned =
@@ -16,7 +18,8 @@ const abandoned =
 
 export class Observation {
   #asks = false;
-  #around;
+  /** What is sent instead of a request that was refused for our sake. @type {Promise<any> | undefined} */
+  #again;
   /** @type {TrackedCall} */
   #call;
   #isParsed = false;
@@ -29,9 +32,8 @@ export class Observation {
 
   /** @param {Fields} defaults fields that hold where the context tells no others */
   constructor(defaults) {
-    this.#around = surroundings();
-    const { waitUntil: _, ...around } = this.#around;
-    const known = { userId: "anonymous", ...defaults, ...around, provider: defaults.provider };
+    const { fields, block } = surroundings();
+    const known = { userId: "anonymous", ...defaults, ...fields, ...block?.handOver(), provider: defaults.provider };
     this.#call = new TrackedCall(known, () => this.#model);
   }
 
@@ -50,12 +52,13 @@ export class Observation {
   }
 
   /**
-   * Observe the promise of an SDK.
+   * Observe the promise of an SDK. Where the API refuses what only we have asked for, `again` asks without.
    * @template {object} P
    * @param {P} promise
+   * @param {() => any} [again]
    * @returns {P}
    */
-  watch(promise) {
+  watch(promise, again) {
     const inner = /** @type {any} */ (promise);
     if (typeof inner?.responsePromise?.then !== "function" || typeof inner.parseResponse !== "function") {
       current().failed("the tracking of a wrapped client", new TypeError("this version of the SDK is not known"));
@@ -64,6 +67,11 @@ export class Observation {
     inner.responsePromise = inner.responsePromise.then(
       (/** @type {unknown} */ response) => response,
       (/** @type {unknown} */ error) => {
+        if (again && (this.#asks || this.#again) && isRefusal(error)) {
+          this.#asks = false;
+          this.#again ??= again();
+          return this.#again;
+        }
         this.end(error, true);
         throw error;
       },
@@ -78,7 +86,7 @@ export class Observation {
         throw error;
       }
     };
-    if (Object.hasOwn(inner, "_thenUnwrap")) this.#watchDerived(inner);
+    if (Object.hasOwn(inner, "_thenUnwrap")) this.#watchDerived(inner, again);
     const asResponse = inner.asResponse;
     inner.asResponse = async () => this.#raw(await asResponse.call(inner));
     this.#held += 1;
@@ -89,14 +97,15 @@ export class Observation {
   /**
    * In openai 7 what is derived of a promise does not go through it.
    * @param {any} promise
+   * @param {() => any} [again]
    */
-  #watchDerived(promise) {
+  #watchDerived(promise, again) {
     const unwrap = promise._thenUnwrap;
     promise._thenUnwrap = (/** @type {Function} */ transform) => {
       promise.responsePromise.catch(() => {}); // nobody has this one; the derived one tells the error
       const observed = (/** @type {unknown} */ result, /** @type {any[]} */ ...more) =>
         transform(this.#returned(result), ...more);
-      return this.watch(unwrap.call(promise, observed));
+      return this.watch(unwrap.call(promise, observed), again);
     };
   }
 
@@ -106,7 +115,7 @@ export class Observation {
    * @param {boolean} [hasFailed]
    */
   end(error, hasFailed = false) {
-    within(this.#around, () => this.#call.end(error, hasFailed));
+    this.#call.end(error, hasFailed);
   }
 
   interrupt() {
@@ -220,4 +229,12 @@ export class Observation {
     }
     return response;
   }
+}
+
+/**
+ * Whether an API does not know what asks for the usage of a stream.
+ * @param {any} error
+ */
+function isRefusal(error) {
+  return REFUSING.has(error?.status) && /stream_options|include_usage/.test(String(error?.message));
 }

@@ -5,6 +5,7 @@ const OPERATIONS = new Map([
   ["/chat/completions", { contentType: "chat" }],
   ["/completions", { contentType: "chat" }],
   ["/responses", { contentType: "chat" }],
+  ["/responses/compact", { contentType: "chat" }],
   ["/messages", { contentType: "chat" }],
   ["/embeddings", { contentType: "embedding", serviceType: "embedding" }],
   ["/images/generations", { contentType: "image-generation", serviceType: "image" }],
@@ -17,11 +18,9 @@ const OPERATIONS = new Map([
 /** Before the operation: OpenAI has none, Anthropic and Groq have theirs. */
 const PREFIX = /^(\/openai)?(\/v1)?(?=\/)/;
 
-/** Of hosts, by their ends. */
+/** By the end of the host's name. */
 const PROVIDERS = [
-  ["openai.azure.com", "azure"],
-  ["services.ai.azure.com", "azure"],
-  ["cognitiveservices.azure.com", "azure"],
+  ["azure.com", "azure"],
   ["openai.com", "openai"],
   ["anthropic.com", "anthropic"],
   ["groq.com", "groq"],
@@ -30,8 +29,10 @@ const PROVIDERS = [
   ["deepseek.com", "deepseek"],
   ["x.ai", "x-ai"],
   ["together.xyz", "together"],
+  ["together.ai", "together"],
   ["fireworks.ai", "fireworks"],
   ["perplexity.ai", "perplexity"],
+  ["cerebras.ai", "cerebras"],
   ["googleapis.com", "google"],
 ];
 

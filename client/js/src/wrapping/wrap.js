@@ -10,6 +10,8 @@ import { operationOf, providerOf } from "./operations.js";
 /** @typedef {Partial<CallFields> & Record<string, unknown>} Fields */
 /** @typedef {{body?: any, stream?: boolean} & Record<string, unknown>} Options */
 
+/** Clients whose API does not know `stream_options`. @type {WeakSet<object>} */
+const refusing = new WeakSet();
 const WRAPPED = Symbol.for("twinmeter.wrapped");
 
 /**
@@ -32,8 +34,12 @@ export function wrap(client, defaults = {}) {
     const observed = observedRequest(inner, path, options, defaults);
     if (!observed) return post.call(inner, path, options);
     const { observation, sent } = observed;
+    const again = () => {
+      refusing.add(inner);
+      return post.call(inner, path, options).responsePromise;
+    };
     try {
-      return observation.watch(post.call(inner, path, sent));
+      return observation.watch(post.call(inner, path, sent), again);
     } catch (error) {
       observation.end(error, true);
       throw error;
@@ -60,7 +66,7 @@ function observedRequest(client, path, options, defaults) {
     const provider = String(defaults.provider ?? providerOf(client, path));
     const observation = new Observation({ ...operation, ...defaults, provider });
     const prepared = (/** @type {any} */ made) => {
-      const { asks, sent } = asking(path, made, provider);
+      const { asks, sent } = refusing.has(client) ? { asks: false, sent: made } : asking(path, made, provider);
       observation.requested(made, asks);
       return sent;
     };
@@ -72,6 +78,9 @@ function observedRequest(client, path, options, defaults) {
   }
 }
 
+/** These tell the usage of a stream unasked. */
+const TELLING = new Set(["groq", "mistral"]);
+
 /**
  * The request, with the usage of a stream asked for where the provider tells it only then, and whether it was.
  * @param {string} path
@@ -80,12 +89,8 @@ function observedRequest(client, path, options, defaults) {
  */
 function asking(path, options, provider) {
   const body = options?.body;
-  const asks =
-    /\/completions$/.test(path) &&
-    body?.stream === true &&
-    typeof (body.stream_options?.include_usage ?? undefined) === "undefined" &&
-    provider !== "mistral"; // which tells it unasked, and refuses what it does not know
-  if (!asks) return { asks: false, sent: options };
+  const tells = !/\/completions$/.test(path) || TELLING.has(provider);
+  if (tells || !body?.stream || body.stream_options?.include_usage) return { asks: false, sent: options };
   const streamOptions = { ...body.stream_options, include_usage: true };
   return { asks: true, sent: { ...options, body: { ...body, stream_options: streamOptions } } };
 }

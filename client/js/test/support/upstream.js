@@ -65,6 +65,9 @@ export async function upstream(t) {
     told.requests.push({ path: request.url, body });
     if (body.model === "hang") return;
     if (STATUSES[body.model]) return send(answer, { error: { message: "SECRET", type: "x" } }, STATUSES[body.model]);
+    if (body.model === "old" && body.stream_options) {
+      return send(answer, { error: { message: "Unrecognized request argument: stream_options" } }, 400);
+    }
     const found = ROUTES[request.url](body);
     if (Array.isArray(found)) stream(answer, found, body.model);
     else send(answer, found);
