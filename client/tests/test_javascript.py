@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tarfile
 from collections import Counter
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -37,17 +38,18 @@ console.log(JSON.stringify(await flush({ timeout: 60_000 })));
 """
 
 
-@pytest.fixture(autouse=True)
-def _node_is_there() -> None:
-    if shutil.which("node") is None or not (ROOT / "node_modules" / "openai").is_dir():
-        pytest.skip("needs node, and the packages of package.json")
+needs_node = pytest.mark.skipif(
+    shutil.which("node") is None or not (ROOT / "node_modules" / "openai").is_dir(),
+    reason="needs node, and the packages of package.json",
+)
+pytestmark = needs_node
 
 
-def ran(command: list[str | Path], cwd: Path = JAVASCRIPT, **variables: str) -> str:
+def ran(command: Sequence[str | Path], cwd: Path | None = None, **variables: str) -> str:
     """What a command prints that succeeds, and says nothing else."""
     done = subprocess.run(
         command,
-        cwd=cwd,
+        cwd=cwd or JAVASCRIPT,
         env={**os.environ, **variables},
         capture_output=True,
         text=True,
