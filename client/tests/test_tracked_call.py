@@ -160,7 +160,7 @@ def test_a_fault_of_ours_is_logged_and_stays_here(
     current.flush(patience(20))
     assert len(server.rows) == 3
     assert [record.message for record in caplog.records if record.name == "twinmeter"] == [
-        "a call is not reported as it should be: read raises ZeroDivisionError()"
+        "a call is not seen whole: read raises ZeroDivisionError"
     ]
 
 

@@ -10,6 +10,7 @@ import openai
 import pytest
 from client.tests.providers import ANSWER, MODEL, RESPONSES_USAGE, USAGE, Provider, answers, upstream
 from client.tests.wrapped import ASKED, Rows, current, outcome, rows, unwrapped, wrapped
+from mistralai.client import Mistral
 from pydantic import BaseModel
 
 import twinmeter
@@ -155,10 +156,10 @@ def test_a_wrapped_client_in_a_block_is_reported_once_and_with_the_blocks_fields
 
 
 def test_no_fault_of_ours_reaches_the_caller(
-    wrapped: openai.OpenAI, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    wrapped: openai.OpenAI, rows: Rows, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fails(*_: Any, **__: Any) -> Any:
-        raise ZeroDivisionError
+        raise ZeroDivisionError("SECRET")
 
     for name in ("stainless.observe", "stainless.watched", "stainless._asking", "stainless.until_closed"):
         with monkeypatch.context() as patched:
@@ -172,7 +173,26 @@ def test_no_fault_of_ours_reaches_the_caller(
             assert wrapped.chat.completions.create(**ASKED).choices[0].message.content == ANSWER
             assert len(list(wrapped.chat.completions.create(**ASKED, stream=True))) == 5
 
+    reported, counts = rows(), twinmeter.counts()
+    assert (len(reported), counts.delivered + counts.lost) == (counts.delivered, 16)
     assert {record.levelname for record in caplog.records if record.name == "twinmeter"} == {"WARNING"}
+    assert "SECRET" not in caplog.text
+
+
+def test_parts_that_were_used_before_are_wrapped_too(answers: Provider, rows: Rows) -> None:
+    with openai.OpenAI(base_url=f"{answers.address}/v1", api_key="k") as client:
+        completions = client.chat.completions
+        raw = completions.with_raw_response
+        twinmeter.wrap(client)
+        completions.create(**ASKED)
+        raw.create(**ASKED)
+    with Mistral(server_url=f"{answers.address}/mistral", api_key="k") as other:
+        chat = other.chat
+        twinmeter.wrap(other)
+        chat.complete(**ASKED)
+        other.embeddings.create(model="mistral-embed", inputs=["x"])
+
+    assert [row["contentType"] for row in rows()] == ["chat", "chat", "chat", "embedding"]
 
 
 @pytest.mark.parametrize("other", [object(), 7, None, httpx2, "openai"], ids=lambda other: type(other).__name__)

@@ -129,6 +129,11 @@ class Client:
         """Log something once. Never raises."""
         self._notices.once(kind, message)
 
+    def lose(self, kind: str, message: str) -> None:
+        """Count a call that never came here, by a fault of ours, and log it once. Never raises."""
+        self._outcomes.lost.add()
+        self._notices.once(kind, message)
+
     def counts(self) -> Counts:
         """What became of the calls of this process so far."""
         outcomes = self._outcomes

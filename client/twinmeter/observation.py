@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 UNKNOWN_MODEL = "unknown"
 INTERRUPTED = "interrupted before the answer was complete"
+NOT_SEEN = "usage: not seen, by a fault of the client"
 TOO_MANY_REQUESTS = 429
 _CANCELLED = frozenset({"CancelledError", "GeneratorExit", "Cancelled"})
 
@@ -25,14 +26,23 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 def guarded(method: Method) -> Method:
     """A fault of the client stays in the client: it is logged once, and None returned."""
+    return _harmless(method, lambda kind, message: current().say(kind, message))
 
+
+def guarded_whole(method: Method) -> Method:
+    """The same where such a fault costs the report of a call: it is counted as lost too."""
+    return _harmless(method, lambda kind, message: current().lose(kind, message))
+
+
+def _harmless(method: Method, tell: Callable[[str, str], None]) -> Method:
     @wraps(method)
     def harmless(*args: Any, **kwargs: Any) -> Any:
         try:
             return method(*args, **kwargs)
         except Exception as error:
-            kind = f"{method.__name__} {type(error).__name__}"
-            current().say(kind, f"a call is not reported as it should be: {method.__name__} raises {error!r:.200}")
+            # only its kind: the message may quote what could not be read
+            name = type(error).__name__
+            tell(f"{method.__name__} {name}", f"a call is not seen whole: {method.__name__} raises {name}")
             return None
 
     return harmless  # type: ignore[return-value]
@@ -99,6 +109,11 @@ class Observation:
         self._is_cut = True
         self.over()
 
+    def not_seen(self) -> None:
+        """The call is over, or goes on where it cannot be seen: what it used is not known."""
+        self._facts, self._events = {"unreadable_usage": True, "unreadable_reason": NOT_SEEN}, None
+        self.over()
+
     def failed(self, error: BaseException) -> None:
         """The call came to nothing."""
         answer = getattr(error, "completion", None)  # OpenAI's: a complete answer that cannot be parsed
@@ -106,7 +121,7 @@ class Observation:
             self.read(answer)
         self.over(error)
 
-    @guarded
+    @guarded_whole
     def over(self, error: BaseException | None = None) -> None:
         """Report the call, unless that was done, or another process is at it: a fork has copies of what is open."""
         if self._is_over or os.getpid() != self._process:

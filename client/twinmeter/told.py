@@ -180,10 +180,9 @@ def _data(value: Any, allowance: Allowance, depth: int) -> Any:
     """Pictures are counted; of vectors one says that they are."""
     if not isinstance(value, (list, tuple)):
         return _nested(value, allowance, depth)
-    pictures = [picture for item in value if (picture := _picture(item))]
-    if pictures:
-        return pictures
-    return [{"embedding": []}] if value and step(value[0], "embedding") is not None else None
+    if value and step(value[0], "embedding") is not None:
+        return [{"embedding": []}]
+    return [picture for item in value if (picture := _picture(item))] or None
 
 
 def _picture(item: Any) -> Fields | None:

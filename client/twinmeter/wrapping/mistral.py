@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import wraps
 from typing import Any, Callable
 
-from twinmeter.observation import Observation, guarded
+from twinmeter.observation import Observation, guarded, guarded_whole
 from twinmeter.streams import until_closed, until_collected, watched
 from twinmeter.wrapping.operations import CHAT, EMBEDDING, TRANSCRIPTION, Operation, observe
 
@@ -127,16 +127,22 @@ def _asynchronous(original: Callable[..., Any], operation: Operation, fields: Fi
     return called
 
 
-@guarded
+@guarded_whole
 def _begin(operation: Operation, fields: Fields, asked: Mapping[str, Any]) -> Observation:
     return observe(operation, fields, asked.get("model"), provider="mistral")
 
 
-@guarded
 def _returned(result: Any, observation: Observation) -> None:
+    if not _seen(result, observation):
+        observation.not_seen()
+
+
+@guarded
+def _seen(result: Any, observation: Observation) -> bool:
     if hasattr(result, "generator") and hasattr(result, "response"):
         result.generator = watched(result.generator, observation)
         until_closed(result.response, observation)
         until_collected(result, observation)
     else:
         observation.returned(result)
+    return True

@@ -10,12 +10,12 @@ import copy
 from collections.abc import Mapping
 from typing import Any, Callable
 
-from twinmeter.observation import Observation, guarded
+from twinmeter.observation import Observation, guarded, guarded_whole
 from twinmeter.streams import until_closed, until_collected, watched
 from twinmeter.wrapping.bodies import PLAIN, Body, kind_of, read_body
 from twinmeter.wrapping.operations import Operation, observe
 
-_REFUSING = frozenset({400, 404, 422})
+_REFUSING = frozenset({400, 422})
 _ASYNC = 0x80
 
 Fields = dict[str, Any]
@@ -90,7 +90,7 @@ class _Host:
         self.refuses = False
         """Whether this API does not know `stream_options`."""
 
-    @guarded
+    @guarded_whole
     def begin(self, args: tuple[Any, ...], kwargs: Fields) -> _Sent | None:
         """A call that begins, if this request is one."""
         options = kwargs["options"] if "options" in kwargs else args[1]
@@ -178,9 +178,13 @@ class _Sent:
         self._observation.failed(error)
         return False
 
-    @guarded
     def returned(self, result: Any) -> None:
         """Take what the client has for its caller."""
+        if not self._seen(result):
+            self._observation.not_seen()
+
+    @guarded
+    def _seen(self, result: Any) -> bool:
         hides = _never if self._plain is None else _is_only_usage
         http = getattr(result, "http_response", None)
         if self.is_stream and http is None and hasattr(result, "_iterator"):
@@ -194,6 +198,7 @@ class _Sent:
             self._complete(read_body(http.content) if kind_of(http) == PLAIN else http.text)
         else:
             Body(http, self._observation, hides, reads=self._reads).watch()
+        return True
 
     def _complete(self, response: Any) -> None:
         if self._reads:
