@@ -141,3 +141,13 @@ def test_a_long_stream_that_tells_its_counts_with_each_chunk_stays_small(last: d
     assert len(json.dumps(fields)) < 2_000
     assert read(fields, "google") == reported(chunks, "google")
     assert read(fields, "google")["output_tokens"] == 300 + sum(last.values())
+
+
+def test_usages_that_add_up_are_each_told() -> None:
+    steps: list[Any] = [{"type": "finish-step", "usage": {"inputTokens": 500, "outputTokens": 50}}] * 2
+    added: list[Any] = [
+        {"usage_metadata": {"input_tokens": 5, "output_tokens": n, "total_tokens": 5 + n}} for n in (1, 2)
+    ]
+
+    for events in (steps, added):
+        assert read(sent(events), None) == reported(events, None)

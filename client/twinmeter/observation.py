@@ -66,8 +66,9 @@ class Observation:
         self._process = os.getpid()
         self.is_pulling = False
         """Whether the next event of the stream is being waited for."""
+        self.wants_receipt = False
         self.report: Report | None = None
-        """The report, once the call is over."""
+        """The report, once the call is over, where its receipt is wanted."""
         self._started = time.perf_counter()
 
     @guarded
@@ -135,7 +136,10 @@ class Observation:
         if fields.get("model") is None and not names_model(read):
             fields["model"] = self._model or UNKNOWN_MODEL
         # what is known of the caller was taken at the beginning: here may be the end of another block's call
-        self.report = Context().run(current().report, fields, wait=False)
+        if self.wants_receipt:
+            self.report = Context().run(current().report, fields, wait=False)
+        else:
+            Context().run(current().track, fields)
 
     def _read(self) -> dict[str, Any]:
         return self._facts if self._events is None else {**self._events.fields(), **self._facts}

@@ -22,17 +22,16 @@ class Watched:
     def __init__(
         self,
         events: Any,
-        chunk: Callable[[Any], Any],
+        observation: Observation,
         ended: Callable[[], Any],
         failed: Callable[[BaseException], Any] = _nothing,
         *,
         hides: Callable[[Any], bool | None] = _nothing,
-        observation: Observation | None = None,
     ) -> None:
         """`hides`: whether an event is none of the caller's. It has been told of before."""
         self._events = events
         self._iterator: Any = None
-        self._chunk = chunk
+        self._chunk = observation.chunk
         self._ended = ended
         self._failed = failed
         self._hides = hides
@@ -48,7 +47,7 @@ class Watched:
         if self._iterator is None:
             self._iterator = iter(self._events)
         while True:
-            self._pulls(True)
+            self._observation.is_pulling = True
             try:
                 event = next(self._iterator)
             except StopIteration:
@@ -58,7 +57,7 @@ class Watched:
                 self._failed(error)
                 raise
             finally:
-                self._pulls(False)
+                self._observation.is_pulling = False
             self._chunk(event)
             if not self._hides(event):
                 return event
@@ -67,7 +66,7 @@ class Watched:
         if self._iterator is None:
             self._iterator = self._events.__aiter__()
         while True:
-            self._pulls(True)
+            self._observation.is_pulling = True
             try:
                 event = await self._iterator.__anext__()
             except StopAsyncIteration:
@@ -77,7 +76,7 @@ class Watched:
                 self._failed(error)
                 raise
             finally:
-                self._pulls(False)
+                self._observation.is_pulling = False
             self._chunk(event)
             if not self._hides(event):
                 return event
@@ -88,17 +87,11 @@ class Watched:
             raise AttributeError(name)
         return getattr(self._events, name)
 
-    def _pulls(self, pulls: bool) -> None:
-        if self._observation is not None:
-            self._observation.is_pulling = pulls
-
 
 def watched(events: Any, observation: Observation, *, hides: Callable[[Any], bool | None] = _nothing) -> Watched:
     """The events of a stream whose end is the end of the call."""
     observation.streams()
-    return Watched(
-        events, observation.chunk, observation.ended, observation.failed, hides=hides, observation=observation
-    )
+    return Watched(events, observation, observation.ended, observation.failed, hides=hides)
 
 
 @guarded

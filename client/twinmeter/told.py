@@ -7,7 +7,7 @@ are left out: an `x` stands where only that there is something matters.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from enum import Enum
 from typing import Any, Callable
@@ -27,13 +27,23 @@ class TooLargeError(Exception):
     """There is more than is looked at."""
 
 
-Allowance = Iterator[int]
-"""How many values more are looked at."""
+class Allowance:
+    """How many values more are looked at."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, values: int = MOST_VALUES) -> None:
+        self._left = values
+
+    def take(self, values: int) -> None:
+        self._left -= values
+        if self._left < 0:
+            raise TooLargeError
 
 
 def told_of(event: Any) -> Fields:
     """What a response or an event tells, at its places; empty where there is nothing to tell."""
-    return _nested(event, iter(range(MOST_VALUES)), DEEPEST) or {}
+    return _nested(event, Allowance(), DEEPEST) or {}
 
 
 def step(found: Any, name: str | int) -> Any:
@@ -76,7 +86,7 @@ def _nested(value: Any, allowance: Allowance, depth: int) -> Any:
 
 def _is_usage(members: dict[Any, Any]) -> bool:
     """Whether these are the counts themselves, and not a response that has them somewhere."""
-    return any(type(name) is str and name.lower().endswith(_COUNTS) for name in members) and _PLACES.isdisjoint(members)
+    return _PLACES.isdisjoint(members) and any(type(name) is str and name.lower().endswith(_COUNTS) for name in members)
 
 
 def members_of(value: Any) -> dict[Any, Any] | None:
@@ -134,29 +144,36 @@ def _number(value: Any) -> Any:
 
 def _counted(value: Any, allowance: Allowance, depth: int) -> Any:
     """A usage object, whole: numbers, and the words beside them."""
-    if next(allowance, None) is None:
-        raise TooLargeError
+    kind = type(value)
+    if kind is int or kind is bool or value is None:
+        return value
     if isinstance(value, Enum):
         return value.value if isinstance(value.value, (str, int)) else value.name
     if isinstance(value, str):
         return value if len(value) <= LONGEST_WORD and value.isprintable() else "x"
-    if value is None or isinstance(value, (bool, int, float, Decimal)):
+    if isinstance(value, (int, float, Decimal)):
         return _number(value)
-    return _counted_inside(value, allowance, depth) if depth > 0 else None
+    return _inside(value, allowance, depth) if depth > 0 else None
 
 
-def _counted_inside(value: Any, allowance: Allowance, depth: int) -> Any:
-    if isinstance(value, (list, tuple)):
-        is_vector = bool(value) and isinstance(value[0], (int, float))
-        return list(value[:1]) if is_vector else [_counted(item, allowance, depth - 1) for item in value]
-    found = {
-        # the server knows the kind of a count by the name of the enum's member
-        str(name)[:LONGEST_WORD]: member.name
-        if isinstance(member, Enum) and name in _TAGS
-        else _counted(member, allowance, depth - 1)
-        for name, member in (members_of(value) or {}).items()
-    }
-    return {name: member for name, member in found.items() if member is not None and name[:1] != "_"}
+def _inside(value: Any, allowance: Allowance, depth: int) -> Any:
+    if not isinstance(value, (list, tuple)):
+        return _members_counted(members_of(value) or {}, allowance, depth)
+    allowance.take(len(value))
+    is_vector = bool(value) and isinstance(value[0], (int, float))
+    return list(value[:1]) if is_vector else [_counted(item, allowance, depth - 1) for item in value]
+
+
+def _members_counted(members: dict[Any, Any], allowance: Allowance, depth: int) -> Fields:
+    allowance.take(len(members))
+    told: Fields = {}
+    for name, member in members.items():
+        # the server knows a count's kind by the name of the enum's member
+        is_tag = isinstance(member, Enum) and name in _TAGS
+        found = member.name if is_tag else _counted(member, allowance, depth - 1)
+        if found is not None and str(name)[:1] != "_":
+            told[str(name)[:LONGEST_WORD]] = found
+    return told
 
 
 def _presence(value: Any) -> Any:

@@ -60,7 +60,7 @@ class call:  # noqa: N801 - it is used as a function
         if observation is None:
             return chunks
         observation.streams()
-        return Watched(chunks, observation.chunk, observation.all_came)
+        return Watched(chunks, observation, observation.all_came)
 
     def __enter__(self) -> Self:
         self._begin()
@@ -106,6 +106,7 @@ class call:  # noqa: N801 - it is used as a function
         self._block = Block(fields)
         self._token = around.set(self._block)
         self._observation = Observation(fields)
+        self._observation.wants_receipt = True
 
     @guarded
     def _end(self, error: BaseException | None) -> None:

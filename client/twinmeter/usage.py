@@ -10,6 +10,8 @@ from twinmeter.values import dumps
 
 MOST_BYTES = 16_000
 """Of JSON, that the server takes of one response."""
+MOST_CHARACTERS = 900_000
+"""Of a text that is told by its length: the server takes no longer row than one of 1 MB."""
 UNTOLD = "usage: not reported; a streamed OpenAI chat needs stream_options.include_usage"
 TOO_LARGE = f"usage: with what else is read of the response, more than {MOST_BYTES:,} bytes"
 
@@ -71,6 +73,8 @@ class Events:
         self._characters = 0
         self._any = False
         self._unreadable: Fields = {}
+        self._head: Any = None
+        """Of the last chunk of a chat that held nothing but a word: those that follow are mostly like it."""
 
     def add(self, event: Any) -> bool:
         """Take one event. Whether it holds a piece of the answer."""
@@ -79,15 +83,22 @@ class Events:
         try:
             text = text_of(event)
             self._characters += len(text or "")
-            told = told_of(event)
+            head = _head_of(event)
+            if head is None or head != self._head:
+                self._take(told_of(event))
+                self._head = head
         except Exception as error:
             self._unreadable = _unreadable_by(error)
-            return bool(text)
-        if not is_trivial(told) and (not self._told or told != self._told[-1] or _has_usage(told)):
-            if self._told and _says_more(told, self._told[-1]):
-                self._told.pop()
-            self._told.append(told)
         return bool(text)
+
+    def _take(self, told: Fields) -> None:
+        if is_trivial(told):
+            return
+        last = self._told[-1] if self._told else {}
+        if last and _says_more(told, last):
+            self._told[-1] = told
+        elif told != last or _has_usage(told):
+            self._told.append(told)
 
     def fields(self) -> Fields:
         """`usage` and `response`; where no event told of a usage, the length of the text, of which an estimate is made.
@@ -98,7 +109,7 @@ class Events:
             return self._unreadable
         told = [dict(event) for event in self._told]
         if not any(_has_usage(event) for event in told):
-            return {**_sendable({"response": told}), "output_text": "x" * self._characters}
+            return {**_sendable({"response": told}), "output_text": "x" * min(self._characters, MOST_CHARACTERS)}
         usages = [event.pop("usage") for event in told if isinstance(event.get("usage"), dict)]
         if usages and all(event == told[0] for event in told) and "type" not in told[0]:
             return _sendable({"usage": usages, "response": told[0]})
@@ -110,7 +121,7 @@ def _says_more(later: Fields, earlier: Fields) -> bool:
 
     That is where it has the same members, or more, and the same words in them; the server lets the last count hold.
     """
-    if "type" in later or not _has_usage(earlier):
+    if "type" in later or _is_addend(later) or not _has_usage(earlier):
         return False
     leaves = dict(_leaves(later))
     kept = all(
@@ -125,6 +136,26 @@ def _leaves(told: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, 
             yield from _leaves(member, (*path, name))
     else:
         yield path, told
+
+
+def _is_addend(told: Fields) -> bool:
+    """LangChain's chunks are made to be added up."""
+    usage = told.get("usage_metadata")
+    return isinstance(usage, dict) and "input_tokens" in usage
+
+
+def _head_of(event: Any) -> Any:
+    """What a chunk of a chat tells where it holds but a word; None where it may tell more."""
+    own = event if type(event) is dict else getattr(event, "__dict__", None)
+    if not own or not own.get("choices") or own.get("usage") or own.get("x_groq"):
+        return None
+    more = getattr(event, "__pydantic_extra__", None)
+    if more and not more.keys() <= _PADDING:
+        return None
+    return own.get("model"), own.get("service_tier"), own.get("id")
+
+
+_PADDING = frozenset({"obfuscation"})
 
 
 def _has_usage(told: Any, depth: int = 3) -> bool:
