@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from app.errors import invalid
-from app.usage.reader import NOT_REPORTED
+from app.usage.reader import NOT_REPORTED, model_of
 from app.usage.responses import reported_of, unless_told
 from models import CallStatus
 from models.base import camel
@@ -16,6 +16,9 @@ from models.call import UNKNOWN_MODEL, AICall
 USAGE, RESPONSE = "usage", "response"
 MAX_BYTES = 16_000
 """Of either as JSON. A usage object has some hundreds, with all steps of an agent some thousands."""
+MAX_VALUES = 1_000
+MAX_EVENTS = 100
+"""That are looked at: more would hold up the event loop."""
 
 _OWN_NAMES = {camel(name): name for name in AICall.model_fields}
 _TELLS_USE = frozenset(
@@ -26,6 +29,7 @@ _TELLS_USE = frozenset(
 )
 _NOTHING = (NoneType, dict, list)
 _OBJECT = {dict}
+_BETWEEN_VALUES = (b",", b"{", b"[")
 _UNREADABLE = frozenset({"unreadable_usage", "unreadable_reason"})
 
 
@@ -46,33 +50,47 @@ def in_plain_fields(sent: Mapping[str, Any]) -> dict[str, Any]:
     told = {_OWN_NAMES.get(name, name): value for name, value in sent.items() if value is not None}
     if len(told) < len(sent):
         _refuse_two_names({name for name, value in sent.items() if value is not None})
-    events = _events(told.pop(USAGE, None), told.pop(RESPONSE, None))
-    if not events:
+    usage, response = told.pop(USAGE, None), told.pop(RESPONSE, None)
+    values = _values_in(USAGE, usage) + _values_in(RESPONSE, response)
+    if not values:
         return told
+    events = _events(usage, response)
     provider, model = (told[name] if type(told.get(name)) is str else None for name in ("provider", "model"))
-    read = reported_of(events, provider, model)
+    is_looked_at = values <= MAX_VALUES and len(events) <= MAX_EVENTS
+    read = reported_of(events, provider, model) if is_looked_at else _not_looked_at(events)
     if read.get("unreadable_reason") == NOT_REPORTED and _tells_what_was_used(told):
         read = {name: fact for name, fact in read.items() if name not in _UNREADABLE}
     return {"model": UNKNOWN_MODEL, **unless_told(read, told)}
 
 
+def _values_in(field: str, value: Any) -> int:
+    """About how many there are; 0 for nothing. Raises InvalidRequestError."""
+    if not value and type(value) in _NOTHING:
+        return 0
+    if {*map(type, value if type(value) is list else [value])} != _OBJECT:
+        raise invalid(field, "must be a JSON object, or a list of objects")
+    encoded = msgspec.json.encode(value)
+    if len(encoded) > MAX_BYTES:
+        raise invalid(field, f"has more than {MAX_BYTES:,} bytes; no texts are needed")
+    return sum(map(encoded.count, _BETWEEN_VALUES))
+
+
 def _events(usage: Any, response: Any) -> list[dict[str, Any]]:
     """As a stream would have them: each usage in an event of its own, the last in the last of the response."""
-    usages, events = _objects(USAGE, usage), _objects(RESPONSE, response)
+    usages, events = _listed(usage), _listed(response)
     if not usages or not events:
         return events or [{USAGE: each} for each in usages]
     return [*events[:-1], *[{USAGE: each} for each in usages[:-1]], {**events[-1], USAGE: usages[-1]}]
 
 
-def _objects(field: str, value: Any) -> list[dict[str, Any]]:
-    if not value and type(value) in _NOTHING:
-        return []
-    objects = value if type(value) is list else [value]
-    if {*map(type, objects)} != _OBJECT:
-        raise invalid(field, "must be a JSON object, or a list of objects")
-    if len(msgspec.json.encode(value)) > MAX_BYTES:
-        raise invalid(field, f"has more than {MAX_BYTES:,} bytes; no texts are needed")
-    return objects
+def _listed(value: Any) -> list[Any]:
+    return value if type(value) is list else [value] if value else []
+
+
+def _not_looked_at(events: list[dict[str, Any]]) -> dict[str, Any]:
+    answered = model_of(events[-1:])
+    reason = f"usage: with its response, has more than {MAX_VALUES:,} values, or {MAX_EVENTS} events"
+    return ({"model": answered} if answered else {}) | {"unreadable_usage": True, "unreadable_reason": reason}
 
 
 def _refuse_two_names(names: set[str]) -> None:

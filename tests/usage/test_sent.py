@@ -119,6 +119,22 @@ def test_what_is_as_large_as_is_allowed_is_read() -> None:
     assert in_plain_fields({"response": {"model": "m", "x": padding}, "tokensUsed": 5})["model"] == "m"
 
 
+@pytest.mark.parametrize(
+    "usage",
+    [
+        [{"a": 1}] * 101,
+        {"prompt_tokens": 5, "l": [[0]] * 3_900},
+        {"prompt_tokens": 5, "l": [{}] * 5_200},
+        {f"k{number}": number for number in range(1_100)},
+    ],
+)
+def test_more_than_any_usage_has_is_not_looked_at(usage: Any) -> None:
+    found = in_plain_fields({"usage": usage, "response": {"model": "m"}})
+
+    reason = "usage: with its response, has more than 1,000 values, or 100 events"
+    assert found == {"model": "m", "unreadable_usage": True, "unreadable_reason": reason}
+
+
 def test_one_field_under_both_of_its_names_is_refused() -> None:
     with pytest.raises(InvalidRequestError) as refused:
         in_plain_fields({"usage": CHAT, "inputTokens": 5, "input_tokens": 6})
