@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from models.base import camel
 from models.call import DEFAULT_CLIENT, AICall
 from models.documents import Document
-from models.fields import MAX_COUNT, MAX_MILLISECONDS, MAX_NAME, OLDEST
+from models.fields import CLOCK_TOLERANCE, MAX_COUNT, MAX_MILLISECONDS, MAX_NAME, OLDEST
 from models.token_usage import PART_TOKENS
 
 Key = tuple[Any, ...]
@@ -194,13 +194,13 @@ def of_span(fields: Mapping[str, Any]) -> tuple[Key, Said] | None:
 
 
 def _moment_of(value: object) -> datetime | None:
-    """A time of the past in UTC, as JSON and Python mostly have it; None for any other."""
+    """A time in UTC that is not ahead by much, as JSON and Python mostly have it; None for any other."""
     if type(value) is str and _MOMENT.fullmatch(value):
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
             return None
-    if type(value) is datetime and value.tzinfo is UTC and OLDEST <= value <= datetime.now(UTC):
+    if type(value) is datetime and value.tzinfo is UTC and OLDEST <= value <= datetime.now(UTC) + CLOCK_TOLERANCE / 2:
         return _in_milliseconds(value)
     return None
 

@@ -83,7 +83,7 @@ MOMENTS = [
     *("2026-01-01T00:00:00", "2026-01-01T00:00:00,5Z", "\uff12026-01-01T00:00:00Z", "2026-01-01T00:00:00.1234567Z"),
 ]
 RARE: dict[str, st.SearchStrategy[Any]] = {
-    "created_at": st.sampled_from([*MOMENTS, datetime.now(UTC) + timedelta(minutes=2)]),
+    "created_at": st.sampled_from([*MOMENTS, *(datetime.now(UTC) + timedelta(minutes=ahead) for ahead in (2, 4, 9))]),
     "synthetic": st.sampled_from([True, False, 1]),
     "status": st.sampled_from(["success", "error", "timeout", "nonsense"]),
     "service_type": st.sampled_from(["chat", "image", None]),
