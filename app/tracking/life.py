@@ -51,7 +51,8 @@ class Life:
 
     async def flush(self, seconds: float) -> Flushed:
         """Wait until what was reported before is committed or spooled."""
-        await asyncio.sleep(0)  # for what other threads have handed over just now
+        for _ in range(2):  # what other threads have handed over arrives, and begins
+            await asyncio.sleep(0)
         calls = None
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):

@@ -10,7 +10,8 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from app.settings import Settings
 from app.tracking import flush, track_ai_request, tracking
@@ -28,6 +29,29 @@ def hosted(calls: int) -> None:
     """Nobody closes tracking."""
     Hosted(Settings(_env_file=None))
     tell(report(wait=False).status for _ in range(calls))
+
+
+def stopped_by_hand(calls: int) -> None:
+    """It reports when it is told to."""
+    hosted = Hosted(Settings(_env_file=None))
+    atexit.register(hosted.stop)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
+    tell(report(wait=False).status for _ in range(calls))
+
+
+def application() -> Callable[..., list[bytes]]:
+    """Of a server of the kind that Flask and Django run in: tracking is opened by its first request."""
+    opened: list[Hosted] = []
+
+    def respond(_: dict[str, Any], start_response: Callable[..., object]) -> list[bytes]:
+        if not opened:
+            opened.append(Hosted(Settings(_env_file=None)))
+        start_response("200 OK", [])
+        return [report(wait=False).status.encode()]
+
+    return respond
 
 
 def signalled(calls: int) -> None:

@@ -1,16 +1,21 @@
 """What becomes of calls that nobody waits for when their process ends."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
+from pydantic import SecretStr
 
-from app.database import Database
+from app.database import Database, connected
+from app.database.mongod import EmbeddedMongod
 from app.observability.metrics import Counters
 from app.settings import Settings
 from app.tracking import open_tracker
@@ -22,21 +27,25 @@ ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
-def host(settings: Settings, way: str, calls: int = 300, **more: str) -> Iterator[subprocess.Popen[str]]:
+def started(settings: Settings, command: list[str]) -> Iterator[subprocess.Popen[str]]:
     assert settings.mongodb_uri is not None
     own = {
         "TWINMETER_MONGODB_URI": settings.mongodb_uri.get_secret_value(),
         "TWINMETER_DATABASE": settings.database,
         "TWINMETER_DATA_DIR": str(settings.data_dir),
     }
-    command = [sys.executable, "-m", "tests.tracking.host_process", way, str(calls)]
-    pipe = subprocess.PIPE
-    environment = {**os.environ, **own, **more}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
+    pipe, environment = subprocess.PIPE, {**os.environ, **own}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True
+    ) as process:
         try:
             yield process
         finally:
             process.kill()
+
+
+def host(settings: Settings, way: str, calls: int = 300) -> AbstractContextManager[subprocess.Popen[str]]:
+    return started(settings, [sys.executable, "-m", "tests.tracking.host_process", way, str(calls)])
 
 
 @pytest.mark.parametrize("way", ["hosted_and_stopped", "hosted", "left_in_a_loop"])
@@ -61,6 +70,49 @@ async def test_what_was_queued_is_committed_when_a_process_manager_ends_it(
 
     assert (told, process.returncode) == ("{'queued': 300}\n", 0)
     assert len(await assert_twins(database)) == 300
+
+
+async def test_a_synchronous_worker_of_gunicorn_commits_what_was_queued_when_it_is_told_to_end(
+    settings: Settings, database: Database
+) -> None:
+    assert settings.mongodb_uri is not None
+    options = ["--bind", "127.0.0.1:0", "--workers", "2", "--log-level", "info", "--no-control-socket"]
+    command = [sys.executable, "-m", "gunicorn", *options, "tests.tracking.host_process:application()"]
+    with started(settings, command) as process:
+        assert process.stderr is not None
+        address = next(found[1] for line in process.stderr if (found := re.search(r"Listening at: (http\S+)", line)))
+        async with httpx.AsyncClient() as client:
+            statuses = Counter([(await client.get(address)).text for _ in range(300)])
+        process.send_signal(signal.SIGTERM)
+        _, logged = process.communicate(timeout=patience(20))
+
+    assert (statuses, process.returncode) == ({"queued": 300}, 0), logged
+    assert len(await assert_twins(database)) == 300
+
+
+async def test_while_mongodb_is_away_what_was_queued_is_on_the_disk_when_the_script_has_ended(
+    settings: Settings, tmp_path: Path
+) -> None:
+    folder = tmp_path / "own"
+    with EmbeddedMongod(folder) as mongod:
+        away = settings.model_copy(update={"mongodb_uri": SecretStr(mongod.uri)})
+        with host(away, "stopped_by_hand") as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            mongod.stop()
+            told, logged = process.communicate("go\n", timeout=patience(30))
+        mongod.start()
+        async with (
+            connected(mongod.uri, away.database) as database,
+            open_tracker(away, database, Counters()) as tracker,
+        ):
+            spooled = (await tracker.standing()).spool.calls
+            await delivered(tracker)
+            stored = await assert_twins(database)
+
+    assert (told, process.returncode) == ("{'queued': 300}\n", 0), logged
+    assert "tracking.calls_lost" not in logged
+    assert (spooled <= 300, len(stored)) == (True, 300)
 
 
 async def test_what_was_queued_on_a_loop_that_was_closed_is_on_the_disk_and_delivered_by_the_next_start(
