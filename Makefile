@@ -68,7 +68,7 @@ bench: install ## the benchmarks of docs/benchmarks.md; it fails at the end wher
 
 client: $(VENV)/installed-dev ## build what applications install: wheel, sdist and npm package of client/, into dist/
 	@rm -f dist/twinmeter_client-* dist/twinmeter-*
-	@SOURCE_DATE_EPOCH=$(NO_DATE) $(BIN)/python -m build --quiet --no-isolation --outdir dist client
+	@SOURCE_DATE_EPOCH=$(NO_DATE) $(BIN)/python -m build --no-isolation --outdir dist client >/dev/null
 	@if command -v npm >/dev/null; then npm pack --silent --pack-destination dist ./client/js >/dev/null; \
 	else echo "npm was not found: there is no package for JavaScript"; fi
 	@cd dist && sha256sum twinmeter*
