@@ -2,12 +2,15 @@
 
 import gzip
 import json
+import sys
 from pathlib import Path
 
 import httpx
 import pytest
 
+from client.tests.stand_in import stand_in
 from scripts.bench.bodies import GENAI, export
+from scripts.bench.client import App
 from scripts.bench.load import calls
 from scripts.bench.peers.libraries import added, calls_in, sink
 
@@ -47,3 +50,18 @@ def test_a_stand_in_counts_the_calls_that_it_is_sent_plain_and_through_gzip(path
 
     assert server.arrived == 2 * count
     assert statuses == ({204} if path.endswith("/events") else {200})
+
+
+async def test_an_application_reports_all_calls_and_says_what_those_after_the_first_hundred_took() -> None:
+    with stand_in() as server:
+        spent = await App(sys.executable, "twinmeter", server.address, "tm_key").report(list(calls(250)), 0, 100)
+
+    assert (len(server.rows), len(spent.times_us), spent.counts["delivered"], spent.counts["lost"]) == (
+        250,
+        150,
+        250,
+        0,
+    )
+    assert {"userId", "model", "inputTokens", "requestDuration"} <= set(server.rows[0])
+    assert min(spent.import_cpu_ms, spent.seconds, spent.cpu_s, *spent.times_us) > 0
+    assert set(spent.row) == {"p50_us", "p99_us", "cpu_us"}
