@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from twinmeter.flushing import flushed
     from twinmeter.integrations.asgi import asgi as asgi
     from twinmeter.integrations.django import django as django
+    from twinmeter.integrations.langchain import langchain as langchain
+    from twinmeter.integrations.litellm import litellm as litellm
     from twinmeter.integrations.wsgi import wsgi as wsgi
     from twinmeter.limits import Decision, Reservation, check, reserve
     from twinmeter.tracked_call import call as call
@@ -58,6 +60,8 @@ _LATER = {
     "check": "limits",
     "django": "integrations.django",
     "flushed": "flushing",
+    "langchain": "integrations.langchain",
+    "litellm": "integrations.litellm",
     "reserve": "limits",
     "wrap": "wrapping",
     "wsgi": "integrations.wsgi",
