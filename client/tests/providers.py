@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 MODEL = "gpt-4o-2024-08-06"
-MODELS = {"groq": "llama-3.3-70b-versatile", "mistral": "mistral-large-latest"}
+MODELS = {"openai": MODEL, "groq": "llama-3.3-70b-versatile", "mistral": "mistral-large-latest"}
+TIERS = {"openai": "priority", "groq": "on_demand"}
 USAGE = {
     "prompt_tokens": 1_234,
     "completion_tokens": 567,
@@ -83,6 +84,7 @@ def answers(upstream: Provider) -> Provider:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 64  # callers that come all at once
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A caller that leaves is what some tests are about."""
@@ -230,7 +232,7 @@ def _response(status: str, usage: Json | None) -> Json:
         "status": status,
         "model": MODEL,
         "output": [search, _MESSAGE] if status == "completed" else [],
-        "service_tier": "flex",
+        "service_tier": "priority",
         "parallel_tool_calls": True,
         "tool_choice": "auto",
         "tools": [],
@@ -240,8 +242,9 @@ def _response(status: str, usage: Json | None) -> Json:
 
 
 def _head(kind: str, path: str) -> Json:
-    model = next((model for name, model in MODELS.items() if path.startswith(_ROOTS[name])), MODEL)
-    return {"id": "chatcmpl-1", "object": kind, "created": 1_760_000_000, "model": model, "service_tier": "flex"}
+    name = next((name for name, root in _ROOTS.items() if path.startswith(root)), "openai")
+    head = {"id": "chatcmpl-1", "object": kind, "created": 1_760_000_000, "model": MODELS[name]}
+    return {**head, "service_tier": TIERS[name]} if name in TIERS else head
 
 
 _ROOTS = {"groq": "/openai/v1", "mistral": "/mistral"}

@@ -118,6 +118,15 @@ def test_speech_is_counted_by_what_was_spoken(wrapped: openai.OpenAI, rows: Rows
     ]
 
 
+def test_speech_that_was_refused_is_not_counted(wrapped: openai.OpenAI, answers: Provider, rows: Rows) -> None:
+    answers.does = 429
+    with pytest.raises(openai.RateLimitError):
+        wrapped.audio.speech.create(model="tts-1", voice="alloy", input="SECRET")
+
+    (row,) = rows()
+    assert (row["model"], outcome(row), "characters" in row) == ("tts-1", ("rate_limited", "RateLimitError"), False)
+
+
 def test_whose_call_it_is_comes_from_around_and_from_the_beginning(answers: Provider, rows: Rows) -> None:
     with openai.OpenAI(base_url=f"{answers.address}/v1", api_key="k") as client:
         twinmeter.wrap(client, user_id="service", content_type="letter", campaign_id="c1")

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Callable, NamedTuple
 
 import pytest
 from client.tests.in_process import InProcess, by_hand
+from client.tests.ledger import entries
 from client.tests.providers import Provider, answers, upstream
 from groq import AsyncGroq, Groq
 from mistralai.client import Mistral
 from openai import AsyncAzureOpenAI, AsyncOpenAI, AzureOpenAI, OpenAI
 from tests.patience import patience
-from tests.real_clients.conftest import Account
+from tests.real_clients.conftest import Account, Deployment
 
 import twinmeter
 from twinmeter import client as clients
@@ -222,3 +225,42 @@ def raised_by(run: Callable[[], Any]) -> BaseException | None:
     except (Exception, asyncio.CancelledError) as error:
         return error
     return None
+
+
+def test_what_it_cost_is_exact(
+    real: Client, account: Account, answers: Provider, monkeypatch: pytest.MonkeyPatch, deployment: Deployment
+) -> None:
+    """At priority 4.25, 2.125 and 17 dollars for a million tokens of input, of the cache and of output."""
+    monkeypatch.setitem(clients._clients, "current", real)
+    with openai(answers) as client:
+        twinmeter.wrap(client).chat.completions.create(**ASKED)
+        list(client.chat.completions.create(**ASKED, stream=True))
+    real.flush(patience(20))
+
+    for entry in entries(deployment, account):
+        assert (entry["inputTokens"], entry["cacheReadTokens"], entry["outputTokens"]) == (1_234, 1_024, 567)
+        assert entry["cost"].to_decimal() == Decimal("0.0127075")
+    assert len(entries(deployment, account)) == 2
+
+
+async def test_many_at_once_are_each_reported(
+    real: Client, account: Account, answers: Provider, monkeypatch: pytest.MonkeyPatch, deployment: Deployment
+) -> None:
+    monkeypatch.setitem(clients._clients, "current", real)
+
+    async with openai_async(answers) as client:
+        twinmeter.wrap(client)
+
+        async def one(number: int) -> None:
+            with twinmeter.context(user_id=f"u{number % 4}", content_type="letter"):
+                if number % 2:
+                    await client.chat.completions.create(**ASKED)
+                else:
+                    async for _ in await client.chat.completions.create(**ASKED, stream=True):
+                        pass
+
+        await asyncio.gather(*(one(number) for number in range(40)))
+    assert real.flush(patience(20)) == twinmeter.Flushed(40, 0, 0)
+
+    stored = Counter((entry["userId"], entry["inputTokens"]) for entry in entries(deployment, account))
+    assert stored == {(f"u{number}", 1_234): 10 for number in range(4)}

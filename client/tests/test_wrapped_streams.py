@@ -16,6 +16,7 @@ from client.tests.wrapped import ASKED, INTERRUPTED, SPOKEN, Rows, current, outc
 from mistralai.client import Mistral
 
 import twinmeter
+from twinmeter import streams
 
 __all__ = ["answers", "current", "rows", "unwrapped", "upstream", "wrapped"]
 
@@ -220,6 +221,18 @@ def test_groq_and_mistral_are_left_likewise(answers: Provider, rows: Rows) -> No
         (None, None),
         (None, None),
     ]
+
+
+def test_nothing_is_kept_of_streams_that_are_over(wrapped: openai.OpenAI, rows: Rows) -> None:
+    gc.collect()
+    before = len(streams._open)
+    for _ in range(5):
+        list(wrapped.chat.completions.create(**ASKED, stream=True))
+        list(wrapped.chat.completions.with_raw_response.create(**ASKED, stream=True).parse())
+    gc.collect()
+
+    assert len(streams._open) == before
+    assert len(rows()) == 10
 
 
 LEFT_OPEN = """

@@ -76,6 +76,10 @@ class Observation:
         """Take the usage of a complete response. `facts` are further fields, and come before what it says."""
         self._facts = {**fields_of(response), **facts}
 
+    def knows(self, facts: Mapping[str, Any]) -> None:
+        """Take fields that hold now that the call was answered."""
+        self._facts = {**self._facts, **facts}
+
     @guarded
     def chunk(self, chunk: Any) -> None:
         """Take an event of the stream."""

@@ -34,12 +34,15 @@ def read_body(body: bytes) -> Any:
 class Body:
     """A body that the caller reads, whichever way: all of them end in `iter_bytes` or `aiter_bytes`."""
 
-    def __init__(self, http: Any, observation: Observation, hides: Callable[[Any], Any], *, reads: bool) -> None:
+    def __init__(
+        self, http: Any, observation: Observation, hides: Callable[[Any], Any], facts: dict[str, Any] | None
+    ) -> None:
+        """`facts`: what of the bill the request tells; None where the response does."""
         self._http = http
         self._observation = observation
         self._kind = kind_of(http)
         self._events = ServerSentEvents(observation, hides) if self._kind == EVENTS else None
-        self._reads = reads
+        self._facts = facts
         self._pieces: list[bytes] | None = [] if self._kind == PLAIN else None
         self._size = 0
 
@@ -50,6 +53,8 @@ class Body:
         own["aiter_bytes"] = self._reading_async(self._http.aiter_bytes)
         if self._events is not None:
             self._observation.streams()
+        elif self._facts is not None:
+            self._observation.knows(self._facts)
         until_closed(self._http, self._observation)
         until_collected(self._http, self._observation)
 
@@ -117,7 +122,7 @@ class Body:
     def _ended(self) -> None:
         if self._events is not None:
             self._observation.ended()
-        elif self._reads:
+        elif self._facts is None:
             self._observation.returned(None if self._pieces is None else read_body(b"".join(self._pieces)))
         else:
             self._observation.over()

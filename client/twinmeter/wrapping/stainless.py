@@ -98,9 +98,8 @@ class _Host:
         if operation is None:
             return None
         body = options.json_data if isinstance(options.json_data, Mapping) else {}
-        facts = operation.asked(body) if operation.asked else {}
-        observation = observe(operation, self._fields, body.get("model"), provider=self._provider, **facts)
-        sent = _Sent(self, observation, args, kwargs, reads=operation.asked is None)
+        observation = observe(operation, self._fields, body.get("model"), provider=self._provider)
+        sent = _Sent(self, observation, args, kwargs, operation.asked(body) if operation.asked else None)
         if sent.is_stream and operation.asks_for_usage and not self.refuses:
             sent.ask(options)
         return sent
@@ -145,15 +144,15 @@ class _Sent:
     """A request that is a model call."""
 
     def __init__(
-        self, host: _Host, observation: Observation, args: tuple[Any, ...], kwargs: Fields, *, reads: bool
+        self, host: _Host, observation: Observation, args: tuple[Any, ...], kwargs: Fields, facts: Fields | None
     ) -> None:
         self._host = host
         self._observation = observation
         self.args = args
         self.kwargs = kwargs
         self.is_stream = bool(kwargs.get("stream"))
-        self._reads = reads
-        """Whether what was used is told by the response, and not by the request."""
+        self._facts = facts
+        """What of the bill the request tells; None where the response does."""
         self._plain: tuple[tuple[Any, ...], Fields] | None = None
         """The request as the caller made it, where the one that is made asks for the usage too."""
 
@@ -197,11 +196,12 @@ class _Sent:
         elif hasattr(http, "_content"):  # it was read
             self._complete(read_body(http.content) if kind_of(http) == PLAIN else http.text)
         else:
-            Body(http, self._observation, hides, reads=self._reads).watch()
+            Body(http, self._observation, hides, self._facts).watch()
         return True
 
     def _complete(self, response: Any) -> None:
-        if self._reads:
+        if self._facts is None:
             self._observation.returned(response)
         else:
+            self._observation.knows(self._facts)
             self._observation.over()
