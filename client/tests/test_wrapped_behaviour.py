@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 from typing import Any
 
+import groq
 import httpx2
 import openai
 import pytest
@@ -14,6 +16,9 @@ from mistralai.client import Mistral
 from pydantic import BaseModel
 
 import twinmeter
+from twinmeter.wrapping import groq as groq_paths
+from twinmeter.wrapping import mistral as mistral_parts
+from twinmeter.wrapping import openai as openai_paths
 
 __all__ = ["answers", "current", "rows", "unwrapped", "upstream", "wrapped"]
 
@@ -216,3 +221,24 @@ def test_an_answer_can_still_be_pickled(wrapped: openai.OpenAI) -> None:
     answer = wrapped.chat.completions.create(**ASKED)
 
     assert pickle.loads(pickle.dumps(answer)).id == answer.id
+
+
+@pytest.mark.parametrize(("package", "operations"), [(openai, openai_paths.OPERATIONS), (groq, groq_paths.OPERATIONS)])
+def test_the_sdk_asks_for_what_is_watched(package: Any, operations: dict[str, Any]) -> None:
+    resources = Path(package.__file__).parent / "resources"
+    source = "".join(path.read_text("utf-8") for path in resources.rglob("*.py"))
+
+    assert [path for path in operations if f'"{path}"' not in source] == []
+
+
+def test_each_part_of_mistrals_is_watched_when_it_is_used() -> None:
+    with twinmeter.wrap(Mistral(api_key="k")) as client:
+        parts = {"chat": client.chat, "fim": client.fim, "agents": client.agents, "embeddings": client.embeddings}
+        parts |= {"ocr": client.ocr, "responses": client.responses, "conversations": client.beta.conversations}
+        parts |= {"transcriptions": client.audio.transcriptions, "speech": client.audio.speech}
+
+        for name, methods in mistral_parts._PARTS.items():
+            for method in methods:
+                assert hasattr(type(parts[name]), method), f"{name}.{method}"
+                assert {method, f"{method}_async"} <= vars(parts[name]).keys(), f"{name}.{method}"
+                assert getattr(parts[name], method).__name__ == method
