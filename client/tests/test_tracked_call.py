@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from tests.real_clients.conftest import Account
 import twinmeter
 from twinmeter import client as clients
 from twinmeter.client import Client
+from twinmeter.observation import INTERRUPTED, around
 
 __all__ = ["by_hand"]
 
@@ -99,6 +100,40 @@ async def test_decorated_functions_return_what_they_returned(server: StandIn, cu
     current.flush(patience(20))
     assert [row["usage"] for row in server.rows] == [USAGE, USAGE]
     assert ask.__name__ == "ask"
+
+
+async def test_decorated_generators_yield_what_they_yielded(server: StandIn, current: Client) -> None:
+    @twinmeter.call(**WHO)
+    def ask(count: int) -> Iterator[Any]:
+        yield from CHUNKS[:count]
+
+    @twinmeter.call(**WHO)
+    async def ask_later() -> AsyncIterator[Any]:
+        for chunk in CHUNKS:
+            yield chunk
+        raise RateLimitError
+
+    assert list(ask(3)) == CHUNKS
+    for _ in ask(3):
+        break
+    with pytest.raises(RateLimitError):
+        _ = [chunk async for chunk in ask_later()]
+
+    current.flush(patience(20))
+    assert [row.get("usage") for row in server.rows] == [[USAGE], None, [USAGE]]
+    assert [row.get("status") for row in server.rows] == [None, "error", "rate_limited"]
+    assert [row.get("errorMessage") for row in server.rows][1:] == [INTERRUPTED, "RateLimitError"]
+
+
+def test_a_generators_block_is_not_that_of_its_caller() -> None:
+    @twinmeter.call(**WHO)
+    def ask() -> Iterator[Any]:
+        assert around.get() is not None
+        yield from CHUNKS
+        assert around.get() is not None
+
+    for _ in ask():
+        assert around.get() is None
 
 
 @pytest.mark.parametrize(

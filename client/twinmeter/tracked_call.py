@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from twinmeter.receipts import Receipt
 
-_COROUTINE = 0x80
-"""The flag of a coroutine function's code."""
+_COROUTINE, _GENERATOR, _ASYNC_GENERATOR = 0x80, 0x20, 0x200
+"""Flags of a function's code: `inspect`, which has their names, takes longer to import than all of this."""
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -29,7 +29,8 @@ class call:  # noqa: N801 - it is used as a function
             response = client.chat.completions.create(...)
             call.record(response)            # or: for chunk in call.stream(response): ...
 
-    Also `async with`, and a decorator of functions and coroutine functions that return the provider's response.
+    Also `async with`, and a decorator of functions and coroutine functions that return the provider's response, and of
+    generator functions that yield the events of a stream.
     Fields are those of `twinmeter.track`; `model` is that of the response where it is left out, and what else is left
     out comes from `twinmeter.context`. What the block raises goes to the caller unchanged.
 
@@ -81,24 +82,49 @@ class call:  # noqa: N801 - it is used as a function
         self._end(error)
 
     def __call__(self, function: Function) -> Function:
-        """Decorate a function, or a coroutine function, that returns the provider's response: each call is reported."""
+        """Decorate a function, or a coroutine function, that returns the provider's response, or a generator of either
+        kind that yields the events of a stream: each call is reported.
+        """
+        own = self._own
 
         @wraps(function)
         def tracked(*args: Any, **kwargs: Any) -> Any:
-            with call(**self._own) as one:
+            with call(**own) as one:
                 response = function(*args, **kwargs)
                 one.record(response)
                 return response
 
         @wraps(function)
         async def tracked_awaited(*args: Any, **kwargs: Any) -> Any:
-            with call(**self._own) as one:
+            with call(**own) as one:
                 response = await function(*args, **kwargs)
                 one.record(response)
                 return response
 
-        code = getattr(function, "__code__", None)
-        return tracked_awaited if code and code.co_flags & _COROUTINE else tracked  # type: ignore[return-value]
+        @wraps(function)
+        def tracked_stream(*args: Any, **kwargs: Any) -> Any:
+            one = _Streamed(own, function(*args, **kwargs))
+            try:
+                yield from one
+            finally:
+                one.end()
+
+        @wraps(function)
+        async def tracked_stream_awaited(*args: Any, **kwargs: Any) -> Any:
+            one = _Streamed(own, function(*args, **kwargs))
+            try:
+                async for event in one:
+                    yield event
+            finally:
+                one.end()
+
+        flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
+        kinds = (
+            (_COROUTINE, tracked_awaited),
+            (_GENERATOR, tracked_stream),
+            (_ASYNC_GENERATOR, tracked_stream_awaited),
+        )
+        return next((made for flag, made in kinds if flags & flag), tracked)  # type: ignore[return-value]
 
     @guarded
     def _begin(self) -> None:
@@ -117,3 +143,47 @@ class call:  # noqa: N801 - it is used as a function
                 around.set(None)
         if self._observation is not None and not (self._block and self._block.is_reported):
             self._observation.over(error)
+
+
+class _Streamed:
+    """What a generator function yields. Between two events its block is not that of who takes them."""
+
+    def __init__(self, fields: dict[str, Any], events: Any) -> None:
+        known = {**current_fields(), **fields}
+        self._block = Block(known)
+        self._observation = Observation(known)
+        self._observation.streams()
+        self._events = Watched(events, self._observation, self._observation.all_came, self._fails)
+        self._error: BaseException | None = None
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __aiter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        token = around.set(self._block)
+        try:
+            return next(self._events)
+        finally:
+            around.reset(token)
+
+    async def __anext__(self) -> Any:
+        token = around.set(self._block)
+        try:
+            return await self._events.__anext__()
+        finally:
+            around.reset(token)
+
+    def _fails(self, error: BaseException) -> None:
+        self._error = error
+
+    def close(self) -> None:
+        """Who takes the events has left."""
+        self._events.close()
+
+    @guarded
+    def end(self) -> None:
+        if not self._block.is_reported:
+            self._observation.over(self._error)

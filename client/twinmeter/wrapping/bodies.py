@@ -32,7 +32,7 @@ def read_body(body: bytes) -> Any:
 
 
 class Body:
-    """A body that the caller reads, whichever way: all of them end in `iter_bytes` or `aiter_bytes`."""
+    """A body that the caller reads, whichever way."""
 
     def __init__(
         self, http: Any, observation: Observation, hides: Callable[[Any], Any], facts: dict[str, Any] | None
@@ -49,8 +49,10 @@ class Body:
     def watch(self) -> None:
         """Tell the observation what the caller reads, and when he has done with it."""
         own = vars(self._http)
-        own["iter_bytes"] = self._reading(self._http.iter_bytes)
-        own["aiter_bytes"] = self._reading_async(self._http.aiter_bytes)
+        # all else that reads a body is made of these
+        level = "bytes" if self._http.headers.get("content-encoding") else "raw"
+        own[f"iter_{level}"] = self._reading(getattr(self._http, f"iter_{level}"))
+        own[f"aiter_{level}"] = self._reading_async(getattr(self._http, f"aiter_{level}"))
         if self._events is not None:
             self._observation.streams()
         elif self._facts is not None:
