@@ -90,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(429, _failed(429, "rate_limit_error", "RESOURCE_EXHAUSTED"))
         elif BROKEN in asked:
             self._send(500, _failed(500, "api_error", "INTERNAL"))
-        elif self.path.startswith("/v1/messages"):
+        elif self.path.startswith("/v1/messages") or "awPredict" in self.path:
             self._send(200, _claude_events() if request.get("stream") else claude())
         else:
             self._send(200, _of_google(self.path, request))

@@ -338,6 +338,37 @@ def test_a_wrapped_claude_stays_what_it_was(rows: Rows, upstream: Provider) -> N
     assert upstream.paths == ["/v1/messages"] * 7
 
 
+def test_what_claude_is_asked_beside_messages_is_not_counted(rows: Rows, upstream: Provider) -> None:
+    client = twinmeter.wrap(claude(upstream))
+    client.messages.count_tokens(model=CLAUDE, messages=QUESTION["messages"])
+    client.messages.batches.create(requests=[{"custom_id": "1", "params": CLAUDE_ASKED}])
+    assert len(upstream.paths) == 2
+    assert rows() == []
+
+
+def test_claude_is_counted_where_others_sell_it(rows: Rows, upstream: Provider) -> None:
+    from anthropic import AnthropicVertex  # noqa: PLC0415
+
+    client = AnthropicVertex(base_url=upstream.address, region="europe-west1", project_id="p", access_token="k")
+    client = twinmeter.wrap(client)
+    client.messages.create(**CLAUDE_ASKED)
+    assert [event.type for event in client.messages.create(**CLAUDE_ASKED, stream=True)][-1] == "message_stop"
+    assert [(row["provider"], row["contentType"]) for row in rows()] == [("google", "chat")] * 2
+    assert [path.rpartition(":")[2] for path in upstream.paths] == ["rawPredict", "streamRawPredict"]
+
+
+def test_the_raw_answer_of_gemini_is_read(rows: Rows, upstream: Provider) -> None:
+    from google.genai.types import GenerateContentConfig  # noqa: PLC0415
+
+    client = twinmeter.wrap(gemini(upstream))
+    config = GenerateContentConfig(should_return_http_response=True)
+    response = client.models.generate_content(model=GEMINI, contents="x", config=config)
+    assert "SECRET" in response.sdk_http_response.body
+    (row,) = rows()
+    assert "SECRET" not in repr(row)
+    assert row["response"]["usageMetadata"]["promptTokenCount"] == 1_000
+
+
 def test_retries_of_claude_are_one_call(rows: Rows, upstream: Provider) -> None:
     client = twinmeter.wrap(claude(upstream, max_retries=1))
     with suppress(Exception):

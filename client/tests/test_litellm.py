@@ -212,6 +212,15 @@ def test_whose_a_call_is(litellm: Any, answers: Provider, rows: Rows, told: dict
     assert (row["userId"], row["contentType"], row["response"]["model"]) == (user, "chat", MODEL)
 
 
+def test_metadata_say_what_a_call_is_for(litellm: Any, answers: Provider, rows: Rows) -> None:
+    metadata = {"user_id": "u1", "content_type": "letter", "conversation_id": "c1", "secret": "SECRET"}
+    with twinmeter.context(conversation_id="c2"):
+        litellm.completion(**asked(answers, metadata=metadata))
+    (row,) = rows(1)
+    assert (row["userId"], row["contentType"], row["conversationId"]) == ("u1", "letter", "c2")
+    assert "SECRET" not in repr(row)
+
+
 def test_retries_are_one_call(litellm: Any, answers: Provider, rows: Rows) -> None:
     answers.does = "fail once"
     assert litellm.completion(**asked(answers, max_retries=1)).choices[0].message.content == ANSWER

@@ -155,6 +155,24 @@ def test_a_function_that_fails_fails_no_request_and_is_logged_once(
     assert [record.message for record in caplog.records] == ["the user_id of a request is not known: KeyError"]
 
 
+def test_a_function_is_asked_once_a_call_and_no_more_once_it_knows(server: StandIn, client: Client) -> None:
+    answers = iter([None, "u1"])
+    asked: list[object] = []
+
+    def user(environ: object) -> Any:
+        asked.append(environ)
+        return next(answers)
+
+    def app(*_: object) -> list[bytes]:
+        for _number in range(3):
+            report()
+        return []
+
+    twinmeter.wsgi(app, user=user)({}, print)
+    assert users(server, client) == [None, "u1", "u1"]
+    assert len(asked) == 2
+
+
 async def answers_of(app: Any, *paths: str) -> list[str]:
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://shop") as browser:

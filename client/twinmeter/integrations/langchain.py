@@ -10,12 +10,9 @@ from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 
-from twinmeter.integrations.names import provider_of
+from twinmeter.integrations.names import TOLD, provider_of
 from twinmeter.observation import Observation, guarded
 from twinmeter.wrapping.operations import CHAT, observe
-
-_FIELDS = ("user_id", "content_type", "conversation_id", "campaign_id")
-"""What `config={"metadata": {...}}` may say of a call; `twinmeter.context` comes first."""
 
 
 class _Run:
@@ -54,7 +51,7 @@ class Handler(BaseCallbackHandler):
     @guarded
     def _begin(self, run_id: UUID, told: dict[str, Any]) -> None:
         metadata = told.get("metadata") or {}
-        fields = {name: metadata[name] for name in _FIELDS if metadata.get(name)}
+        fields = {name: metadata[name] for name in TOLD if metadata.get(name)}
         asked = told.get("invocation_params") or {}
         model = metadata.get("ls_model_name") or asked.get("model") or asked.get("model_name")
         observation = observe(CHAT, fields, model, provider=provider_of(metadata.get("ls_provider")))

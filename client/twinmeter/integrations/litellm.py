@@ -12,7 +12,7 @@ from litellm.integrations.custom_logger import CustomLogger
 
 from twinmeter.client import current
 from twinmeter.context import current_fields
-from twinmeter.integrations.names import provider_of
+from twinmeter.integrations.names import TOLD, provider_of
 from twinmeter.observation import INTERRUPTED, UNKNOWN_MODEL, described, guarded, status_of
 from twinmeter.usage import Events, fields_of, names_model
 from twinmeter.wrapping.operations import ANONYMOUS, CHAT, EMBEDDING, IMAGE, SPEECH, TRANSCRIPTION
@@ -29,8 +29,8 @@ _OPERATIONS = {
     "transcription": TRANSCRIPTION,
     "speech": SPEECH,
 }
-_USERS = ("user_id", "user_api_key_end_user_id", "user_api_key_user_id")
-"""Where the metadata of a call say whose it is: the application's own word, and those of LiteLLM's proxy."""
+_USERS = ("user_api_key_end_user_id", "user_api_key_user_id")
+"""Where the metadata of a call have the user of LiteLLM's proxy."""
 
 Fields = dict[str, Any]
 
@@ -138,6 +138,7 @@ def _known_of(kwargs: Mapping[str, Any]) -> Fields:
         "content_type": operation.content_type,
         "service_type": operation.service_type,
         "provider": provider_of(kwargs.get("custom_llm_provider")),
+        **{name: metadata[name] for name in TOLD if metadata.get(name)},
         **current_fields(),
     }
 

@@ -1,4 +1,4 @@
-"""What frameworks call the providers whose clients they have, and what the server calls them."""
+"""Names that frameworks have for what the server calls otherwise, and what their users may tell by metadata."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ _PROVIDERS = {
     "vertex_ai_beta": "google",
     "xai": "x-ai",
 }
+TOLD = ("user_id", "content_type", "conversation_id", "campaign_id")
+"""Fields that an application may put into a framework's metadata of a call; `twinmeter.context` comes before them."""
 
 
 def provider_of(name: object) -> str | None:

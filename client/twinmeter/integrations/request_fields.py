@@ -23,10 +23,13 @@ class RequestFields(Mapping[str, Any]):
         self._request = request
         self._asked = {name: value for name, value in asked.items() if value is not None}
         self._around = current_fields()
+        self._told: dict[str, Any] = {}
+        """What the last call was told."""
 
     def _known(self) -> dict[str, Any]:
         told = {name: self._answer(name, asked) if callable(asked) else asked for name, asked in self._asked.items()}
-        return {**self._around, **{name: answer for name, answer in told.items() if answer}}
+        self._told = {**self._around, **{name: answer for name, answer in told.items() if answer}}
+        return self._told
 
     def _answer(self, name: str, ask: Callable[[Any], Any]) -> str | None:
         try:
@@ -39,8 +42,12 @@ class RequestFields(Mapping[str, Any]):
             return None
         return told
 
+    def __bool__(self) -> bool:
+        return bool(self._asked or self._around)
+
     def __getitem__(self, name: str) -> Any:
-        return self._known()[name]
+        told = self._told
+        return told[name] if name in told else self._known()[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._known())
