@@ -121,6 +121,10 @@ class _Handed(Generic[Result]):
     async def run(self) -> None:
         try:
             self.answer.set_result(await self._work())
+        except asyncio.CancelledError:
+            # its loop is ended around it, which is not its caller's cancellation: the end is not known
+            self.answer.set_exception(TimeoutError())
+            raise
         except BaseException as error:
             self.answer.set_exception(error)
             raise

@@ -1,6 +1,7 @@
 """Calls that are reported from another loop or thread than that on which tracking was opened."""
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -102,6 +103,32 @@ async def test_a_caller_that_is_cancelled_leaves_its_call_behind(settings: Setti
         await asyncio.to_thread(hosted.stop)
 
     assert len(await assert_twins(database)) == 1
+
+
+async def test_a_call_whose_loop_is_ended_around_it_does_not_cancel_its_caller(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered = threading.Event()
+
+    async def never(*_: object) -> TrackReceipt:
+        entered.set()
+        return await asyncio.Future()
+
+    hosted = await asyncio.to_thread(Hosted, settings)
+    monkeypatch.setattr(Tracker, "_told", never)
+    waiting = asyncio.create_task(track_ai_request(**CALL))
+    await asyncio.to_thread(entered.wait, patience(5))
+
+    def end() -> None:
+        for task in asyncio.all_tasks(hosted.loop):
+            if "Handed" in repr(task.get_coro()):
+                task.cancel()
+
+    hosted.loop.call_soon_threadsafe(end)
+    receipt = await waiting
+    await asyncio.to_thread(hosted.stop)
+
+    assert receipt.status == "unknown"
 
 
 async def test_where_the_loop_of_tracking_does_not_run_any_more_nothing_is_stored_and_said_to_be(
