@@ -75,7 +75,7 @@ def call():
 async def call_later():
     {CALL}
 """
-GUNICORN = ("gunicorn", "--bind", "127.0.0.1:0", "--workers", "2", "--graceful-timeout", "60")
+GUNICORN = ("gunicorn", "--bind", "127.0.0.1:0", "--workers", "2", "--graceful-timeout", "10")
 UVICORN = ("uvicorn", "--port", "0")
 
 

@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scripts.drill.backfill import backfill
+from scripts.drill.client import client
 from scripts.drill.distant import distant
 from scripts.drill.drills import both, kills, outage, replay
 from scripts.drill.failover import failover
@@ -60,6 +61,7 @@ DRILLS = {
     "stuck": Drill(stuck, "calls", 5_000, "damaged rows and files, odd options, a junk delta and a full disk"),
     "thrice": Drill(thrice, "calls", 10_000, "every request is sent three times at once by three clients"),
     "workers": Drill(workers, "times", 10, "kill -9 of each of two workers in turn, so many times each"),
+    "client": Drill(client, "calls", 5_000, "applications of all kinds report by the client", (("away", 30),)),
     "backfill": Drill(backfill, "times", 10, "kill -9 of backfill_usage at random moments", (("events", 200_000),)),
 }
 
