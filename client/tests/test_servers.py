@@ -61,13 +61,9 @@ async def application(scope, receive, send):
     await send({{"type": "lifespan.shutdown.complete"}})
 """
 FASTAPI = f"""
-from contextlib import asynccontextmanager
-import asyncio, fastapi, twinmeter
-@asynccontextmanager
-async def lifespan(application):
-    yield
-    await asyncio.to_thread(twinmeter.flush)
-application = fastapi.FastAPI(lifespan=lifespan)
+import fastapi, twinmeter
+application = fastapi.FastAPI()
+application.add_middleware(twinmeter.asgi)
 @application.get("/")
 def call():
     {CALL}

@@ -12,8 +12,9 @@ import pytest
 from app.database import connected
 from app.database.mongod import EmbeddedMongod
 from models.rollups import DAYS
-from scripts.drill import check, scene
+from scripts.drill import check, scene, ways
 from scripts.drill.calls import id_of
+from scripts.drill.client import client
 from scripts.drill.distant import distant
 from scripts.drill.drills import both, kills, replay
 from scripts.drill.failover import failover
@@ -22,6 +23,7 @@ from scripts.drill.scene import Result, under_load
 from scripts.drill.server import Server
 from scripts.drill.stuck import stuck
 from scripts.drill.thrice import thrice
+from scripts.drill.ways import WAYS, missing
 from scripts.drill.workers import workers
 from scripts.toolkit.command import Advance
 from tests.forked import Forked
@@ -104,6 +106,20 @@ async def test_workers_killed_in_turn_cost_no_call_and_come_back(tmp_path: Path)
 
     assert result.figures["kills"] == 2
     assert result.figures["calls"] > 100
+
+
+async def test_applications_of_all_kinds_have_each_of_their_calls_in_the_ledger_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ways, "KILLS", 1)
+    monkeypatch.setattr(ways, "BETWEEN_KILLS", 0.05)
+
+    result = await client(tmp_path, 120, lambda _: None, away=1)
+
+    assert result.faults == []
+    found = {way: result.figures[way][0] for way in WAYS}
+    assert found == {way: missing(way) or "120 of 120" for way in WAYS}
+    assert result.figures["answers cut"] > 0
 
 
 async def test_a_backfill_killed_twice_ends_like_one_clean_run(process: Command, tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any, Callable
 
+from twinmeter.client import FLUSH_SECONDS
+from twinmeter.flushing import flush_beside
 from twinmeter.integrations.request_fields import Asked, RequestFields, is_signed_in, within
 
 _IDS = ("id", "pk", "sub", "username")
@@ -26,7 +28,8 @@ class asgi:  # noqa: N801 - it is used as a function
     `Litestar(..., middleware=[DefineMiddleware(twinmeter.asgi, user=...)])` in Litestar.
 
     `user`, `content_type` and `conversation` are texts, or functions of the scope. They are asked when a call is made:
-    what the application has put into `scope["state"]` and `scope["user"]` by then is there.
+    what the application has put into `scope["state"]` and `scope["user"]` by then is there. Where the lifespan passes
+    through it, as in FastAPI and Starlette, its end is flushed.
     """
 
     def __init__(
@@ -42,7 +45,18 @@ class asgi:  # noqa: N801 - it is used as a function
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, _flushing(send))
         else:
             with within(RequestFields(scope, self._asked)):
                 await self.app(scope, receive, send)
+
+
+def _flushing(send: Any) -> Any:
+    """Flush when the application has shut down: uvicorn then dies of the signal it was sent, without an exit."""
+
+    async def flush_and_send(message: Any) -> None:
+        if message["type"].startswith("lifespan.shutdown."):
+            await flush_beside(FLUSH_SECONDS)
+        await send(message)
+
+    return flush_and_send
