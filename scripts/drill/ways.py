@@ -5,8 +5,9 @@ import importlib.util
 import os
 import re
 import signal
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -137,7 +138,7 @@ def missing(way: str) -> str:
 class _Process:
     """A process of an application, and what it has said."""
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
+    def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
         self._name = name
         self._process = process
         self._log = log
@@ -146,7 +147,7 @@ class _Process:
         """Wait until it has said something so many times. Raises DrillError."""
         with suppress(TimeoutError):
             async with asyncio.timeout(LIMIT_SECONDS):
-                while self._process.returncode is None:
+                while self._process.poll() is None:
                     found = re.findall(pattern, self._log.read_text())
                     if len(found) >= times:
                         return found
@@ -158,8 +159,8 @@ class _Process:
         if signal is not None:
             self._process.send_signal(signal)
         try:
-            status = await asyncio.wait_for(self._process.wait(), LIMIT_SECONDS)
-        except TimeoutError:
+            status = await asyncio.to_thread(self._process.wait, LIMIT_SECONDS)
+        except subprocess.TimeoutExpired:
             raise DrillError(f"{self._name} did not end within {LIMIT_SECONDS:g} s; see {self._log}") from None
         if status:
             raise DrillError(f"{self._name} ended with exit status {status}; see {self._log}")
@@ -169,28 +170,13 @@ class _Process:
 async def _running(ground: Ground, name: str, *module: str, spool: str = "") -> AsyncIterator[_Process]:
     """An application, which is killed with all its children where it has not ended by itself."""
     log = ground.folder / f"{name}.log"
-    foreign = {name: value for name, value in os.environ.items() if not name.startswith("TWINMETER_")}
-    ours = {
-        "TWINMETER_URL": ground.gate.address,
-        "TWINMETER_KEY": ground.server.headers["Authorization"].removeprefix("Bearer "),
-        "TWINMETER_SPOOL": spool,
-        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'client'}",
-    }
-    with log.open("wb") as file:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", *module),
-            cwd=ground.folder,
-            env={**foreign, **ours},
-            stdout=file,
-            stderr=file,
-            start_new_session=True,
-        )
+    process = _started(ground, log, module, spool)
     try:
         yield _Process(name, process, log)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+        process.wait()
 
 
 async def _ran(ground: Ground, name: str, *module: str, spool: str = "") -> None:
@@ -200,3 +186,22 @@ async def _ran(ground: Ground, name: str, *module: str, spool: str = "") -> None
 
 def _application(way: str, first: int, last: int) -> tuple[str, ...]:
     return "scripts.drill.application", way, str(first), str(last)
+
+
+def _started(ground: Ground, log: Path, module: Sequence[str], spool: str) -> "subprocess.Popen[bytes]":
+    foreign = {name: value for name, value in os.environ.items() if not name.startswith("TWINMETER_")}
+    ours = {
+        "TWINMETER_URL": ground.gate.address,
+        "TWINMETER_KEY": ground.server.headers["Authorization"].removeprefix("Bearer "),
+        "TWINMETER_SPOOL": spool,
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'client'}",
+    }
+    with log.open("wb") as file:
+        return subprocess.Popen(  # noqa: S603 - modules of our own
+            [sys.executable, "-u", "-m", *module],  # unbuffered: what it says is waited for
+            cwd=ground.folder,
+            env={**foreign, **ours},
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
