@@ -14,11 +14,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pymongo
 import pytest
 from client.tests.ledger import entries
 from tests.patience import patience
 from tests.real_clients.conftest import Account, Deployment
 from tests.real_clients.upstream import openai_upstream
+from tests.test_server import running
 
 ROOT = Path(__file__).parents[2]
 JAVASCRIPT = ROOT / "client" / "js"
@@ -38,6 +40,23 @@ console.log(JSON.stringify(await flush({ timeout: 60_000 })));
 """
 
 
+STEADILY = """
+import { counts, flush, trackAIRequest } from "twinmeter";
+
+let each = 0;
+let isTold = false;
+const timer = setInterval(async () => {
+  for (let i = 0; i < 20; i++)
+    trackAIRequest({ userId: "u1", contentType: "chat", model: "gpt-4o", inputTokens: 10, metadata: { each: each++ } });
+  if (!isTold && counts().delivered) {
+    isTold = true;
+    console.log("some have arrived");
+  }
+  if (each < 2000) return;
+  clearInterval(timer);
+  console.log(JSON.stringify(await flush({ timeout: 120_000 })));
+}, 15);
+"""
 needs_node = pytest.mark.skipif(
     shutil.which("node") is None or not (ROOT / "node_modules" / "openai").is_dir(),
     reason="needs node, and the packages of package.json",
@@ -154,6 +173,30 @@ def test_the_package_alone_reports_a_thousand_calls_from_an_application(
         *("README.md", "package.json", "index.js", "index.d.ts", "react.js", "react.d.ts")
     }
     assert {path.name for path in (tmp_path / "node_modules").iterdir()} - {".package-lock.json"} == {"twinmeter"}
+
+
+def test_a_server_that_is_killed_under_load_and_started_again_has_each_call_once(
+    mongodb_uri: str, tmp_path: Path
+) -> None:
+    deployment = Deployment(tmp_path / "data", mongodb_uri)
+    own = {"TWINMETER_MONGODB_URI": mongodb_uri, "TWINMETER_DATABASE": deployment.database}
+    with running(deployment.data_dir, **own) as (server, address):
+        account = deployment.account(address)
+        variables = {**os.environ, "TWINMETER_URL": address, "TWINMETER_KEY": account.new_key("ingest")}
+        command = ["node", "--input-type=module", "--eval", STEADILY]
+        application = subprocess.Popen(command, cwd=JAVASCRIPT, env=variables, stdout=subprocess.PIPE, text=True)
+        assert application.stdout is not None
+        assert application.stdout.readline() == "some have arrived\n"
+        server.kill()
+        server.wait()
+    with application, deployment.serving(address.rpartition(":")[2]):
+        told = json.loads(application.communicate(timeout=patience(60))[0])
+        stored = entries(deployment, account)
+    with pymongo.MongoClient[Any](mongodb_uri) as client:
+        client.drop_database(deployment.database)
+
+    assert told == {"delivered": 2_000, "rejected": 0, "waiting": 0}
+    assert sorted(entry["metadata"]["each"] for entry in stored) == list(range(2_000))
 
 
 def _of(user: str, stored: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -55,3 +55,22 @@ test("an address that is wrong is said, and throws nothing", async () => {
   assert.equal(status, 0);
   assert.match(stderr, /^twinmeter: calls are not sent: the address of the server \(TWINMETER_URL\) must be like/);
 });
+
+test("a runtime that has fetch, timers and random numbers, and little else, is enough", async (t) => {
+  const server = await standIn(t);
+  const gone = ["process", "CompressionStream", "setImmediate"];
+  const preload = `for (const name of ${JSON.stringify(gone)}) delete globalThis[name];`;
+  const { status, stderr } = await script(
+    `const kept = [];
+    configure({ url: "${server.url}", key: "tm_key", waitUntil: (promise) => kept.push(promise) });
+    withContext({ userId: "u1" }, () => trackAIRequest({ contentType: "chat", model: "gpt-4o", metadata: { a: "x".repeat(2000) } }));
+    await Promise.all(kept);
+    if (typeof process !== "undefined") throw new Error("there is a process");`,
+    { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(preload)}` },
+  );
+  assert.deepEqual([status, stderr], [0, ""]);
+  assert.deepEqual(
+    [server.rows.length, server.rows[0].userId, server.heads[0]["content-encoding"]],
+    [1, "u1", undefined],
+  );
+});

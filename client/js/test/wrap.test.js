@@ -1,12 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 
 import OpenAI, { AzureOpenAI, toFile } from "openai";
-import { call, configure, flush, withContext, wrap } from "twinmeter";
+import { call, configure, counts, flush, withContext, wrap } from "twinmeter";
 
 import { script } from "./support/script.js";
 import { lines, standIn } from "./support/stand_in.js";
 import { ANSWER, EMBEDDING_USAGE, IMAGE_USAGE, MODEL, RESPONSES_USAGE, USAGE, upstream } from "./support/upstream.js";
+
+const PATIENT = { timeout: 20_000 };
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc");
 
 const CHAT = { model: "gpt-4o", messages: [{ role: "user", content: "SECRET-PROMPT" }] };
 const KNOWN = { userId: "u1", contentType: "chat", provider: "openai" };
@@ -129,6 +135,31 @@ test("a stream that is left, or aborted, is reported as interrupted, and the req
   );
   assert.equal(rows[0].outputText, "x".repeat([...ANSWER].length));
   assert.equal(rows[2].model, "endless");
+});
+
+test("a stream that nobody holds is reported once it is collected, and one that is read is not", PATIENT, async (t) => {
+  const { openai, provider, reported } = await wrapped(t);
+  let go;
+  provider.until = new Promise((resolve) => {
+    go = resolve;
+  });
+  const read = (async () => {
+    let count = 0;
+    for await (const _ of await openai.chat.completions.create({ ...CHAT, model: "slow", stream: true })) count += 1;
+    return count;
+  })();
+  await (async () => {
+    await openai.chat.completions.create({ ...CHAT, model: "endless", stream: true });
+  })();
+  while (!(counts().waiting + counts().delivered)) {
+    collect();
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  go();
+  assert.equal(await read, 2);
+  const [dropped, { timeToFirstToken, ...whole }] = await reported();
+  assert.deepEqual(dropped, { ...KNOWN, model: "endless", ...INTERRUPTED });
+  assert.deepEqual(whole, { ...KNOWN, ...STREAMED });
 });
 
 test("errors are the SDK's own, and reported by their kind alone", async (t) => {

@@ -10,11 +10,11 @@ import { rawStream } from "./raw.js";
 
 const REFUSING = new Set([400, 404, 422]);
 
-/** Calls whose promise or stream nobody holds any more, so that their end never comes. */
+/** Calls whose promise and stream nobody holds any more, so that their end never comes. */
 const abandoned =
   typeof FinalizationRegistry === "undefined"
     ? undefined
-    : new FinalizationRegistry((/** @type {() => void} */ ended) => ended());
+    : new FinalizationRegistry((/** @type {Observation} */ observation) => observation.letGo());
 
 export class Observation {
   #asks = false;
@@ -24,7 +24,9 @@ export class Observation {
   #call;
   #isParsed = false;
   #hasReturned = false;
-  /** How many promises are watched. */
+  /** Whether the caller reads the body, which then has to come to its end. */
+  #isRaw = false;
+  /** Of how many objects of the caller's it depends whether the call ever ends. */
   #held = 0;
   /** @type {Fields} */
   #facts = {};
@@ -89,8 +91,7 @@ export class Observation {
     if (Object.hasOwn(inner, "_thenUnwrap")) this.#watchDerived(inner, again);
     const asResponse = inner.asResponse;
     inner.asResponse = async () => this.#raw(await asResponse.call(inner));
-    this.#held += 1;
-    abandoned?.register(promise, () => this.#letGo());
+    this.#hold(promise);
     return promise;
   }
 
@@ -122,10 +123,16 @@ export class Observation {
     this.end(undefined, true);
   }
 
-  /** Nobody has the promise any more. */
-  #letGo() {
+  /** @param {object} object the registry must not get a function made where it is known: that would hold it */
+  #hold(object) {
+    this.#held += 1;
+    abandoned?.register(object, this);
+  }
+
+  /** One of the objects was collected. */
+  letGo() {
     this.#held -= 1;
-    if (!this.#held && !this.#isParsed) this.interrupt();
+    if (!this.#held && !this.#isRaw) this.interrupt();
   }
 
   /** @param {any} result */
@@ -158,24 +165,28 @@ export class Observation {
    */
   #stream(stream) {
     const iterate = stream.iterator;
-    const { signal } = stream.controller ?? {};
     this.#call.begin();
+    this.#interruptBy(stream.controller?.signal);
+    stream.iterator = () => this.#chunks(iterate.call(stream), stream);
+    this.#hold(stream);
+  }
+
+  /** @param {AbortSignal | undefined} signal what listens to it must not hold the stream */
+  #interruptBy(signal) {
     signal?.addEventListener?.("abort", () => this.interrupt(), { once: true });
-    stream.iterator = () => this.#chunks(iterate.call(stream), signal);
-    abandoned?.register(stream, () => this.interrupt());
   }
 
   /**
    * @param {AsyncIterable<any>} chunks
-   * @param {AbortSignal | undefined} signal
+   * @param {any} stream is held until the end: it must not be taken for abandoned while its chunks are read
    */
-  async *#chunks(chunks, signal) {
+  async *#chunks(chunks, stream) {
     try {
       for await (const chunk of chunks) {
         if (this.take(chunk)) yield chunk;
       }
       // an aborted stream just ends
-      if (!signal?.aborted) this.#call.complete();
+      if (!stream.controller?.signal?.aborted) this.#call.complete();
       this.end();
     } catch (error) {
       this.end(error, true);
@@ -210,6 +221,7 @@ export class Observation {
   #raw(response) {
     if (this.#isParsed) return response;
     this.#isParsed = true;
+    this.#isRaw = true;
     try {
       const kind = response.headers.get("content-type") ?? "";
       if (kind.includes("event-stream")) {

@@ -21,6 +21,7 @@ const PREFIX = /^(\/openai)?(\/v1)?(?=\/)/;
 /** By the end of the host's name. */
 const PROVIDERS = [
   ["azure.com", "azure"],
+  ["amazonaws.com", "aws"],
   ["openai.com", "openai"],
   ["anthropic.com", "anthropic"],
   ["groq.com", "groq"],

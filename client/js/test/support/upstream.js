@@ -28,7 +28,7 @@ export const IMAGE_USAGE = {
 };
 export const START_USAGE = { input_tokens: 210, cache_read_input_tokens: 1_024, output_tokens: 1 };
 
-/** Models that get these statuses; `hang` gets no answer, `cut` half a stream. */
+/** Models that get these statuses. `hang` gets no answer, `cut` half a stream, `slow` the rest of it after `until`. */
 const STATUSES = { unauthorized: 401, busy: 429, broken: 500 };
 
 const head = (object) => ({ id: "chatcmpl-1", object, created: 1_760_000_000, model: MODEL, service_tier: "default" });
@@ -69,7 +69,7 @@ export async function upstream(t) {
       return send(answer, { error: { message: "Unrecognized request argument: stream_options" } }, 400);
     }
     const found = ROUTES[request.url](body);
-    if (Array.isArray(found)) stream(answer, found, body.model);
+    if (Array.isArray(found)) stream(answer, found, body.model, told.until);
     else send(answer, found);
   });
   server.listen(0, "127.0.0.1");
@@ -88,10 +88,11 @@ function send(answer, body, status = 200) {
   answer.end(isBytes ? body : JSON.stringify(body));
 }
 
-async function stream(answer, events, model) {
+async function stream(answer, events, model, until) {
   answer.writeHead(200, { "Content-Type": "text/event-stream" });
   for (const { event, ...data } of model === "cut" ? events.slice(0, 1) : events) {
     answer.write(`${event ? `event: ${event}\n` : ""}data: ${JSON.stringify(data)}\n\n`);
+    if (model === "slow") await until;
   }
   if (model === "endless") return;
   if (model === "cut") setImmediate(() => answer.destroy());
