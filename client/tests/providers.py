@@ -33,7 +33,7 @@ RESPONSES_USAGE = {
 }
 WORDS = ("SECRET", "-AN", "SWER")
 ANSWER = "".join(WORDS)
-DOES = ("answer", "hang", "cut", "refuse stream_options", "answer slowly", "fail once")
+DOES = ("answer", "hang", "cut", "refuse stream_options", "refuse without a reason", "answer slowly", "fail once")
 
 Json = dict[str, Any]
 
@@ -102,10 +102,11 @@ class _Handler(BaseHTTPRequestHandler):
         does = told.does
         if does == "fail once":
             does, told.does = 500, "answer"
-        if does == "refuse stream_options":
+        message = ANSWER
+        if isinstance(does, str) and does.startswith("refuse"):
+            message += ": unknown field stream_options" if does == "refuse stream_options" else ""
             does = 400 if "stream_options" in request else "answer"
         if isinstance(does, int):
-            message = f"{ANSWER}: unknown field stream_options" if does == 400 else ANSWER
             self._send(does, {"error": {"message": message, "type": "requests", "code": "some_code"}})
             return
         if does == "hang":

@@ -44,14 +44,23 @@ def test_other_clients_are_not_touched(wrapped: openai.OpenAI, unwrapped: openai
     assert rows() == []
 
 
-def test_a_request_that_is_wrong_is_not_made_twice(wrapped: openai.OpenAI, answers: Provider, rows: Rows) -> None:
-    answers.does = 422
-    with pytest.raises(openai.UnprocessableEntityError):
-        wrapped.chat.completions.create(**ASKED, stream=True)
+def test_a_request_that_is_wrong_is_made_twice_only_until_the_api_is_known(
+    wrapped: openai.OpenAI, answers: Provider, rows: Rows
+) -> None:
+    def wrong() -> None:
+        answers.does = 422
+        with pytest.raises(openai.UnprocessableEntityError):
+            wrapped.with_options(timeout=20).chat.completions.create(**ASKED, stream=True)
 
-    assert len(answers.requests) == 1
-    (row,) = rows()
-    assert (outcome(row), row["model"]) == (("error", "UnprocessableEntityError"), "gpt-4o")
+    wrong()
+    answers.does = "answer"
+    list(wrapped.chat.completions.create(**ASKED, stream=True))
+    wrong()
+
+    assert ["stream_options" in request for request in answers.requests] == [True, False, True, True]
+    told = rows()
+    assert [row.get("errorMessage") for row in told] == ["UnprocessableEntityError", None, "UnprocessableEntityError"]
+    assert told[0]["model"] == "gpt-4o"
 
 
 def test_retries_are_one_call(wrapped: openai.OpenAI, answers: Provider, rows: Rows) -> None:

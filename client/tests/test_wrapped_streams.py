@@ -49,12 +49,13 @@ def test_other_options_of_the_stream_are_kept(wrapped: openai.OpenAI, answers: P
     assert [row["usage"] for row in rows()] == [[USAGE], [USAGE]]
 
 
+@pytest.mark.parametrize("does", ["refuse stream_options", "refuse without a reason"])
 def test_an_api_that_refuses_the_question_is_not_asked_again(
-    wrapped: openai.OpenAI, answers: Provider, rows: Rows
+    wrapped: openai.OpenAI, answers: Provider, rows: Rows, does: str
 ) -> None:
-    answers.does = "refuse stream_options"
+    answers.does = does
 
-    seen = [len(list(wrapped.chat.completions.create(**ASKED, stream=True))) for _ in range(2)]
+    seen = [len(list(wrapped.with_options().chat.completions.create(**ASKED, stream=True))) for _ in range(2)]
 
     assert seen == [5, 5]
     assert ["stream_options" in request for request in answers.requests] == [True, False, False]

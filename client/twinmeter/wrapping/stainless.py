@@ -16,6 +16,7 @@ from twinmeter.wrapping.bodies import PLAIN, Body, kind_of, read_body
 from twinmeter.wrapping.operations import Operation, observe
 
 _REFUSING = frozenset({400, 422})
+_QUESTION = "_twinmeter_question"
 _ASYNC = 0x80
 
 Fields = dict[str, Any]
@@ -30,16 +31,31 @@ def watch(client: Any, operations: Mapping[str, Operation], fields: Fields, prov
     own["request"] = _asynchronous(host, request) if is_async else _synchronous(host, request)
     for name in ("copy", "with_options"):
         if hasattr(client, name):
-            own[name] = _copying(getattr(client, name), fields)
+            own[name] = _copying(client, getattr(client, name), fields)
 
 
-def _copying(original: Callable[..., Any], fields: Fields) -> Callable[..., Any]:
+def _copying(client: Any, original: Callable[..., Any], fields: Fields) -> Callable[..., Any]:
     def copied(*args: Any, **kwargs: Any) -> Any:
         from twinmeter.wrapping import wrap  # noqa: PLC0415 - it imports this
 
-        return wrap(original(*args, **kwargs), **fields)
+        made = original(*args, **kwargs)
+        _learn(made, client)
+        return wrap(made, **fields)
 
     return copied
+
+
+@guarded
+def _learn(made: Any, client: Any) -> None:
+    """A copy of a client that asks the same API knows what that one knows of it."""
+    if made.base_url == client.base_url:
+        vars(made)[_QUESTION] = vars(client)[_QUESTION]
+
+
+class _Question:
+    """Whether an API takes the question for the usage of a stream: None until one has been answered."""
+
+    is_taken: bool | None = None
 
 
 def _synchronous(host: _Host, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -87,8 +103,7 @@ class _Host:
         self._operations = operations
         self._fields = fields
         self._provider = provider(client)
-        self.refuses = False
-        """Whether this API does not know `stream_options`."""
+        self.question: _Question = vars(client).setdefault(_QUESTION, _Question())
 
     @guarded_whole
     def begin(self, args: tuple[Any, ...], kwargs: Fields) -> _Sent | None:
@@ -99,8 +114,8 @@ class _Host:
             return None
         body = options.json_data if isinstance(options.json_data, Mapping) else {}
         observation = observe(operation, self._fields, body.get("model"), provider=self._provider)
-        sent = _Sent(self, observation, args, kwargs, operation.asked(body) if operation.asked else None)
-        if sent.is_stream and operation.asks_for_usage and not self.refuses:
+        sent = _Sent(self.question, observation, args, kwargs, operation.asked(body) if operation.asked else None)
+        if sent.is_stream and operation.asks_for_usage and self.question.is_taken is not False:
             sent.ask(options)
         return sent
 
@@ -122,18 +137,18 @@ def _asking(options: Any) -> Any:
 
 
 @guarded
-def _is_about_usage(error: BaseException) -> bool:
-    if getattr(error, "status_code", None) not in _REFUSING:
-        return False
-    said = f"{error} {getattr(error, 'body', '')}"
-    return "stream_options" in said or "include_usage" in said
-
-
-@guarded
 def _is_only_usage(chunk: Any) -> bool:
     """Whether this is the chunk that nobody but us has asked for."""
     got: Callable[[str], Any] = chunk.get if isinstance(chunk, dict) else lambda name: getattr(chunk, name, None)
     return got("usage") is not None and got("choices") == []
+
+
+@guarded
+def _is_about_usage(error: BaseException, question: _Question) -> bool:
+    if getattr(error, "status_code", None) not in _REFUSING:
+        return False
+    said = f"{error} {getattr(error, 'body', '')}"
+    return question.is_taken is None or "stream_options" in said or "include_usage" in said
 
 
 def _never(_: Any) -> bool:
@@ -144,9 +159,9 @@ class _Sent:
     """A request that is a model call."""
 
     def __init__(
-        self, host: _Host, observation: Observation, args: tuple[Any, ...], kwargs: Fields, facts: Fields | None
+        self, question: _Question, observation: Observation, args: tuple[Any, ...], kwargs: Fields, facts: Fields | None
     ) -> None:
-        self._host = host
+        self._question = question
         self._observation = observation
         self.args = args
         self.kwargs = kwargs
@@ -155,6 +170,7 @@ class _Sent:
         """What of the bill the request tells; None where the response does."""
         self._plain: tuple[tuple[Any, ...], Fields] | None = None
         """The request as the caller made it, where the one that is made asks for the usage too."""
+        self._was_refused = False
 
     def ask(self, options: Any) -> None:
         """Ask for the usage, where the caller does not."""
@@ -168,17 +184,21 @@ class _Sent:
             self.args = (self.args[0], asking, *self.args[2:])
 
     def is_refused(self, error: BaseException) -> bool:
-        """Whether it is our question that the API refuses: then the call is made without, and those that follow."""
-        if self._plain is not None and _is_about_usage(error):
-            self._host.refuses = True
+        """Whether it may be our question that the API refuses: then the call is made as the caller made it.
+
+        That is where the API says so, and where it has never taken the question before.
+        """
+        if self._plain is not None and _is_about_usage(error, self._question):
             self.args, self.kwargs = self._plain
-            self._plain = None
+            self._plain, self._was_refused = None, True
             return True
         self._observation.failed(error)
         return False
 
     def returned(self, result: Any) -> None:
         """Take what the client has for its caller."""
+        if self._plain is not None or self._was_refused:
+            self._question.is_taken = not self._was_refused
         if not self._seen(result):
             self._observation.not_seen()
 
