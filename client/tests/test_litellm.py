@@ -7,6 +7,7 @@ import gc
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Callable, NamedTuple
 
@@ -210,6 +211,20 @@ def test_whose_a_call_is(litellm: Any, answers: Provider, rows: Rows, told: dict
     litellm.completion(**asked(answers, **told))
     (row,) = rows(1)
     assert (row["userId"], row["contentType"], row["response"]["model"]) == (user, "chat", MODEL)
+
+
+@pytest.mark.usefixtures("litellm")
+def test_what_is_told_twice_is_one_call(rows: Rows) -> None:
+    begun = datetime.now(UTC)
+    kwargs: dict[str, Any] = {"model": "gpt-4o", "litellm_call_id": "c1"}
+    twinmeter.litellm.log_success_event(kwargs, {}, begun, begun)  # nothing is known of its beginning
+    twinmeter.litellm.log_success_event(kwargs, {}, begun, begun)
+    twinmeter.litellm.log_pre_api_call("gpt-4o", [], kwargs)
+    twinmeter.litellm.log_success_event(kwargs, {}, begun, begun)
+    twinmeter.litellm.log_success_event(kwargs, {}, begun, begun)
+    found = rows(3)
+    assert len(found) == 3
+    assert len({row["requestId"] for row in found}) == 1  # which the server counts once
 
 
 def test_metadata_say_what_a_call_is_for(litellm: Any, answers: Provider, rows: Rows) -> None:

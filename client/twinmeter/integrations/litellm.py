@@ -154,6 +154,8 @@ def _report(kwargs: Mapping[str, Any], start: datetime, end: datetime, facts: Fi
     begun = kwargs.get(_BEGUN)
     known = _known_of(kwargs)
     if isinstance(begun, _Begun):
+        if begun.is_over:
+            return
         begun.is_over = True
         known = begun.known
     current().track(

@@ -37,7 +37,8 @@ def wrap(client: Any, fields: Mapping[str, Any]) -> None:
 
 
 def _watch(models: Any, fields: Mapping[str, Any], *, answer: Callable[..., Any], stream: Callable[..., Any]) -> None:
-    for name, operation in _ANSWERS.items():
+    for inner, operation in _ANSWERS.items():
+        name = inner if hasattr(models, inner) else inner[1:]  # older versions do not have each in two
         if hasattr(models, name):
             setattr(models, name, answer(getattr(models, name), _beginning(operation, fields)))
     setattr(models, _STREAM, stream(getattr(models, _STREAM), _beginning(CHAT, fields)))
