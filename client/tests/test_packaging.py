@@ -40,6 +40,15 @@ cpu_ms = 1000 * (time.process_time() - first)
 print(cpu_ms, (pages() - before) * os.sysconf("SC_PAGE_SIZE") / 1e6)
 """
 """ms of CPU and MB of memory that the import takes."""
+ALL_OF_IT = """
+import importlib, pkgutil, twinmeter
+for module in pkgutil.walk_packages(twinmeter.__path__, "twinmeter."):
+    try:
+        importlib.import_module(module.name)
+    except ModuleNotFoundError as error:
+        print(error.name)
+"""
+"""What modules need that is not there; each of them must be whole on each Python."""
 
 
 def do(*command: str | Path, cwd: Path, **variables: str) -> str:
@@ -151,6 +160,10 @@ def test_beside_an_application_of_the_same_names_a_thousand_calls_are_counted(
     assert [sum(entry[count] for entry in stored) for count in ("inputTokens", "outputTokens")] == [10_000, 5_000]
     added = {path.name for path in next(venv.glob("lib/python*/site-packages")).iterdir()}
     assert added == {"twinmeter", "twinmeter_client-0.1.0.dist-info"}
+    assert do(venv / "bin/python", "-W", "error", "-c", ALL_OF_IT, cwd=application).split() == [
+        "langchain_core",
+        "litellm",
+    ]
     weights = [do(venv / "bin/python", "-c", WEIGHS, cwd=application).split() for _ in range(3)]
     cpu_ms, mb = (min(float(each[column]) for each in weights) for column in (0, 1))
     assert cpu_ms < patience(50)
