@@ -8,16 +8,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from client.tests.ledger import entries
 from tests.patience import patience
 from tests.real_clients.conftest import Account, Deployment
 from tests.real_clients.test_opentelemetry import CACHED, UNCACHED, calls, told
 from tests.real_clients.upstream import MODEL, openai_upstream
-from tests.test_server import ROOT
+from tests.test_server import ROOT, requests_today
 
 SECTION = (ROOT / "README.md").read_text().partition("\n## In your application\n")[2].partition("\n## ")[0]
 BLOCKS = dict(re.findall(r"(?s)\n\*(\w+)\*(?:(?!```).)*```\w+\n(.*?)```", SECTION))
@@ -28,7 +30,7 @@ INSTRUMENTED = "from tests.real_clients.application import main; main('openai-v2
 
 @pytest.fixture
 def paste(account: Account, deployment: Deployment, tmp_path: Path) -> Iterator[Any]:
-    """Runs lines in a shell that has pasted those before them."""
+    """Runs lines in a shell that has an address and a key, but only those of the page where it pastes them."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("TWINMETER_", "OTEL_", "OPENAI_"))}
     with openai_upstream() as upstream:
         env = {
@@ -40,13 +42,17 @@ def paste(account: Account, deployment: Deployment, tmp_path: Path) -> Iterator[
             "TWINMETER_MONGODB_URI": deployment.mongodb_uri,
             "TWINMETER_DATABASE": deployment.database,
             "TWINMETER_DATA_DIR": str(deployment.data_dir),
+            "TWINMETER_URL": account.address,
+            "TWINMETER_KEY": account.new_key("ingest"),
         }
-        here = SETUP.replace("http://127.0.0.1:8000", account.address).replace(
-            "--client shop", f"--client {account.client}"
-        )
+        here = {
+            ".venv/bin/python": sys.executable,
+            "http://127.0.0.1:8000": account.address,
+            "--client shop": f"--client {account.client}",
+        }
 
         def run(lines: str) -> str:
-            script = f"{here}\n{lines}".replace(".venv/bin/python", sys.executable)
+            script = reduce(lambda lines, said: lines.replace(said, here[said]), here, lines)
             done = subprocess.run(
                 ["sh", "-eu", "-c", script],
                 cwd=tmp_path,
@@ -96,9 +102,13 @@ def test_an_instrumented_application_reports_with_the_lines_of_the_environment(
     assert told(account) == calls(UNCACHED)
 
 
-def test_curl_is_answered_with_the_receipt_that_is_shown_and_the_report_counts_the_call(paste: Any) -> None:
-    before, answer, after = (paste(lines) for lines in (REPORT, BLOCKS["curl"], REPORT))
+def test_curl_with_a_new_key_is_answered_as_is_shown_and_the_report_counts_the_call(
+    account: Account, deployment: Deployment, paste: Any
+) -> None:
+    before = requests_today(account.address, account.admin)
+    answer, report = paste(f"{SETUP}\n{BLOCKS['curl']}\necho\n{REPORT}").splitlines()
 
     (shown,) = re.findall(r'\(`("status".*)`\)', SECTION)
     assert shown in answer
-    assert json.loads(after)["today"]["requests"] == json.loads(before)["today"]["requests"] + 1
+    assert json.loads(report)["today"]["requests"] == before + 1
+    assert [entry["userId"] for entry in entries(deployment, account)] == ["u1"]
