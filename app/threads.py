@@ -43,6 +43,10 @@ class DaemonThreads(Executor):
             self._grow()
         return future
 
+    def begin(self) -> None:
+        """Make the first of them now: an interpreter that is ending may let none begin."""
+        self._grow()
+
     def _grow(self) -> None:
         with self._lock:
             if self._threads >= self._most:
@@ -52,9 +56,8 @@ class DaemonThreads(Executor):
             thread = threading.Thread(target=_serve, args=(self._work, self._idle), name=name, daemon=True)
             try:
                 thread.start()
-            except (
-                RuntimeError
-            ):  # the interpreter is ending, or the system has no more: then those that are there do it
+            except RuntimeError:
+                # the interpreter is ending, or the system has no more: those that are there do it
                 if not self._threads:
                     raise
                 return

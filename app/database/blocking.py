@@ -28,6 +28,7 @@ class OwnThread:
 
     def __init__(self, name: str) -> None:
         self._executor = DaemonThreads(name)
+        self._executor.begin()
 
     async def run(self, work: Callable[[], Result]) -> Result:
         """Do `work` there, within the time limits of this task. One that is cancelled waits a second for its end."""

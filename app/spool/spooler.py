@@ -73,6 +73,7 @@ class Spooler:
         self._has_answered = False
         """Whether the disk has, though the loop may not have come to it yet."""
         self._thread = DaemonThreads("spool")
+        self._thread.begin()
         self._task: asyncio.Task[None] | None = None
         self.arrived = asyncio.Event()
         """Set when the spool has new calls."""

@@ -18,7 +18,7 @@ from app.ledger.outcomes import ReceiptStatus
 from app.ledger.twins import Pair
 from app.observability.logs import Log
 from app.observability.metrics import Counters
-from app.tracking.home import AwayError, Home
+from app.tracking.home import STOPPED, AwayError, Home
 from app.tracking.receipt import TrackReceipt
 from app.tracking.writer import QUEUE_IS_FULL, Writer
 from models.call import AICall
@@ -126,7 +126,7 @@ class Background:
         with self._entrance:
             if self._closing or len(self._queue) >= MAX_CALLS:
                 self._counters.count(DOOR, ReceiptStatus.DROPPED)
-                reason = "tracking has been stopped" if self._closing else QUEUE_IS_FULL
+                reason = STOPPED if self._closing else QUEUE_IS_FULL
                 return TrackReceipt(ReceiptStatus.DROPPED, errors=(Fault("", reason),))
             posted = Posted(call, now, self._id_of(call, now))
             self._queue.append(posted)

@@ -15,6 +15,7 @@ NOT_RUNNING = (
     "the event loop on which tracking was opened is not running any more: leave the block of `tracking()` before its "
     "loop ends, and open it on one that stays"
 )
+STOPPED = "tracking has been stopped"
 FORKED = (
     "this process was forked from the one that opened tracking, and has nothing of it: open `tracking()` after the "
     "fork (gunicorn: post_fork; Celery: worker_process_init), or report with the client (`import twinmeter`)"
@@ -32,6 +33,9 @@ class Home:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_closed = False
+        self._entrance = threading.Lock()
+        """So that what was handed over is there before the end begins."""
         self.is_left_behind = False
         """Whether this process was forked from the one that has the loop."""
 
@@ -54,10 +58,13 @@ class Home:
     def tell(self, work: Callable[[], object]) -> None:
         """Do something there, soon. Raises AwayError."""
         self.require()
-        try:
-            self._loop.call_soon_threadsafe(work)
-        except RuntimeError as error:  # it was closed just now
-            raise AwayError(NOT_RUNNING) from error
+        with self._entrance:
+            if self._is_closed:
+                raise AwayError(STOPPED)
+            try:
+                self._loop.call_soon_threadsafe(work)
+            except RuntimeError as error:  # it was closed just now
+                raise AwayError(NOT_RUNNING) from error
 
     def require(self) -> None:
         """Raises AwayError where the loop cannot be reached."""
@@ -65,6 +72,16 @@ class Home:
             raise AwayError(FORKED)
         if not self._loop.is_running():
             raise AwayError(NOT_RUNNING)
+
+    def close(self) -> None:
+        """Let nothing more be handed over."""
+        with self._entrance:
+            self._is_closed = True
+
+    async def arrivals(self) -> None:
+        """Wait until what was handed over is there, and has begun."""
+        for _ in range(2):
+            await asyncio.sleep(0)
 
     async def run(self, work: Callable[[], Coroutine[Any, Any, Result]], seconds: float) -> Result:
         """What `work` returns there, for a caller on another loop. Once handed over it goes on, whether its caller
@@ -95,7 +112,7 @@ class Home:
 
         if self._loop.is_running():
             handed = _Handed(all_of_it)
-            self.tell(lambda: self._begin(handed))
+            self._loop.call_soon_threadsafe(self._begin, handed)
             handed.answer.result(seconds + HELD_UP_SECONDS)
         elif self._loop.is_closed():
             raise AwayError(NOT_RUNNING)

@@ -51,8 +51,7 @@ class Life:
 
     async def flush(self, seconds: float) -> Flushed:
         """Wait until what was reported before is committed or spooled."""
-        for _ in range(2):  # what other threads have handed over arrives, and begins
-            await asyncio.sleep(0)
+        await self._home.arrivals()
         calls = None
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -67,9 +66,14 @@ class Life:
 
     async def close(self) -> None:
         """Refuse new calls, and commit or spool what there is."""
+        self._home.close()
         if self._ending is None:
-            self._ending = asyncio.create_task(self._end(), name="twinmeter-end")
+            self._ending = asyncio.create_task(self._end_of_all(), name="twinmeter-end")
         await self._ending
+
+    async def _end_of_all(self) -> None:
+        await self._home.arrivals()
+        await self._end()
 
     def keep(self, seconds: float) -> None:
         """Where the loop is closed: put what there is on the disk, and say what the disk does not take."""

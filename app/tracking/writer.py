@@ -44,6 +44,7 @@ from app.tracking.batches import Batches
 from app.tracking.beside import Beside
 from app.tracking.deadlines import ALARM_SECONDS, LATE, Alarm, Spooling
 from app.tracking.fair_queue import FairQueue
+from app.tracking.home import STOPPED
 from app.tracking.not_spooled import NotSpooled
 from app.tracking.pace import Pace
 from app.tracking.presence import Presence
@@ -60,7 +61,7 @@ DRAIN_SECONDS = 10.0
 QUEUE_IS_FULL = "the queue is full"
 
 _FULL = Outcome(ReceiptStatus.DROPPED, reason=QUEUE_IS_FULL)
-_STOPPED = Outcome(ReceiptStatus.DROPPED, reason="tracking has been stopped")
+_STOPPED = Outcome(ReceiptStatus.DROPPED, reason=STOPPED)
 
 
 class Writer:

@@ -1,9 +1,10 @@
 """Calls that are reported from another loop or thread than that on which tracking was opened."""
 
 import asyncio
+import itertools
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from app.ledger.ledger import Ledger
 from app.ledger.outcomes import Outcome
 from app.settings import Settings
 from app.tracking import Tracker, TrackReceipt, flush, track_ai_request, tracking
-from tests.patience import patience
+from tests.patience import patience, until
 from tests.tracking.hosted import CALL, Hosted, in_threads, report
 from tests.twins import assert_twins
 
@@ -103,6 +104,28 @@ async def test_a_caller_that_is_cancelled_leaves_its_call_behind(settings: Setti
         await asyncio.to_thread(hosted.stop)
 
     assert len(await assert_twins(database)) == 1
+
+
+async def test_what_is_told_while_tracking_ends_is_true(settings: Settings, database: Database) -> None:
+    hosted = await asyncio.to_thread(Hosted, settings)
+    begun = threading.Barrier(9)
+
+    def until_dropped(number: int) -> Iterator[TrackReceipt]:
+        begun.wait()
+        for waits in itertools.cycle((number % 2 == 0, False)):
+            yield (receipt := report(wait=waits))
+            if receipt.status == "dropped":
+                return
+
+    reporting = asyncio.create_task(asyncio.to_thread(in_threads, 8, until_dropped))
+    await asyncio.to_thread(begun.wait)
+    await until(lambda: "committed" in hosted.tracker.counters.snapshot())
+    await asyncio.to_thread(hosted.stop)
+    receipts = await reporting
+
+    statuses = Counter(str(receipt.status) for receipt in receipts)
+    assert (set(statuses), statuses["dropped"]) == ({"committed", "queued", "dropped"}, 8)
+    assert await assert_twins(database) == {each.id for each in receipts if each.status != "dropped"}
 
 
 async def test_a_call_whose_loop_is_ended_around_it_does_not_cancel_its_caller(
