@@ -6,6 +6,9 @@ import json
 from contextlib import ExitStack
 from typing import Any, Callable
 
+from anthropic import AsyncAnthropic
+from client.tests import claude_and_gemini
+from client.tests.claude_and_gemini import CLAUDE, LIMITED, SLOW
 from client.tests.in_process import InProcess, by_hand
 from client.tests.providers import provider
 from client.tests.test_javascript import needs_node, ran
@@ -17,6 +20,11 @@ __all__ = ["by_hand"]
 
 pytestmark = needs_node
 
+CLAUDE_ASKED: dict[str, Any] = {
+    "model": CLAUDE,
+    "max_tokens": 99,
+    "messages": [{"role": "user", "content": "SECRET-QUESTION"}],
+}
 ASKED: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "SECRET-QUESTION"}]}
 WITH_USAGE: dict[str, Any] = {"stream_options": {"include_usage": True}}
 """Groq's tell it unasked."""
@@ -27,6 +35,7 @@ CLIENTS: dict[str, Callable[[str], Any]] = {
     "azure": lambda address: AsyncAzureOpenAI(
         azure_endpoint=address, api_key="k", api_version="2024-10-21", max_retries=0
     ),
+    "anthropic": lambda address: AsyncAnthropic(base_url=address, api_key="k", max_retries=0),
     "groq": lambda address: AsyncGroq(base_url=address, api_key="k", max_retries=0),
 }
 CALLS: dict[str, Callable[[Any], Any]] = {
@@ -42,6 +51,11 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "images": lambda client: client.images.generate(model="dall-e-3", prompt="x", n=2),
     "transcription": lambda client: client.audio.transcriptions.create(model="whisper-1", file=("a.mp3", b"sound")),
     "time-out": lambda client: client.chat.completions.create(**ASKED, timeout=0.05),
+    "messages": lambda client: client.messages.create(**CLAUDE_ASKED),
+    "messages streamed": lambda client: client.messages.create(**CLAUDE_ASKED, stream=True),
+    "messages by the helper": lambda client: client.messages.create(**CLAUDE_ASKED, stream=True),
+    "limited messages": lambda client: client.messages.create(**{**CLAUDE_ASKED, "model": LIMITED}),
+    "slow messages": lambda client: client.messages.create(**{**CLAUDE_ASKED, "model": SLOW}, timeout=0.05),
 }
 """As client/js/test/real/entries.js makes them."""
 FAILS = {"model": "gpt-4o"}
@@ -50,15 +64,19 @@ KNOWN: dict[str, dict[str, Any]] = {
     "images": {"service_type": "image", "model": "dall-e-3"},
     "transcription": {"service_type": "audio", "model": "whisper-1"},
     "time-out": FAILS,
+    "limited messages": {"model": LIMITED},
+    "slow messages": {"model": SLOW},
 }
 """What `track_ai_call` has to be told, and the wrapped client knows."""
 CASES = [
-    *(f"openai, {kind}" for kind in CALLS if kind != "time-out"),
+    *(f"openai, {kind}" for kind in CALLS if kind != "time-out" and "messages" not in kind),
+    *(f"anthropic, {kind}, claude" for kind in CALLS if "messages" in kind),
     *("openai, chat, 401", "openai, chat, 429", "openai, chat, 500"),
     *("openai, stream, cut", "openai, time-out, hang"),
     *("azure, chat", "azure, stream", "azure, chat, 429"),
     *("groq, chat", "groq, stream", "groq, stream, cut", "groq, chat, 401", "groq, chat, 429", "groq, time-out, hang"),
 ]
+DOES = ("answer", "401", "429", "500", "cut", "hang")
 OWN_NAMES = {"cut", "hang"}
 """What becomes of a request where the SDKs of Python and JavaScript raise errors of different names."""
 
@@ -67,9 +85,12 @@ def test_a_wrapped_call_of_javascript_is_recorded_as_track_ai_call_records_it(
     account: Account, by_hand: InProcess
 ) -> None:
     with ExitStack() as stack:
-        stand_ins = {does: stack.enter_context(provider()) for does in ("answer", "401", "429", "500", "cut", "hang")}
+        stand_ins: dict[str, Any] = {
+            does: stack.enter_context(provider()) for does in ("answer", "401", "429", "500", "cut", "hang")
+        }
         for does, stand_in in stand_ins.items():
             stand_in.does = int(does) if does.isdigit() else does
+        stand_ins["claude"] = stack.enter_context(claude_and_gemini.provider())
         addresses = json.dumps({does: stand_in.address for does, stand_in in stand_ins.items()})
         server = {"TWINMETER_URL": account.address, "TWINMETER_KEY": account.new_key("ingest")}
         said = ran(["node", "test/real/entries.js", *CASES], None, STAND_INS=addresses, **server)
@@ -81,7 +102,7 @@ def test_a_wrapped_call_of_javascript_is_recorded_as_track_ai_call_records_it(
     for case in CASES:
         (wrapped,) = by_hand.recorded(account, case)
         (recorded,) = by_hand.recorded(account, f"by hand: {case}")
-        if case.rpartition(", ")[2] in OWN_NAMES:
+        if case.rpartition(", ")[2] in OWN_NAMES or "slow" in case:
             assert all(entry.pop("errorMessage") for entry in (wrapped, recorded))
         assert wrapped == recorded, case
         assert "SECRET" not in repr(wrapped)

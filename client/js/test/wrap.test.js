@@ -103,6 +103,24 @@ test("an API that refuses to be asked for usage is asked without, and never agai
   assert.equal(rows.length, 2);
 });
 
+test("a request that is bad for another reason is the caller's, and one call", async (t) => {
+  const { openai, provider, reported } = await wrapped(t);
+  const bad = { ...CHAT, model: "bad", stream: true };
+  await assert.rejects(openai.chat.completions.create(bad), OpenAI.BadRequestError);
+  await taken(await openai.withOptions({ maxRetries: 1 }).chat.completions.create({ ...CHAT, stream: true }));
+  await assert.rejects(openai.chat.completions.create(bad), OpenAI.BadRequestError);
+  assert.deepEqual(
+    provider.requests.map(({ body }) => `${body.model} ${"stream_options" in body}`),
+    ["bad true", "bad false", "gpt-4o true", "bad true"],
+  );
+  assert.deepEqual(
+    (await reported()).map(({ model, status, errorMessage, usage }) =>
+      [model, status, errorMessage, usage?.length].join(),
+    ),
+    ["bad,error,BadRequestError,", ",,,1", "bad,error,BadRequestError,"],
+  );
+});
+
 test("a block of call hands its fields to the wrapped clients in it, and reports nothing itself", async (t) => {
   const { openai, reported } = await wrapped(t, { defaults: {} });
   await call({ userId: "u1", contentType: "agent" }, async (tracked) => {

@@ -8,7 +8,7 @@ import { rawStream } from "./raw.js";
 
 /** @typedef {Record<string, any>} Fields */
 
-const REFUSING = new Set([400, 404, 422]);
+const REFUSING = new Set([400, 422]);
 
 /** Calls whose promise and stream nobody holds any more, so that their end never comes. */
 const abandoned =
@@ -17,6 +17,7 @@ const abandoned =
     : new FinalizationRegistry((/** @type {Observation} */ observation) => observation.letGo());
 
 export class Observation {
+  #question;
   #asks = false;
   /** What is sent instead of a request that was refused for our sake. @type {Promise<any> | undefined} */
   #again;
@@ -32,8 +33,12 @@ export class Observation {
   #facts = {};
   #model = "";
 
-  /** @param {Fields} defaults fields that hold where the context tells no others */
-  constructor(defaults) {
+  /**
+   * @param {Fields} defaults fields that hold where the context tells no others
+   * @param {import("./wrap.js").Question} question
+   */
+  constructor(defaults, question) {
+    this.#question = question;
     const { fields, block } = surroundings();
     const known = { userId: "anonymous", ...defaults, ...fields, ...block?.handOver(), provider: defaults.provider };
     this.#call = new TrackedCall(known, () => this.#model);
@@ -67,15 +72,14 @@ export class Observation {
       return promise;
     }
     inner.responsePromise = inner.responsePromise.then(
-      (/** @type {unknown} */ response) => response,
+      (/** @type {unknown} */ response) => {
+        if (this.#asks) this.#question.isTaken = true;
+        return response;
+      },
       (/** @type {unknown} */ error) => {
-        if (again && (this.#asks || this.#again) && isRefusal(error)) {
-          this.#asks = false;
-          this.#again ??= again();
-          return this.#again;
-        }
-        this.end(error, true);
-        throw error;
+        if (!again || !this.#isRefused(error)) throw this.#failed(error);
+        this.#again ??= this.#answeredWithout(again());
+        return this.#again;
       },
     );
     const parse = inner.parseResponse;
@@ -84,8 +88,7 @@ export class Observation {
       try {
         return this.#returned(await parse.apply(inner, args));
       } catch (error) {
-        this.end(error, true);
-        throw error;
+        throw this.#failed(error);
       }
     };
     if (Object.hasOwn(inner, "_thenUnwrap")) this.#watchDerived(inner, again);
@@ -93,6 +96,35 @@ export class Observation {
     inner.asResponse = async () => this.#raw(await asResponse.call(inner));
     this.#hold(promise);
     return promise;
+  }
+
+  /** @param {unknown} error */
+  #failed(error) {
+    this.end(error, true);
+    return error;
+  }
+
+  /**
+   * Whether it may be our question that an API refuses, which it need not name.
+   * @param {any} error
+   */
+  #isRefused(error) {
+    if (this.#again) return true;
+    if (!this.#asks || !REFUSING.has(error?.status)) return false;
+    const { isTaken } = this.#question;
+    return isTaken === undefined || /stream_options|include_usage/.test(String(error.message));
+  }
+
+  /** @param {Promise<any>} answered the request as the caller made it */
+  async #answeredWithout(answered) {
+    this.#asks = false;
+    try {
+      const response = await answered;
+      this.#question.isTaken = false;
+      return response;
+    } catch (error) {
+      throw this.#failed(error);
+    }
   }
 
   /**
@@ -189,8 +221,7 @@ export class Observation {
       if (!stream.controller?.signal?.aborted) this.#call.complete();
       this.end();
     } catch (error) {
-      this.end(error, true);
-      throw error;
+      throw this.#failed(error);
     } finally {
       this.interrupt(); // where the caller has left it
     }
@@ -241,12 +272,4 @@ export class Observation {
     }
     return response;
   }
-}
-
-/**
- * Whether an API does not know what asks for the usage of a stream.
- * @param {any} error
- */
-function isRefusal(error) {
-  return REFUSING.has(error?.status) && /stream_options|include_usage/.test(String(error?.message));
 }

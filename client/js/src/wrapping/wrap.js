@@ -8,11 +8,10 @@ import { operationOf, providerOf } from "./operations.js";
 /** @import { CallFields } from "../../index.d.ts" */
 
 /** @typedef {Partial<CallFields> & Record<string, unknown>} Fields */
+/** Whether an API takes the question for the usage of a stream, once that is known. @typedef {{isTaken?: boolean}} Question */
 /** @typedef {{body?: any, stream?: boolean} & Record<string, unknown>} Options */
 
-/** Clients whose API does not know `stream_options`. @type {WeakSet<object>} */
-const refusing = new WeakSet();
-const WRAPPED = Symbol.for("twinmeter.wrapped");
+const QUESTION = Symbol.for("twinmeter.question");
 
 /**
  * Have the calls of `client` reported, and return it. `defaults` are fields of calls that no context tells.
@@ -27,17 +26,23 @@ export function wrap(client, defaults = {}) {
   if (typeof inner?.post !== "function" || typeof inner.baseURL !== "string") {
     throw new TypeError("wrap takes a client of openai, groq-sdk or @anthropic-ai/sdk");
   }
-  if (inner[WRAPPED]) return client;
-  hidden(inner, WRAPPED, true);
+  if (Object.hasOwn(inner, QUESTION)) return client;
+  return wrapped(inner, defaults, {});
+}
+
+/**
+ * @param {any} inner
+ * @param {Fields} defaults
+ * @param {Question} question
+ */
+function wrapped(inner, defaults, question) {
+  hidden(inner, QUESTION, question);
   const post = inner.post;
   hidden(inner, "post", (/** @type {string} */ path, /** @type {any} */ options) => {
     const observed = observedRequest(inner, path, options, defaults);
     if (!observed) return post.call(inner, path, options);
     const { observation, sent } = observed;
-    const again = () => {
-      refusing.add(inner);
-      return post.call(inner, path, options).responsePromise;
-    };
+    const again = () => post.call(inner, path, options).responsePromise;
     try {
       return observation.watch(post.call(inner, path, sent), again);
     } catch (error) {
@@ -47,9 +52,12 @@ export function wrap(client, defaults = {}) {
   });
   if (typeof inner.withOptions === "function") {
     const withOptions = inner.withOptions;
-    hidden(inner, "withOptions", (/** @type {unknown[]} */ ...args) => wrap(withOptions.apply(inner, args), defaults));
+    hidden(inner, "withOptions", (/** @type {unknown[]} */ ...args) => {
+      const copy = withOptions.apply(inner, args);
+      return wrapped(copy, defaults, copy.baseURL === inner.baseURL ? question : {});
+    });
   }
-  return client;
+  return inner;
 }
 
 /**
@@ -64,9 +72,11 @@ function observedRequest(client, path, options, defaults) {
     const operation = operationOf(path);
     if (!operation) return undefined;
     const provider = String(defaults.provider ?? providerOf(client, path));
-    const observation = new Observation({ ...operation, ...defaults, provider });
+    /** @type {Question} */
+    const question = client[QUESTION];
+    const observation = new Observation({ ...operation, ...defaults, provider }, question);
     const prepared = (/** @type {any} */ made) => {
-      const { asks, sent } = refusing.has(client) ? { asks: false, sent: made } : asking(path, made, provider);
+      const { asks, sent } = question.isTaken === false ? { asks: false, sent: made } : asking(path, made, provider);
       observation.requested(made, asks);
       return sent;
     };

@@ -2,6 +2,7 @@
  * One call for each word of the command line, by a wrapped client, with the word as its user. The stand-ins for the
  * providers are in the environment, by what they do. See client/tests/test_javascript_entries.py.
  */
+import Anthropic from "@anthropic-ai/sdk";
 import Groq from "groq-sdk";
 import OpenAI, { AzureOpenAI, toFile } from "openai";
 import { flush, withContext, wrap } from "twinmeter";
@@ -9,12 +10,14 @@ import { flush, withContext, wrap } from "twinmeter";
 const STAND_INS = JSON.parse(process.env.STAND_INS);
 const MESSAGES = [{ role: "user", content: "SECRET-QUESTION" }];
 const ASKED = { model: "gpt-4o", messages: MESSAGES };
+const CLAUDE = { model: "claude-opus-4-6", max_tokens: 99, messages: MESSAGES };
 const TOOLS = [{ type: "function", function: { name: "weather", parameters: {} } }];
 const settings = { apiKey: "k", maxRetries: 0 };
 
 const CLIENTS = {
   openai: (address) => new OpenAI({ ...settings, baseURL: `${address}/v1` }),
   azure: (address) => new AzureOpenAI({ ...settings, endpoint: address, apiVersion: "2024-10-21" }),
+  anthropic: (address) => new Anthropic({ ...settings, baseURL: address }),
   groq: (address) => new Groq({ ...settings, baseURL: address }),
 };
 
@@ -30,6 +33,11 @@ const CALLS = {
   transcription: async (client) =>
     client.audio.transcriptions.create({ model: "whisper-1", file: await toFile(Buffer.from("sound"), "a.mp3") }),
   "time-out": (client) => client.chat.completions.create(ASKED, { timeout: 50 }),
+  messages: (client) => client.messages.create(CLAUDE),
+  "messages streamed": (client) => client.messages.create({ ...CLAUDE, stream: true }),
+  "messages by the helper": async (client) => ({ text: await client.messages.stream(CLAUDE).finalText() }),
+  "limited messages": (client) => client.messages.create({ ...CLAUDE, model: "limited" }),
+  "slow messages": (client) => client.messages.create({ ...CLAUDE, model: "slow" }, { timeout: 50 }),
 };
 
 for (const word of process.argv.slice(2)) {

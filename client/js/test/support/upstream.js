@@ -29,7 +29,7 @@ export const IMAGE_USAGE = {
 export const START_USAGE = { input_tokens: 210, cache_read_input_tokens: 1_024, output_tokens: 1 };
 
 /** Models that get these statuses. `hang` gets no answer, `cut` half a stream, `slow` the rest of it after `until`. */
-const STATUSES = { unauthorized: 401, busy: 429, broken: 500 };
+const STATUSES = { bad: 400, unauthorized: 401, busy: 429, broken: 500 };
 
 const head = (object) => ({ id: "chatcmpl-1", object, created: 1_760_000_000, model: MODEL, service_tier: "default" });
 
@@ -65,9 +65,7 @@ export async function upstream(t) {
     told.requests.push({ path: request.url, body });
     if (body.model === "hang") return;
     if (STATUSES[body.model]) return send(answer, { error: { message: "SECRET", type: "x" } }, STATUSES[body.model]);
-    if (body.model === "old" && body.stream_options) {
-      return send(answer, { error: { message: "Unrecognized request argument: stream_options" } }, 400);
-    }
+    if (body.model === "old" && body.stream_options) return send(answer, { error: { message: "bad" } }, 400);
     const found = ROUTES[request.url](body);
     if (Array.isArray(found)) stream(answer, found, body.model, told.until);
     else send(answer, found);
