@@ -12,6 +12,7 @@ import openai
 import pytest
 from client.tests.providers import ANSWER, MODEL, RESPONSES_USAGE, USAGE, Provider, answers, upstream
 from client.tests.wrapped import ASKED, Rows, current, outcome, rows, unwrapped, wrapped
+from mistralai.azure.client import MistralAzure
 from mistralai.client import Mistral
 from pydantic import BaseModel
 
@@ -251,3 +252,10 @@ def test_each_part_of_mistrals_is_watched_when_it_is_used() -> None:
                 assert hasattr(type(parts[name]), method), f"{name}.{method}"
                 assert {method, f"{method}_async"} <= vars(parts[name]).keys(), f"{name}.{method}"
                 assert getattr(parts[name], method).__name__ == method
+
+
+def test_mistral_on_azure_is_azures(answers: Provider, rows: Rows) -> None:
+    with MistralAzure(api_key="k", server_url=f"{answers.address}/mistral") as client:
+        twinmeter.wrap(client).chat.complete(**ASKED)
+
+    assert [(row["provider"], row["usage"]) for row in rows()] == [("azure", USAGE)]

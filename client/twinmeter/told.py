@@ -158,7 +158,9 @@ def _counted(value: Any, allowance: Allowance, depth: int) -> Any:
 
 def _inside(value: Any, allowance: Allowance, depth: int) -> Any:
     if not isinstance(value, (list, tuple)):
-        return _members_counted(members_of(value) or {}, allowance, depth)
+        found = _members_counted(members_of(value) or {}, allowance, depth)
+        # an object without members stands for what is not there, as Mistral's UNSET
+        return found if found or isinstance(value, dict) else None
     allowance.take(len(value))
     is_vector = bool(value) and isinstance(value[0], (int, float))
     return list(value[:1]) if is_vector else [_counted(item, allowance, depth - 1) for item in value]

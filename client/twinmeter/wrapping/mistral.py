@@ -1,16 +1,17 @@
-"""Mistral's client: `mistralai.Mistral`, whose parts (`chat`, `embeddings`, ...) are made when they are used first."""
+"""Mistral's clients: `Mistral`, `MistralAzure`, `MistralGCP`, whose parts are made when they are used."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import wraps
-from typing import Any, Callable
+from typing import Any, Callable, Union
 
 from twinmeter.observation import Observation, guarded, guarded_whole
 from twinmeter.streams import until_closed, until_collected, watched
 from twinmeter.wrapping.operations import CHAT, EMBEDDING, TRANSCRIPTION, Operation, observe
 
 Fields = dict[str, Any]
+Begin = Callable[[Operation, Mapping[str, Any]], Union[Observation, None]]
 
 _SPEECH = Operation("speech", "audio")
 _OCR = Operation("ocr")
@@ -41,20 +42,21 @@ _OUTER = ("audio", "beta")
 def wrap(client: Any, fields: Fields) -> None:
     """Report the calls of one client."""
     own = vars(client)
+    begin = _beginning(fields, _provider_of(client))
     for name in (*_PARTS, *_OUTER):
         if name in own:
-            _watch_part(name, own[name], fields)
+            _watch_part(name, own[name], begin)
     if hasattr(client, "dynamic_import") and hasattr(client, "_sub_sdk_map"):
         names = {module: name for name, (module, _) in client._sub_sdk_map.items()}  # noqa: SLF001 - it has no other
-        own["dynamic_import"] = _importing(client.dynamic_import, names, fields)
+        own["dynamic_import"] = _importing(client.dynamic_import, names, begin)
 
 
-def _importing(original: Callable[..., Any], names: Mapping[str, str], fields: Fields) -> Callable[..., Any]:
+def _importing(original: Callable[..., Any], names: Mapping[str, str], begin: Begin) -> Callable[..., Any]:
     """A part is made by the class of this name in the module that this imports."""
 
     @wraps(original)
     def dynamic_import(module: str, *args: Any, **kwargs: Any) -> Any:
-        return _Making(original(module, *args, **kwargs), names.get(module, ""), fields)
+        return _Making(original(module, *args, **kwargs), names.get(module, ""), begin)
 
     return dynamic_import
 
@@ -62,41 +64,41 @@ def _importing(original: Callable[..., Any], names: Mapping[str, str], fields: F
 class _Making:
     """A module, whose classes make parts that are watched."""
 
-    def __init__(self, module: Any, name: str, fields: Fields) -> None:
+    def __init__(self, module: Any, name: str, begin: Begin) -> None:
         self._module = module
         self._name = name
-        self._fields = fields
+        self._begin = begin
 
     def __getattr__(self, name: str) -> Any:
         kind = getattr(self._module, name)
 
         def make(*args: Any, **kwargs: Any) -> Any:
             part = kind(*args, **kwargs)
-            _watch_part(self._name, part, self._fields)
+            _watch_part(self._name, part, self._begin)
             return part
 
         return make
 
 
 @guarded
-def _watch_part(name: str, part: Any, fields: Fields) -> None:
+def _watch_part(name: str, part: Any, begin: Begin) -> None:
     own = vars(part)
     if name in _OUTER:
         for inner in _INNER:
             if inner in own:
-                _watch_part(inner, own[inner], fields)
+                _watch_part(inner, own[inner], begin)
         return
     for method, operation in _PARTS.get(name, {}).items():
         if hasattr(part, method):
-            own[method] = _synchronous(getattr(part, method), operation, fields)
+            own[method] = _synchronous(getattr(part, method), operation, begin)
         if hasattr(part, f"{method}_async"):
-            own[f"{method}_async"] = _asynchronous(getattr(part, f"{method}_async"), operation, fields)
+            own[f"{method}_async"] = _asynchronous(getattr(part, f"{method}_async"), operation, begin)
 
 
-def _synchronous(original: Callable[..., Any], operation: Operation, fields: Fields) -> Callable[..., Any]:
+def _synchronous(original: Callable[..., Any], operation: Operation, begin: Begin) -> Callable[..., Any]:
     @wraps(original)
     def called(*args: Any, **kwargs: Any) -> Any:
-        observation = _begin(operation, fields, kwargs)
+        observation = begin(operation, kwargs)
         if observation is None:
             return original(*args, **kwargs)
         try:
@@ -110,10 +112,10 @@ def _synchronous(original: Callable[..., Any], operation: Operation, fields: Fie
     return called
 
 
-def _asynchronous(original: Callable[..., Any], operation: Operation, fields: Fields) -> Callable[..., Any]:
+def _asynchronous(original: Callable[..., Any], operation: Operation, begin: Begin) -> Callable[..., Any]:
     @wraps(original)
     async def called(*args: Any, **kwargs: Any) -> Any:
-        observation = _begin(operation, fields, kwargs)
+        observation = begin(operation, kwargs)
         if observation is None:
             return await original(*args, **kwargs)
         try:
@@ -127,9 +129,17 @@ def _asynchronous(original: Callable[..., Any], operation: Operation, fields: Fi
     return called
 
 
-@guarded_whole
-def _begin(operation: Operation, fields: Fields, asked: Mapping[str, Any]) -> Observation:
-    return observe(operation, fields, asked.get("model"), provider="mistral")
+def _beginning(fields: Fields, provider: str) -> Begin:
+    @guarded_whole
+    def begin(operation: Operation, asked: Mapping[str, Any]) -> Observation:
+        return observe(operation, fields, asked.get("model"), provider=provider)
+
+    return begin
+
+
+def _provider_of(client: Any) -> str:
+    package = type(client).__module__.split(".")
+    return "azure" if "azure" in package else "google" if "gcp" in package else "mistral"
 
 
 def _returned(result: Any, observation: Observation) -> None:
