@@ -99,6 +99,15 @@ def test_what_tells_nothing_is_recorded_as_unreadable(response: Any) -> None:
     assert read(fields, None)["unreadable_usage"] is True
 
 
+def test_odd_members_do_not_cost_the_usage() -> None:
+    odd: dict[str, Any] = {
+        "candidates": [{"content": {"parts": 7}, "groundingMetadata": {"webSearchQueries": True}}, None, "x"]
+    }
+    odd |= {"data": 3, "output": "x", "message": [], "metadata": 1, "service_tier": [], "segments": 5, "alignment": "x"}
+
+    assert fields_of({**odd, "usage": USAGE})["usage"] == USAGE
+
+
 def test_a_response_that_raises_hurts_nobody_and_is_not_quoted() -> None:
     class Response:
         @property

@@ -229,7 +229,7 @@ def _candidates(value: Any) -> Any:
     told = []
     for candidate in value:
         grounding = step(candidate, "groundingMetadata") or step(candidate, "grounding_metadata")
-        parts = step(step(candidate, "content"), "parts") or ()
+        parts = _listed(step(step(candidate, "content"), "parts"))
         found: Fields = {"groundingMetadata": _grounding(grounding)} if grounding else {}
         if any(step(part, name) is not None for part in parts for name in ("inlineData", "inline_data")):
             found["content"] = {"parts": [{"inlineData": {}}]}
@@ -239,8 +239,12 @@ def _candidates(value: Any) -> Any:
     return told if any(told) else None
 
 
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, (list, tuple)) else ()
+
+
 def _grounding(value: Any) -> Any:
-    queries = step(value, "webSearchQueries") or step(value, "web_search_queries") or ()
+    queries = _listed(step(value, "webSearchQueries") or step(value, "web_search_queries"))
     return {"webSearchQueries": ["x" for query in queries if query]}
 
 
