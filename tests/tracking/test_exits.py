@@ -33,6 +33,7 @@ def started(settings: Settings, command: list[str]) -> Iterator[subprocess.Popen
         "TWINMETER_MONGODB_URI": settings.mongodb_uri.get_secret_value(),
         "TWINMETER_DATABASE": settings.database,
         "TWINMETER_DATA_DIR": str(settings.data_dir),
+        "TWINMETER_SPOOL_MAX_MB": str(settings.spool_max_mb),
     }
     pipe, environment = subprocess.PIPE, {**os.environ, **own}
     with subprocess.Popen(
@@ -128,6 +129,21 @@ async def test_what_was_queued_on_a_loop_that_was_closed_is_on_the_disk_and_deli
     assert (told, process.returncode) == ("{'queued': 300}\n", 0), logged
     assert known < 300
     assert len(await assert_twins(database)) == 300
+
+
+async def test_what_an_exit_cannot_keep_is_in_the_log_with_its_number(settings: Settings, database: Database) -> None:
+    small = settings.model_copy(update={"spool_max_mb": 1})
+    with host(small, "left_in_a_closed_loop", 3_000) as process:
+        told, logged = process.communicate(timeout=patience(20))
+    stored = len(await assert_twins(database))
+    async with open_tracker(settings, database, Counters()) as tracker:
+        await delivered(tracker)
+
+    lost = re.fullmatch(r"tracking.calls_lost calls=(\d+) reason=the spool has reached its cap of 1 MB\n", logged)
+    assert (told, process.returncode) == ("{'queued': 3000}\n", 0)
+    assert lost is not None, logged
+    assert stored < 3_000
+    assert len(await assert_twins(database)) == 3_000 - int(lost[1])
 
 
 async def test_a_child_is_told_that_its_parent_has_the_tracking_and_both_end(
