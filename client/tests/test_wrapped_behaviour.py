@@ -162,9 +162,12 @@ def test_whose_call_it_is_comes_from_around_and_from_the_beginning(answers: Prov
 
 def test_nobody_known_is_anonymous(wrapped: openai.OpenAI, rows: Rows) -> None:
     wrapped.embeddings.create(model="text-embedding-3-small", input="x")
+    with twinmeter.context(user_id="", content_type=""):  # as of who is not signed in
+        wrapped.embeddings.create(model="text-embedding-3-small", input="x")
 
-    (row,) = rows()
-    assert (row["userId"], row["contentType"], row["serviceType"]) == ("anonymous", "embedding", "embedding")
+    for row in rows():
+        assert (row["userId"], row["contentType"], row["serviceType"]) == ("anonymous", "embedding", "embedding")
+    assert len(rows()) == 2
 
 
 def test_a_wrapped_client_in_a_block_is_reported_once_and_with_the_blocks_fields(

@@ -144,7 +144,7 @@ class Client:
         """Queue one call. Why it is lost, where it is."""
         around = current_fields()
         if around:
-            fields = {**around, **{name: value for name, value in fields.items() if not _is_missing(value)}}
+            fields = {**around, **{name: value for name, value in fields.items() if not is_missing(value)}}
         if self._is_closed or self._configuration.missing:
             return self._lost()
         copy, mended = kept(fields)
@@ -176,7 +176,8 @@ class Client:
         return dropped(f"internal error: {type(error).__name__}")
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
+    """Whether a field says nothing: nobody has an empty name."""
     return value is None or (type(value) is str and not value)
 
 

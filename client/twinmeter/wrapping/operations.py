@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Callable, NamedTuple
 
+from twinmeter.client import is_missing
 from twinmeter.context import current_fields
 from twinmeter.observation import Observation, around
 
@@ -44,13 +45,12 @@ def observe(operation: Operation, fields: Mapping[str, Any], model: Any, **own: 
     What is said by `twinmeter.context`, or by the block of `twinmeter.call` that this is called in, comes first.
     """
     block = around.get()
-    known = {
+    known: dict[str, Any] = {
         "user_id": ANONYMOUS,
         "content_type": operation.content_type,
         "service_type": operation.service_type,
-        **own,
-        **fields,
-        **(current_fields() if block is None else block.hand_over()),
     }
+    for told in (own, fields, current_fields() if block is None else block.hand_over()):
+        known.update({name: value for name, value in told.items() if not is_missing(value)})
     known = {name: value for name, value in known.items() if value is not None}
     return Observation(known, model=model if isinstance(model, str) and model else None)
