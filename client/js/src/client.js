@@ -114,10 +114,23 @@ export class Client {
       return this.#lost("full", reason, `calls are lost: ${reason}. ${this.#sender.trouble}`);
     }
     watchOver(this);
-    const waitUntil = keepAlive(this.#configuration.waitUntil);
-    if (waitUntil) waitUntil(this.#sender.sendHere(number));
-    else this.#sender.wake();
+    if (!this.#isKeptAlive(number)) this.#sender.wake();
     return "";
+  }
+
+  /**
+   * Whether a request keeps itself at work until its call of this number is sent.
+   * @param {number} number
+   */
+  #isKeptAlive(number) {
+    try {
+      const waitUntil = keepAlive(this.#configuration.waitUntil);
+      waitUntil?.(this.#sender.sendHere(number));
+      return Boolean(waitUntil);
+    } catch (error) {
+      this.failed("waitUntil", error);
+      return false;
+    }
   }
 
   /**

@@ -72,7 +72,8 @@ export const surroundings = () => storage?.getStore() ?? here ?? { fields: {} };
  * @param {WaitUntil} [configured]
  */
 export function keepAlive(configured) {
-  return surroundings().waitUntil ?? configured ?? runtime[VERCEL]?.get?.()?.waitUntil;
+  const request = runtime[VERCEL]?.get?.();
+  return surroundings().waitUntil ?? configured ?? request?.waitUntil?.bind(request);
 }
 
 /** @param {Record<string, any>} fields */

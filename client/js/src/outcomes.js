@@ -34,6 +34,7 @@ export class Outcomes {
    * @param {Receipt} receipt
    */
   deliveredCall(call, receipt) {
+    if (call.isOver) return; // it was sent twice
     call.isOver = true;
     this.delivered += 1;
     if (call.mended.length) {
@@ -50,6 +51,7 @@ export class Outcomes {
    * @param {Receipt} receipt
    */
   rejectedCall(call, receipt) {
+    if (call.isOver) return;
     call.isOver = true;
     this.rejected += 1;
     const faults = receipt.errors.map(({ field, message }) => `${field || "the call"}: ${message}`).join("; ");

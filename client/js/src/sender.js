@@ -16,6 +16,8 @@ const BATCH = 500;
 const LINGER_MS = 500;
 /** Attempts in a row that fail before it is logged: a server that is restarted is not worth a line. */
 const TOLD_AFTER = 3;
+/** After so long what is in hand is taken for left there: some runtimes end a request in the middle of what it does. */
+const LEFT_MS = 120_000;
 /** How long what a request has reported is tried by that request, on runtimes where each has its own life. */
 const REQUEST_MS = 20_000;
 
@@ -25,8 +27,8 @@ export class Sender {
   #pause = new Pause();
   /** @type {Call[]} */
   #waiting = [];
-  /** @type {Set<Call>} */
-  #inHand = new Set();
+  /** Since when. @type {Map<Call, number>} */
+  #inHand = new Map();
   /** @type {Set<() => void>} */
   #watchers = new Set();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -116,7 +118,7 @@ export class Sender {
 
   /** All that waits, and is in hand: it will not be sent. */
   drain() {
-    const calls = [...this.#inHand, ...this.#waiting].filter((call) => !call.isOver);
+    const calls = [...this.#inHand.keys(), ...this.#waiting].filter((call) => !call.isOver);
     this.#waiting = [];
     this.#inHand.clear();
     return calls;
@@ -139,8 +141,9 @@ export class Sender {
 
   /** Send one batch. Never rejects. */
   async #step() {
+    this.#takeUp();
     const calls = this.#waiting.splice(0, BATCH);
-    for (const call of calls) this.#inHand.add(call);
+    for (const call of calls) this.#inHand.set(call, performance.now());
     try {
       if (calls.length) await this.#attempt(calls);
     } catch (error) {
@@ -151,6 +154,14 @@ export class Sender {
     this.#waiting.unshift(...again);
     for (const { report } of again) report?.told(receipt("queued", because(this.trouble)));
     for (const watcher of this.#watchers) watcher();
+  }
+
+  /** What was left in hand is sent again: it counts once. */
+  #takeUp() {
+    const until = performance.now() - LEFT_MS;
+    const left = [...this.#inHand].filter(([, since]) => since < until).map(([call]) => call);
+    for (const call of left) this.#inHand.delete(call);
+    this.#waiting.unshift(...left);
   }
 
   /** @param {Call[]} calls */
@@ -184,7 +195,8 @@ export class Sender {
   /** @param {number} number */
   #hasSettled(number) {
     return (
-      !this.#waiting.some((call) => call.number <= number) && ![...this.#inHand].some((call) => call.number <= number)
+      !this.#waiting.some((call) => call.number <= number) &&
+      ![...this.#inHand.keys()].some((call) => call.number <= number)
     );
   }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { configure, counts, flush, trackAIRequest } from "twinmeter";
+import { configure, counts, flush, trackAIRequest, withContext } from "twinmeter";
 
 import { lines, receipts, standIn } from "./support/stand_in.js";
 
@@ -242,5 +242,57 @@ test("on an edge runtime each request keeps itself alive until what it has repor
   assert.equal(kept.length, 2);
   await Promise.all(kept);
   assert.equal(server.rows.length, 4);
+  assert.deepEqual(counts(), { delivered: 2, rejected: 0, waiting: 0, lost: 0, mended: 0 });
+});
+
+test("Vercel's request is found, and that of a context comes before all", async (t) => {
+  const kept = [];
+  const request = {
+    waitUntil(promise) {
+      assert.equal(this, request);
+      kept.push(promise);
+    },
+  };
+  const found = Symbol.for("@vercel/request-context");
+  globalThis[found] = { get: () => request };
+  t.after(() => delete globalThis[found]);
+  const server = await configured(t);
+  trackAIRequest(CALL);
+  assert.equal(kept.length, 1);
+  const own = [];
+  withContext({ waitUntil: (promise) => own.push(promise) }, () => trackAIRequest(CALL));
+  assert.deepEqual([kept.length, own.length], [1, 1]);
+  await Promise.all([...kept, ...own]);
+  assert.equal(server.rows.length, 2);
+});
+
+test("a waitUntil that throws costs no call", async (t) => {
+  const logged = lines(t);
+  const server = await configured(t, { waitUntil: () => assert.fail("illegal invocation") });
+  trackAIRequest(CALL);
+  await flush();
+  assert.deepEqual([server.rows.length, counts().lost, logged.length], [1, 0, 1]);
+});
+
+test("what a request was sending when its runtime ended it is sent by a later one, and counts once", async (t) => {
+  const kept = [];
+  const server = await configured(t, { waitUntil: (promise) => kept.push(promise) });
+  let go;
+  const asked = new Promise((resolve) => {
+    server.replies.push(() => {
+      resolve();
+      return { until: new Promise((ended) => (go = ended)) };
+    });
+  });
+  trackAIRequest({ ...CALL, userId: "left" });
+  await asked;
+  const now = performance.now.bind(performance);
+  t.mock.method(performance, "now", () => now() + 200_000);
+  trackAIRequest({ ...CALL, userId: "later" });
+  await kept[1];
+  assert.deepEqual(server.rows.map(({ userId }) => userId).join(), "left,left,later");
+  assert.equal(server.rows[0].requestId, server.rows[1].requestId);
+  go();
+  await kept[0];
   assert.deepEqual(counts(), { delivered: 2, rejected: 0, waiting: 0, lost: 0, mended: 0 });
 });
