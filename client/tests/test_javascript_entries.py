@@ -6,14 +6,12 @@ import json
 from contextlib import ExitStack
 from typing import Any, Callable
 
-from anthropic import AsyncAnthropic
 from client.tests import claude_and_gemini
 from client.tests.claude_and_gemini import CLAUDE, LIMITED, SLOW
 from client.tests.in_process import InProcess, by_hand
 from client.tests.providers import provider
+from client.tests.sdks import anthropic, groq, openai
 from client.tests.test_javascript import needs_node, ran
-from groq import AsyncGroq
-from openai import AsyncAzureOpenAI, AsyncOpenAI
 from tests.real_clients.conftest import Account
 
 __all__ = ["by_hand"]
@@ -31,18 +29,18 @@ WITH_USAGE: dict[str, Any] = {"stream_options": {"include_usage": True}}
 TOOLS: list[Any] = [{"type": "function", "function": {"name": "weather", "parameters": {}}}]
 
 CLIENTS: dict[str, Callable[[str], Any]] = {
-    "openai": lambda address: AsyncOpenAI(base_url=f"{address}/v1", api_key="k", max_retries=0),
-    "azure": lambda address: AsyncAzureOpenAI(
+    "openai": lambda address: openai.AsyncOpenAI(base_url=f"{address}/v1", api_key="k", max_retries=0),
+    "azure": lambda address: openai.AsyncAzureOpenAI(
         azure_endpoint=address, api_key="k", api_version="2024-10-21", max_retries=0
     ),
-    "anthropic": lambda address: AsyncAnthropic(base_url=address, api_key="k", max_retries=0),
-    "groq": lambda address: AsyncGroq(base_url=address, api_key="k", max_retries=0),
+    "anthropic": lambda address: anthropic.AsyncAnthropic(base_url=address, api_key="k", max_retries=0),
+    "groq": lambda address: groq.AsyncGroq(base_url=address, api_key="k", max_retries=0),
 }
 CALLS: dict[str, Callable[[Any], Any]] = {
     "chat": lambda client: client.chat.completions.create(**ASKED),
     "tool call": lambda client: client.chat.completions.create(**ASKED, tools=TOOLS),
     "stream": lambda client: client.chat.completions.create(
-        **ASKED, stream=True, **({} if isinstance(client, AsyncGroq) else WITH_USAGE)
+        **ASKED, stream=True, **({} if isinstance(client, groq.AsyncGroq) else WITH_USAGE)
     ),
     "responses": lambda client: client.responses.create(model="gpt-4o", input="SECRET"),
     "stream of responses": lambda client: client.responses.create(model="gpt-4o", input="x", stream=True),

@@ -6,14 +6,11 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-import groq
 import httpx2
-import openai
 import pytest
 from client.tests.providers import ANSWER, MODEL, RESPONSES_USAGE, USAGE, Provider, answers, upstream
+from client.tests.sdks import groq, mistral_azure, mistralai, openai
 from client.tests.wrapped import ASKED, Rows, current, outcome, rows, unwrapped, wrapped
-from mistralai.azure.client import MistralAzure
-from mistralai.client import Mistral
 from pydantic import BaseModel
 
 import twinmeter
@@ -213,7 +210,7 @@ def test_parts_that_were_used_before_are_wrapped_too(answers: Provider, rows: Ro
         twinmeter.wrap(client)
         completions.create(**ASKED)
         raw.create(**ASKED)
-    with Mistral(server_url=f"{answers.address}/mistral", api_key="k") as other:
+    with mistralai.Mistral(server_url=f"{answers.address}/mistral", api_key="k") as other:
         chat = other.chat
         twinmeter.wrap(other)
         chat.complete(**ASKED)
@@ -245,7 +242,7 @@ def test_the_sdk_asks_for_what_is_watched(package: Any, operations: dict[str, An
 
 
 def test_each_part_of_mistrals_is_watched_when_it_is_used() -> None:
-    with twinmeter.wrap(Mistral(api_key="k")) as client:
+    with twinmeter.wrap(mistralai.Mistral(api_key="k")) as client:
         parts = {"chat": client.chat, "fim": client.fim, "agents": client.agents, "embeddings": client.embeddings}
         parts |= {"ocr": client.ocr, "responses": client.responses, "conversations": client.beta.conversations}
         parts |= {"transcriptions": client.audio.transcriptions, "speech": client.audio.speech}
@@ -258,7 +255,7 @@ def test_each_part_of_mistrals_is_watched_when_it_is_used() -> None:
 
 
 def test_mistral_on_azure_is_azures(answers: Provider, rows: Rows) -> None:
-    with MistralAzure(api_key="k", server_url=f"{answers.address}/mistral") as client:
+    with mistral_azure.MistralAzure(api_key="k", server_url=f"{answers.address}/mistral") as client:
         twinmeter.wrap(client).chat.complete(**ASKED)
 
     assert [(row["provider"], row["usage"]) for row in rows()] == [("azure", USAGE)]

@@ -11,12 +11,10 @@ from types import MappingProxyType
 from typing import Any, Callable, NamedTuple
 
 import pytest
+from client.tests import sdks
 from client.tests.in_process import InProcess, by_hand
 from client.tests.ledger import entries
 from client.tests.providers import Provider, answers, upstream
-from groq import AsyncGroq, Groq
-from mistralai.client import Mistral
-from openai import AsyncAzureOpenAI, AsyncOpenAI, AzureOpenAI, OpenAI
 from tests.patience import patience
 from tests.real_clients.conftest import Account, Deployment
 
@@ -37,32 +35,34 @@ SOUND: dict[str, Any] = {"model": "whisper-1", "file": ("a.mp3", b"sound")}
 SHORT = 0.05
 
 
-def openai(answers: Provider) -> OpenAI:
-    return OpenAI(base_url=f"{answers.address}/v1", api_key="k", max_retries=0)
+def openai(answers: Provider) -> sdks.openai.OpenAI:
+    return sdks.openai.OpenAI(base_url=f"{answers.address}/v1", api_key="k", max_retries=0)
 
 
-def openai_async(answers: Provider) -> AsyncOpenAI:
-    return AsyncOpenAI(base_url=f"{answers.address}/v1", api_key="k", max_retries=0)
+def openai_async(answers: Provider) -> sdks.openai.AsyncOpenAI:
+    return sdks.openai.AsyncOpenAI(base_url=f"{answers.address}/v1", api_key="k", max_retries=0)
 
 
-def azure(answers: Provider) -> AzureOpenAI:
-    return AzureOpenAI(azure_endpoint=answers.address, api_key="k", api_version="2024-10-21", max_retries=0)
+def azure(answers: Provider) -> sdks.openai.AzureOpenAI:
+    return sdks.openai.AzureOpenAI(azure_endpoint=answers.address, api_key="k", api_version="2024-10-21", max_retries=0)
 
 
-def azure_async(answers: Provider) -> AsyncAzureOpenAI:
-    return AsyncAzureOpenAI(azure_endpoint=answers.address, api_key="k", api_version="2024-10-21", max_retries=0)
+def azure_async(answers: Provider) -> sdks.openai.AsyncAzureOpenAI:
+    return sdks.openai.AsyncAzureOpenAI(
+        azure_endpoint=answers.address, api_key="k", api_version="2024-10-21", max_retries=0
+    )
 
 
-def groq(answers: Provider) -> Groq:
-    return Groq(base_url=answers.address, api_key="k", max_retries=0)
+def groq(answers: Provider) -> sdks.groq.Groq:
+    return sdks.groq.Groq(base_url=answers.address, api_key="k", max_retries=0)
 
 
-def groq_async(answers: Provider) -> AsyncGroq:
-    return AsyncGroq(base_url=answers.address, api_key="k", max_retries=0)
+def groq_async(answers: Provider) -> sdks.groq.AsyncGroq:
+    return sdks.groq.AsyncGroq(base_url=answers.address, api_key="k", max_retries=0)
 
 
-def mistral(answers: Provider) -> Mistral:
-    return Mistral(server_url=f"{answers.address}/mistral", api_key="k")
+def mistral(answers: Provider) -> sdks.mistralai.Mistral:
+    return sdks.mistralai.Mistral(server_url=f"{answers.address}/mistral", api_key="k")
 
 
 class Case(NamedTuple):

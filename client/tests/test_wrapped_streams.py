@@ -6,14 +6,12 @@ import asyncio
 import gc
 from typing import Any, Callable
 
-import groq
-import openai
 import pytest
 from client.tests.providers import ANSWER, MODEL, USAGE, Provider, answers, upstream
+from client.tests.sdks import groq, mistralai, openai
 from client.tests.stand_in import StandIn
 from client.tests.test_life import run
 from client.tests.wrapped import ASKED, INTERRUPTED, SPOKEN, Rows, current, outcome, rows, unwrapped, wrapped
-from mistralai.client import Mistral
 
 import twinmeter
 from twinmeter import streams
@@ -206,7 +204,7 @@ def test_groq_and_mistral_are_left_likewise(answers: Provider, rows: Rows) -> No
             for _ in response.iter_lines():
                 pass
         client.chat.completions.with_raw_response.create(**ASKED)
-    with Mistral(server_url=f"{answers.address}/mistral", api_key="k") as other:
+    with mistralai.Mistral(server_url=f"{answers.address}/mistral", api_key="k") as other:
         assert twinmeter.wrap(other) is other
         with other.chat.stream(**ASKED) as events:
             next(events)

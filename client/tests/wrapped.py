@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Callable
 
-import openai
 import pytest
 from client.tests.providers import ANSWER, Provider, answers, upstream
+from client.tests.sdks import openai
 from client.tests.stand_in import Row, StandIn
 from tests.patience import patience
 

@@ -22,17 +22,11 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from tests.real_clients import by_hand
+from tests.real_clients.instrumentations import MODULES
 from tests.real_clients.upstream import EMBEDDING_MODEL, RATE_LIMITED
 
 DOCS = Path(__file__).parents[2] / "docs" / "opentelemetry.md"
 PROMPT = "SECRET-PROMPT"
-MODULES = {
-    "openai-v2": "opentelemetry.instrumentation.openai_v2",
-    "openai-v2, latest conventions, with content": "opentelemetry.instrumentation.openai_v2",
-    "openllmetry": "opentelemetry.instrumentation.openai",
-    "OpenInference": "openinference.instrumentation.openai",
-}
-"""Who instruments the `openai` package; none of them by hand."""
 WORKFLOW: dict[str, str | int] = {"gen_ai.operation.name": "invoke_workflow", "gen_ai.usage.input_tokens": 999_999}
 
 

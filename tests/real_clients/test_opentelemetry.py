@@ -18,8 +18,8 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from tests.patience import patience, until
-from tests.real_clients.application import MODULES
 from tests.real_clients.conftest import Account, Deployment
+from tests.real_clients.instrumentations import MODULES
 from tests.real_clients.odd_spans import SPANS
 from tests.real_clients.upstream import EMBEDDING_MODEL, MODEL, RATE_LIMITED, openai_upstream
 from tests.test_server import ROOT
