@@ -107,7 +107,9 @@ async def _by_threshold(
         past_of = past | _requests(await read.find(TRAILING, _trailing_ids(query, build, set(among) - past.keys())))
         totals = {user: past_of.get(user, 0) + today_of.get(user, 0) + pending.get(user, 0) for user in among}
         ranked = sorted(totals, key=lambda user: (-totals[user], user))[:limit]
-        rest = _rest(past.values(), depth) + _rest(today.values(), depth) + _rest(by_pending[:depth], depth)
+        # of most users nothing waits, also where of others more is taken away than comes
+        most_pending = max(0, _rest(by_pending[:depth], depth))
+        rest = _rest(past.values(), depth) + _rest(today.values(), depth) + most_pending
         if rest == 0 or (len(ranked) == limit and totals[ranked[-1]] > rest):
             return ranked
         depth *= DEEPER
