@@ -26,6 +26,7 @@ class KnownCells:
         kept, key = self._rows, bson.encode({query[0]: query[1]})
         if (rows := kept.get(key)) is None:
             rows = await read.cells(query)
-            if sum(map(len, kept.values())) + len(rows) <= MOST_ROWS:
+            # each is one more: there is no end to queries that find nothing
+            if sum(map(len, kept.values())) + len(kept) + len(rows) < MOST_ROWS:
                 kept[key] = rows
         return rows
