@@ -1,9 +1,13 @@
 """The trackers of this process: which one a call is for, and what becomes of them when the process forks or ends."""
 
 import atexit
+import multiprocessing
 import os
+import sys
 import threading
 import time
+from contextlib import suppress
+from multiprocessing import util
 
 from app.ledger.outcomes import ReceiptStatus
 from app.observability.logs import Log
@@ -17,6 +21,8 @@ log = Log(__name__)
 
 EXIT_SECONDS = 15.0
 """How long an exit is held up by trackers that nobody has closed, all together."""
+AFTER_OTHERS = -100
+"""When a child of multiprocessing, on its way out, comes to us: its own queues are at -5, and higher numbers first."""
 NOT_OPEN = "tracking is not running: open it with `async with tracking(Settings()):` when the application starts"
 
 
@@ -40,6 +46,8 @@ class Trackers:
     def add(self, tracker: Tracker) -> None:
         with self._changing:
             self._open = (*self._open, tracker)
+        with suppress(Exception):  # of others' modules, whose inside may change: the exit handler is there all the same
+            self._hear_of_the_end()
 
     def remove(self, tracker: Tracker) -> None:
         with self._changing:
@@ -59,7 +67,14 @@ class Trackers:
             tracker.life.leave_behind()
         self._open, self._of_parent = (), (*self._of_parent, *self._open)
 
-    def at_exit(self) -> None:
+    def _hear_of_the_end(self) -> None:
+        """Where no exit handler runs: children of multiprocessing and those of Celery end by `os._exit`."""
+        if multiprocessing.parent_process() is not None:
+            util.Finalize(None, self.at_exit, exitpriority=AFTER_OTHERS)
+        if (signals := sys.modules.get("celery.signals")) is not None:
+            signals.worker_process_shutdown.connect(self.at_exit, weak=False, dispatch_uid="twinmeter-tracking")
+
+    def at_exit(self, **_: object) -> None:
         """Commit or spool what nobody has: the loop of a thread still runs, others are run once more."""
         until = time.monotonic() + EXIT_SECONDS
         for tracker in self._open:

@@ -145,6 +145,13 @@ def multiprocessed(calls: int) -> None:
     asyncio.run(run())
 
 
+def opened_by_a_process(calls: int) -> None:
+    """A process of multiprocessing ends by itself, without exit handlers."""
+    child = multiprocessing.get_context("fork").Process(target=hosted, args=(calls,))
+    child.start()
+    child.join()
+
+
 def in_child(_: int) -> str:
     return report().status
 

@@ -49,7 +49,7 @@ def host(settings: Settings, way: str, calls: int = 300) -> AbstractContextManag
     return started(settings, [sys.executable, "-m", "tests.tracking.host_process", way, str(calls)])
 
 
-@pytest.mark.parametrize("way", ["hosted_and_stopped", "hosted", "left_in_a_loop"])
+@pytest.mark.parametrize("way", ["hosted_and_stopped", "hosted", "left_in_a_loop", "opened_by_a_process"])
 async def test_what_was_queued_is_committed_at_the_end_of_a_script(
     settings: Settings, database: Database, way: str
 ) -> None:
