@@ -34,6 +34,7 @@ def started(settings: Settings, command: list[str]) -> Iterator[subprocess.Popen
         "TWINMETER_DATABASE": settings.database,
         "TWINMETER_DATA_DIR": str(settings.data_dir),
         "TWINMETER_SPOOL_MAX_MB": str(settings.spool_max_mb),
+        "TWINMETER_TRACK_DEADLINE_MS": str(settings.track_deadline_ms),
     }
     pipe, environment = subprocess.PIPE, {**os.environ, **own}
     with subprocess.Popen(
