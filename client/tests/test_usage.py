@@ -29,6 +29,15 @@ TEXT_FREE: list[Any] = [
     ]},
     {"model": "c", "content": [{"type": "text", "text": SECRET}], "usage": {"input_tokens": 3, "output_tokens": 4}},
     {"metadata": {"prompt": SECRET, "usage": {"inputTokens": 1, "outputTokens": 2}}},
+    {"inputTextTokenCount": 5, "results": [{"tokenCount": 8, "outputText": SECRET, "completionReason": "FINISH"}]},
+    {"token": {"id": 1, "text": SECRET, "logprob": -1.0, "special": False}, "generated_text": None},
+    {"tokens": [1, 2], "token_strings": [SECRET], "access_token": SECRET, "usage": {**USAGE, "note": SECRET}},
+    {"usage": USAGE, "providerMetadata": {
+        "openai": {"logprobs": [{"token": SECRET}]},
+        "google": {"groundingMetadata": {"webSearchQueries": [SECRET]}},
+    }},
+    {"usage": USAGE, "_hidden_params": {"api_key": SECRET, "api_base": SECRET, "response_cost": 0.25}},
+    {"predictions": [{"content": SECRET}], "metadata": {"tokenMetadata": {"inputTokenCount": {"totalTokens": 1}}}},
 ]  # fmt: skip
 
 

@@ -7,6 +7,7 @@ are left out: an `x` stands where only that there is something matters.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import Enum
@@ -19,6 +20,8 @@ LONGEST_WORD = 100
 LONGEST_NAME = 256
 """Characters of the name of a model."""
 LONGEST_NUMBER = 40
+_SOMETHING = "x"
+"""Where a text was."""
 
 Fields = dict[str, Any]
 
@@ -74,7 +77,7 @@ def _nested(value: Any, allowance: Allowance, depth: int) -> Any:
         elif read is None or (is_bare and isinstance(member, str)):
             continue
         else:
-            found = read(member, allowance, depth - 1)
+            found = read(_without_text(name, member), allowance, depth - 1)
         if found is None or (read is _nested and name != "result" and is_trivial(found)):
             continue
         told[name] = found
@@ -150,7 +153,7 @@ def _counted(value: Any, allowance: Allowance, depth: int) -> Any:
     if isinstance(value, Enum):
         return value.value if isinstance(value.value, (str, int)) else value.name
     if isinstance(value, str):
-        return value if len(value) <= LONGEST_WORD and value.isprintable() else "x"
+        return value if len(value) <= LONGEST_WORD and value.isprintable() else _SOMETHING
     if isinstance(value, (int, float, Decimal)):
         return _number(value)
     return _inside(value, allowance, depth) if depth > 0 else None
@@ -163,7 +166,13 @@ def _inside(value: Any, allowance: Allowance, depth: int) -> Any:
         return found if found or isinstance(value, dict) else None
     allowance.take(len(value))
     is_vector = bool(value) and isinstance(value[0], (int, float))
-    return list(value[:1]) if is_vector else [_counted(item, allowance, depth - 1) for item in value]
+    return list(value[:1]) if is_vector else [_counted(_without_text("", item), allowance, depth - 1) for item in value]
+
+
+def _without_text(name: Any, value: Any) -> Any:
+    """The same, but for a text whose name is none of a word: a short answer, or a key, looks like one."""
+    is_text = isinstance(value, str) and not isinstance(value, Enum)
+    return _SOMETHING if is_text and name not in _WORDS and not _NUMERAL.fullmatch(value) else value
 
 
 def _members_counted(members: dict[Any, Any], allowance: Allowance, depth: int) -> Fields:
@@ -172,7 +181,7 @@ def _members_counted(members: dict[Any, Any], allowance: Allowance, depth: int) 
     for name, member in members.items():
         # the server knows a count's kind by the name of the enum's member
         is_tag = isinstance(member, Enum) and name in _TAGS
-        found = member.name if is_tag else _counted(member, allowance, depth - 1)
+        found = member.name if is_tag else _counted(_without_text(name, member), allowance, depth - 1)
         if found is not None and str(name)[:1] != "_":
             told[str(name)[:LONGEST_WORD]] = found
     return told
@@ -284,5 +293,13 @@ _INNER: dict[str, Callable[[Any, Allowance, int], Any]] = {
 _PLACES = frozenset({"usage", "usageMetadata", "usage_metadata", "totalUsage", "token_usage", *NESTED})
 _COUNTS = ("_tokens", "tokens", "_token_count", "tokencount")
 _TAGS = frozenset({"modality", "ttl", "type"})
+_WORDS = frozenset(
+    {
+        *(*_TAGS, "model", "service_tier", "serviceTier", "traffic_type", "trafficType", "speed", "inference_geo"),
+        *("currency", "inferenceGeo", "latency"),
+    }
+)
+"""Members of usage objects whose words the server reads."""
+_NUMERAL = re.compile(r"[0-9.eE+-]{1,40}")
 _TRIVIAL = frozenset({"id", "object", "type", "status", "created", "text", "task"})
 """What by itself says nothing of a model or a bill."""
