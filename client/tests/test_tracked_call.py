@@ -125,6 +125,27 @@ async def test_decorated_generators_yield_what_they_yielded(server: StandIn, cur
     assert [row.get("errorMessage") for row in server.rows][1:] == [INTERRUPTED, "RateLimitError"]
 
 
+@pytest.mark.parametrize("wraps", [lambda function: function, twinmeter.call(**WHO)], ids=["plain", "decorated"])
+@pytest.mark.usefixtures("current")
+async def test_an_async_generator_that_is_closed_has_cleaned_up(wraps: Any) -> None:
+    did = []
+
+    @wraps
+    async def chunks() -> AsyncIterator[Any]:
+        try:
+            yield CHUNKS[0]
+            yield CHUNKS[1]
+        finally:
+            await asyncio.sleep(0)
+            did.append("closed")
+
+    events: Any = chunks()
+    await events.__anext__()
+    await events.aclose()
+
+    assert did == ["closed"]
+
+
 def test_a_generators_block_is_not_that_of_its_caller() -> None:
     @twinmeter.call(**WHO)
     def ask() -> Iterator[Any]:

@@ -117,6 +117,7 @@ class call:  # noqa: N801 - it is used as a function
                     yield event
             finally:
                 one.end()
+                await one.aclose()
 
         flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
         kinds = (
@@ -182,6 +183,10 @@ class _Streamed:
     def close(self) -> None:
         """Who takes the events has left."""
         self._events.close()
+
+    async def aclose(self) -> None:
+        """The same of those that are awaited: they end now, and not when they are collected."""
+        await self._events.aclose()
 
     @guarded
     def end(self) -> None:

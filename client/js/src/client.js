@@ -125,7 +125,9 @@ export class Client {
   #isKeptAlive(number) {
     try {
       const waitUntil = keepAlive(this.#configuration.waitUntil);
-      waitUntil?.(this.#sender.sendHere(number));
+      const said = /** @type {any} */ (waitUntil?.(this.#sender.sendHere(number)));
+      if (typeof said?.catch === "function")
+        said.catch((/** @type {unknown} */ error) => this.failed("waitUntil", error));
       return Boolean(waitUntil);
     } catch (error) {
       this.failed("waitUntil", error);

@@ -1,6 +1,6 @@
 // From a provider's response, or the events of its stream, to what of it is no text: the server reads it.
 
-import { plain } from "./values.js";
+import { bytesOf, plain } from "./values.js";
 
 /** What a response, or an event, says beside its texts. */
 const TOLD = [
@@ -10,6 +10,11 @@ const TOLD = [
 /** Objects of numbers. */
 const TOLD_WHOLE = ["tool_usage", "request_counts", "performanceConfig"];
 const MOST_TEXT = 256;
+/** Of JSON, that the server takes of one response. */
+const MOST_BYTES = 16_000;
+/** Of a text that is told by its length: the server takes no longer row than one of 1 MB. */
+const MOST_CHARACTERS = 900_000;
+const TOO_LARGE = "usage: with what else is read of the response, more than 16,000 bytes";
 
 /** @typedef {Record<string, any>} Fields */
 
@@ -23,12 +28,12 @@ export function fieldsOf(response) {
   const metadata = metadataOf(response);
   // without either the server could not know that there was a response whose usage nobody can read
   if (!usage && !metadata) return { unreadableReason: "usage: not reported" };
-  return { ...(usage && { usage }), ...(metadata && { response: metadata }) };
+  return sendable({ ...(usage && { usage }), ...(metadata && { response: metadata }) });
 }
 
 /** What the events of a stream tell, taken in one by one. */
 export class StreamReading {
-  /** @type {unknown[]} */
+  /** @type {Fields[]} */
   #usages = [];
   /** @type {Fields} */
   #metadata = {};
@@ -42,7 +47,7 @@ export class StreamReading {
   take(event) {
     this.#isEmpty = false;
     const usage = usageOf(event);
-    if (usage) this.#usages.push(plain(usage)); // a copy: Anthropic's helper adds up in the first one
+    if (usage) this.#used(plain(usage), Boolean(event.type)); // a copy: Anthropic's helper adds up in the first one
     for (const [name, value] of Object.entries(metadataOf(answerOf(event)) ?? {})) {
       if (value !== "" && name !== "type") this.#metadata[name] = value; // each event has a type of its own
     }
@@ -51,14 +56,57 @@ export class StreamReading {
     return Boolean(text);
   }
 
+  /**
+   * Of those who tell the counts so far in each event, such as xAI and Gemini, the last are enough: all would be too many.
+   * @param {Fields} usage
+   * @param {boolean} isPart an event of a type has a part of the usage
+   */
+  #used(usage, isPart) {
+    const last = this.#usages.length - 1;
+    if (last >= 0 && !isPart && saysMore(usage, this.#usages[last])) this.#usages[last] = usage;
+    else this.#usages.push(usage);
+  }
+
   /** @returns {Fields} */
   get fields() {
     if (this.#isEmpty) return {};
     const response = Object.keys(this.#metadata).length ? { response: this.#metadata } : {};
-    if (this.#usages.length) return { usage: this.#usages, ...response };
+    if (this.#usages.length) return sendable({ usage: this.#usages, ...response });
     // a text of the same length: the server estimates by it, and the answer stays here
-    return { ...response, outputText: "x".repeat(this.#characters) };
+    return { ...sendable(response), outputText: "x".repeat(Math.min(this.#characters, MOST_CHARACTERS)) };
   }
+}
+
+/**
+ * Whether the counts of an event replace those of the one before: it has the same members, or more, and the same words.
+ * @param {Fields} later
+ * @param {Fields} earlier
+ */
+function saysMore(later, earlier) {
+  const leaves = new Map(leavesOf(later));
+  const isKept = leavesOf(earlier).every(
+    ([path, leaf]) => leaves.has(path) && (typeof leaf !== "string" || leaf === leaves.get(path)),
+  );
+  return isKept && [...leaves.values()].some((leaf) => leaf && typeof leaf !== "string");
+}
+
+/**
+ * @param {any} value
+ * @param {string} [path]
+ * @returns {[string, unknown][]}
+ */
+function leavesOf(value, path = "") {
+  const isLeaf = typeof value !== "object" || value === null || !Object.keys(value).length;
+  return isLeaf ? [[path, value]] : Object.keys(value).flatMap((name) => leavesOf(value[name], `${path}.${name}`));
+}
+
+/**
+ * What the server takes; it refuses a call with more.
+ * @param {Fields} fields
+ */
+function sendable(fields) {
+  const isTooLarge = Object.values(fields).some((value) => bytesOf(JSON.stringify(plain(value))).length > MOST_BYTES);
+  return isTooLarge ? { unreadableReason: TOO_LARGE } : fields;
 }
 
 /**

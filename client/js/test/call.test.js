@@ -69,6 +69,29 @@ test("a stream passes through; where it is left, it was interrupted", async (t) 
   ]);
 });
 
+test("of counts that each event of a stream tells anew, the last are sent", async (t) => {
+  const reported = await reporting(t);
+  async function* stream() {
+    for (let each = 1; each <= 200; each++) {
+      const usage = { prompt_tokens: 9, completion_tokens: each, completion_tokens_details: { reasoning_tokens: 0 } };
+      yield { model: "grok-4", choices: [{ delta: { content: "x" } }], usage };
+    }
+  }
+  await call(KNOWN, async (tracked) => {
+    for await (const _ of tracked.stream(stream()));
+  });
+  const usage = { prompt_tokens: 9, completion_tokens: 200, completion_tokens_details: { reasoning_tokens: 0 } };
+  assert.deepEqual(await reported(), [{ ...KNOWN, usage: [usage], response: { model: "grok-4" } }]);
+});
+
+test("a response that says more than the server takes is sent as unreadable", async (t) => {
+  const reported = await reporting(t);
+  const used = Object.fromEntries(Array.from({ length: 1_000 }, (_, each) => [`some_count_of_tokens_${each}`, each]));
+  await call({ ...KNOWN, model: "gpt-4o" }, () => ({ usage: used }));
+  const unreadableReason = "usage: with what else is read of the response, more than 16,000 bytes";
+  assert.deepEqual(await reported(), [{ ...KNOWN, model: "gpt-4o", unreadableReason }]);
+});
+
 for (const [error, status, errorMessage] of [
   [new TypeError("SECRET"), "error", "TypeError"],
   [new RateLimitError("SECRET"), "rate_limited", "RateLimitError"],

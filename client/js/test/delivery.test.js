@@ -266,13 +266,18 @@ test("Vercel's request is found, and that of a context comes before all", async 
   assert.equal(server.rows.length, 2);
 });
 
-test("a waitUntil that throws costs no call", async (t) => {
-  const logged = lines(t);
-  const server = await configured(t, { waitUntil: () => assert.fail("illegal invocation") });
-  trackAIRequest(CALL);
-  await flush();
-  assert.deepEqual([server.rows.length, counts().lost, logged.length], [1, 0, 1]);
-});
+for (const [how, waitUntil] of [
+  ["throws", () => assert.fail("illegal invocation")],
+  ["rejects", async () => assert.fail("illegal invocation")],
+]) {
+  test(`a waitUntil that ${how} costs no call`, async (t) => {
+    const logged = lines(t);
+    const server = await configured(t, { waitUntil });
+    trackAIRequest(CALL);
+    await flush();
+    assert.deepEqual([server.rows.length, counts().lost, logged.length], [1, 0, 1]);
+  });
+}
 
 test("what a request was sending when its runtime ended it is sent by a later one, and counts once", async (t) => {
   const kept = [];
