@@ -99,8 +99,6 @@ _GEMINI_SDK = _Form(
     | {snake_case(name): [{"modality": _MODALITY, "token_count": _ANY}] for name in _DETAILS},
     reasoning_apart=True,
 )
-MESSAGES = frozenset(_MESSAGES.members)
-"""Members of Anthropic's usage."""
 _FORMS = (
     ("prompt_tokens", _CHAT),
     ("input_tokens", _MESSAGES),
@@ -126,6 +124,11 @@ def counts_of(usages: Sequence[dict[str, Any]]) -> dict[str, int] | None:
         if not (_take(form.members, before, {}) and _has_all(after, before) and any(counts.values())):
             return None
     return _added_up(form, counts, details_of_writes=bool(usage.get("cache_creation")))
+
+
+def is_of_messages(usage: dict[str, Any]) -> bool:
+    """Whether this has no members but those of Anthropic's usage, as they are."""
+    return _take(_MESSAGES.members, usage, {})
 
 
 def _added_up(form: _Form, counts: dict[str, int], *, details_of_writes: bool) -> dict[str, int] | None:

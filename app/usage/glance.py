@@ -8,7 +8,7 @@ here, and the reader looks at the response with all its care.
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
-from app.usage.forms import MESSAGES, USUAL_TIERS, counts_of
+from app.usage.forms import USUAL_TIERS, counts_of, is_of_messages
 from app.usage.pictures import is_maker
 from models.fields import MAX_NAME
 
@@ -91,7 +91,9 @@ def _answer(response: Sequence[Event]) -> Sequence[Event] | None:
 def _message(begun: Event, ended: Event, *, around: Event) -> Sequence[Event] | None:
     """Of Anthropic's: the beginning of a stream has the input, and the end all of the output."""
     first, last = begun.get("usage"), ended.get("usage")
-    if type(first) is not dict or type(last) is not dict or not first.keys() <= MESSAGES:
+    if type(first) is not dict or type(last) is not dict:
+        return None
+    if not (is_of_messages(first) and is_of_messages(last)):  # also of the same counts: false is equal to 0
         return None
     if type(output := last.get("output_tokens")) is not int or output < 1:
         return None

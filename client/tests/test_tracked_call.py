@@ -130,7 +130,6 @@ async def test_decorated_generators_yield_what_they_yielded(server: StandIn, cur
 async def test_an_async_generator_that_is_closed_has_cleaned_up(wraps: Any) -> None:
     did = []
 
-    @wraps
     async def chunks() -> AsyncIterator[Any]:
         try:
             yield CHUNKS[0]
@@ -139,7 +138,7 @@ async def test_an_async_generator_that_is_closed_has_cleaned_up(wraps: Any) -> N
             await asyncio.sleep(0)
             did.append("closed")
 
-    events: Any = chunks()
+    events = wraps(chunks)()
     await events.__anext__()
     await events.aclose()
 

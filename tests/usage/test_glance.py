@@ -206,6 +206,7 @@ def test_what_is_read_at_a_glance_is_what_the_reader_says() -> None:
 
 
 CHAT = {"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 14}
+LAST = {"input_tokens": 9, "output_tokens": 5}
 MESSAGES = {"input_tokens": 9, "cache_read_input_tokens": 4, "output_tokens": 1, "service_tier": "standard"}
 
 
@@ -220,6 +221,13 @@ MESSAGES = {"input_tokens": 9, "cache_read_input_tokens": 4, "output_tokens": 1,
         (
             [{"usage": MESSAGES}, {"usage": {"output_tokens": 5}, "model": "claude-sonnet-4-5"}],
             {"model": "claude-sonnet-4-5", "input_tokens": 13, "output_tokens": 5, "cache_read_tokens": 4},
+        ),
+        (
+            [
+                {"usage": {**MESSAGES, "cache_read_input_tokens": 0}},
+                {"usage": {**LAST, "cache_read_input_tokens": False}},
+            ],
+            None,
         ),
         (
             [{"usageMetadata": {"promptTokenCount": 9, "thoughtsTokenCount": 2, "totalTokenCount": 11}}],
