@@ -283,3 +283,24 @@ def test_under_pytest_with_a_loop_for_each_test_all_calls_are_sent(server: Stand
 
     assert done.returncode == 0, done.stdout
     assert len({row["requestId"] for row in server.rows}) == len(server.rows) == 12
+
+
+PATCHED_LATER = """
+import queue, threading, twinmeter
+client = twinmeter.Client()
+class Patched(queue.SimpleQueue):
+    waited = 0
+    def get(self, *arguments, **named):
+        Patched.waited += 1
+        return super().get(*arguments, **named)
+queue.SimpleQueue = Patched  # as gevent does
+client.track(dict(user_id="u1", content_type="chat", model="gpt-4o", input_tokens=1))
+assert client.flush(30) == (1, 0, 0)
+assert Patched.waited
+"""
+
+
+def test_a_client_that_was_made_before_gevent_replaced_threads_waits_by_those_of_gevent(server: StandIn) -> None:
+    done = run(PATCHED_LATER, server.address)
+
+    assert (done.returncode, done.stderr) == (0, "")

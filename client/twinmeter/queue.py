@@ -6,12 +6,17 @@ this very code. So `put` takes no lock: all it does is atomic, or a `SimpleQueue
 
 from __future__ import annotations
 
+import queue
 import time
 from collections import deque
 from contextlib import suppress
-from queue import Empty, SimpleQueue
+from queue import Empty
+from typing import TYPE_CHECKING
 
 from twinmeter.calls import Call
+
+if TYPE_CHECKING:
+    from queue import SimpleQueue
 
 MOST_CALLS = 10_000
 BATCH = 500
@@ -30,7 +35,7 @@ class Queue:
         self._held = 0
         self.has_overflowed = False
         """Whether there was no room for some call."""
-        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._bell: SimpleQueue[None] = queue.SimpleQueue()
         self._is_asleep = False
         self._is_hurried = False
 
@@ -55,6 +60,13 @@ class Queue:
             self._is_asleep = False
             self._bell.put(None)
         return True
+
+    def listen(self) -> None:
+        """Who takes calls out begins, in its own thread.
+
+        The bell is made anew: gevent may have replaced threads since, and one of before would hold up all of them.
+        """
+        self._bell = queue.SimpleQueue()
 
     def hurry(self) -> None:
         """Let the next batch go without waiting for more calls."""

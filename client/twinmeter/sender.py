@@ -187,6 +187,7 @@ class Sender:
 
     def _run(self) -> None:
         try:
+            self._queue.listen()
             while not (self._is_closing and not len(self._queue)):
                 self._round()
         finally:
