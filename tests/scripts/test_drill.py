@@ -122,6 +122,15 @@ async def test_applications_of_all_kinds_have_each_of_their_calls_in_the_ledger_
     assert result.figures["answers cut"] > 0
 
 
+def test_a_tool_that_is_not_installed_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+
+    assert [missing(way) for way in ("script", "celery")] == [
+        "",
+        "not run: celery is not installed; pip install celery",
+    ]
+
+
 async def test_a_backfill_killed_twice_ends_like_one_clean_run(process: Command, tmp_path: Path) -> None:
     arguments = ["--times", "2", "--events", "5000", "--json"]
 
