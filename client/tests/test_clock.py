@@ -15,6 +15,12 @@ from twinmeter import Flushed
 from twinmeter.client import Client
 from twinmeter.clock import Clock
 
+NONSENSE = (
+    "Fri, 31 Dec 9999 23:59:59 GMT",
+    "Thu, 01 Jan 1970 00:00:00 GMT",
+    "Mon, 05 Jan 2026 00:00:00 -0000",
+)
+
 
 @pytest.mark.parametrize("wrong", [-90_000, -600, 600, 7_200])
 def test_the_first_call_already_has_the_servers_time(server: StandIn, client: Client, wrong: int) -> None:
@@ -46,7 +52,7 @@ def test_a_call_refused_for_its_time_is_dated_anew(server: StandIn, client: Clie
     assert server.rows[1]["requestId"] == server.rows[2]["requestId"]
 
 
-@pytest.mark.parametrize("date", [None, "", "yesterday", "Mon, 99 Foo 2026 00:00:00 GMT", "1"])
+@pytest.mark.parametrize("date", [None, "", "yesterday", "Mon, 99 Foo 2026 00:00:00 GMT", "1", *NONSENSE])
 def test_a_date_that_is_none_says_nothing(date: str | None) -> None:
     clock = Clock()
     clock.heard(date, 0)

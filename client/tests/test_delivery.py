@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 from client.tests.conftest import CALL, MakeClient
 from client.tests.stand_in import Reply, Row, StandIn, receipts
+from client.tests.test_values import Classless
 from tests.patience import patience
 
 from twinmeter import Flushed, transport
@@ -268,3 +270,20 @@ def test_a_connection_that_was_quiet_for_long_is_not_trusted(
 
     assert client.flush(patience(30)) == Flushed(3, 0, 0)
     assert server.connections == 2
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_a_call_that_cannot_be_written_keeps_no_other_from_being_sent(
+    server: StandIn, make_client: MakeClient, caplog: pytest.LogCaptureFixture, tmp_path: Path, keeps: bool
+) -> None:
+    client = make_client(server.address, spool=str(tmp_path / "spool.db") if keeps else None)
+    if keeps:
+        server.replies = [Reply(503), Reply(503)]
+    reports = [client.report({**CALL, "user_id": user}, wait=False) for user in ("u1", Classless(), "u2")]
+
+    client.flush(patience(10))
+    flushed = client.flush(patience(10))
+    assert (flushed.delivered, flushed.waiting, client.counts().lost) == (2, 0, 1)
+    assert reports[1].status == "dropped"
+    assert [row["userId"] for row in server.batches[-1]] == ["u1", "u2"]
+    assert [record.message for record in caplog.records] == ["a call is lost: it cannot be written as JSON"]

@@ -41,6 +41,17 @@ class Usage:
         return {"prompt_tokens": 3}
 
 
+class Classless:
+    """As a lazy object whose row is gone."""
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        raise LookupError
+
+    def __str__(self) -> str:
+        return "gone"
+
+
 LOOP: list[Any] = []
 LOOP.append(LOOP)
 
@@ -86,6 +97,8 @@ def test_what_says_the_same_is_sent_without_a_word(name: str, value: Any, expect
         ("endpoint_", "\ud800", "?"),
         ("request_duration", float("nan"), None),
         ("cost", Decimal("Infinity"), None),
+        ("cost", Decimal("1E+400"), None),
+        ("usage", {"a": 10**5_000}, {"a": "<int>"}),
         ("usage", {"a": {1, 2}}, {"a": [1, 2]}),
         ("usage", {"a": float("inf"), Colour: 1}, {"a": None, "<enum 'Colour'>": 1}),
     ],
@@ -94,6 +107,18 @@ def test_what_json_cannot_hold_is_mended_and_told(name: str, value: Any, expecte
     row, mended = sent(**{name: value})
 
     assert (row.get(camel(name)), mended) == (expected, (camel(name),))
+
+
+def test_what_cannot_even_be_looked_at_is_sent_by_its_text() -> None:
+    row, mended = sent(usage=Classless())
+
+    assert (row["usage"], mended) == ("gone", ("usage",))
+
+
+def test_a_name_that_is_no_text_is_sent_by_its_text() -> None:
+    call = Call(1, "id-1", 0, {"user_id": "u1", 7: "seven"})  # type: ignore[dict-item]
+
+    assert json.loads(row_of(call, Clock()))["7"] == "seven"
 
 
 def test_what_contains_itself_is_sent_to_some_depth() -> None:

@@ -81,9 +81,16 @@ def kept(fields: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
 
 
 def row_of(call: Call, clock: Clock) -> bytes:
-    """The call as a line of NDJSON, made once: a call that is sent again is the same to the last byte. Never raises."""
+    """The call as a line of NDJSON, made once: a call that is sent again is the same to the last byte.
+
+    It raises whatever a value raises that an application has put in, where even its text cannot be had.
+    """
     if call.row is None:
-        row = {camel(name): value for name, value in (call.fields or {}).items() if value is not None}
+        row = {
+            camel(name if type(name) is str else text_of(name)): value
+            for name, value in (call.fields or {}).items()
+            if value is not None
+        }
         row.setdefault("requestId", call.id)
         if "createdAt" not in row:
             row["createdAt"], call.offset = clock.told(call.time), clock.offset
@@ -108,17 +115,17 @@ def _encoded(row: dict[str, Any], call: Call) -> bytes:
 
 def _is_changed(value: Any, sent: Any) -> bool:
     """Whether something was lost: dates, Decimals and numbers of NumPy are none of JSON's, but say the same there."""
-    if isinstance(value, (str, dict, list)):
-        try:
+    try:
+        if isinstance(value, (str, dict, list)):
             return bool(value != sent)
-        except Exception:
-            return True
+    except Exception:
+        return True
     return sent is None or (isinstance(sent, str) and not isinstance(value, (date, Decimal, Enum)))
 
 
 def _name(value: Any) -> str:
-    # an enum's own value; of all else the text
-    return text_of(getattr(value, "value", value))
+    # an enum's own value; of all else the text. What is lazy may raise anything when it is looked at
+    return text_of(value.value if isinstance(value, Enum) else value)
 
 
 @lru_cache(maxsize=256)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
+EARLIEST, LATEST = 2020, 2200
+"""Years. A `Date` from before or after is no server's, but something's in between."""
 TOLERANCE = 5.0
 """Seconds. `Date` has whole seconds, and is a moment old when it is read: what differs by less is taken for equal."""
 
@@ -37,6 +39,7 @@ def _seconds(date: str | None) -> float | None:
     from email.utils import parsedate_to_datetime  # noqa: PLC0415 - 1 MB that is needed only once something was sent
 
     try:
-        return parsedate_to_datetime(date).timestamp() if date else None
+        told = parsedate_to_datetime(date) if date else None
+        return told.timestamp() if told and told.tzinfo and EARLIEST <= told.year < LATEST else None
     except (TypeError, ValueError, IndexError, OverflowError):
         return None

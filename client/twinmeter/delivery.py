@@ -7,7 +7,7 @@ import time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from twinmeter.calls import Call, row_of
+from twinmeter.calls import Call
 from twinmeter.clock import TOLERANCE, Clock
 from twinmeter.outcomes import Outcomes
 from twinmeter.receipts import DELIVERED, REJECTED, Fault, Receipt, faults_of, receipt_of
@@ -77,14 +77,14 @@ class Delivery:
     def _parts(self, calls: list[Call]) -> list[list[Call]]:
         parts: list[list[Call]] = []
         size = MOST_BYTES
-        for number, call in enumerate(calls):
+        for number, call in enumerate(self._outcomes.sendable(calls, self._clock)):
             if number % POLITE == 0:
                 time.sleep(0)
-            row = row_of(call, self._clock)
-            size += len(row)
+            length = len(call.row or b"")
+            size += length
             if size > MOST_BYTES:
                 parts.append([])
-                size = len(row)
+                size = length
             parts[-1].append(call)
         return parts
 

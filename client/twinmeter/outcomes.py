@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
-from twinmeter.calls import Call
+from twinmeter.calls import Call, row_of
+from twinmeter.clock import Clock
 from twinmeter.configuration import OnRejected
 from twinmeter.notices import Notices
 from twinmeter.receipts import Receipt, dropped, receipt_of
@@ -58,6 +60,21 @@ class Outcomes:
         self.lost.add()
         if call.report is not None:
             call.report.told(dropped(reason))
+
+    def sendable(self, calls: list[Call], clock: Clock) -> Iterator[Call]:
+        """Those of which a row can be made. One that cannot be written is lost, and keeps no other from being sent."""
+        for call in calls:
+            if self._is_written(call, clock):
+                yield call
+
+    def _is_written(self, call: Call, clock: Clock) -> bool:
+        try:
+            row_of(call, clock)
+        except Exception as error:
+            self.lost_call(call, f"it cannot be written as JSON: {type(error).__name__}")
+            self._notices.once("unwritten", "a call is lost: it cannot be written as JSON", error=error)
+            return False
+        return True
 
     def _mended(self, call: Call) -> None:
         self.mended += 1

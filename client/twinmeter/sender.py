@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from twinmeter.calls import Call, row_of
+from twinmeter.calls import Call
 from twinmeter.clock import Clock
 from twinmeter.configuration import Configuration
 from twinmeter.life import expect_end, undivided
@@ -261,11 +261,10 @@ class Sender:
         self._open_spool()
         if self._spool is None:
             return False
-        for call in calls:
-            row_of(call, self._clock)
-        if not self._spool.add(calls):
+        sendable = list(self._outcomes.sendable(calls, self._clock))
+        if sendable and not self._spool.add(sendable):
             return False
-        for call in calls:
+        for call in sendable:
             call.is_over = True
             if call.report is not None:
                 call.report.told(queued("it is in the spool"))

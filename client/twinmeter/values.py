@@ -21,6 +21,9 @@ DEEPEST = 8
 MOST_DIGITS = 100
 """Of a Decimal that is sent in full: 1E+999999 would have a million."""
 MOST_BITS = 63
+"""Of a number in metadata."""
+MOST_INTEGER_BITS = 1_024
+"""Of one that is sent in full; Python writes none of more than 4,300 digits."""
 _MONEY = frozenset({"cost", "audioSeconds", "videoSeconds"})
 """Sent as texts, with all their digits."""
 
@@ -50,13 +53,14 @@ def _scalar(value: Any, name: str) -> Any:
         value = value.value
     if isinstance(value, str):
         return _unicode(value)
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, Decimal):
-        if not value.is_finite():
-            return None
-        return format(value, "f") if name in _MONEY and abs(value.adjusted()) < MOST_DIGITS else float(value)
-    return value if value is None or isinstance(value, bool) else int(value)
+    if isinstance(value, Decimal) and value.is_finite() and name in _MONEY and abs(value.adjusted()) < MOST_DIGITS:
+        return format(value, "f")
+    if isinstance(value, (float, Decimal)):
+        number = float(value)  # of a Decimal that is too large: infinite
+        return number if math.isfinite(number) else None
+    if value is None or isinstance(value, bool):
+        return value
+    return int(value) if value.bit_length() <= MOST_INTEGER_BITS else text_of(value)
 
 
 def _unicode(text: str) -> str:
