@@ -23,7 +23,7 @@ MakeClient = Callable[..., Client]
 
 @pytest.fixture(autouse=True)
 def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in [name for name in os.environ if name.startswith("TWINMETER_")]:
+    for name in [name for name in os.environ if name.startswith("TWINMETER_") or name.lower().endswith("_proxy")]:
         monkeypatch.delenv(name)
     monkeypatch.setattr(clients, "_clients", {})
     yield

@@ -51,6 +51,10 @@ class StandIn:
         self.date: str | None = None
         """What its answers say instead of the right date."""
         self.connections = 0
+        self.times_asked = 0
+        """By HEAD."""
+        self.paths: list[str] = []
+        """Of each batch, as it was asked for."""
         self._arrived = threading.Condition()
 
     @property
@@ -86,12 +90,14 @@ class _Handler(BaseHTTPRequestHandler):
         return self.told.date or super().date_time_string(timestamp)
 
     def do_HEAD(self) -> None:
+        self.told.times_asked += 1
         self._answer(Reply(200, b""))
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
+        self.told.paths.append(self.path)
         rows = [json.loads(line) for line in body.splitlines()]
         reply = self.told.take({name.lower(): value for name, value in self.headers.items()}, rows)
         self._answer(reply._replace(body=receipts(*["committed"] * len(rows)) if reply.body is None else reply.body))

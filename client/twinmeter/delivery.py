@@ -47,6 +47,7 @@ class Delivery:
         self._transport = transport
         self._clock = clock
         self._outcomes = outcomes
+        self._has_asked = False
 
     def allow(self, seconds: float) -> None:
         """Let no answer take longer than this."""
@@ -58,8 +59,9 @@ class Delivery:
 
     def deliver(self, calls: list[Call]) -> None:
         """Send `calls`. Raises NotTakenError and UnreachableError."""
-        if not self._clock.is_known:
+        if not self._has_asked and not self._clock.is_known:
             self._transport.learn_time()
+        self._has_asked = True  # also where the answer had no date
         parts = self._parts(calls)
         while parts:
             part = parts.pop(0)
