@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
 import pickle
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import httpx2
 import pytest
@@ -14,6 +17,7 @@ from client.tests.wrapped import ASKED, Rows, current, outcome, rows, unwrapped,
 from pydantic import BaseModel
 
 import twinmeter
+from twinmeter.client import Client
 from twinmeter.wrapping import groq as groq_paths
 from twinmeter.wrapping import mistral as mistral_parts
 from twinmeter.wrapping import openai as openai_paths
@@ -82,6 +86,37 @@ def test_copies_of_a_wrapped_client_are_wrapped(answers: Provider, rows: Rows) -
 
 class City(BaseModel):
     city: str
+
+
+def test_a_shallow_copy_asks_where_and_by_what_key_it_is_set_to(
+    wrapped: openai.OpenAI, answers: Provider, rows: Rows
+) -> None:
+    other = copy.copy(wrapped)
+    other.base_url = f"{answers.address}/other"
+    other.chat.completions.create(**ASKED)
+    assert rows() == []
+    twinmeter.wrap(other, user_id="u3").chat.completions.create(**ASKED)
+    wrapped.chat.completions.create(**ASKED)
+
+    assert answers.paths == ["/other/chat/completions", "/other/chat/completions", "/v1/chat/completions"]
+    assert [row["userId"] for row in rows()] == ["u3", "anonymous"]
+    assert inspect.signature(wrapped.request) == inspect.signature(openai.OpenAI(api_key="k").request)
+
+
+def test_an_error_that_cannot_be_looked_at_is_the_callers_as_it_was(current: Client) -> None:
+    class OddError(BaseException):
+        @property
+        def completion(self) -> Any:
+            raise ZeroDivisionError
+
+        status_code = completion
+
+    with httpx2.Client(transport=httpx2.MockTransport(mock.Mock(side_effect=OddError))) as http:
+        odd = twinmeter.wrap(openai.OpenAI(api_key="k", http_client=http, max_retries=0))
+        with pytest.raises(OddError):
+            odd.chat.completions.create(**ASKED)
+
+    assert current.counts().lost == 1
 
 
 def test_helpers_that_parse_and_that_stream_work_as_before(wrapped: openai.OpenAI, rows: Rows) -> None:

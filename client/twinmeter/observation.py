@@ -121,10 +121,14 @@ class Observation:
 
     def failed(self, error: BaseException) -> None:
         """The call came to nothing."""
+        self._read_answer(error)
+        self.over(error)
+
+    @guarded
+    def _read_answer(self, error: BaseException) -> None:
         answer = getattr(error, "completion", None)  # OpenAI's: a complete answer that cannot be parsed
         if answer is not None and self._events is None and not self._facts:
             self.read(answer)
-        self.over(error)
 
     @guarded_whole
     def over(self, error: BaseException | None = None) -> None:

@@ -9,7 +9,8 @@ from twinmeter.client import current
 
 _MODULES = {"openai": "openai", "groq": "groq", "mistralai": "mistral", "anthropic": "anthropic", "google": "google"}
 """By the package of the client's class: the module here that knows it."""
-_MARK = "_twinmeter_fields"
+MARK = "_twinmeter_fields"
+"""Where a wrapped client has the fields of its calls."""
 
 AnyClient = TypeVar("AnyClient")
 
@@ -22,21 +23,21 @@ def wrap(client: AnyClient, **fields: Any) -> AnyClient:
     `content_type`, `provider` and so on. Without a user a call is counted for `anonymous`, and without a content type
     by what was called: `chat`, `embedding`, `image-generation`, `transcription` or `speech`.
 
-    Wrapped twice, a call is still reported once; the fields of the last time hold. A client that is not known is left
-    as it is, and a line logged. Never raises.
+    Wrapped twice, a call is still reported once; the fields of the last time hold. What `copy.copy` makes of a client
+    is not wrapped, but can be. A client that is not known is left as it is, and a line logged. Never raises.
     """
     try:
         own = vars(client)
-        known = own.get(_MARK)
+        known = own.get(MARK)
         if known is not None:
             known.update(fields)
             return client
         module = _module_of(client)
-        own[_MARK] = fields
+        own[MARK] = fields
         try:
             module.wrap(client, fields)
         except BaseException:
-            own.pop(_MARK, None)
+            own.pop(MARK, None)
             raise
     except Exception as error:
         kind = f"{type(client).__module__}.{type(client).__qualname__}"

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from functools import wraps
 from typing import Any, Callable
 
 from twinmeter.observation import Observation, guarded, guarded_whole
 from twinmeter.streams import until_closed, until_collected, watched
+from twinmeter.wrapping import MARK
 from twinmeter.wrapping.bodies import PLAIN, Body, kind_of, read_body
 from twinmeter.wrapping.operations import Operation, observe
 
 _REFUSING = frozenset({400, 422})
 _QUESTION = "_twinmeter_question"
 _ASYNC = 0x80
+_OURS = frozenset({"request", "copy", "with_options", "__getstate__", MARK, _QUESTION})
 
 Fields = dict[str, Any]
 
@@ -32,9 +35,22 @@ def watch(client: Any, operations: Mapping[str, Operation], fields: Fields, prov
     for name in ("copy", "with_options"):
         if hasattr(client, name):
             own[name] = _copying(client, getattr(client, name), fields)
+    own["__getstate__"] = _state_of(client)
+
+
+def _state_of(client: Any) -> Callable[[], Any]:
+    """What `copy.copy` copies: without our methods, which are bound to this client, its address and its key."""
+    original = getattr(client, "__getstate__", None)
+
+    def state() -> Any:
+        told = vars(client) if original is None else original()
+        return {name: value for name, value in told.items() if name not in _OURS} if isinstance(told, dict) else told
+
+    return state
 
 
 def _copying(client: Any, original: Callable[..., Any], fields: Fields) -> Callable[..., Any]:
+    @wraps(original)
     def copied(*args: Any, **kwargs: Any) -> Any:
         from twinmeter.wrapping import wrap  # noqa: PLC0415 - it imports this
 
@@ -59,6 +75,7 @@ class _Question:
 
 
 def _synchronous(host: _Host, original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
     def request(*args: Any, **kwargs: Any) -> Any:
         sent = host.begin(args, kwargs)
         if sent is None:
@@ -77,6 +94,7 @@ def _synchronous(host: _Host, original: Callable[..., Any]) -> Callable[..., Any
 
 
 def _asynchronous(host: _Host, original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
     async def request(*args: Any, **kwargs: Any) -> Any:
         sent = host.begin(args, kwargs)
         if sent is None:
