@@ -14,6 +14,7 @@ const MOST_TEXT = 256;
 const MOST_BYTES = 16_000;
 /** Of a text that is told by its length: the server takes no longer row than one of 1 MB. */
 const MOST_CHARACTERS = 900_000;
+const ANSWERED = "response.done";
 const TOO_LARGE = "usage: with what else is read of the response, more than 16,000 bytes";
 
 /** @typedef {Record<string, any>} Fields */
@@ -37,6 +38,8 @@ export class StreamReading {
   #usages = [];
   /** @type {Fields} */
   #metadata = {};
+  /** Of a realtime session, which has several, each with a usage of its own. @type {Fields[]} */
+  #answers = [];
   #characters = 0;
   #isEmpty = true;
 
@@ -47,7 +50,10 @@ export class StreamReading {
   take(event) {
     this.#isEmpty = false;
     const usage = usageOf(event);
-    if (usage) this.#used(plain(usage), Boolean(event.type)); // a copy: Anthropic's helper adds up in the first one
+    if (usage && event.type === ANSWERED) {
+      const { id, status } = event.response ?? {};
+      this.#answers.push(plain({ type: ANSWERED, response: { id, status, usage } }));
+    } else if (usage) this.#used(plain(usage), Boolean(event.type)); // a copy: Anthropic's helper adds up in the first one
     for (const [name, value] of Object.entries(metadataOf(answerOf(event)) ?? {})) {
       if (value !== "" && name !== "type") this.#metadata[name] = value; // each event has a type of its own
     }
@@ -71,6 +77,7 @@ export class StreamReading {
   get fields() {
     if (this.#isEmpty) return {};
     const response = Object.keys(this.#metadata).length ? { response: this.#metadata } : {};
+    if (this.#answers.length) return sendable({ response: this.#answers });
     if (this.#usages.length) return sendable({ usage: this.#usages, ...response });
     // a text of the same length: the server estimates by it, and the answer stays here
     return { ...sendable(response), outputText: "x".repeat(Math.min(this.#characters, MOST_CHARACTERS)) };

@@ -84,6 +84,19 @@ test("of counts that each event of a stream tells anew, the last are sent", asyn
   assert.deepEqual(await reported(), [{ ...KNOWN, usage: [usage], response: { model: "grok-4" } }]);
 });
 
+test("each answer of a realtime session has a usage of its own, and all are sent", async (t) => {
+  const reported = await reporting(t);
+  const answers = [1, 2].map((each) => ({
+    type: "response.done",
+    response: { id: `resp_${each}`, status: "completed", usage: { input_tokens: each, output_tokens: 5 } },
+  }));
+  const events = answers.map(({ type, response }) => ({ type, response: { ...response, output: ["SECRET"] } }));
+  await call({ ...KNOWN, model: "gpt-realtime" }, async (tracked) => {
+    for await (const _ of tracked.stream(events));
+  });
+  assert.deepEqual(await reported(), [{ ...KNOWN, model: "gpt-realtime", response: answers }]);
+});
+
 test("a response that says more than the server takes is sent as unreadable", async (t) => {
   const reported = await reporting(t);
   const used = Object.fromEntries(Array.from({ length: 1_000 }, (_, each) => [`some_count_of_tokens_${each}`, each]));
