@@ -102,7 +102,8 @@ class Spooler:
         for call in calls:
             call.spooling = True
             self._pending.append(call)
-        if self._pending and self._task is None:
+        # one that is done was cancelled, with all other tasks of its loop
+        if self._pending and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._write(), name="twinmeter-spooler")
 
     async def do(self, work: Callable[[Spool], Result]) -> Result:

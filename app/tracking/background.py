@@ -115,6 +115,11 @@ class Background:
             self._counters.count(DOOR, ReceiptStatus.DROPPED, len(self._queue))
             log.error("tracking.calls_lost", calls=len(self._queue), reason="they were still queued at the stop")
 
+    def leave(self) -> None:
+        """Pass nothing on any more."""
+        if self._task is not None:
+            self._task.cancel()
+
     def give_up(self) -> list[Pair]:
         """All that is queued, where the loop is closed."""
         with self._entrance:

@@ -51,10 +51,15 @@ class Beside:
         if self._task is not None:
             await asyncio.wait({self._task}, timeout=seconds)
 
-    async def stop(self) -> None:
+    def cancel(self) -> None:
         """Leave it."""
         if self._task is not None:
             self._task.cancel()
+
+    async def stop(self) -> None:
+        """The same, and wait for that."""
+        self.cancel()
+        if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self, commit: Callable[[list[Waiting]], Awaitable[None]]) -> None:

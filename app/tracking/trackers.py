@@ -85,7 +85,8 @@ class Trackers:
                 tracker.life.keep(seconds)
             except Exception as error:  # noqa: BLE001 - an exit goes on whatever happens
                 reason = "the exit did not wait longer" if isinstance(error, TimeoutError) else type(error).__name__
-                log.error("tracking.calls_lost", calls=tracker.life.in_hand.waiting, reason=reason)  # noqa: TRY400 - all there is
+                if waiting := tracker.life.in_hand.waiting:
+                    log.error("tracking.calls_lost", calls=waiting, reason=reason)  # noqa: TRY400 - all there is
 
 
 trackers = Trackers()

@@ -107,10 +107,12 @@ async def write_path(
         chores = [_chore(name, run, troubles) for name, run in work.items()]
 
         async def end() -> None:
-            await tracker.background.close()
-            await writer.drain()
-            for chore in chores:
-                chore.cancel()
+            try:
+                await tracker.background.close()
+                await writer.drain()
+            finally:
+                for chore in chores:
+                    chore.cancel()
             await asyncio.gather(*chores, return_exceptions=True)
             await writer.close()
             await refusals.close()

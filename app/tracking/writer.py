@@ -178,6 +178,16 @@ class Writer:
         self._alarm.stop()
         self.presence.stop()
 
+    def leave(self) -> list[Waiting]:
+        """Refuse new calls and commit none of those in memory, which are returned: nobody waits for `drain`."""
+        self._closing = True
+        if self._committer is not None:
+            self._committer.cancel()
+        self._beside.cancel()
+        self._alarm.stop()
+        self.presence.stop()
+        return self.in_memory
+
     def _take(self, call: Waiting, *, may_be_in_vain: bool) -> None:
         if self._closing or self._committer is None:
             self._refuse(call, _STOPPED)

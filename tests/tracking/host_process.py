@@ -11,6 +11,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from app.settings import Settings
@@ -70,6 +71,20 @@ def left_in_a_loop(calls: int) -> None:
 
 def left_in_a_closed_loop(calls: int) -> None:
     report_and_leave(calls).close()
+
+
+def closed_in_no_time(calls: int) -> None:
+    """A host that gives its parts a moment to end, and no more."""
+
+    async def run() -> None:
+        opened = tracking(Settings(_env_file=None))
+        await opened.__aenter__()
+        tell([str((await track_ai_request(wait=False, **CALL)).status) for _ in range(calls)])
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0):
+                await opened.__aexit__(None, None, None)
+
+    asyncio.run(run())
 
 
 def report_and_leave(calls: int) -> asyncio.AbstractEventLoop:

@@ -3,10 +3,11 @@
 import asyncio
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 from app.spool.waiting import Waiting
 from app.tracking.deadlines import ARRIVAL_SECONDS, SILENT_SECONDS, Alarm, Spooling
-from tests.tracking.simulated import a_pair
+from tests.tracking.simulated import a_pair, simulated
 from tests.tracking.virtual_time import clock, in_virtual_time
 
 
@@ -95,5 +96,24 @@ def test_where_the_disk_is_silent_each_caller_leaves_at_its_own_deadline() -> No
         spooler.calls.clear()
         assert spooling.late(1.3) == []
         assert spooling.due(1.3) == math.inf
+
+    in_virtual_time(scenario())
+
+
+def test_what_comes_after_all_tasks_of_a_loop_were_cancelled_is_spooled_all_the_same(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with simulated(tmp_path) as it:
+            it.writer.breaker.open("away")
+            it.disk.works.clear()
+            waiting = [asyncio.create_task(it.report()) for _ in range(3)]
+            await asyncio.sleep(0.001)
+            for task in asyncio.all_tasks():
+                if task.get_name() == "twinmeter-spooler":
+                    task.cancel()
+            await asyncio.sleep(0.001)
+            it.disk.works.set()
+            waiting += [asyncio.create_task(it.report()) for _ in range(2)]
+            await asyncio.wait(waiting, timeout=1)
+            assert it.statuses == {"spooled": 5}
 
     in_virtual_time(scenario())

@@ -256,6 +256,27 @@ async def test_a_flush_says_what_still_waits(tracker: Tracker, monkeypatch: pyte
     assert await tracker.flush(patience(5)) == (0, 0)
 
 
+async def test_an_end_that_is_not_waited_for_spools_what_there_is_and_tells_whoever_waits(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "commit", lambda *_, **__: asyncio.Future())
+        async with tracking(settings) as tracker:
+            waiting = [asyncio.create_task(tracker.track(**CALL)) for _ in range(2)]
+            for _ in range(3):
+                await tracker.post(**CALL)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.01):
+                    await tracker.life.close()
+            assert [(await each).status for each in waiting] == ["spooled", "spooled"]
+            assert tracker.life.in_hand.waiting == 0
+            assert (await tracker.track(**CALL)).status == "dropped"
+    async with tracking(settings) as tracker:
+        await delivered(tracker)
+
+    assert len(await assert_twins(database)) == 5
+
+
 async def test_what_threads_leave_without_waiting_is_committed_at_the_end(
     settings: Settings, database: Database
 ) -> None:

@@ -117,6 +117,18 @@ async def test_while_mongodb_is_away_what_was_queued_is_on_the_disk_when_the_scr
     assert (spooled <= 300, len(stored)) == (True, 300)
 
 
+async def test_what_was_queued_is_on_the_disk_where_nobody_waits_for_the_end(
+    settings: Settings, database: Database
+) -> None:
+    with host(settings, "closed_in_no_time") as process:
+        told, logged = process.communicate(timeout=patience(10))
+    async with open_tracker(settings, database, Counters()) as tracker:
+        await delivered(tracker)
+
+    assert (told, logged, process.returncode) == ("{'queued': 300}\n", "", 0)
+    assert len(await assert_twins(database)) == 300
+
+
 async def test_what_was_queued_on_a_loop_that_was_closed_is_on_the_disk_and_delivered_by_the_next_start(
     settings: Settings, database: Database
 ) -> None:
