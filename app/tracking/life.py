@@ -22,7 +22,7 @@ from app.tracking.writer import Writer
 
 log = Log(__name__)
 
-CUT_SHORT_SECONDS = 2.0
+CUT_SHORT_SECONDS = 5.0
 """How long an end that is itself cancelled waits for the disk."""
 _SPOOLED = Outcome(ReceiptStatus.SPOOLED)
 _CUT_SHORT = Outcome(ReceiptStatus.UNKNOWN, reason="tracking was ended, and nobody waited for that")
