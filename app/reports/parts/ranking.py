@@ -56,7 +56,8 @@ async def ranked_users(
     for row in await sheets.waiting(query):
         if (of_user := rows.get(row["_id"]["user"])) is not None:
             of_user.append({**row, "lastDay": row["_id"]["day"]})
-    return [_user(name, rows[name]) for name in names]
+    # a purge deletes cells that are empty, of which others may be kept in mind until the next merge
+    return [_user(name, of_user) for name, of_user in rows.items() if of_user]
 
 
 def _user(name: str, rows: Documents) -> Document:
