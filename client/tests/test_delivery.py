@@ -253,7 +253,7 @@ def test_what_memory_cannot_hold_is_counted_and_said_once(
     client.track(CALL, wait=True)
     assert client.counts()[:4] == (10_001, 0, 0, 7)
     assert [record.message for record in caplog.records if "lost" in record.message] == [
-        "calls are lost: 10,000 wait already. "
+        "calls are lost: 10,000 calls wait already. "
     ]
 
 

@@ -26,7 +26,7 @@ MOST_CHARACTERS = {"errorMessage": 10_000, "userAgent": 1_000}
 class Call:
     """A call on its way to the server. Without `fields` it comes from the journal, and is a row already."""
 
-    __slots__ = ("fields", "id", "is_over", "mended", "number", "offset", "report", "row", "time")
+    __slots__ = ("fields", "id", "is_over", "kilobytes", "mended", "number", "offset", "report", "row", "time")
 
     def __init__(
         self, number: int, id: str, time: float, fields: dict[str, Any] | None, report: Report | None = None
@@ -38,6 +38,8 @@ class Call:
         self.fields = fields
         self.report = report
         """Who waits for its receipt."""
+        self.kilobytes = sum([len(text) for text in fields.values() if type(text) is str]) >> 10 if fields else 0
+        """Of its texts, where they have any to speak of."""
         self.row: bytes | None = None
         self.offset = 0.0
         """By how much its time was corrected."""

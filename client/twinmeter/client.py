@@ -12,7 +12,7 @@ from twinmeter.context import current_fields
 from twinmeter.life import forget, watch_over
 from twinmeter.notices import Notices
 from twinmeter.outcomes import Outcomes
-from twinmeter.queue import MOST_CALLS, Queue
+from twinmeter.queue import Queue
 from twinmeter.receipts import Counts, Flushed, Receipt, dropped, queued
 from twinmeter.report import WAIT_SECONDS, Report
 from twinmeter.sender import Sender
@@ -88,6 +88,8 @@ class Client:
                 return Report(dropped(reason))
             if wait and self._sender.is_pausing:
                 report.told(queued(self._sender.trouble))
+            elif wait and self._sender.is_here:
+                report.told(queued("it is sent when this function has ended"))
             elif wait:
                 self._queue.hurry()
         except Exception as error:
@@ -103,7 +105,7 @@ class Client:
             if not self._configuration.missing and not self._is_closed:
                 self._sender.settle(self._ids.next_number(), timeout)
         except Exception as error:
-            self._failed(error)
+            self._notices.once("flush", "a flush has failed", error=error)
         counts = self.counts()
         return Flushed(counts.delivered, counts.rejected, counts.waiting)
 
@@ -118,7 +120,7 @@ class Client:
                 self._sender.close(self._ids.next_number(), timeout)
                 forget(self)
         except Exception as error:
-            self._failed(error)
+            self._notices.once("close", "a close has failed", error=error)
         return self.flush(0)
 
     def retire(self) -> None:
@@ -153,7 +155,7 @@ class Client:
         call.mended = mended
         if not self._queue.put(call):
             self._outcomes.lost.add()
-            return f"{MOST_CALLS:,} calls wait already"
+            return f"{self._queue.too_many} wait already"
         if not self._sender.is_running:
             self._sender.start()
         return None

@@ -93,7 +93,9 @@ class Delivery:
     def _read(self, part: list[Call], answer: Answer) -> None:
         receipts = _receipts(answer.content)
         for call, told in zip(part, receipts):
-            status = told.get("status")
+            status = str(told.get("status"))
+            if call.is_over:  # a close has not waited for this answer
+                continue
             if status in DELIVERED:
                 self._outcomes.delivered_call(call, told)
             elif status == REJECTED and not self._was_misdated(call, told):

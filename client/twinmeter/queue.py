@@ -14,11 +14,14 @@ from queue import Empty
 from typing import TYPE_CHECKING
 
 from twinmeter.calls import Call
+from twinmeter.tally import Tally
 
 if TYPE_CHECKING:
     from queue import SimpleQueue
 
 MOST_CALLS = 10_000
+MOST_KILOBYTES = 64_000
+"""Of texts, such as prompts that an application reports: calls are small, but these need not be."""
 BATCH = 500
 """Rows of a batch."""
 LINGER_SECONDS = 0.5
@@ -26,21 +29,31 @@ LINGER_SECONDS = 0.5
 
 
 class Queue:
-    """Up to `MOST_CALLS` calls, those in hand included."""
+    """Up to `MOST_CALLS` calls, and `MOST_KILOBYTES` of their texts, those in hand included."""
 
     def __init__(self) -> None:
         self._calls: deque[Call] = deque()
         self.in_hand: list[Call] = []
         """Taken out, and neither delivered nor given back yet."""
         self._held = 0
-        self.has_overflowed = False
-        """Whether there was no room for some call."""
+        self._texts_in = Tally()
+        self._texts_out = 0
+        self.too_many = ""
+        """What there was too much of when some call had no room."""
         self._bell: SimpleQueue[None] = queue.SimpleQueue()
         self._is_asleep = False
         self._is_hurried = False
 
     def __len__(self) -> int:
         return len(self._calls) + len(self.in_hand)
+
+    @property
+    def is_half_full(self) -> bool:
+        return len(self) > MOST_CALLS // 2 or self._kilobytes > MOST_KILOBYTES // 2
+
+    @property
+    def _kilobytes(self) -> int:
+        return self._texts_in.value - self._texts_out
 
     @property
     def oldest(self) -> int | None:
@@ -53,8 +66,13 @@ class Queue:
     def put(self, call: Call) -> bool:
         """Take a call in; False where there is no room. Never waits, and may be called anywhere."""
         if len(self._calls) + self._held >= MOST_CALLS:
-            self.has_overflowed = True
+            self.too_many = f"{MOST_CALLS:,} calls"
             return False
+        if call.kilobytes:
+            if self._kilobytes + call.kilobytes > MOST_KILOBYTES:
+                self.too_many = f"{MOST_KILOBYTES // 1_000:,} MB of texts"
+                return False
+            self._texts_in.grow(call.kilobytes)
         self._calls.append(call)
         if self._is_asleep or len(self._calls) == BATCH:
             self._is_asleep = False
@@ -105,6 +123,7 @@ class Queue:
     def settle(self, again: list[Call]) -> None:
         """Nothing is in hand any more. `again` are put back in front."""
         self._held = 0
+        self._texts_out += sum(call.kilobytes for call in self.in_hand) - sum(call.kilobytes for call in again)
         self._calls.extendleft(reversed(again))
         self.in_hand = []
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from twinmeter.calls import Call
@@ -13,7 +15,7 @@ from twinmeter.life import expect_end, undivided
 from twinmeter.notices import Notices
 from twinmeter.outcomes import Outcomes
 from twinmeter.pause import Pause
-from twinmeter.queue import BATCH, MOST_CALLS, Queue
+from twinmeter.queue import BATCH, Queue
 from twinmeter.receipts import queued
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ class Sender:
         self._delivery: Delivery | None = None
         self._spool: Spool | None = None
         self._turn = threading.Lock()
+        self._whose_turn: int | None = None
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._watchers: list[threading.Event] = []
@@ -65,6 +68,11 @@ class Sender:
         """Whether an attempt has failed, and the next one is not due yet."""
         return self._pause.left > 0
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it is this thread that sends, as in `on_rejected` or a log handler: it would wait for itself."""
+        return threading.current_thread() is self._thread or self._whose_turn == threading.get_ident()
+
     def start(self) -> bool:
         """See that the thread runs. False where none can be started, as at the end of an interpreter. Never waits."""
         if self._thread is None and self._starting.acquire(blocking=False):
@@ -81,8 +89,8 @@ class Sender:
 
     def settle(self, number: int, timeout: float, *, spool: bool = True) -> None:
         """Send until no call up to this number is left in memory, nor in the spool, or so many seconds are over."""
-        if threading.current_thread() is self._thread:
-            return  # from `on_rejected`: it would wait for itself
+        if self.is_here:
+            return
         until, watch = time.monotonic() + timeout, threading.Event()
         self._pause.cut_short()
         self._watchers.append(watch)
@@ -140,7 +148,7 @@ class Sender:
 
     def step(self) -> None:
         """Send one batch, and a page of the spool."""
-        with self._turn:
+        with self._its_turn():
             delivery = self._prepared()
             calls = self._queue.take()
             try:
@@ -160,6 +168,15 @@ class Sender:
                     self._spool.settle(page)
         for watch in list(self._watchers):
             watch.set()
+
+    @contextmanager
+    def _its_turn(self) -> Iterator[None]:
+        with self._turn:
+            self._whose_turn = threading.get_ident()
+            try:
+                yield
+            finally:
+                self._whose_turn = None
 
     def _attempt(self, delivery: Delivery, calls: list[Call]) -> None:
         from twinmeter.delivery import NotTakenError  # noqa: PLC0415 - loaded by `_prepared`
@@ -194,11 +211,13 @@ class Sender:
             if self._is_closing:
                 self.abandon()
             self._thread = None
+            if len(self._queue):  # put in while this one seemed to run still
+                self.start()
 
     def _round(self) -> None:
         try:
-            if self._queue.has_overflowed:
-                self._notices.once("lost", f"calls are lost: {MOST_CALLS:,} wait already. {self.trouble}")
+            if self._queue.too_many:
+                self._notices.once("lost", f"calls are lost: {self._queue.too_many} wait already. {self.trouble}")
             self._prepared()
             if self._spool and not self._spool.seconds_to_look:
                 self._spool.look()
@@ -248,8 +267,8 @@ class Sender:
 
     def _spill(self) -> None:
         """Move calls to the disk where memory fills, or nothing can be sent: a killed process then loses none."""
-        while self._spool and (self._pause.faults or len(self._queue) > MOST_CALLS // 2) and len(self._queue):
-            with self._turn:
+        while self._spool and (self._pause.faults or self._queue.is_half_full) and len(self._queue):
+            with self._its_turn():
                 calls = self._queue.take()
                 is_kept = self._kept(calls)
                 self._queue.settle([] if is_kept else calls)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import count
+from collections import deque
+from itertools import count, islice
 
 
 class Tally:
@@ -11,6 +12,10 @@ class Tally:
     def __init__(self) -> None:
         self._count = count()
         self.add = self._count.__next__
+
+    def grow(self, number: int) -> None:
+        """Add so many; atomic one by one, so that none is missed."""
+        deque(islice(self._count, number), maxlen=0)
 
     @property
     def value(self) -> int:
