@@ -126,9 +126,9 @@ async def test_a_deployment_that_is_well_is_well_in_every_point_and_nothing_is_w
     assert said == {
         "topology": "the replica set twinmeter of 1 member, which has transactions",
         "storage engine": "wiredTiger, with a journal",
-        "collections": "all 21 are there",
+        "collections": "all 22 are there",
         "format": "format 1 or earlier, which this release reads",
-        "indexes": "all 30 are there, and no other",
+        "indexes": "all 31 are there, and no other",
         "time zone": "days are counted in UTC, as TWINMETER_TIMEZONE says",
         "completeness": "the rollups hold the whole ledger",
         "freshness": "no delta waits; no process merges now",
@@ -242,7 +242,7 @@ async def test_everything_that_is_wrong_is_found_with_its_figures_and_the_way_ou
     assert {check for check, finding in wrong.items() if not finding.advice} == set()
     assert of(found, PROBLEM) == {"indexes", "freshness", "unpriced", "damaged spools", "demo data", "key expiry"}
     assert {check: finding.said for check, finding in wrong.items()} == {
-        "indexes": "of 30 indexes, 1 missing: aiusages.newest; 1 defined differently: rollup_usage.window: "
+        "indexes": "of 31 indexes, 1 missing: aiusages.newest; 1 defined differently: rollup_usage.window: "
         "reports read whole collections",
         "freshness": "1 delta waits to be merged, the oldest for 3 h; no process merges now",
         "unpriced": "1 of 8 calls in 30 days (12.50 %) have no cost: of-nobody at acme (1)",
@@ -281,7 +281,7 @@ async def test_another_zone_and_clock_are_said_and_what_needs_the_rollups_is_not
     assert (found["completeness"].verdict, found["invariants"].verdict) == (OK, OK)
     assert re.match(r"the server's clock is (30\.0|29\.9)\d\d s ahead of this machine's", found["clock"].said)
     assert found["clock"].verdict is PROBLEM
-    assert found["indexes"].said == "all 30 are there, and others that cost every write: aiusages.ours"
+    assert found["indexes"].said == "all 31 are there, and others that cost every write: aiusages.ours"
     assert found["indexes"].advice.endswith('for instance db.aiusages.dropIndex("ours")')
     unknown = of(found, UNCHECKED)
     assert unknown >= {"unpriced", "estimated", "impossible pairs", "unmapped types"}
@@ -300,9 +300,9 @@ async def test_a_database_on_which_nothing_was_started_is_said_and_not_made(
 
     found = await examined(other)
 
-    assert found["collections"].said == "21 of 21 collections are missing: aiusages, analytics, prices and 18 more"
+    assert found["collections"].said == "22 of 22 collections are missing: aiusages, analytics, prices and 19 more"
     assert found["indexes"].said.startswith(
-        "of 30 indexes, 30 missing: aiusages.client_newest, aiusages.conversationId_newest, "
+        "of 31 indexes, 31 missing: aiusages.client_newest, aiusages.conversationId_newest, "
     )
     assert found["time zone"].said == "no rollups: nothing has been started on this database yet"
     assert found["invariants"] == ok("no day to check yet")
