@@ -59,7 +59,7 @@ format: $(VENV)/installed-dev $(NODE) ## put the code into the house style
 	$(BIN)/ruff check --fix .
 	@if [ -e $(NODE) ]; then npm run --silent format; else echo "JavaScript is NOT formatted: there are no node_modules"; fi
 
-BENCHMARKS := write client callers doors "doors --senders 1,4,16,64 --rounds 1" fairness pricing reads memory backfill import lag start
+BENCHMARKS := write client callers doors "doors --senders 1,4,16,64 --rounds 1" fairness gateway formats pricing reads memory backfill import lag start
 
 bench: install ## the benchmarks of docs/benchmarks.md; it fails at the end where one did
 	@failed=; for each in $(BENCHMARKS); do echo "== $$each"; \

@@ -14,6 +14,10 @@ class AppError(Exception):
     title = "Internal error"
     default_headers: ClassVar[Mapping[str, str]] = {}
     """Headers of every response that reports such an error."""
+    problem_type: ClassVar[str] = "about:blank"
+    """What kind of problem it is, as a URI."""
+    members: Mapping[str, Any] = {}
+    """Further members of the problem: what a caller needs to act on it."""
     logged: ClassVar[bool] = True
     """Whether each that asks to come again is a line in the log."""
 
@@ -163,6 +167,14 @@ class DamagedDataError(RollupsNotReadyError):
 
     default_headers: ClassVar[dict[str, str]] = {}
     title = "Damaged data"
+
+
+class PrintingFailedError(AppError):
+    """A report cannot be made a page or a PDF now."""
+
+    status = 503
+    default_headers = AGAIN_IN_A_SECOND
+    title = "Printing failed"
 
 
 class BundleUnavailableError(AppError):

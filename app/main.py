@@ -9,15 +9,28 @@ from litestar.plugins.pydantic import PydanticPlugin
 from litestar.types import ASGIApp
 from pymongo.errors import PyMongoError
 
+from app.alerts.alerts import open_alerts
 from app.auth.api_keys import open_key_ring
 from app.auth.attempts import RefusedCredentials
-from app.auth.middleware import AuthenticationMiddleware
+from app.auth.middleware import AuthenticationMiddleware, within_panel
 from app.auth.sessions import Sessions
 from app.auth.tokens import open_tokens
 from app.data_folder import unusable
 from app.database import connected
 from app.database.start_failures import failure_of
 from app.errors import AppError, ConfigurationError
+from app.events.recording import EventRecorder
+from app.finance.campaigns.campaigns import Campaigns
+from app.finance.experiments.experiments import open_experiments
+from app.finance.figures.finance import Finance
+from app.finance.forecast.forecasts import Forecasts
+from app.finance.months.mailing import MonthMails
+from app.finance.months.months import Months
+from app.finance.months.printing.printer import Printer
+from app.finance.revenue.due import open_due
+from app.finance.stripe.billing import open_billing
+from app.finance.upgrades.upgrades import FeatureUpgradesReports
+from app.gateway.gateway import open_gateway
 from app.http import openapi, problems
 from app.http.bodies import BodyBudget
 from app.http.cors import CrossOrigin
@@ -26,6 +39,7 @@ from app.http.middleware import RequestLimits, add_headers, within_rate
 from app.http.proxies import BehindProxies
 from app.http.rate_limit import RateLimit
 from app.http.serialization import ExactRequest, ExactResponse, in_turns_encoded
+from app.limits import open_limits
 from app.live import open_hub
 from app.observability.lag import LoopWatch
 from app.observability.logs import Log
@@ -41,17 +55,45 @@ from app.tracking import open_tracker
 from app.web.assets import Assets
 from app.web.pages import templates
 from routes.admin import AdminController
+from routes.administration.alerts import AlertController
+from routes.administration.deliveries import DeliveryController
+from routes.administration.endpoints import EndpointController
+from routes.administration.finance.budgets import BudgetController
+from routes.administration.finance.campaigns import CampaignController
+from routes.administration.finance.experiments import ExperimentController
+from routes.administration.finance.figures import FinanceController
+from routes.administration.finance.forecast import ForecastController
+from routes.administration.finance.months import MonthController
+from routes.administration.finance.provider_invoices import ProviderInvoiceController
+from routes.administration.finance.rates import RateController
+from routes.administration.finance.revenue import RevenueController
+from routes.administration.finance.stripe import StripeController
+from routes.administration.finance.upgrades import UpgradeController
+from routes.administration.gateway_cache import GatewayCacheController
+from routes.administration.gateway_figures import GatewayFiguresController
+from routes.administration.grants import GrantController
+from routes.administration.limits import DefinedLimitController
+from routes.administration.mutes import MuteController
+from routes.administration.plans import PlanController
+from routes.administration.subscriptions import SubscriptionController
+from routes.administration.upstreams import UpstreamController
 from routes.analytics import AnalyticsController
 from routes.api_keys import ApiKeyController
 from routes.dependencies import DEPENDENCIES
-from routes.direct import DirectTrack
+from routes.direct import Direct
 from routes.downloads import DownloadController
+from routes.events import EventController
+from routes.gateway.door import GatewayDoor
+from routes.gateway.paths import OWN as GATEWAY_PATHS
 from routes.health import HealthController
+from routes.limits import LimitController
 from routes.live import LiveController
 from routes.otlp import OtlpController
 from routes.pages import PageController
+from routes.panel import PanelController
 from routes.prices import PriceController
 from routes.sessions import SessionController
+from routes.stripe_webhook import StripeWebhookController
 from routes.technical import TechnicalController
 from routes.track import TrackController
 
@@ -83,25 +125,51 @@ def create_app(
             async with (
                 connected(mongodb_uri, settings.database) as database,
                 open_tracker(settings, database, counters) as tracker,
+                open_alerts(settings, database, counters, tracker.troubles) as alerts,
+                open_limits(database, settings.zone) as usage_limits,
                 open_key_ring(database) as api_keys,
                 open_tokens(settings) as tokens,
                 open_hub(database, counters) as live,
+                open_experiments(database, settings.zone) as experiments,
+                open_gateway(settings, database, tracker, tracker.troubles) as gateway,
+                open_due(database, settings.zone, tracker.troubles) as due,
+                open_billing(settings, database, tracker.troubles, usage_limits.changed) as billing,
                 background(LoopWatch(counters, limits.in_hand).run(), "lag"),
                 background(collect_when_idle(limits.in_hand), "garbage"),
                 background(counters.keep_published(), "metrics"),
             ):
+                tracker.enforce(usage_limits)
+                api_keys.on_met = usage_limits.definitions.refresh
+                if gateway is not None:
+                    api_keys.on_revoked = gateway.calls.end_calls_of
+                usage_limits.crossings.on_crossed = alerts.on_crossed
                 await ensure_views(database, (await stored_state(database))["timezone"])
+                reports, finance = Reports(database, settings.zone), Finance(database, settings.zone, due.book_due)
+                months, printer = Months(database, usage_limits.definitions, finance), Printer(settings.public_url)
+                mails = MonthMails(settings, database, months, printer, tracker.troubles)
                 app.state.update(
                     settings=settings,
                     database=database,
                     tracker=tracker,
                     price_book=tracker.price_book,
-                    reports=Reports(database, settings.zone),
+                    limits=usage_limits,
+                    alerts=alerts,
+                    reports=reports,
+                    campaigns=Campaigns(database, usage_limits, settings.zone),
+                    experiments=experiments,
+                    forecasts=Forecasts(database, settings.zone),
+                    months=months,
+                    printer=printer,
+                    finance=finance,
+                    feature_upgrades=FeatureUpgradesReports(database, finance, reports),
                     api_keys=api_keys,
                     tokens=tokens,
                     body_budget=BodyBudget(),
                     export_memory=ExportMemory(),
+                    event_recorder=EventRecorder(database, counters),
                     live=live,
+                    gateway=gateway,
+                    billing=billing,
                     rate_limit=RateLimit(settings.rate_limit, worker and worker.folder / "rate_limit"),
                     refused_credentials=RefusedCredentials(
                         counters, shared=worker and worker.folder / "refused_credentials"
@@ -109,7 +177,11 @@ def create_app(
                     assets=Assets(settings.data_dir),
                     sessions=Sessions(settings.signing_secret, settings.session_lifetime),
                 )
-                yield
+                async with (
+                    background(mails.run(), "twinmeter-month-report"),
+                    background(finance.warm_up(), "finance"),
+                ):
+                    yield
         except Exception as error:
             on_failure(_reason(error, settings))
             raise
@@ -124,11 +196,37 @@ def create_app(
             DownloadController,
             TechnicalController,
             AnalyticsController,
+            EventController,
             PriceController,
             ApiKeyController,
+            PlanController,
+            SubscriptionController,
+            DefinedLimitController,
+            GrantController,
+            AlertController,
+            DeliveryController,
+            EndpointController,
+            MuteController,
+            UpstreamController,
+            GatewayCacheController,
+            GatewayFiguresController,
+            CampaignController,
+            ExperimentController,
+            FinanceController,
+            ForecastController,
+            BudgetController,
+            UpgradeController,
+            MonthController,
+            ProviderInvoiceController,
+            RevenueController,
+            RateController,
+            PanelController,
+            LimitController,
             HealthController,
             PageController,
             SessionController,
+            StripeController,
+            StripeWebhookController,
         ],
         dependencies=DEPENDENCIES,
         # life
@@ -141,7 +239,7 @@ def create_app(
         template_config=templates(),
         # access and errors
         middleware=[limits, DefineMiddleware(AuthenticationMiddleware, **OPEN_TO_ANYONE)],
-        guards=[within_rate],
+        guards=[within_panel, within_rate],
         after_request=in_turns_encoded,
         before_send=[add_headers],
         exception_handlers=problems.HANDLERS,
@@ -151,14 +249,14 @@ def create_app(
         openapi_config=openapi.config(),
     )
     # before routing, which is slow, and knows no HEAD, no preflights and no prefix of a proxy
-    handler: ASGIApp = HeadIsGet(DirectTrack(app.asgi_handler, app.state, limits))
-    if settings.cors_origins:
-        handler = CrossOrigin(handler, settings.cors_origins)
+    handler: ASGIApp = HeadIsGet(Direct(GatewayDoor(app.asgi_handler, app.state, limits), app.state, limits))
+    if settings.cors_origins or settings.embed_origins:
+        handler = CrossOrigin(handler, settings.cors_origins, settings.embed_origins)
     app.asgi_handler = BehindProxies(
         handler,
         root_path=settings.root_path,
         trusted=settings.trusted_proxies,
-        own={route.path for route in app.routes},
+        own={route.path for route in app.routes}.union(() if settings.gateway_file is None else GATEWAY_PATHS),
     )
     return app
 

@@ -3,8 +3,10 @@
 import contextlib
 import fcntl
 import os
+import re
 import secrets
 from datetime import timedelta
+from decimal import Decimal
 from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
@@ -36,8 +38,14 @@ def _mapped(value: Any) -> Any:
     return {name.strip(): role.strip() for name, _, role in pairs}
 
 
+MailSender = Annotated[
+    str, StringConstraints(pattern=r"^([^\x00-\x1f\x7f<>]*<[^@\s<>]+@[^@\s<>]+>|[^@\s<>]+@[^@\s<>]+)$")
+]
+"""An e-mail address, also as `twinmeter <alerts@shop.example>`."""
 Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 """Several texts, separated by commas."""
+Mapped = Annotated[dict[str, str], NoDecode, BeforeValidator(_mapped)]
+"""Pairs such as `prod_A1=pro, prod_B2=team`."""
 Roles = Annotated[dict[str, Literal["admin", "service", "user"]], NoDecode, BeforeValidator(_mapped)]
 
 
@@ -60,6 +68,8 @@ class Settings(BaseSettings):
     """Addresses and networks of the proxies whose `X-Forwarded-` headers are believed; `none` for none."""
     cors_origins: Listed = ()
     """Origins whose pages may call the API from a browser."""
+    embed_origins: Listed = ()
+    """Origins whose pages may show a user's panel."""
     data_dir: Path = Path(".data")
     mongodb_uri: SecretStr | None = None
     """A replica set or sharded cluster. Without it an embedded MongoDB is started in `data_dir`."""
@@ -94,6 +104,18 @@ class Settings(BaseSettings):
     """How much disk space calls that wait for MongoDB may take; about a thousand bytes each."""
     rate_limit: int = Field(0, ge=0, le=1_000_000)
     """Requests per second that each caller may send to one server and its workers; 0 for no limit."""
+    gateway_file: Path | None = None
+    """A TOML file of upstreams and models, see docs/gateway.md. Without it this server is no gateway."""
+    gateway_max_body_bytes: int = Field(32_000_000, ge=1_000, le=1_000_000_000)
+    """The most that a request through the gateway may have."""
+    gateway_cache_bytes: int = Field(64_000_000, ge=0, le=64_000_000_000)
+    """Memory of each process for answers that are given again, where a key or a request wants that; 0 for none."""
+    gateway_cache_shared: bool = False
+    """Whether processes share these answers: encrypted, in a collection of their own, until they expire."""
+    gateway_ca_file: Path | None = None
+    """Certificates of authorities that upstreams may have theirs from, beside the system's."""
+    gateway_use_proxies: bool = False
+    """Whether upstreams are reached through the proxies that the environment names (`HTTPS_PROXY`, `NO_PROXY`)."""
     max_connections: int = Field(2_000, ge=10, le=100_000)
     """How many connections one process holds; later ones are told to come back."""
     store_ip_address: bool = False
@@ -101,6 +123,39 @@ class Settings(BaseSettings):
     store_user_agent: bool = False
     show_synthetic: bool = False
     """Whether reports include demo data when the request does not say."""
+    public_url: str | None = None
+    """Where people reach this deployment's pages, for links in messages; without it they have none."""
+    spending_alerts: bool = True
+    """Whether somebody is told of unusual spending: cost, failed calls, latency, models without a price."""
+    spending_alerts_floor_usd: Decimal = Field(Decimal(10), ge=0, le=1_000_000, allow_inf_nan=False, decimal_places=6)
+    """By so much a day or an hour must cost more than usual."""
+    webhooks_to_private_addresses: Listed = ()
+    """Private addresses and networks that webhooks may be sent to, also over plain http."""
+    smtp_host: str | None = None
+    """The server through which alerts are sent as e-mail; without it there is none."""
+    smtp_port: int = Field(587, ge=1, le=65_535)
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_user: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_from: MailSender = "twinmeter@localhost"
+    month_report_to: Listed = ()
+    """E-mail addresses to which the report of each month is sent on the first day of the next one."""
+    stripe_webhook_secret: SecretStr | None = None
+    """Of the endpoint that Stripe sends events to (`whsec_...`); two, separated by commas, while it is changed. Without
+    it, and without the file, Stripe is not set up.
+    """
+    stripe_webhook_secret_file: Path | None = None
+    stripe_api_key: SecretStr | None = None
+    """A key that may read: then each event's object is fetched as it is now."""
+    stripe_api_key_file: Path | None = None
+    stripe_api_base: str | None = None
+    """Where Stripe's API is, if not at Stripe."""
+    stripe_mode: Literal["live", "test"] | None = None
+    """Whose events are taken; by default that of the API key, and live without one."""
+    stripe_account: str | None = None
+    """The connected account whose events are taken, where they are of one."""
+    stripe_plans: Mapped = Field(default_factory=dict)
+    """The plan of each product of Stripe's, where its prices say none by `plan` in their metadata or a lookup key."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator("root_path")
@@ -113,10 +168,40 @@ class Settings(BaseSettings):
     def _networks(cls, named: tuple[str, ...]) -> tuple[str, ...]:
         return () if named == ("none",) else tuple(network_of(each) for each in named)
 
-    @field_validator("cors_origins")
+    @field_validator("webhooks_to_private_addresses")
+    @classmethod
+    def _private_networks(cls, named: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(network_of(each) for each in named)
+
+    @field_validator("cors_origins", "embed_origins")
     @classmethod
     def _origins(cls, named: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(origin_of(each) for each in named)
+
+    @field_validator("month_report_to")
+    @classmethod
+    def _addresses(cls, named: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [
+            address for address in named if re.fullmatch(r"[^@\s<>,;\x00-\x1f\x7f]+@[^@\s<>,;]+", address) is None
+        ]:
+            raise ValueError(f"must be e-mail addresses, separated by commas; {wrong[0]!r} is none")
+        return tuple(dict.fromkeys(named))
+
+    @field_validator("public_url")
+    @classmethod
+    def _address_of_pages(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url if re.fullmatch(r"[!-~]+", url) else "")
+        if (
+            parts.scheme not in {"http", "https"}
+            or not parts.hostname
+            or parts.query
+            or parts.fragment
+            or parts.username
+        ):
+            raise ValueError("must be an address such as https://twinmeter.example or https://shop.example/twinmeter")
+        return url.rstrip("/")
 
     @field_validator("jwt_secret")
     @classmethod

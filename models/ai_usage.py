@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
+from models.attempt import Attempt
 from models.base import StoredDecimal, StoredDocument, camel
 
 
@@ -140,9 +141,19 @@ class AIUsage(StoredDocument):
 
     request_duration: int | None = None
     time_to_first_token: int | None = None
+    upstream: str | None = None
+    """Which server of a provider answered, as the gateway's deployment calls it."""
+    attempts: list[Attempt] = Field(default_factory=list)
+    """All that were asked, in order; none where it was the first one alone."""
     ip_address: str | None = None
     user_agent: str | None = None
     campaign_id: str | None = None
+    experiment: str | None = None
+    variant: str | None = None
+    """Of the experiment: both are there, or none."""
+    reservation_id: str | None = None
+    key_id: str | None = None
+    """The public part of the API key that reported it; of what came without one, nothing."""
     metadata: dict[str, Any] | None = None
     synthetic: bool = False
     aggregated: bool = False
@@ -169,5 +180,27 @@ class AIUsage(StoredDocument):
             _rare("status", {"$in": [status.value for status in CallStatus if status is not CallStatus.SUCCESS]}),
             _rare("costSource", {"$in": [CostSource.UNPRICED.value, CostSource.ESTIMATED.value]}),
             _rare("requestDuration", {"$gte": SLOW_MS}),
+            # who was in a campaign, and at what cost, is summed in it: no entry is read for that
+            IndexModel(
+                [
+                    ("campaignId", ASCENDING),
+                    *_NEWEST,
+                    *((name, ASCENDING) for name in ("clientId", "synthetic", "userId", "tokensUsed", "cost")),
+                ],
+                name="campaignId_newest",
+                partialFilterExpression={"campaignId": {"$exists": True}},
+            ),
+            # the first call of each user in an experiment
+            IndexModel(
+                [(name, ASCENDING) for name in ("experiment", "userId", "createdAt")],
+                name="experiment_users",
+                partialFilterExpression={"experiment": {"$exists": True}},
+            ),
+            # what the gateway's cache saved is summed in it: no entry is read for that
+            IndexModel(
+                [(name, ASCENDING) for name in ("cached", "createdAt", "clientId", "upstream", "savedCost")],
+                name="gateway_cached",
+                partialFilterExpression={"cached": True, "upstream": {"$exists": True}},
+            ),
         ]
         retired_indexes: ClassVar[list[str]] = ["time", "user_time"]

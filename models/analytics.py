@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from models.base import StoredDocument
+from models.base import StoredDecimal, StoredDocument
 
 AI_GENERATION = "ai_generation"
 """The only event that has a twin in `aiusages`."""
@@ -22,6 +22,10 @@ class Analytics(StoredDocument):
     client_id: str
     clerk_user_id: str | None = None
     event: str
+    experiment: str | None = None
+    variant: str | None = None
+    value: StoredDecimal | None = None
+    """What it was worth, in USD."""
     properties: dict[str, Any] = Field(default_factory=dict)
     synthetic: bool = False
     created_at: datetime
@@ -32,5 +36,11 @@ class Analytics(StoredDocument):
         name = "analytics"
         indexes: ClassVar[list[IndexModel]] = [
             IndexModel([("event", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)], name="event_newest"),
+            # who was seen in an experiment without a call: few events say so
+            IndexModel(
+                [("experiment", ASCENDING), ("createdAt", ASCENDING)],
+                name="experiment_seen",
+                partialFilterExpression={"experiment": {"$exists": True}},
+            ),
         ]
         retired_indexes: ClassVar[list[str]] = ["event_time", "client_newest"]

@@ -6,6 +6,7 @@ from typing import ClassVar
 from pymongo import ASCENDING, IndexModel
 
 from models.base import StoredDocument
+from models.key_policy import KeyPolicy
 
 
 class ApiKey(StoredDocument):
@@ -26,6 +27,8 @@ class ApiKey(StoredDocument):
     """Within a minute."""
     revoked_at: datetime | None = None
     """Set once, never cleared."""
+    policy: KeyPolicy | None = None
+    """Of keys with the scope `gateway`."""
 
     class Settings:
         """Stored name, and the indexes by which keys are found and listed."""

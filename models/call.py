@@ -1,15 +1,26 @@
 """What a caller reports of one AI call, validated. Every fault is named; nothing is silently corrected."""
 
-from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints, model_validator
-from pydantic_core import PydanticCustomError
 
 from models.ai_usage import CallStatus, ServiceType
+from models.attempt import Attempts
 from models.base import camel
-from models.fields import CLOCK_TOLERANCE, OLDEST, Count, Dollars, Metadata, Milliseconds, Moment, Name, Seconds, Text
+from models.fields import (
+    Count,
+    Dollars,
+    Metadata,
+    Milliseconds,
+    Moment,
+    Name,
+    Seconds,
+    Text,
+    check_experiment,
+    contradiction,
+    fault_of_moment,
+)
 from models.rollups import EVERYONE
 from models.token_usage import PART_FIELDS, PART_TOKENS, TokenUsage, contradictions
 
@@ -39,6 +50,11 @@ class AICall(BaseModel):
     clerk_user_id: Name | None = None
     conversation_id: Name | None = None
     campaign_id: Name | None = None
+    experiment: Name | None = None
+    variant: Name | None = None
+    """Of the experiment, which of its ways this call went: both or none."""
+    reservation_id: Name | None = None
+    """What was reserved for this call before it was made: this settles it."""
     provider: Name | None = None
     endpoint: Name | None = None
     service_type: ServiceType | None = None
@@ -76,6 +92,8 @@ class AICall(BaseModel):
     """The prompt, for callers that do not know the counts: its length gives an estimate. It is not stored."""
     output_text: Text | None = None
     """The answer, likewise."""
+    estimated_usage: StrictBool = False
+    """The tokens are an upper bound or a guess, not what the provider counted: the cost is marked as estimated."""
     unreadable_usage: StrictBool = False
     """The response said what was used, but not in a form that could be read: the call is recorded as unpriced."""
     unreadable_reason: Annotated[str, StringConstraints(min_length=1, max_length=1_000)] | None = None
@@ -90,6 +108,10 @@ class AICall(BaseModel):
 
     request_duration: Milliseconds | None = None
     time_to_first_token: Milliseconds | None = None
+    upstream: Name | None = None
+    """Which server of a provider answered, as the gateway's deployment calls it."""
+    attempts: Attempts = ()
+    """All that were asked, in order; none where it was the first one alone."""
     ip_address: Name | None = None
     user_agent: Annotated[str, StringConstraints(max_length=1_000)] | None = None
     metadata: Metadata | None = None
@@ -103,22 +125,28 @@ class AICall(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.created_at is not None:
-            _check_moment(self.created_at)
+        if self.created_at is not None and (reason := fault_of_moment(self.created_at)):
+            raise contradiction("created_at", reason)
         if self.client_id == EVERYONE:
-            raise _fault("client_id", f"must not be {EVERYONE}, which stands for all clients")
+            raise contradiction("client_id", f"must not be {EVERYONE}, which stands for all clients")
         if self.success is not None and self.status is not None and self.success != (self.status is CallStatus.SUCCESS):
-            raise _fault("status", f"contradicts success={str(self.success).lower()}; leave one of them out")
+            raise contradiction("status", f"contradicts success={str(self.success).lower()}; leave one of them out")
+        check_experiment(self.experiment, self.variant)
         if self.aggregated_requests is not None and not self.aggregated:
-            raise _fault("aggregated_requests", "needs aggregated=true: a single call is not a sum")
+            raise contradiction("aggregated_requests", "needs aggregated=true: a single call is not a sum")
         if self.aggregated and (self.request_duration is not None or self.time_to_first_token is not None):
-            raise _fault("aggregated", "a sum of calls has no duration; leave requestDuration and timeToFirstToken out")
+            raise contradiction(
+                "aggregated", "a sum of calls has no duration; leave requestDuration and timeToFirstToken out"
+            )
+        if self.estimated_usage and (not self.knows_tokens or any(self.usage[2:])):
+            reason = "is for inputTokens and outputTokens alone: a guess has no parts"
+            raise contradiction("estimated_usage", reason)
         if not PART_FIELDS.isdisjoint(self.model_fields_set):
             for field, reason in contradictions(self.usage):
-                raise _fault(field, reason)
+                raise contradiction(field, reason)
         if self.tokens_used is not None and self.knows_tokens and self.tokens_used != self.usage.total_tokens:
             reason = f"is not input_tokens + output_tokens ({self.usage.total_tokens}); leave it out"
-            raise _fault("tokens_used", reason)
+            raise contradiction("tokens_used", reason)
         return self
 
     @property
@@ -142,16 +170,3 @@ class AICall(BaseModel):
         if self.status is not None:
             return self.status
         return CallStatus.ERROR if self.success is False else CallStatus.SUCCESS
-
-
-def _check_moment(moment: datetime) -> None:
-    if moment > datetime.now(UTC) + CLOCK_TOLERANCE:
-        minutes = int(CLOCK_TOLERANCE.total_seconds() // 60)
-        raise _fault("created_at", f"is more than {minutes} minutes in the future; check the caller's clock")
-    if moment < OLDEST:
-        raise _fault("created_at", f"is before {OLDEST.date()}")
-
-
-def _fault(field: str, reason: str) -> PydanticCustomError:
-    """A fault that shows only across several fields, attributed to one of them."""
-    return PydanticCustomError("contradiction", "{reason}", {"field": field, "reason": reason})

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from models.base import snake
+from models.fields import NAME_PATTERN
 
 MOST_FAULTS = 20
 """Faults of one report that are told; the others are counted."""
@@ -12,6 +13,8 @@ MORE = "..."
 """The field of what is said instead of the other faults: how many there are."""
 MAX_FIELD = 256
 """Characters of a field's name that are told, as many as any name has."""
+_OF_LISTS = frozenset({"tuple_type", "too_short", "too_long"})
+"""Pydantic's names for what is wrong with them. Whoever sends JSON knows no tuples."""
 
 
 class Fault(NamedTuple):
@@ -44,11 +47,14 @@ def _field_of(detail: Any) -> str:
 def _message_of(detail: Any) -> str:
     if detail["type"] == "extra_forbidden":
         return "unknown field; /schema lists the known ones"
+    if detail["type"] in _OF_LISTS:
+        return str(detail["msg"]).replace("valid tuple", "valid list").replace("Tuple", "List")
     if detail["type"] != "string_pattern_mismatch":
         return str(detail["msg"])
     if "[key]" in detail["loc"]:
         return "a key has 1 to 64 characters, no dot and no control character, and does not start with $"
-    return "must not contain control characters"
+    pattern = detail["ctx"]["pattern"]
+    return "must not contain control characters" if pattern == NAME_PATTERN else f"must match {pattern}"
 
 
 def fields_at_fault(error: ValidationError) -> list[str]:

@@ -15,6 +15,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from models.moments import in_milliseconds
+
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far a caller's clock may run ahead of ours."""
 OLDEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -47,7 +49,27 @@ def _stored_precision(value: datetime) -> datetime:
         value = value.astimezone(UTC)
     except OverflowError:
         raise PydanticCustomError("moment", "is outside the years 1 to 9999") from None
-    return value.replace(microsecond=value.microsecond // 1000 * 1000)
+    return in_milliseconds(value)
+
+
+def fault_of_moment(moment: datetime) -> str | None:
+    """What is wrong with the time of something that is reported; None where nothing is."""
+    if moment > datetime.now(UTC) + CLOCK_TOLERANCE:
+        minutes = int(CLOCK_TOLERANCE.total_seconds() // 60)
+        return f"is more than {minutes} minutes in the future; check the caller's clock"
+    return f"is before {OLDEST.date()}" if moment < OLDEST else None
+
+
+def contradiction(field: str, reason: str) -> PydanticCustomError:
+    """A fault that shows only across several fields, attributed to one of them."""
+    return PydanticCustomError("contradiction", "{reason}", {"field": field, "reason": reason})
+
+
+def check_experiment(experiment: str | None, variant: str | None) -> None:
+    """Raises PydanticCustomError where one is given without the other."""
+    if (experiment is None) != (variant is None):
+        missing = "experiment" if experiment is None else "variant"
+        raise contradiction(missing, "is missing: an experiment and its variant belong together; give both or none")
 
 
 def _few_keys(metadata: object) -> object:
@@ -84,7 +106,8 @@ def _scalar(key: str, value: object) -> object:
 
 
 # no control characters: a name ends up in logs, headers and file names
-Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME, pattern=r"^[^\x00-\x1f\x7f]+$")]
+NAME_PATTERN = r"^[^\x00-\x1f\x7f]+$"
+Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME, pattern=NAME_PATTERN)]
 MetadataKey = Annotated[str, StringConstraints(pattern=r"^[^$.\x00-\x1f\x7f][^.\x00-\x1f\x7f]{0,63}$")]
 Count = Annotated[StrictInt, Field(ge=0, le=MAX_COUNT)]
 Milliseconds = Annotated[int, BeforeValidator(_whole_milliseconds), Field(strict=True, ge=0, le=MAX_MILLISECONDS)]

@@ -28,6 +28,10 @@ ACTIVE_USERS = "rollup_active_users"
 """Day or month x scope x synthetic: how many users."""
 CONVERSATIONS = "rollup_conversations"
 """Day x client x synthetic x conversation."""
+CAMPAIGNS = "rollup_campaigns"
+"""Day x client x synthetic x campaign: of calls that name one, the totals, over all and by part."""
+VARIANTS = "rollup_experiments"
+"""Day x client x synthetic x experiment x variant x user: of the calls that name an experiment."""
 FINDINGS = "rollup_findings"
 """Day x scope x synthetic x kind x names: what data quality is about."""
 TRAILING = "rollup_trailing"
@@ -47,7 +51,7 @@ NAMES = "rollup_names"
 SET_ASIDE = "rollup_deltas_set_aside"
 """Deltas that could not be read: of each, the `fields` that are damaged, and its `days`; empty where it has none."""
 STATE = "rollup_state"
-"""One document, `rollups`: zone and completeness; and one, `compactor`: the lease."""
+"""One document, `rollups`: zone and completeness; and one for each lease, such as `compactor`."""
 
 ERASURES = "erasures"
 """Running erasures: the user, the pseudonym, and the conversations that have been renamed. Empty otherwise."""
@@ -61,6 +65,8 @@ ROLLUPS = (
     USER_MONTHS,
     ACTIVE_USERS,
     CONVERSATIONS,
+    CAMPAIGNS,
+    VARIANTS,
     FINDINGS,
     TRAILING,
     USER_SHEETS,
@@ -75,6 +81,20 @@ ROLLUPS = (
 MERGED = {"merged": True}
 """Matches a delta whose figures are in the cells, but not yet its users and conversations."""
 NOT_MERGED = {"merged": {"$exists": False}}
+
+
+TAGGED = {"tagged": True}
+"""Matches a delta whose writer counted by campaign and experiment. Those of releases up to 0.5.0 did not."""
+NOT_TAGGED = {"tagged": {"$exists": False}}
+CHANGED = {"merges": 1, "tagged": 1}
+"""What every change of cells adds to the state, whose `tagged` counts those that knew campaigns and experiments: the
+cells of these are whole where it equals `merges`.
+"""
+
+
+def is_tagged(state: dict[str, Any]) -> bool:
+    """Whether the cells of campaigns and experiments, with the deltas that wait, hold every call."""
+    return bool(state.get("tagged") == state["merges"])
 
 
 CORRECTS = {"corrects": True}
@@ -95,6 +115,8 @@ SHEET_PART = ("provider", "model", "feature")
 """The dimensions of users' sheets; all are null in those over every part."""
 PART = ("provider", "model", "serviceType", "feature")
 """The dimensions of usage."""
+VARIANT = ("experiment", "variant", "user")
+"""Those of experiments."""
 
 TOTALS = (
     "requests",
@@ -138,6 +160,14 @@ HOUR_TOTALS = ("requests", "successes", "inputTokens", "outputTokens", "cost")
 USER_TOTALS = ("requests", "successes", "tokensUsed", "cost", "savedCost")
 """What a user's cell sums."""
 CONVERSATION_TOTALS = ("requests", "tokensUsed", "cost")
+CAMPAIGN_TOTALS = (
+    *("requests", "successes", "inputTokens", "outputTokens", "tokensUsed", "unpriced", "cost", "savedCost"),
+)
+MERGE = "merge"
+"""In cells of experiments: the number of the merge that changed them last, which is no figure. Who has seen all up to
+one reads again what is above it; what changes them otherwise raises the `epoch`, or what was `filled`.
+"""
+VARIANT_TOTALS = ("requests", "tokensUsed", "unpriced", "cost")
 
 
 class Finding:
@@ -157,8 +187,10 @@ class Finding:
     """Calls with a name beyond the client's cap; `name` says what it names."""
 
 
-CAPS = {"provider": 100, "model": 1_000, "feature": 500, "name": 500}
-"""How many names a client may have cells for, by dimension; `name` is that of findings. Later ones are `other`."""
+CAPS = {"provider": 100, "model": 1_000, "feature": 500, "name": 500, "campaign": 1_000, "variant": 2_000}
+"""How many names a client may have cells for, by dimension; `name` is that of findings, and a variant is named with its
+experiment. Later ones are `other`.
+"""
 
 TRAILING_DAYS = (7, 30, 60, 90)
 """Windows up to today whose rankings of users are kept."""
@@ -201,6 +233,16 @@ INDEXES = {
     ],
     USER_MONTHS: [_index("_id.month", "_id.synthetic", "_id.client"), _index("_id.user", "_id.month", name="user")],
     CONVERSATIONS: [_DAYS],
+    CAMPAIGNS: [
+        _index("_id.campaign", "_id.synthetic", "_id.day", name="campaign"),
+        _index("_id.day", "_id.synthetic", name="window"),
+    ],
+    VARIANTS: [
+        _index("_id.experiment", "_id.synthetic", "_id.day", name="experiment"),
+        _index("_id.experiment", "merge", name="merge"),
+        _index("_id.day", name="day"),
+        _index("_id.user", name="user"),
+    ],
     TRAILING: [_index("_id.build", "_id.scope", "_id.synthetic", "-requests", name="ranking")],
     USER_SHEETS: [
         _index("_id.build", "_id.scope", "_id.synthetic", "_id.day", *(f"_id.{name}" for name in SHEET_PART)),

@@ -18,6 +18,8 @@ from models.refusals import KEY, LATE, REFUSALS
 from models.rollups import (
     ACTIVE_USERS,
     AMOUNTS,
+    CAMPAIGN_TOTALS,
+    CAMPAIGNS,
     CAPS,
     CONVERSATION_TOTALS,
     CONVERSATIONS,
@@ -26,6 +28,7 @@ from models.rollups import (
     FINDINGS,
     HOUR_TOTALS,
     LATENCY,
+    MERGE,
     NAMES,
     OPTIONAL_AMOUNTS,
     OPTIONAL_COUNTS,
@@ -42,6 +45,9 @@ from models.rollups import (
     USER_SHEETS,
     USER_TOTALS,
     USERS,
+    VARIANT,
+    VARIANT_TOTALS,
+    VARIANTS,
 )
 
 Schema = dict[str, Any]
@@ -123,9 +129,9 @@ def _cell(key: Schema, figures: Schema, *, needs: Iterable[str] = ()) -> Schema:
     return _object({"_id": _object(key), **figures}, optional=figures.keys() - set(needs))
 
 
-def _subjects(name: str, figures: Iterable[str]) -> Schema:
+def _subjects(figures: Iterable[str], *names: str) -> Schema:
     of_one = _figures(figures)
-    return _list(_object({name: _TEXT, **of_one}, optional=of_one))
+    return _list(_object({**dict.fromkeys(names, _TEXT), **of_one}, optional=of_one))
 
 
 def _delta() -> Schema:
@@ -136,13 +142,15 @@ def _delta() -> Schema:
             "part": _TEXT,
             **_COUNTED,
             "latency": _SKETCH,
-            "users": _subjects("user", USER_TOTALS),
-            "conversations": _subjects("conversation", CONVERSATION_TOTALS),
+            "users": _subjects(USER_TOTALS, "user"),
+            "conversations": _subjects(CONVERSATION_TOTALS, "conversation"),
+            "campaigns": _subjects(CAMPAIGN_TOTALS, "campaign"),
+            "variants": _subjects(VARIANT_TOTALS, *VARIANT),
         },
-        optional=_figures(USAGE_TOTALS),
+        optional=(*USAGE_TOTALS, "campaigns", "variants"),
     )
     findings = _object({**_OF_CLIENT, **_FINDING, **_figures(TOTALS)}, optional=TOTALS)
-    merged = {"merged": {"enum": [True]}}
+    marks = {mark: {"enum": [True]} for mark in ("merged", "tagged")}
     return _object(
         {
             "at": _DATE,
@@ -151,9 +159,9 @@ def _delta() -> Schema:
             "days": {**_list(_DAY), "minItems": 1},
             "usage": _list(usage),
             "findings": _list(findings),
-            **merged,
+            **marks,
         },
-        optional=merged,
+        optional=marks,
     )
 
 
@@ -161,13 +169,15 @@ def _entry() -> Schema:
     tokens, count = _count(MOST_TOKENS, 0), _or_null(_count(MAX_COUNT, 0))
     texts = ("conversation_id", "endpoint", "error_message", "price_version", "unpriced_reason", "cost_basis", "size")
     more_texts = ("quality", "service_tier", "region", "ip_address", "user_agent", "campaign_id", "estimated_usage")
+    whose = ("reservation_id", "key_id", "upstream", "experiment", "variant")
     optional = {
-        **dict.fromkeys((camel(name) for name in (*texts, *more_texts)), _or_null(_TEXT)),
+        **dict.fromkeys((camel(name) for name in (*texts, *more_texts, *whose)), _or_null(_TEXT)),
         **dict.fromkeys(OPTIONAL_COUNTS, count),
         **dict.fromkeys(OPTIONAL_AMOUNTS, _or_null(_AMOUNT)),
         **dict.fromkeys(("requestDuration", "timeToFirstToken"), _or_null(_count(MAX_MILLISECONDS, 0))),
         **dict.fromkeys(("unreadableUsage", "unmapped", "batch", "aggregated"), _FLAG),
         "aggregatedRequests": count,
+        "attempts": _list(_attempt()),
         "reportedProvider": _TEXT,
         "metadata": {"bsonType": ["object", "null"]},
     }
@@ -191,6 +201,12 @@ def _entry() -> Schema:
     )
 
 
+def _attempt() -> Schema:
+    optional = {"status": _count(599, 100), "reason": _TEXT}
+    tried = {"upstream": _TEXT, "model": _TEXT, "milliseconds": _count(MAX_MILLISECONDS, 0)}
+    return _object({**tried, **optional}, optional=optional)
+
+
 def _event() -> Schema:
     properties = {
         **dict.fromkeys(("contentType", "model", "provider", "feature"), _TEXT),
@@ -205,7 +221,7 @@ def _event() -> Schema:
 
 def _state() -> Schema:
     kept = _object({"days": _count(), "first": _DAY, "last": _DAY, "build": _TEXT})
-    counts = ("heeded", "sheets", "figures")
+    counts = ("heeded", "sheets", "figures", "tagged", "filled")
     optional = {"lastCommit": _DATE, "wholeFrom": _DAY, **dict.fromkeys(counts, _count(2**62))}
     return _object(
         {
@@ -242,6 +258,13 @@ SHAPES: dict[str, Schema] = {
         {"period": {"anyOf": [_DAY, _MONTH]}, "scope": _TEXT, "synthetic": _FLAG}, {"users": _count()}, needs=("users",)
     ),
     CONVERSATIONS: _cell({**_OF_CLIENT, "conversation": _TEXT}, _figures(CONVERSATION_TOTALS)),
+    CAMPAIGNS: _cell(
+        {**_OF_CLIENT, "campaign": _TEXT},
+        {**_figures(CAMPAIGN_TOTALS), "parts": _map(_all_optional(_figures(CAMPAIGN_TOTALS)))},
+    ),
+    VARIANTS: _cell(
+        {**_OF_CLIENT, **dict.fromkeys(VARIANT, _TEXT)}, {**_figures(VARIANT_TOTALS), MERGE: _count(2**62, 0)}
+    ),
     TRAILING: _cell(
         {"build": _TEXT, "scope": _TEXT, "synthetic": _FLAG, "user": _TEXT},
         {"requests": _count(), "last": _DAY},

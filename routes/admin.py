@@ -1,5 +1,6 @@
 """Reports for administrators."""
 
+from datetime import date
 from enum import StrEnum
 from typing import Annotated
 
@@ -9,22 +10,32 @@ from litestar.params import FromPath, QueryParameter
 
 from app.auth.middleware import requires
 from app.auth.principals import Scope
+from app.errors import invalid
 from app.reports.breakdowns import USER_ORDERS, ModelsReport, ProvidersReport, UsersReport
 from app.reports.calls import MAX_CALLS, CallDetail, CallFilters, CallsReport
+from app.reports.explained import ExplainReport
 from app.reports.latency import LatencyReport
 from app.reports.overview import OverviewReport
 from app.reports.parts.series import SeriesBy
+from app.reports.periods import against, of_window, year_before
 from app.reports.quality import DataQualityReport
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reports import Reports
+from app.reports.retention import MOST_WEEKS, WEEKS, RetentionReport
 from app.reports.stats import StatsReport
 from app.reports.usage import UsageReport
-from routes.dependencies import Cursor, chosen
+from app.reports.windows import check_days
+from routes.dependencies import Cursor, NameFilter, chosen
 
 MAX_USERS = 100
 SORT = f"One of {', '.join(USER_ORDERS)}; a leading minus sorts in descending order."
 
+WEEKS_OF_COHORTS = "How many weeks that are over, the last of them the one before this."
 SERIES = "Adds `series`, one row per day and name, by provider, model or feature."
+EARLIER = (
+    "`previous`, the period of equal length directly before the window (as when left out), or `year`, the same dates "
+    "of the year before; or name the days with `compareFrom` and `compareTo`, which may be of any number."
+)
 COMPARE = "`previous` adds the period of equal length directly before the window."
 
 
@@ -32,6 +43,13 @@ class Compare(StrEnum):
     """What a window can be compared with."""
 
     PREVIOUS = "previous"
+
+
+class Earlier(StrEnum):
+    """With which window the cost of another is compared, to explain its change."""
+
+    PREVIOUS = "previous"
+    YEAR = "year"
 
 
 class AdminController(Controller):
@@ -65,6 +83,26 @@ class AdminController(Controller):
             series_by=chosen("series", wanted_series, SeriesBy),
         )
 
+    @get("/ai/explain", summary="Why the cost of a window differs from another's")
+    async def explain(
+        self,
+        reports: NamedDependency[Reports],
+        report_query: NamedDependency[ReportQuery],
+        compare: Annotated[str | None, QueryParameter(max_length=32, description=EARLIER)] = None,
+        compare_from: Annotated[date | None, QueryParameter(name="compareFrom", description="First day.")] = None,
+        compare_to: Annotated[date | None, QueryParameter(name="compareTo", description="Last day.")] = None,
+    ) -> ExplainReport:
+        """The change by volume, mix of models, tokens of a call, price and caching, by feature, model and user. All
+        parts sum to it exactly. A window that ends today is compared without today, unless the other days are named.
+        """
+        wanted, now = chosen("compare", compare, Earlier), reports.now()
+        if compare_from is not None or compare_to is not None:
+            if wanted is not None:
+                raise invalid("compare", "give either compare, or compareFrom and compareTo")
+            return await reports.explain(against(report_query, *_named_days(compare_from, compare_to)))
+        of_year = wanted is Earlier.YEAR
+        return await reports.explain(year_before(report_query, now) if of_year else of_window(report_query, now))
+
     @get("/ai/latency", summary="Request duration distribution, percentiles and errors")
     async def latency(
         self, reports: NamedDependency[Reports], report_query: NamedDependency[ReportQuery]
@@ -96,6 +134,19 @@ class AdminController(Controller):
         cursor: Cursor = None,
     ) -> UsersReport:
         return await reports.users(report_query, sort, limit=limit, cursor=cursor)
+
+    @get("/ai/retention", summary="Features: who came back in the weeks after the first")
+    async def retention(
+        self,
+        reports: NamedDependency[Reports],
+        synthetic_mode: NamedDependency[Synthetic],
+        scoped_client: NamedDependency[str | None],
+        *,
+        weeks: Annotated[int, QueryParameter(ge=1, le=MOST_WEEKS, description=WEEKS_OF_COHORTS)] = WEEKS,
+        feature: NameFilter = None,
+    ) -> RetentionReport:
+        """Weekly cohorts, Monday to Sunday in the deployment's zone, by the first use of a feature ever."""
+        return await reports.retention(weeks, synthetic_mode, scoped_client, feature)
 
     @get("/ai/calls", summary="Calls in the ledger, newest first, paginated")
     async def calls(
@@ -130,3 +181,11 @@ class AdminController(Controller):
         scoped_client: NamedDependency[str | None],
     ) -> StatsReport:
         return await reports.stats(synthetic_mode, scoped_client)
+
+
+def _named_days(first: date | None, last: date | None) -> tuple[date, date]:
+    """The days to compare with. Raises InvalidRequestError naming the parameter at fault."""
+    if first is None or last is None:
+        raise invalid("compareTo" if last is None else "compareFrom", "is missing: name the first day and the last one")
+    check_days(first, last, "compareFrom", "compareTo")
+    return first, last

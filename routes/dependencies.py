@@ -10,10 +10,26 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter
 
+from app.alerts.alerts import Alerts
 from app.auth.api_keys import KeyRing
 from app.auth.ownership import own_client, visible_client, visible_user
 from app.auth.principals import Principal
 from app.errors import invalid
+from app.events.recording import EventRecorder
+from app.finance.campaigns.campaigns import Campaigns
+from app.finance.experiments.experiments import Experiments
+from app.finance.figures.finance import Finance
+from app.finance.forecast.forecasts import Forecasts
+from app.finance.months.months import Months
+from app.finance.months.printing.printer import Printer
+from app.finance.revenue.book import RevenueBook
+from app.finance.revenue.rates import Rates
+from app.finance.upgrades.upgrades import FeatureUpgradesReports
+from app.limits import Limits
+from app.limits.defining.grants import GrantBook
+from app.limits.defining.limits import LimitBook
+from app.limits.defining.plans import PlanBook
+from app.limits.defining.subscriptions import SubscriptionBook
 from app.pricing.price_book import PriceBook
 from app.reports.calls import CallFilters
 from app.reports.query import Filters, ReportQuery, Synthetic
@@ -73,6 +89,11 @@ async def provide_tracker(state: State) -> Tracker:
     return tracker
 
 
+async def provide_event_recorder(state: State) -> EventRecorder:
+    recorder: EventRecorder = state.event_recorder
+    return recorder
+
+
 async def provide_price_book(state: State) -> PriceBook:
     price_book: PriceBook = state.price_book
     return price_book
@@ -83,9 +104,78 @@ async def provide_reports(state: State) -> Reports:
     return reports
 
 
+async def provide_campaigns(state: State) -> Campaigns:
+    campaigns: Campaigns = state.campaigns
+    return campaigns
+
+
+async def provide_experiments(state: State) -> Experiments:
+    experiments: Experiments = state.experiments
+    return experiments
+
+
+async def provide_finance(state: State) -> Finance:
+    finance: Finance = state.finance
+    return finance
+
+
+async def provide_forecasts(state: State) -> Forecasts:
+    forecasts: Forecasts = state.forecasts
+    return forecasts
+
+
+async def provide_months(state: State) -> Months:
+    months: Months = state.months
+    return months
+
+
+async def provide_printer(state: State) -> Printer:
+    printer: Printer = state.printer
+    return printer
+
+
+async def provide_feature_upgrades(state: State) -> FeatureUpgradesReports:
+    feature_upgrades: FeatureUpgradesReports = state.feature_upgrades
+    return feature_upgrades
+
+
 async def provide_api_keys(state: State) -> KeyRing:
     api_keys: KeyRing = state.api_keys
     return api_keys
+
+
+async def provide_limits(state: State) -> Limits:
+    limits: Limits = state.limits
+    return limits
+
+
+async def provide_plan_book(state: State) -> PlanBook:
+    return PlanBook(state.database, state.limits.definitions)
+
+
+async def provide_subscription_book(state: State) -> SubscriptionBook:
+    return SubscriptionBook(state.database, state.limits.definitions)
+
+
+async def provide_limit_book(state: State) -> LimitBook:
+    return LimitBook(state.database, state.limits.definitions)
+
+
+async def provide_grant_book(state: State) -> GrantBook:
+    return GrantBook(state.database, state.limits.definitions)
+
+
+async def provide_revenue_book(state: State) -> RevenueBook:
+    return RevenueBook(state.database, state.settings.zone)
+
+
+async def provide_revenue_rates(state: State) -> Rates:
+    return Rates(state.database)
+
+
+async def provide_alerts(state: State) -> Alerts:
+    alerts: Alerts = state.alerts
+    return alerts
 
 
 async def provide_synthetic(state: State, synthetic: SyntheticFilter = None) -> Synthetic:
@@ -137,6 +227,16 @@ async def provide_call_filters(
     reported_provider: Annotated[
         str | None, QueryParameter(name="reportedProvider", min_length=1, max_length=256, description=OF_CALLS)
     ] = None,
+    campaign_id: Annotated[
+        str | None, QueryParameter(name="campaignId", min_length=1, max_length=256, description=OF_CALLS)
+    ] = None,
+    experiment: Annotated[str | None, QueryParameter(min_length=1, max_length=256, description=OF_CALLS)] = None,
+    variant: Annotated[
+        str | None, QueryParameter(min_length=1, max_length=256, description=f"{OF_CALLS} Of the experiment.")
+    ] = None,
+    upstream: Annotated[
+        str | None, QueryParameter(min_length=1, max_length=256, description=f"{OF_CALLS} Of the gateway.")
+    ] = None,
     weekday: Annotated[
         int | None, QueryParameter(ge=1, le=7, description=f"{OF_CALLS} 1 for Monday to 7 for Sunday.")
     ] = None,
@@ -164,6 +264,10 @@ async def provide_call_filters(
         conversation_id=conversation_id,
         service_type=chosen("serviceType", service_type, ServiceType),
         reported_provider=reported_provider,
+        campaign_id=campaign_id,
+        experiment=experiment,
+        variant=variant,
+        upstream=upstream,
         weekday=weekday,
         hour=hour,
         min_duration=min_duration,
@@ -174,9 +278,25 @@ async def provide_call_filters(
 
 DEPENDENCIES = {
     "tracker": Provide(provide_tracker),
+    "event_recorder": Provide(provide_event_recorder),
     "price_book": Provide(provide_price_book),
     "reports": Provide(provide_reports),
+    "campaigns": Provide(provide_campaigns),
+    "experiments": Provide(provide_experiments),
+    "finance": Provide(provide_finance),
+    "forecasts": Provide(provide_forecasts),
+    "feature_upgrades": Provide(provide_feature_upgrades),
+    "months": Provide(provide_months),
+    "printer": Provide(provide_printer),
     "api_keys": Provide(provide_api_keys),
+    "usage_limits": Provide(provide_limits),
+    "plan_book": Provide(provide_plan_book),
+    "subscription_book": Provide(provide_subscription_book),
+    "limit_book": Provide(provide_limit_book),
+    "grant_book": Provide(provide_grant_book),
+    "alerts": Provide(provide_alerts),
+    "revenue_book": Provide(provide_revenue_book),
+    "revenue_rates": Provide(provide_revenue_rates),
     "synthetic_mode": Provide(provide_synthetic),
     "scoped_client": Provide(provide_client),
     "report_query": Provide(provide_ledger_query),

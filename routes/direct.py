@@ -1,9 +1,10 @@
-"""The ordinary report of one call, answered without routing, which costs as much as all else such a request needs.
+"""The ordinary report of one call, and the ordinary ask for one, answered without routing, which costs as much as all
+else such a request needs.
 
-Ordinary is a small JSON body of a caller who is known already, with a valid call that there is room for. Every other
-request goes on to the route, `TrackController.track`, as if this were not here: until then nothing was done with it but
-reading the beginning of its body, which the route is given again. So each refusal has one place, and each rule too:
-what decides here are the functions that the route asks.
+Ordinary is a small JSON body of a caller who is known already, with a valid call that there is room for, or a valid
+ask. Every other request goes on to its route, as if this were not here: until then nothing was done with it but reading
+the beginning of its body, which the route is given again. So each refusal has one place, and each rule too: what
+decides here are the functions that the routes ask.
 """
 
 import re
@@ -24,6 +25,8 @@ from app.http.serialization import decode_flat
 from app.tracking.tracker import Call, Tracker
 from models.fields import MAX_NAME
 from routes.ingest import Patience, call_of, patience_with, sender_of
+from routes.limit_rows import NewCheck, NewReservation
+from routes.limits import CHECK, RESERVATIONS, ask_of, checked, reserved
 from routes.track import IDEMPOTENCY_KEY, TRACK, Answer, tracked, with_key
 
 MAX_BYTES = 64_000
@@ -36,7 +39,6 @@ _READ = frozenset({b"authorization", b"content-type", b"content-length", b"prefe
 _FOR_THE_ROUTE = frozenset({b"content-encoding", b"transfer-encoding"})
 _HOST = re.compile(rb"[A-Za-z0-9.:\[\]-]*")
 _LENGTH = re.compile(r"[0-9]{1,5}")
-_JSON = (b"content-type", b"application/json")
 
 
 class _Asked(NamedTuple):
@@ -49,23 +51,73 @@ class _Asked(NamedTuple):
     key: str | None
 
 
-class DirectTrack:
+class _TrackDoor:
+    """As `TrackController.track`."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def read(self, content: bytes, asked: _Asked) -> Call | None:
+        tracker: Tracker = self._state.tracker
+        call = call_of(with_key(decode_flat(content), asked.key), tracker, asked.caller, asked.user)
+        if isinstance(call, list) or not tracker.accepts(sender_of(asked.caller), 1, asked.patience.seconds):
+            return None
+        return call
+
+    async def answer(self, call: Call, asked: _Asked) -> Answer:
+        return await tracked(call, asked.caller, self._state.tracker, asked.patience)
+
+
+class _CheckDoor:
+    """As `LimitController.check`."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def read(self, content: bytes, asked: _Asked) -> NewCheck:
+        return ask_of(decode_flat(content), NewCheck, asked.caller, asked.user)
+
+    async def answer(self, ask: NewCheck, asked: _Asked) -> Answer:
+        return await checked(ask, asked.caller, self._state.tracker.asking, asked.patience)
+
+
+class _ReservationDoor:
+    """As `LimitController.reserve`."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def read(self, content: bytes, asked: _Asked) -> NewReservation:
+        return ask_of(decode_flat(content), NewReservation, asked.caller, asked.user, asked.key)
+
+    async def answer(self, ask: NewReservation, asked: _Asked) -> Answer:
+        return await reserved(ask, asked.caller, self._state.tracker.asking, asked.patience)
+
+
+class Direct:
     """In front of the router."""
 
     def __init__(self, routed: ASGIApp, state: State, limits: RequestLimits) -> None:
         self._routed = routed
         self._state = state
         self._limits = limits
+        self._doors: dict[str, Any] = {
+            TRACK: _TrackDoor(state),
+            CHECK: _CheckDoor(state),
+            RESERVATIONS: _ReservationDoor(state),
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_ours = scope["path"] == scope.get("root_path", "") + TRACK and scope.get("method") == "POST"
-        if not is_ours or (asked := self._asked(scope["headers"])) is None:
+        path, prefix = scope["path"], scope.get("root_path", "")
+        path = path[len(prefix) :] if path.startswith(prefix) else ""
+        door = self._doors.get(path) if scope.get("method") == "POST" else None
+        if door is None or (asked := self._asked(scope["headers"])) is None:
             return await self._routed(scope, receive, send)
         since, body = time.perf_counter(), _Body(in_time(receive))
-        if (call := await self._call(asked, body)) is not None:
-            with self._limits.handling(scope, TRACK, since=since):
+        if (read := await self._read(door, asked, body)) is not None:
+            with self._limits.handling(scope, path, since=since):
                 try:
-                    answer = await tracked(call, asked.caller, self._state.tracker, asked.patience)
+                    answer = await door.answer(read, asked)
                 except Exception as error:  # noqa: BLE001 - the route's own handlers answer it, and log it
                     body.error = error
                 else:
@@ -85,22 +137,17 @@ class DirectTrack:
             return None
         return _Asked(caller, int(length), patience_with(self._state, headers.get(b"prefer")), user, key)
 
-    async def _call(self, asked: _Asked, body: "_Body") -> Call | None:
-        """A call that was admitted; None where the route has to say what is wrong."""
-        sender = sender_of(asked.caller)
+    async def _read(self, door: Any, asked: _Asked, body: "_Body") -> Any:
+        """What is sent, admitted; None where the route has to say what is wrong."""
         try:
-            with self._state.body_budget.claimed(sender, asked.length):
+            with self._state.body_budget.claimed(sender_of(asked.caller), asked.length):
                 content = await body.whole(asked.length)
-            if content is None:
-                return None
-            tracker: Tracker = self._state.tracker
-            call = call_of(with_key(decode_flat(content), asked.key), tracker, asked.caller, asked.user)
-            if isinstance(call, list) or not tracker.accepts(sender, 1, asked.patience.seconds):
+            if content is None or (read := door.read(content, asked)) is None:
                 return None
             admit(asked.caller, self._state)  # last of all, because it counts
         except AppError:
             return None
-        return call
+        return read
 
 
 class _Body:
@@ -140,7 +187,7 @@ def _ordinary(raw: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str] | None:
 
 async def _send(answer: Answer, send: Send) -> None:
     body = answer.content
-    headers = [_JSON, (b"content-length", str(len(body)).encode())]
+    headers = [(b"content-type", answer.media_type.encode()), (b"content-length", str(len(body)).encode())]
     headers += [(name.lower().encode(), value.encode()) for name, value in answer.headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -88,7 +88,8 @@ class OtlpController(Controller):
                 place.has(len(calls))
                 async for fault in in_turns(faults):
                     tracker.rejected([Fault("span", fault.message)], DOOR, caller.client)
-                receipts = await tracker.track_calls(calls, DOOR, by_user=caller.user is not None, place=place)
+                by_user = caller.user is not None
+                receipts = await tracker.track_calls(calls, DOOR, by_user=by_user, key_id=caller.key_id, place=place)
                 async for _ in in_turns(taken(calls)):
                     pass  # to let go of ten thousand at once would hold the loop
         unsafe = False

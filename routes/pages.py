@@ -6,9 +6,11 @@ from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
 from app.auth.middleware import PUBLIC
+from app.settings import Settings
 from app.web import assets, pages
 
 AnyRequest = Request[None, None, State]
+FOR_ANY_PAGE = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
 
 
 class PageController(Controller):
@@ -34,11 +36,29 @@ class PageController(Controller):
     async def file(self, version: FromPath[str], name: FromPath[str], request: AnyRequest) -> Response[bytes]:
         """One file of this version of the pages."""
         found = await request.app.state.assets.find(version, name.removeprefix("/"))
-        zipped = assets.takes_gzip(request.headers.get("accept-encoding", ""))
-        headers = {"Cache-Control": assets.FOR_EVER, "Vary": "Accept-Encoding"}
-        if zipped:
-            headers["Content-Encoding"] = "gzip"
-        return Response(found.gzipped if zipped else found.content, media_type=found.media_type, headers=headers)
+        return _sent(found, request, {"Cache-Control": assets.FOR_EVER})
+
+    @get(pages.USAGE_PATH)
+    async def usage(self, request: AnyRequest) -> Template:
+        """A user's own usage, for whoever has a token or a session."""
+        settings: Settings = request.app.state.settings
+        return pages.usage_page(request.app.state.assets, request.scope["root_path"], settings.embed_origins)
+
+    @get(assets.EMBED_PATH)
+    async def embed(self, request: AnyRequest) -> Response[bytes]:
+        """The element that shows it on pages of others. It holds nothing of anyone, so that any page may load it."""
+        found: assets.Asset = await request.app.state.assets.embed()
+        etag = f'"{found.digest}"'
+        headers = {"Cache-Control": assets.FOR_A_WHILE, "ETag": etag, **FOR_ANY_PAGE}
+        if etag in request.headers.get("if-none-match", ""):
+            return Response(b"", status_code=304, headers={**headers, "Vary": "Accept-Encoding"})
+        return _sent(found, request, headers)
+
+
+def _sent(found: assets.Asset, request: AnyRequest, headers: dict[str, str]) -> Response[bytes]:
+    zipped = assets.takes_gzip(request.headers.get("accept-encoding", ""))
+    headers = {**headers, "Vary": "Accept-Encoding", **({"Content-Encoding": "gzip"} if zipped else {})}
+    return Response(found.gzipped if zipped else found.content, media_type=found.media_type, headers=headers)
 
 
 def _page(slug: str, request: AnyRequest) -> Template:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from app.http.serialization import exact_number
+from app.http.exact import exact_number
 from app.process import in_turns
 from app.tracking import TrackReceipt
 from models.base import camel
@@ -28,7 +28,7 @@ async def batch_answer(receipts: Sequence[TrackReceipt]) -> bytes:
 
 def _told(receipt: TrackReceipt) -> dict[str, Any]:
     cost, saved = receipt.cost, receipt.saved_cost
-    return {
+    told = {
         "id": receipt.id,
         "status": receipt.status,
         "feature": receipt.feature,
@@ -39,3 +39,4 @@ def _told(receipt: TrackReceipt) -> dict[str, Any]:
         "conflicting": receipt.conflicting,
         "errors": [{"field": camel(field), "message": message} for field, message in receipt.errors],
     }
+    return told if receipt.reservation is None else {**told, "reservation": receipt.reservation}

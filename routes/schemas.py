@@ -2,19 +2,18 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.auth.principals import Scope
 from app.http.openapi import schema_of
 from app.observability.troubles import Code
 from app.reports.readiness import Freshness
 from app.reports.rows import Row
 from app.tracking import AICall, ReceiptStatus
 from app.usage.sent import MAX_BYTES, RESPONSE, USAGE
-from models import ApiKey, CostSource, PriceOverride, UnitPrices
+from models import CostSource, PriceOverride, UnitPrices
 from models.base import camel
 from models.fields import Moment, Name
 
@@ -57,6 +56,10 @@ class ReceiptBody(Row):
     """Where the cost is null: a short code, a colon, and words."""
     conflicting: bool
     errors: list[FaultBody]
+    reservation: str | None = None
+    """What became of the reservation that the call names: settled, or already_settled, released, expired, not_yours,
+    unenforced or unknown. The call is recorded and counted in any case.
+    """
 
 
 class BatchBody(Row):
@@ -141,63 +144,6 @@ class OverrideBody(Row):
             created_at=override.created_at,
             created_by=override.created_by,
         )
-
-
-class NewApiKey(BaseModel):
-    """A key to create. Without `clientId`, for the caller's own client."""
-
-    model_config = ConfigDict(alias_generator=camel, populate_by_name=True, extra="forbid")
-
-    name: Name
-    scopes: Annotated[frozenset[Scope], Field(min_length=1)]
-    client_id: Name | None = None
-    expires_at: Moment | None = None
-    """Never, by default."""
-
-    @field_validator("expires_at")
-    @classmethod
-    def _to_come(cls, moment: datetime | None) -> datetime | None:
-        if moment is not None and moment <= datetime.now(UTC):
-            raise PydanticCustomError("past", "must be in the future")
-        return moment
-
-
-class ApiKeyBody(Row):
-    """One key, without its text, which nobody can retrieve."""
-
-    id: str
-    """The public part of its text."""
-    name: str
-    client_id: str
-    scopes: list[str]
-    created_at: datetime
-    created_by: str
-    expires_at: datetime | None
-    last_used_at: datetime | None
-    """Within a minute."""
-    revoked_at: datetime | None
-
-    @classmethod
-    def of(cls, stored: ApiKey, **more: str) -> Self:
-        return cls(
-            id=stored.key_id,
-            name=stored.name,
-            client_id=stored.client_id,
-            scopes=stored.scopes,
-            created_at=stored.created_at,
-            created_by=stored.created_by,
-            expires_at=stored.expires_at,
-            last_used_at=stored.last_used_at,
-            revoked_at=stored.revoked_at,
-            **more,
-        )
-
-
-class MadeApiKey(ApiKeyBody):
-    """A key that was just created."""
-
-    key: str
-    """The key itself, which is shown only this once."""
 
 
 class HealthBody(Row):

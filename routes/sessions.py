@@ -13,6 +13,7 @@ from app.auth.middleware import PUBLIC, checked, principal_of
 from app.auth.principals import Principal, Scope
 from app.auth.same_origin import came_by_https, own_page_only
 from app.auth.sessions import Sessions, cleared
+from app.errors import NotAllowedError
 from app.http.serialization import ExactResponse
 from app.reports.rows import Row
 
@@ -72,6 +73,8 @@ class SessionController(Controller):
         """For any valid credential, even one without the scope that the pages' figures need."""
         credential = data.token.get_secret_value().strip()
         principal = await checked(partial(principal_of, credential, state), request)
+        if principal.sees_a_panel_only:
+            raise NotAllowedError(f"nobody signs in with this: {principal.note}")
         sessions: Sessions = state.sessions
         secure = came_by_https(request.scope["scheme"], request.headers)
         root_path = request.scope["root_path"]

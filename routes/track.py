@@ -137,18 +137,24 @@ class TrackController(Controller):
 
 
 class Answer(NamedTuple):
-    """What is answered to one call."""
+    """What is answered to one request, with or without routing."""
 
     content: bytes
-    """The receipt as JSON."""
+    """JSON."""
     status: int
     headers: dict[str, str]
+    media_type: str = "application/json"
 
 
 async def tracked(call: Call, caller: Principal, tracker: Tracker, patience: Patience) -> Answer:
     """Have one call recorded, which was admitted."""
     receipt = await tracker.track_call(
-        call, DOOR, by_user=caller.user is not None, sender=sender_of(caller), within=patience.seconds
+        call,
+        DOOR,
+        by_user=caller.user is not None,
+        key_id=caller.key_id,
+        sender=sender_of(caller),
+        within=patience.seconds,
     )
     again = AGAIN_IN_A_SECOND if receipt.status is ReceiptStatus.DROPPED else {}
     return Answer(receipt_answer(receipt), STATUS_CODES[receipt.status], {**patience.headers, **again})
@@ -177,7 +183,8 @@ async def _reported(
         left -= len(call) if isinstance(call, list) else 0
         read.append(call)
     calls = [call for call in read if not isinstance(call, list)]
-    receipts = iter(await tracker.track_calls(calls, "batch", by_user=principal.user is not None, place=place))
+    by_user = principal.user is not None
+    receipts = iter(await tracker.track_calls(calls, "batch", by_user=by_user, key_id=principal.key_id, place=place))
     return [
         tracker.rejected(call, "batch", principal.client) if isinstance(call, list) else next(receipts)
         async for call in in_turns(read)

@@ -16,10 +16,13 @@ from app.settings import Settings
 from models.call import DEFAULT_CLIENT
 from scripts.toolkit import command
 
+LASTING = (Role.ADMIN, Role.SERVICE, Role.USER)
+"""Roles whose tokens are good for days."""
+
 
 def main() -> int:
     parser = command.parser("create_token", __doc__)
-    parser.add_argument("--role", required=True, choices=[role.value for role in Role])
+    parser.add_argument("--role", required=True, choices=[role.value for role in LASTING])
     parser.add_argument("--user", required=True, metavar="ID", help="who the token stands for")
     parser.add_argument("--client", default=DEFAULT_CLIENT, help="whose calls it reads (default: %(default)s)")
     parser.add_argument("--days", type=int, default=30, help="how long it is valid (default: 30)")

@@ -1,7 +1,8 @@
-"""Run twinmeter with 30 days of generated calls, and a trickle of new ones.
+"""Run twinmeter with 30 days of generated calls, a trickle of new ones, and a gateway to a stand-in for providers.
 
 The history is that of `seed_demo`, and new calls go through the tracker like any other. All are marked synthetic, and
-live in a database of their own (`twinmeter_demo` unless TWINMETER_DATABASE says otherwise).
+live in a database of their own (`twinmeter_demo` unless TWINMETER_DATABASE says otherwise). The stand-in
+(`scripts.provider`) runs in this process: clients of OpenAI, Anthropic and Gemini are answered without a network.
 """
 
 import asyncio
@@ -27,6 +28,9 @@ from scripts.seed_demo import CALLS, DAYS, SeedDemo, plan
 from scripts.toolkit import command
 from scripts.toolkit.call_store import storing
 from scripts.toolkit.demo_calls import demo_call
+from scripts.toolkit.demo_definitions import define_demo
+from scripts.toolkit.demo_gateway import demo_gateway, demo_key
+from scripts.toolkit.demo_money import add_money
 from scripts.toolkit.job import run_job
 
 DATABASE = "twinmeter_demo"
@@ -52,21 +56,29 @@ def _demo_settings() -> Settings:
 
 
 async def _demo(settings: Settings, uri: str) -> None:
-    await _fill(settings, uri)
-    await serve(settings, uri, lambda address: _welcome(settings, address))
+    key = await _fill(settings, uri)
+    async with demo_gateway(settings) as with_gateway:
+        await serve(with_gateway, uri, lambda address: _welcome(settings, address, key))
 
 
-async def _fill(settings: Settings, uri: str) -> None:
+async def _fill(settings: Settings, uri: str) -> str:
+    """The history, and a key for the gateway."""
     async with connected(uri, settings.database) as database, storing(database, settings, execute=True) as store:
         await run_job(SeedDemo(store, plan(DAYS, CALLS)), database, execute=True, restart=True)
+        await add_money(database, settings, plan(DAYS, CALLS))
+        await define_demo(database, settings)
+        return await demo_key(database)
 
 
-async def _welcome(settings: Settings, address: str) -> None:
+async def _welcome(settings: Settings, address: str, key: str) -> None:
     token = Tokens.of(settings).issue("demo", Role.ADMIN, timedelta(days=DAYS))
     sys.stdout.write(
         f"\ntwinmeter answers at {address}, with demo data shown and labelled as such\n\n"
         f"the dashboard is at {address}/admin; sign in with this token:\n{token}\n\n"
         f"try it:\ncurl -H 'Authorization: Bearer {token}' '{address}/api/admin/ai/usage?days=7'\n\n"
+        f"call a model through the gateway, with any client of OpenAI (a stand-in answers here):\n"
+        f"export OPENAI_BASE_URL={address}/v1 OPENAI_API_KEY={key}\n\n"
+        f"commands beside it need its database: export TWINMETER_DATABASE={settings.database}\n"
         "Ctrl-C stops it; the data stays.\n"
     )
     sys.stdout.flush()

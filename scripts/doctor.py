@@ -2,9 +2,10 @@
 
 Use it after an installation, before an upgrade, every night, and whenever something seems wrong. It checks MongoDB
 (version, topology, majority, journal, disk, clock), collections and indexes, documents that were damaged, the rollups
-(zone, freshness, every invariant on the last days and on random older ones), the calls of the last 30 days (unpriced,
-estimated, impossible pairs of provider and model, unmapped content types, wrong dates, demo data), this machine
-(spool, disk), settings that are risky in production, and API keys and commands that need attention.
+(zone, freshness, every invariant on the last days and on random older ones), limits and alerts (some counters against
+the ledger, whether all is counted and delivered), the calls of the last 30 days (unpriced, estimated, impossible pairs
+of provider and model, unmapped content types, wrong dates, demo data), this machine (spool, disk), settings that are
+risky in production, and API keys and commands that need attention.
 
 It writes nothing anywhere, so a read-only user is enough; what that user may not read is listed as not checked. With
 the role clusterMonitor as well, it can check everything. While MongoDB is away it checks this machine and the settings.
@@ -30,6 +31,7 @@ from scripts.diagnosis import (
     damage,
     delivery,
     indexes,
+    limits,
     machine,
     page,
     prices,
@@ -47,6 +49,7 @@ GROUPS = (
     indexes.GROUP,
     damage.GROUP,
     rollups.GROUP,
+    limits.GROUP,
     calls.GROUP,
     prices.GROUP,
     delivery.GROUP,

@@ -2,8 +2,11 @@
 
 Use it when a person asks to be forgotten. Entries, events and cells of USER are moved to `erased-` and 16 random
 digits, which nobody can trace back; conversations without other users are renamed likewise. IP address, user agent,
-metadata and error messages are removed, as are external ids and, of events other than AI calls, the properties. Calls
-in the spool of this data folder are renamed too: where several machines report, run it on each.
+metadata and error messages are removed, as are external ids and, of events other than AI calls, the properties.
+Limits, grants, counters, reservations and alerts of USER are deleted; subscriptions end under the pseudonym, without
+their ids of Stripe, and what came due stays under it, without its notes. All answers that the gateway keeps to give
+them again are forgotten. Calls in the spool of this data folder are renamed too: where several machines report, run
+it on each.
 
 Without --execute it only reports how much there is to do. It runs beside the server; interrupted, it resumes with the
 same pseudonym. Calls of USER that are reported later are not erased: stop reporting them first.
@@ -68,7 +71,7 @@ async def _erase(arguments: argparse.Namespace, settings: Settings) -> int:
 def _print(summary: dict[str, Any]) -> None:
     done = "erased" if summary["executed"] else "to be erased"
     table = Table("documents", done)
-    for name in ("entries", "events", "cells", "spooled"):
+    for name in ("entries", "events", "cells", "spooled", "limits", "months", "stripe", "revenue"):
         table.add_row(name, f"{summary[name]:,}")
     console = Console()
     console.print(table)

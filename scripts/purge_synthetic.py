@@ -1,7 +1,8 @@
 """Delete all synthetic calls: what `make demo` and load tests reported.
 
 Use it before a trial deployment goes into production. Entries, events and rollups of calls that are marked
-`synthetic: true` are deleted, and no other document. Calls that wait in a spool arrive later: let it drain first.
+`synthetic: true` are deleted, subscriptions and revenue that are so, and no other document. Calls that wait in a
+spool arrive later: let it drain first.
 
 Without --execute it only reports how much there is to do. It runs beside the server; interrupted, it resumes; run
 twice, it changes nothing. Synthetic calls that are reported while it runs are deleted too; later ones are not.
@@ -41,7 +42,7 @@ class PurgeSynthetic(Job[Any]):
     """One run. Pages hold ids: first of entries, which have twins, and then of events that have none."""
 
     name = "purge_synthetic"
-    counts = ("entries", "events", "cells")
+    counts = ("entries", "events", "cells", "money")
 
     def __init__(self, database: Database, settings: Settings, _: argparse.Namespace) -> None:
         self._database = database
@@ -80,9 +81,10 @@ class PurgeSynthetic(Job[Any]):
     async def finish(self, summary: Summary) -> None:
         if not summary.executed:
             summary.counts["cells"] = await self._purge.count_cells()
+            summary.counts["money"] = await self._purge.count_money()
             return
         came, cells = await self._purge.close()
-        summary.counts.update(entries=came, events=came, cells=cells)
+        summary.counts.update(entries=came, events=came, cells=cells, money=await self._purge.money())
 
     async def _ids(self, collection: Collection, behind: Any) -> list[Any]:
         condition = SYNTHETIC if behind is None else {**SYNTHETIC, "_id": {"$gt": behind}}

@@ -2,7 +2,8 @@
 
 Use it when the start-up or a report says so: the ledger is older than its rollups, the time zone was changed, or cells
 were damaged. It runs beside live writers, and reports stay exact meanwhile; only after a change of the time zone are
-they unavailable until all days are rebuilt. Interrupted, it resumes. Run twice, it changes nothing.
+they unavailable until all days are rebuilt. Then the counters of limits are compared with the ledger, and mended.
+Interrupted, it resumes. Run twice, it changes nothing.
 
     python -m scripts.rebuild_rollups                                   the whole ledger
     python -m scripts.rebuild_rollups --from 2026-11-01 --to 2026-11-07
@@ -15,6 +16,7 @@ import time
 
 from app.database import connected
 from app.database.deployment import mongodb
+from app.maintenance.reconcile.counters import CounterCheck
 from app.process import tune_garbage_collector
 from app.reports.queries.views import ensure_views
 from app.rollups.rebuild import Rebuild
@@ -42,11 +44,17 @@ async def _rebuild(arguments: argparse.Namespace, settings: Settings) -> int:
             with command.progress("days", len(recounted)) as advance:
                 calls = await rebuild.run(recounted, advance)
             await ensure_views(database, settings.zone.key)
+            counters = CounterCheck(database, settings.zone)
+            differences = len(await counters.differences())
+            await counters.repair()
     seconds = round(time.monotonic() - started, 1)
+    summary = {"days": len(recounted), "calls": calls, "countersDiffered": differences, "seconds": seconds}
     if arguments.json:
-        sys.stdout.write(json.dumps({"days": len(recounted), "calls": calls, "seconds": seconds}) + "\n")
+        sys.stdout.write(json.dumps(summary) + "\n")
     else:
         sys.stdout.write(f"{len(recounted):,} days with {calls:,} calls rebuilt in {seconds:,} s\n")
+        if differences:
+            sys.stdout.write(f"{differences:,} differences of counters were found, and mended\n")
     return 0
 
 

@@ -3,16 +3,17 @@
 Use it after damage, after a restore, or every night. For every day it checks that each entry has its event and each
 event its entry, that an event matches its entry, that the parts of a cost sum to it and are stored with all digits, and
 that cells and waiting deltas equal a recount of the ledger: every collection, every figure; and that no delta had to be
-set aside because it could not be read. Each difference is reported with its id and its figures. A day is read in one
-snapshot, so concurrent writers do not matter.
+set aside because it could not be read. Counters of limits must equal a recount of the ledger too, and hold what open
+reservations hold; no call may wait for long to be counted. Each difference is reported with its id and its figures. A
+day is read in one snapshot, as are some hundred counters, so concurrent writers do not matter.
 
 With --execute, missing or wrong events are rewritten from their entries (an external user id cannot be restored), costs
-are rounded to their stored digits, and days whose cells differ are recounted. It cannot repair:
+are rounded to their stored digits, days whose cells differ are recounted, and counters are mended. It cannot repair:
 - a missing entry, because its event does not say what was used: recreate it with scripts.backfill_usage;
 - a cost that contradicts its parts or its source: use scripts.reprice;
 - the cells of a day of which the ledger holds nothing at all: if its calls were deleted on purpose, use
   scripts.retention; if the cells are wrong, scripts.rebuild_rollups.
-On days whose calls retention has deleted, cells are left alone.
+On days whose calls retention has deleted, cells are left alone, as are counters whose period began then.
 
 Interrupted, it resumes; run twice, it finds only what it could not repair. Exit status 3: there are such differences.
 
@@ -29,6 +30,7 @@ from datetime import date
 from typing import Any
 
 from app.database import Database
+from app.maintenance.reconcile.counters import CounterCheck
 from app.maintenance.reconcile.days import CELL, DayCheck, Difference
 from app.maintenance.reconcile.repairs import Repairs
 from app.maintenance.reconcile.sheets import SheetCheck
@@ -44,6 +46,7 @@ from scripts.toolkit.job import Job, Page, Summary
 TRAILING = "trailing totals"
 UNDATED = "undated"
 UNREAD = "unread deltas"
+USED = "used of limits"
 """The last pages, which are not days; in order, and after every day."""
 
 Document = dict[str, Any]
@@ -80,7 +83,14 @@ class Reconcile(Job[str]):
         self._sheets = SheetCheck(database)
         self._undated = UndatedCheck(database)
         self._unread = UnreadCheck(database, self._first, self._last)
+        self._counters = CounterCheck(database, settings.zone)
         self._repairs = Repairs(database, settings.zone)
+        self._others = {
+            TRAILING: self._totals,
+            UNDATED: self._without_day,
+            UNREAD: self._not_read,
+            USED: self._used,
+        }
         self._all: list[date] = []
         self._rows: list[Document] = []
         self._cells_differ = False
@@ -96,32 +106,16 @@ class Reconcile(Job[str]):
         yield
 
     async def total(self) -> int:
-        return len(self._all) + 3
+        return len(self._all) + len(self._others)
 
     async def pages(self, after: Any) -> AsyncGenerator[Page[str], None]:
-        for place in (*(day.isoformat() for day in self._all), TRAILING, UNDATED, UNREAD):
+        for place in (*(day.isoformat() for day in self._all), *self._others):
             if after is None or place > after:
                 yield Page([place], place)
 
     async def do(self, page: Page[str], *, execute: bool) -> Counter[str]:
-        if page.items == [TRAILING]:
-            checks = (self._trailing, self._sheets)
-            found = left = [each for check in checks for each in await check.differences()]
-            if found and execute:
-                for check in checks:
-                    if await check.differences():
-                        await check.repair()
-                left = [each for check in checks for each in await check.differences()]
-            return self._counted(found, left)
-        if page.items == [UNDATED]:
-            found = await self._undated.differences()
-            return self._counted(found, found)
-        if page.items == [UNREAD]:
-            found = left = await self._unread.differences()
-            if found and execute and not self._cells_differ:
-                await self._unread.repair()
-                left = await self._unread.differences()
-            return self._counted(found, left)
+        if (other := page.items[0]) in self._others:
+            return await self._others[other](execute)
         day = date.fromisoformat(page.items[0])
         first = day == next(other for other in self._all if (other.year, other.month) == (day.year, day.month))
         checked = again = await self._days.day(day, first=first)
@@ -131,6 +125,33 @@ class Reconcile(Job[str]):
         self._cells_differ |= any(difference.kind == CELL for difference in again.differences)
         counts = self._counted(checked.differences, again.differences)
         return counts + Counter(entries=checked.entries, cells=checked.cells)
+
+    async def _totals(self, execute: bool) -> Counter[str]:
+        checks = (self._trailing, self._sheets)
+        found = left = [each for check in checks for each in await check.differences()]
+        if found and execute:
+            for check in checks:
+                if await check.differences():
+                    await check.repair()
+            left = [each for check in checks for each in await check.differences()]
+        return self._counted(found, left)
+
+    async def _without_day(self, execute: bool) -> Counter[str]:  # noqa: ARG002 - nobody can repair them
+        found = await self._undated.differences()
+        return self._counted(found, found)
+
+    async def _not_read(self, execute: bool) -> Counter[str]:
+        return await self._repaired(self._unread, execute=execute and not self._cells_differ)
+
+    async def _used(self, execute: bool) -> Counter[str]:
+        return await self._repaired(self._counters, execute=execute)
+
+    async def _repaired(self, check: UnreadCheck | CounterCheck, *, execute: bool) -> Counter[str]:
+        found = left = await check.differences()
+        if found and execute:
+            await check.repair()
+            left = await check.differences()
+        return self._counted(found, left)
 
     async def finish(self, summary: Summary) -> None:
         summary.tables["found"] = self._rows

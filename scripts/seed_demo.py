@@ -6,6 +6,8 @@ out of every report that does not request them (`synthetic=only`).
 
 The same seed gives the same calls: run again, it adds only those that have become past meanwhile, and with more
 --calls or --days the rest. Without --execute they are only counted. It runs beside the server; interrupted, it resumes.
+With --money their users have plans, whose prices are booked, and buy something: synthetic, too, but for the plans
+themselves (demo-starter, demo-pro, demo-team), which limit nothing.
 
     python -m scripts.seed_demo --days 90 --calls 100000
     python -m scripts.seed_demo --days 90 --calls 100000 --seed 7 --execute
@@ -26,6 +28,7 @@ from app.tracking import AICall, ReceiptStatus
 from scripts.toolkit import command, job
 from scripts.toolkit.call_store import Store, storing
 from scripts.toolkit.demo_calls import Plan
+from scripts.toolkit.demo_money import add_money
 from scripts.toolkit.job import Job, Page, Summary
 
 DAYS = 30
@@ -91,6 +94,7 @@ def main() -> int:
     parser = command.parser("seed_demo", __doc__)
     parser.add_argument("--days", type=_count(3_650), default=DAYS, help=f"up to today (default: {DAYS})")
     parser.add_argument("--calls", type=_count(100_000_000), default=CALLS, help=f"in total (default: {CALLS:,})")
+    parser.add_argument("--money", action="store_true", help="subscriptions, revenue and purchases of their users, too")
     parser.add_argument("--seed", type=int, default=1, help="a different seed gives different calls (default: 1)")
     job.add_arguments(parser)
     arguments = parser.parse_args()
@@ -104,8 +108,11 @@ async def _seed(arguments: argparse.Namespace, settings: Settings) -> int:
             connected(uri, settings.database) as database,
             storing(database, settings, execute=arguments.execute) as store,
         ):
-            work = SeedDemo(store, plan(arguments.days, arguments.calls, arguments.seed))
+            planned = plan(arguments.days, arguments.calls, arguments.seed)
+            work = SeedDemo(store, planned)
             summary = await job.run_job(work, database, execute=arguments.execute, restart=arguments.restart)
+            if arguments.money and arguments.execute:
+                await add_money(database, settings, planned)
     job.show(summary, as_json=arguments.json)
     return job.FOUND if summary.counts["refused"] else 0
 

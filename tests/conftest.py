@@ -28,7 +28,8 @@ hypothesis.settings.load_profile("suite")
 TOGETHER = ("tests/browser/", "tests/real_clients/", "tests/live/", "client/tests/")
 """Folders with a server for all their tests, which one worker runs."""
 LONG = (
-    *("tests/browser/", "tests/scripts/test_drill.py", "tests/real_clients/", "tests/database/test_mongod.py"),
+    *("tests/browser/", "tests/scripts/test_drill.py", "client/tests/"),
+    *("tests/real_clients/", "tests/database/test_mongod.py"),
     *(
         "tests/routes/test_lag.py",
         "tests/releases/test_upgrade.py",

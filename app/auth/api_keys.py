@@ -3,7 +3,7 @@
 import contextlib
 import hmac
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,27 +12,30 @@ import pymongo
 from beanie import PydanticObjectId
 from bson import ObjectId
 from cachetools import TTLCache
-from pydantic import ValidationError
-from pymongo import UpdateOne
+from pymongo import ReturnDocument, UpdateOne
 from pymongo.errors import PyMongoError
 
 from app.auth.api_key_text import hashed, id_of, new_key
 from app.auth.key_lookup import KeyLookup
 from app.auth.principals import Principal, Scope
 from app.auth.refused import Reason, RefusedError
-from app.database import Database
+from app.auth.seen_key import SeenKey, read
+from app.database import Database, Session
 from app.database.following import follow
 from app.database.outages import answering
 from app.database.updates import latest
-from app.errors import NotFoundError
+from app.errors import ConflictError, NotFoundError
 from app.observability.logs import Log
 from app.process import background
 from models import ApiKey
+from models.base import camel
 from models.documents import Document
+from models.key_policy import KeyPolicy
+from models.shape import stored_value
 
-REFRESH_SECONDS = 1.5
+REFRESH_SECONDS = 1.0
 QUERY_SECONDS = 1.0
-"""With the above: a revocation is seen within five seconds, one failed look included."""
+"""With the above: a change is seen within two seconds, and within five with one failed look."""
 CHANGE_SECONDS = 5.0
 UNKNOWN_SECONDS = 1.0
 """How long a key that does not exist is not looked up again."""
@@ -41,23 +44,20 @@ USE_EVERY = timedelta(minutes=1)
 MOST_KNOWN = 2_000
 MOST_UNKNOWN = 10_000
 
+UNCHECKED = "the API key cannot be checked now: MongoDB does not answer; try again shortly"
+
+Store = Callable[[Session | None], Awaitable[None]]
+"""Writes one document, in a transaction or by itself. Raises PyMongoError."""
+Together = Callable[[ApiKey, Store], Awaitable[None]]
+"""Has a new key stored."""
+
 log = Log(__name__)
 
 
-class _SeenKey:
-    """What a request with a key is checked by. A document of its collection takes a microsecond for each attribute."""
-
-    __slots__ = ("expires_at", "hash", "key_id", "last_used_at", "principal", "revoked_at")
-
-    def __init__(self, key: ApiKey) -> None:
-        self.key_id, self.hash = key.key_id, key.hash
-        self.revoked_at = key.revoked_at
-        self.expires_at = key.expires_at
-        self.last_used_at = key.last_used_at
-        # a scope that this version does not know grants nothing
-        granted = frozenset(scope for scope in Scope if scope in key.scopes)
-        expires = None if key.expires_at is None else key.expires_at.timestamp()
-        self.principal = Principal(f"key:{key.key_id}", granted, key.client_id, None, expires)
+async def alone(_: ApiKey, store: Store) -> None:
+    """A key with nothing beside it."""
+    with answering(CHANGE_SECONDS):
+        await store(None)
 
 
 class KeyRing:
@@ -70,10 +70,19 @@ class KeyRing:
         self._keys = database.writes[ApiKey.Settings.name]
         self._clock = clock
         # not a library's cache: there a look-up counts as a use, and `refresh` looks every key up
-        self._known: OrderedDict[str, _SeenKey] = OrderedDict()
+        self._known: OrderedDict[str, SeenKey] = OrderedDict()
         self._unknown: TTLCache[str, bool] = TTLCache(MOST_UNKNOWN, UNKNOWN_SECONDS)
         self._uses: dict[str, datetime] = {}
+        self._changed: set[str] = set()
+        """Keys that were changed here since the stored ones were last asked for: what is read then may be older."""
         self._lookup = KeyLookup(self._stored)
+        self.on_met: Callable[[], Awaitable[None]] = _nothing
+        """Done before this process lets a key pass that it has not seen: what was stored with it is then known, too.
+
+        Raises PyMongoError.
+        """
+        self.on_revoked: Callable[[str], None] = lambda _: None
+        """Told the ids of keys that this process has seen, and that hold no longer."""
 
     async def principal(self, text: str) -> Principal:
         """The bearer of the key with this text. Raises RefusedError, and DatabaseUnavailableError where a key that was
@@ -92,7 +101,7 @@ class KeyRing:
         except RefusedError:
             return None
 
-    def _bearer(self, key: _SeenKey | None, text: str) -> Principal:
+    def _bearer(self, key: SeenKey | None, text: str) -> Principal:
         if key is None or not hmac.compare_digest(key.hash, hashed(text)):
             raise RefusedError(Reason.API_KEY, "the API key is not valid here")
         now = self._clock()
@@ -106,9 +115,20 @@ class KeyRing:
         return key.principal
 
     async def create(
-        self, *, client: str, scopes: Collection[Scope], name: str, expires_at: datetime | None, created_by: str
+        self,
+        *,
+        client: str,
+        scopes: Collection[Scope],
+        name: str,
+        expires_at: datetime | None,
+        created_by: str,
+        policy: KeyPolicy | None = None,
+        together: Together = alone,
     ) -> tuple[ApiKey, str]:
-        """A new key, and its text, which cannot be retrieved again."""
+        """A new key, and its text, which cannot be retrieved again. `together` stores it with what else is new.
+
+        Raises DatabaseUnavailableError, and what `together` raises.
+        """
         key_id, text = new_key()
         key = ApiKey(
             id=PydanticObjectId(),
@@ -120,10 +140,16 @@ class KeyRing:
             created_at=self._clock(),
             created_by=created_by,
             expires_at=expires_at,
+            policy=(policy or KeyPolicy()) if Scope.GATEWAY in scopes else None,
         )
-        stored = {**key.model_dump(by_alias=True, exclude={"revision_id"}), "_id": ObjectId(key.id)}
-        with answering(CHANGE_SECONDS):
-            await self._keys.insert_one(stored)
+        stored = {**key.model_dump(by_alias=True, exclude={"revision_id", "policy"}), "_id": ObjectId(key.id)}
+        if key.policy is not None:
+            stored["policy"] = key.policy.stored()
+
+        async def store(session: Session | None) -> None:
+            await self._keys.insert_one(stored, session=session)
+
+        await together(key, store)
         log.info("api_key.created", key=key_id, client=client, scopes=key.scopes, by=created_by)
         return key, text
 
@@ -131,7 +157,7 @@ class KeyRing:
         """The keys of a client, or of all, including revoked ones, in order of creation."""
         with answering(CHANGE_SECONDS):
             cursor = self._keys.find(_of(client)).sort([("clientId", 1), ("createdAt", 1)])
-            return [key async for stored in cursor if (key := _read(stored)) is not None]
+            return [key async for stored in cursor if (key := read(stored)) is not None]
 
     async def revoke(self, key_id: str, client: str | None) -> ApiKey:
         """Revoke a key of a client, or of any, permanently. Repeating it changes nothing. Raises NotFoundError."""
@@ -142,18 +168,43 @@ class KeyRing:
         if stored is None:
             raise NotFoundError(f"there is no key {key_id}")
         key: ApiKey = ApiKey.model_validate(stored)
-        if key_id in self._known:
-            self._known[key_id] = _SeenKey(key)
+        self._renew_here(key)
         log.info("api_key.revoked", key=key_id, client=key.client_id)
+        return key
+
+    async def change(self, key_id: str, changes: Mapping[str, Any], client: str | None) -> ApiKey:
+        """Change fields of the policy of a key of a client, or of any; the others stay.
+
+        Raises NotFoundError, and ConflictError for a key that has none, or is revoked.
+        """
+        chosen = {"keyId": {"$eq": key_id}, **_of(client)}
+        told = {camel(name): stored_value(value) for name, value in changes.items()}
+        with answering(CHANGE_SECONDS):
+            stored = await self._keys.find_one_and_update(
+                {**chosen, "revokedAt": None, "scopes": Scope.GATEWAY.value},
+                [{"$set": {"policy": {"$mergeObjects": ["$policy", {"$literal": told}]}}}],
+                return_document=ReturnDocument.AFTER,
+            )
+            found = stored or await self._keys.find_one(chosen)
+        if found is None:
+            raise NotFoundError(f"there is no key {key_id}")
+        if stored is None:
+            revoked = found.get("revokedAt") is not None
+            why = "is revoked" if revoked else f"has not the scope {Scope.GATEWAY}, of which its policy would be"
+            raise ConflictError(f"key {key_id} {why}: make another one")
+        key: ApiKey = ApiKey.model_validate(stored)
+        self._renew_here(key)
+        log.info("api_key.changed", key=key_id, client=key.client_id, fields=sorted(told))
         return key
 
     async def refresh(self) -> None:
         """Record which keys were used, and reread those that this process has seen. Raises PyMongoError."""
         with pymongo.timeout(QUERY_SECONDS):
             await self._write_uses()
+            self._changed.clear()
             seen = list(self._known)
             cursor = self._keys.find({"keyId": {"$in": seen}}) if seen else None
-            found = {} if cursor is None else {stored["keyId"]: _read(stored) async for stored in cursor}
+            found = {} if cursor is None else {stored["keyId"]: read(stored) async for stored in cursor}
         for key_id in seen:
             self._renew(key_id, found.get(key_id))
 
@@ -167,39 +218,51 @@ class KeyRing:
             await self._write_uses()
 
     async def _stored(self, key_ids: Sequence[str]) -> dict[str, Document]:
-        with answering(QUERY_SECONDS, "the API key cannot be checked now: MongoDB does not answer; try again shortly"):
+        with answering(QUERY_SECONDS, UNCHECKED):
             return {stored["keyId"]: stored async for stored in self._keys.find({"keyId": {"$in": list(key_ids)}})}
 
-    def _seen(self, key_id: str) -> _SeenKey | None:
+    def _seen(self, key_id: str) -> SeenKey | None:
         if (key := self._known.get(key_id)) is not None:
             self._known.move_to_end(key_id)
         return key
 
-    async def _found(self, key_id: str) -> _SeenKey | None:
+    async def _found(self, key_id: str) -> SeenKey | None:
         if (key := self._seen(key_id)) is not None:
             return key
         if key_id in self._unknown:
             return None
         stored = await self._lookup.find(key_id)
-        key = None if stored is None else _read(stored)
+        key = None if stored is None else read(stored)
         if key is None:
             self._unknown[key_id] = True
             return None
+        with answering(QUERY_SECONDS, UNCHECKED):
+            await self.on_met()
         return self._remember(key)
 
-    def _remember(self, key: ApiKey) -> _SeenKey:
-        seen = self._known[key.key_id] = _SeenKey(key)
+    def _remember(self, key: ApiKey) -> SeenKey:
+        seen = self._known[key.key_id] = SeenKey(key)
         if len(self._known) > MOST_KNOWN:
             self._known.popitem(last=False)
         return seen
 
     def _renew(self, key_id: str, key: ApiKey | None) -> None:
-        held = self._known.get(key_id)
-        if key is None:
-            self._known.pop(key_id, None)
-        # what was read before a revocation here does not undo it
-        elif held is not None and held.revoked_at is None:
-            self._known[key_id] = _SeenKey(key)
+        if key_id in self._changed or key_id not in self._known:
+            return
+        if key is not None:
+            self._known[key_id] = SeenKey(key)
+        else:
+            del self._known[key_id]
+        if key is None or key.revoked_at is not None:
+            self.on_revoked(key_id)
+
+    def _renew_here(self, key: ApiKey) -> None:
+        """As this process itself has changed it."""
+        self._changed.add(key.key_id)
+        if key.key_id in self._known:
+            self._known[key.key_id] = SeenKey(key)
+        if key.revoked_at is not None:
+            self.on_revoked(key.key_id)
 
     async def _write_uses(self) -> None:
         uses, self._uses = self._uses, {}
@@ -217,14 +280,8 @@ class KeyRing:
             raise
 
 
-def _read(stored: dict[str, Any]) -> ApiKey | None:
-    """A stored key. One that was broken by manual edits is ignored: it grants nothing, and does not affect others."""
-    try:
-        key: ApiKey = ApiKey.model_validate(stored)
-    except ValidationError:
-        log.exception("api_key.unreadable", key=stored.get("keyId"))
-        return None
-    return key
+async def _nothing() -> None:
+    pass
 
 
 def _of(client: str | None) -> dict[str, Any]:

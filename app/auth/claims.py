@@ -14,10 +14,12 @@ from models.fields import Name
 from models.rollups import EVERYONE
 
 OUR_ROLES: Mapping[str, Role] = MappingProxyType({role.value: role for role in Role})
-RANKED = (Role.ADMIN, Role.SERVICE, Role.USER)
+RANKED = (Role.ADMIN, Role.SERVICE, Role.USER, Role.PANEL)
 """Of several roles the first counts."""
 MOST_QUOTED = 5
 MAX_QUOTED = 64
+ORIGINS_CLAIM = "origins"
+"""Of a panel token of ours: the origins whose pages may use it."""
 PARTY_CLAIMS = ("azp", "client_id")
 """For whom a token was issued: OpenID's name, and OAuth's (RFC 9068), which Cognito uses."""
 
@@ -66,6 +68,7 @@ def bearer_of(claims: Mapping[str, Any], rules: TokenRules, *, ours: bool) -> Be
         role=role,
         client=None if client is None else _named(claims, rules.client_claim, "client"),
         note=note,
+        origins=tuple(claims.get(ORIGINS_CLAIM, ())) if ours else (),
     )
 
 

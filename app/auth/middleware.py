@@ -12,13 +12,15 @@ from litestar.middleware import AbstractAuthenticationMiddleware, Authentication
 from app.auth.attempts import RefusedCredentials
 from app.auth.principals import Principal, Recheck, Scope
 from app.auth.refused import Reason, RefusedError, SessionEndedError
-from app.auth.same_origin import check_own_page
+from app.auth.same_origin import check_own_page, from_own_page
 from app.auth.sessions import cleared, session_in
 from app.errors import NotAllowedError
 
 API_KEY_PREFIX = "tm_"
 PUBLIC = {"exclude_from_auth": True}
 """`opt` of a route that anyone may call."""
+PANEL = {"of_panel": True}
+"""`opt` of a route that a panel token opens: it opens no other."""
 
 
 async def principal_of(credential: str, state: State) -> Principal:
@@ -81,6 +83,23 @@ async def _of_session(cookie: str, connection: ASGIConnection[Any, Any, Any, Any
     except RefusedError as error:
         ended = cleared(connection.scope.get("root_path", "")).to_header(header="")
         raise SessionEndedError(error.reason, error.detail, headers={"Set-Cookie": ended}) from None
+
+
+async def within_panel(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """A guard of every route: a panel token opens those of the panel alone, to pages that it is for.
+
+    Raises NotAllowedError.
+    """
+    # async though it awaits nothing: Litestar calls a plain function in a thread
+    caller: Principal | None = connection.scope.get("user")
+    if caller is None:
+        return
+    if caller.sees_a_panel_only and PANEL.keys().isdisjoint(handler.opt):
+        raise NotAllowedError(f"this caller may not do this: {caller.note}")
+    origin = connection.headers.get("origin")
+    stranger = caller.origins and origin is not None and origin not in caller.origins
+    if stranger and not from_own_page(connection.headers):
+        raise NotAllowedError("this token is for pages of other origins")
 
 
 def requires(scope: Scope) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple, Self
 
 from models.call import DEFAULT_CLIENT
+from models.key_policy import KeyPolicy
 
 Recheck = Callable[[], Awaitable["Principal"]]
 """The current principal of a request. Raises NotAuthenticatedError, and others where it cannot be checked."""
@@ -18,6 +19,8 @@ class Scope(StrEnum):
     """Report calls."""
     READ = "read"
     """Read figures."""
+    GATEWAY = "gateway"
+    """Call models through the gateway."""
     ADMIN = "admin"
     """Read everything, and set prices and keys."""
 
@@ -31,6 +34,8 @@ class Role(StrEnum):
     """An application: reports and reads the calls of one client, for any of its users."""
     USER = "user"
     """A person: reports their own calls and sees only themselves. Also anyone without a known role."""
+    PANEL = "panel"
+    """A person's browser, for minutes: sees this person's usage panel, and nothing else."""
 
 
 class Bearer(NamedTuple):
@@ -41,6 +46,8 @@ class Bearer(NamedTuple):
     client: str | None
     note: str | None = None
     """Why it is a mere user, where its role did not say so."""
+    origins: tuple[str, ...] = ()
+    """The origins whose pages may use it, where it names any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,17 @@ class Principal:
     """When its credential expires (Unix seconds), as far as known now; None for never."""
     note: str | None = field(default=None, compare=False)
     """What a caller that lacks a scope should know about its own rights."""
+    origins: tuple[str, ...] = ()
+    """The only origins whose pages may use its credential; empty for those that the deployment lets."""
+    key_id: str | None = None
+    """The public part of the API key that it is; None for tokens, whatever their subject."""
+    policy: KeyPolicy | None = field(default=None, compare=False)
+    """What that key lets it ask of the gateway; None for tokens."""
+
+    @property
+    def sees_a_panel_only(self) -> bool:
+        """Whether it may look at its user's panel, and do nothing else."""
+        return not self.scopes
 
     @classmethod
     def bearing(cls, bearer: Bearer, expires: float) -> Self:
@@ -65,5 +83,8 @@ class Principal:
         if bearer.role is Role.ADMIN:
             return cls(bearer.subject, frozenset(Scope), None, None, expires)
         client = bearer.client or DEFAULT_CLIENT
+        if bearer.role is Role.PANEL:
+            note = "a panel token shows one user's panel, and opens nothing else"
+            return cls(bearer.subject, frozenset(), client, bearer.subject, expires, note, bearer.origins)
         user = None if bearer.role is Role.SERVICE else bearer.subject
         return cls(bearer.subject, frozenset({Scope.INGEST, Scope.READ}), client, user, expires, bearer.note)

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, Self
@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self
 import jwt
 from cachetools import LRUCache, TLRUCache
 
-from app.auth.claims import TokenRules, bearer_of, check_recipient
+from app.auth.claims import ORIGINS_CLAIM, TokenRules, bearer_of, check_recipient
 from app.auth.principals import Principal, Role
 from app.auth.refused import Reason, RefusedError
 from app.observability.logs import Log
@@ -74,14 +74,24 @@ class Tokens:
         """Those of a deployment."""
         return cls(settings.signing_secret, TokenRules.of(settings), keys)
 
-    def issue(self, subject: str, role: Role, lifetime: timedelta, client: str = DEFAULT_CLIENT) -> str:
-        """A token for `subject`, of one client, signed with our secret and valid for `lifetime`."""
+    def issue(
+        self,
+        subject: str,
+        role: Role,
+        lifetime: timedelta,
+        client: str = DEFAULT_CLIENT,
+        origins: Collection[str] = (),
+    ) -> str:
+        """A token for `subject`, of one client, signed with our secret and valid for `lifetime`; of use to pages of
+        these `origins` alone, where any are named.
+        """
         now = datetime.now(UTC)
         rules = self._rules
         claims = {"sub": subject, "iat": now, "exp": now + lifetime}
         claims |= {rules.user_claim: subject, rules.role_claim: role.value, rules.client_claim: client}
         asked = {"iss": rules.issuer, "aud": next(iter(rules.audiences), None)}
         claims |= {name: value for name, value in asked.items() if value is not None}
+        claims |= {ORIGINS_CLAIM: list(origins)} if origins else {}
         return jwt.encode(claims, self._secret, SHARED_SECRET)
 
     async def principal(self, token: str) -> Principal:

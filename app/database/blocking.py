@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import pymongo
@@ -30,8 +31,12 @@ class OwnThread:
         self._executor = DaemonThreads(name)
         self._executor.begin()
 
-    async def run(self, work: Callable[[], Result]) -> Result:
-        """Do `work` there, within the time limits of this task. One that is cancelled waits a second for its end."""
+    async def run(self, work: Callable[[], Result], *, seconds: float | None = None) -> Result:
+        """Do `work` there, within the time limits of this task, and its questions to MongoDB within so many `seconds`
+        from when its turn comes. One that is cancelled waits a second for its end.
+        """
+        if seconds is not None:
+            work = partial(_within, seconds, work)
         context = contextvars.copy_context()
         # the executor's own future: a cancelled one would say that the work is done
         future = asyncio.get_running_loop().run_in_executor(self._executor, context.run, work)
@@ -63,6 +68,11 @@ def transact_blocking(session: "ClientSession", work: Callable[[], Result]) -> R
         else:
             break
     return result
+
+
+def _within(seconds: float, work: Callable[[], Result]) -> Result:
+    with pymongo.timeout(seconds):
+        return work()
 
 
 def _retrieved(future: "asyncio.Future[Any]") -> None:

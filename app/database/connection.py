@@ -1,7 +1,7 @@
 """The connection to MongoDB: clients, indexes, and what the server can do."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -14,6 +14,7 @@ from motor.motor_asyncio import (
     AsyncIOMotorCollection,
     AsyncIOMotorDatabase,
 )
+from pymongo import IndexModel
 from pymongo.database import Database as BlockingDatabase
 from pymongo.errors import ConfigurationError as PyMongoConfigurationError
 from pymongo.errors import DuplicateKeyError, InvalidURI, OperationFailure, PyMongoError
@@ -25,7 +26,23 @@ from app.database.driver import OwnClient
 from app.database.start_failures import failure_of
 from app.errors import ConfigurationError
 from app.observability.logs import Log
-from models import AIUsage, Analytics, ApiKey, PriceOverride, refusals
+from models import (
+    AIUsage,
+    Analytics,
+    ApiKey,
+    PriceOverride,
+    alerts,
+    campaigns,
+    counters,
+    experiments,
+    limits,
+    months,
+    plans,
+    refusals,
+    revenue,
+    stripe,
+)
+from models.moments import moment_now
 from models.rollups import INDEXES, RETIRED_INDEXES, ROLLUPS
 
 log = Log(__name__)
@@ -94,6 +111,8 @@ class Database:
             await database.tell_of_new_indexes()
             await init_beanie(database.reads, document_models=DOCUMENTS)
             await database.prepare_rollups()
+            await database.prepare_limits()
+            await database.prepare_finance()
             await database.drop_retired_indexes()
             await database.raise_format()
         except ConfigurationError:
@@ -155,6 +174,27 @@ class Database:
                 await self.writes[name].create_indexes(INDEXES[name])
         for name in (refusals.REFUSALS, refusals.LATE):
             await self.writes[name].create_indexes(refusals.INDEXES)
+
+    async def prepare_limits(self) -> None:
+        """Create the collections of limits and alerts, and their indexes."""
+        await self._prepare(limits.INDEXES | plans.INDEXES | counters.INDEXES | alerts.INDEXES)
+
+    async def prepare_finance(self) -> None:
+        """Create those of money that came in, and their indexes. Subscriptions' prices come due from the first time
+        on.
+        """
+        await self._prepare(revenue.INDEXES | months.INDEXES | experiments.INDEXES | campaigns.INDEXES | stripe.INDEXES)
+        first = {"sequence": 0, "rewritten": 0, "rates": 0, "dueSince": moment_now()}
+        with contextlib.suppress(DuplicateKeyError):  # another process was first
+            await self.writes[VERSIONS].update_one(revenue.STATE, {"$setOnInsert": first}, upsert=True)
+
+    async def _prepare(self, collections: Mapping[str, list[IndexModel]]) -> None:
+        existing = set(await self.writes.list_collection_names())
+        for name, indexes in collections.items():
+            if name not in existing:
+                await self._create(name)
+            if indexes:
+                await self.writes[name].create_indexes(indexes)
 
     async def _create(self, name: str) -> None:
         try:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from app.errors import ConfigurationError
 from models import AIUsage, Analytics
-from models.rollups import CONVERSATIONS, USER_MONTHS, USERS
+from models.rollups import CONVERSATIONS, USER_MONTHS, USERS, VARIANTS
 
 Document = dict[str, Any]
 Run = Callable[[str, Document], Awaitable[Document]]
@@ -23,6 +23,7 @@ REASONS = {
     USERS: "a cell a day and user: grows with the users who are active",
     USER_MONTHS: "a cell a month and user",
     CONVERSATIONS: "a cell a day and conversation",
+    VARIANTS: "a cell a day, experiment, variant and user",
 }
 """What grows with calls, users or conversations. All else is small, and stays on the database's first shard."""
 

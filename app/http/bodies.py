@@ -37,7 +37,8 @@ Turn = Callable[[], Awaitable[None]]
 class BodyBudget:
     """How many bytes of bodies this process is handling. More are refused until some are done."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
+        self._most = most
         self._in_hand = 0
         self._of: Counter[str] = Counter()
         """The same by sender."""
@@ -56,20 +57,40 @@ class BodyBudget:
             yield await inflated_body(request, limit, turn)
 
     @contextmanager
-    def claimed(self, sender: str, size: int) -> Iterator[None]:
+    def claimed(self, sender: str, size: int) -> Iterator["Claim"]:
         """So many bytes for the length of a block. Raises TooManyRequestsError."""
-        left = MAX_IN_HAND - self._in_hand - size
-        if left < 0 or self._of[sender] + size > SHARE * left:
+        claim = Claim(self, sender)
+        claim.holds(size)
+        try:
+            yield claim
+        finally:
+            self._take(sender, -claim.size)
+
+    def _take(self, sender: str, size: int) -> None:
+        left = (self._most or MAX_IN_HAND) - self._in_hand - size
+        if size > 0 and (left < 0 or self._of[sender] + size > SHARE * left):
             raise TooManyRequestsError("too many large requests at once; send this one again in a second")
         self._in_hand += size
         self._of[sender] += size
-        try:
-            yield
-        finally:
-            self._in_hand -= size
-            self._of[sender] -= size
-            if not self._of[sender]:
-                del self._of[sender]
+        if not self._of[sender]:
+            del self._of[sender]
+
+
+class Claim:
+    """What one body takes of the budget."""
+
+    def __init__(self, budget: BodyBudget, sender: str) -> None:
+        self.size = 0
+        self._budget = budget
+        self._sender = sender
+
+    def holds(self, size: int) -> None:
+        """It has so many bytes by now: of one that does not say its length, nobody knows it before. Raises
+        TooManyRequestsError where there is no room for more.
+        """
+        if size > self.size:
+            self._budget._take(self._sender, size - self.size)  # noqa: SLF001 - its own
+            self.size = size
 
 
 def body_budget_of(request: Request[Any, Any, Any]) -> BodyBudget:

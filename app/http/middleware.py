@@ -42,6 +42,9 @@ SECURITY_HEADERS = {
 }
 """Of every response that does not say otherwise: figures are for the caller only, and our pages are never framed."""
 
+RATE_OF_ITS_OWN = {"rate_of_its_own": True}
+"""`opt` of a route whose requests are counted apart from the caller's others: neither uses up what the other may."""
+
 _REQUEST_ID = REQUEST_ID.encode()
 _SECURITY_HEADERS = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 _USABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -149,19 +152,21 @@ async def add_headers(message: Message, scope: Scope) -> None:
     said = {name.lower() for name, _ in headers}
     if b"allow" in said:
         headers = allowing_head(headers)
-    headers.append((_REQUEST_ID, request_id(scope).encode("latin-1")))
+    if _REQUEST_ID not in said:  # a provider's own goes on to its client, who is to quote it there
+        headers.append((_REQUEST_ID, request_id(scope).encode("latin-1")))
     headers.extend(header for header in _SECURITY_HEADERS if header[0] not in said)
     message["headers"] = headers
 
 
-async def within_rate(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+async def within_rate(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """A guard: refuses callers over their rate limit. Raises TooManyRequestsError."""
     # async though it awaits nothing: Litestar calls a plain function in a thread
     if (caller := connection.scope.get("user")) is not None:
-        admit(caller, connection.app.state)
+        apart = not RATE_OF_ITS_OWN.keys().isdisjoint(handler.opt)
+        admit(caller, connection.app.state, *[handler.name or ""] if apart else [])
 
 
-def admit(caller: Any, state: State) -> None:
-    """Count a request of a caller. Raises TooManyRequestsError where that is one too many."""
+def admit(caller: Any, state: State, *apart: str) -> None:
+    """Count a request of a caller, `apart` from its others. Raises TooManyRequestsError where that is one too many."""
     limit: RateLimit = state.rate_limit
-    limit.admit((caller.subject, caller.client))
+    limit.admit((caller.subject, caller.client, *apart))

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from litestar import Request, Router
 from litestar.openapi import OpenAPIConfig
@@ -22,7 +22,7 @@ from litestar.openapi.spec import (
 )
 from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from app import __version__
 
@@ -42,7 +42,9 @@ def config() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="twinmeter",
         version=__version__,
-        description="AI usage and cost monitoring: report calls, read exact figures. Money is USD, durations are ms.",
+        description="AI usage and cost monitoring: report calls, read exact figures. Money is USD, durations are ms. "
+        "Addresses of the gateway, such as /v1/chat/completions, are those of the providers' APIs, whose own "
+        "descriptions hold; docs/gateway.md lists them, and has the bodies of /v1/generate and its like.",
         path=PATH,
         use_handler_docstrings=True,
         # no YAML: to write it took a second of the event loop for each request, and JSON is YAML
@@ -56,9 +58,10 @@ def config() -> OpenAPIConfig:
 
 
 async def _described(request: Request[Any, Any, Any]) -> None:
-    """Have the description made in a thread, where it is not there yet: the handler would take a tenth of a second."""
+    """Have the description made in a thread, and once for all who wait for it: it takes most of a second."""
     plugin: Any = request.app.plugins.get("OpenAPIPlugin")
-    await asyncio.to_thread(plugin.provide_openapi_schema)
+    async with request.app.state.setdefault("describing", asyncio.Lock()):
+        await asyncio.to_thread(plugin.provide_openapi_schema)
 
 
 @dataclass
@@ -77,6 +80,12 @@ def schema_of(model: type[BaseModel]) -> dict[str, Any]:
     definitions = schema.pop("$defs", {})
     inlined: dict[str, Any] = _inlined(schema, definitions)
     return inlined
+
+
+def exemplified(example: dict[str, Any]) -> ConfigDict:
+    """The configuration of a model whose description has an example of what is sent."""
+    # the first is read by Litestar, the second by `schema_of`
+    return cast("ConfigDict", {"example": example, "json_schema_extra": {"examples": [example]}})
 
 
 def array_of(schema: dict[str, Any]) -> dict[str, Any]:

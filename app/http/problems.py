@@ -45,7 +45,16 @@ def _of_ours(_: AnyRequest, error: AppError) -> Problem:
     if "Retry-After" in error.headers and error.logged:
         # what lies below, such as the driver's view of the servers, is for the log alone
         log.warning("request.refused", status=error.status, error=error.detail, cause=_cause(error))
-    return problem(error.status, error.title, error.detail, errors=error.errors, headers=error.headers)
+    body = problem_of(error)
+    return Problem(body, status_code=error.status, media_type=PROBLEM_JSON, headers=error.headers)
+
+
+def problem_of(error: AppError) -> dict[str, Any]:
+    """The body that reports an error of ours."""
+    body = {"type": error.problem_type, "title": error.title, "status": error.status, "detail": error.detail}
+    if error.errors:
+        body["errors"] = error.errors
+    return {**body, **error.members}
 
 
 def _cause(error: BaseException) -> str | None:

@@ -1,8 +1,7 @@
 """JSON in and out without a float in between: money is a plain JSON number, exact to the last digit."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from datetime import date, datetime
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -13,9 +12,9 @@ from litestar.serialization import default_serializer
 from pydantic import BaseModel
 
 from app.errors import InvalidRequestError, UnsupportedMediaTypeError, invalid
+from app.http.exact import exact
 from app.process import in_turns
 from models.faults import shortened
-from models.money import plain
 
 JSON = re.compile(r"application/(.+\+)?json")
 """Media types that are JSON."""
@@ -83,7 +82,7 @@ def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes | msgspec.Raw) -> A
 
 def encode(content: Any, fallback: Any = default_serializer) -> bytes:
     """`content` as JSON: Decimals as plain numbers, never `3E-7`; times as RFC 3339 in UTC; models by alias."""
-    return msgspec.json.encode(_exact(content), enc_hook=fallback)
+    return msgspec.json.encode(exact(content), enc_hook=fallback)
 
 
 def encoded_parts(content: Any, fallback: Any = default_serializer) -> Iterator[bytes]:
@@ -109,7 +108,7 @@ def is_long(content: Any) -> bool:
     """Whether an answer is, or holds, a list that takes its time."""
     if isinstance(content, BaseModel):
         return any(is_long(value) for value in content.__dict__.values() if isinstance(value, list | tuple | BaseModel))
-    return isinstance(content, list | tuple) and len(content) > MANY
+    return isinstance(content, list | tuple) and (len(content) > MANY or any(map(is_long, content)))
 
 
 async def in_turns_encoded(response: Response[Any]) -> Response[Any]:
@@ -118,33 +117,6 @@ async def in_turns_encoded(response: Response[Any]) -> Response[Any]:
         parts = in_turns(encoded_parts(response.content))
         response.content = b"".join([part async for part in parts])
     return response
-
-
-def _exact(content: Any) -> Any:
-    if isinstance(content, BaseModel):
-        content = content.model_dump(by_alias=True)
-    if isinstance(content, dict):
-        return {key: _exact(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_exact(value) for value in content]
-    convert = _AS_TEXT.get(type(content))
-    return convert(content) if convert else content
-
-
-def exact_number(number: Decimal) -> msgspec.Raw:
-    """`number` as JSON."""
-    return msgspec.Raw(plain(number).encode())
-
-
-def _instant(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-_AS_TEXT: dict[type, Callable[[Any], Any]] = {
-    Decimal: exact_number,
-    datetime: _instant,
-    date: date.isoformat,
-}
 
 
 Content = TypeVar("Content")
@@ -159,9 +131,11 @@ class ExactResponse(Response[Content]):
         return super().render(content, media_type, enc_hook)
 
 
-def encoded(content: bytes, status: int, headers: Mapping[str, str]) -> ExactResponse[Any]:
+def encoded(
+    content: bytes, status: int, headers: Mapping[str, str], media_type: str = MediaType.JSON
+) -> ExactResponse[Any]:
     """An answer that is JSON already."""
-    return ExactResponse(content, media_type=MediaType.JSON, status_code=status, headers=dict(headers))
+    return ExactResponse(content, media_type=media_type, status_code=status, headers=dict(headers))
 
 
 class ExactRequest(Request[Any, Any, Any]):

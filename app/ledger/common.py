@@ -4,19 +4,23 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
+from models.ai_usage import ServiceType
 from models.base import camel
 from models.call import DEFAULT_CLIENT, AICall
 from models.documents import Document
 from models.fields import CLOCK_TOLERANCE, MAX_COUNT, MAX_MILLISECONDS, MAX_NAME, OLDEST
+from models.moments import in_milliseconds
 from models.token_usage import PART_TOKENS
 
 Key = tuple[Any, ...]
 """Client, content type, model, provider, success, status, service type, and whether it is synthetic."""
 
 _SHARED = ("client_id", "content_type", "model", "provider", "success", "status", "service_type", "synthetic")
-_OPTIONAL = ("campaign_id", "conversation_id", "endpoint", "metadata")
+_OPTIONAL = (
+    *("campaign_id", "conversation_id", "endpoint", "experiment", "metadata", "reservation_id", "upstream", "variant"),
+)
 """In the order in which they are stored."""
 _OWN = (
     *("user_id", "request_id", "clerk_user_id", "created_at", "tokens_used"),
@@ -27,10 +31,24 @@ _COUNTS = frozenset({*PART_TOKENS, "images", "characters"})
 """Which say no more than their absence where they are zero."""
 _REPORTED = frozenset(
     {
-        *("user_id", "client_id", "request_id", "conversation_id", "content_type", "model", "provider", "success"),
+        *(
+            "user_id",
+            "client_id",
+            "request_id",
+            "conversation_id",
+            "reservation_id",
+            "content_type",
+            "model",
+            "provider",
+            "success",
+        ),
         *("input_tokens", "output_tokens", "request_duration", "time_to_first_token", "created_at"),
     }
 )
+_NAMED = ("campaign_id", "conversation_id", "endpoint", "experiment", "reservation_id", "upstream", "variant")
+"""Of those that are stored where they are said, the ones that are names; in the same order."""
+_IN_PROCESS = _REPORTED.union(_NAMED, _COUNTS, ("service_type",))
+"""Which callers in process say, the gateway among them."""
 _PARTS = frozenset(PART_TOKENS)
 _OF_SPANS = _PARTS.union(
     _REPORTED - {"success"}, ("status", "service_type", "synthetic", "endpoint", "metadata", "created_at")
@@ -39,7 +57,8 @@ _ABOUT_SPANS = frozenset({"traceId", "spanId", "service", "environment"})
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|\+00:00)")
 _SENT = {camel(name): name for name in _REPORTED}
 """The same by their names over HTTP."""
-MORE = frozenset({"requestDuration", "timeToFirstToken", *map(camel, _OPTIONAL)})
+_STORED = {name: camel(name) for name in _OPTIONAL}
+MORE = frozenset({"requestDuration", "timeToFirstToken", *_STORED.values(), "keyId"})
 """Fields of an entry that not every call of a template has."""
 
 
@@ -56,6 +75,10 @@ class Said(NamedTuple):
     request_id: str | None = None
     clerk_user: str | None = None
     created_at: datetime | None = None
+
+    def reported_with(self, key_id: str) -> Self:
+        """The same of a call that an API key reported."""
+        return self._replace(more={**self.more, "keyId": key_id})
 
 
 class CommonCall(NamedTuple):
@@ -117,7 +140,7 @@ def of_call(call: AICall | CommonCall) -> tuple[Key, Said] | None:
         *(call.client_id, call.content_type, call.model, call.provider),
         *(call.success, call.status, call.service_type, call.synthetic),
     )
-    more = {camel(name): value for name in _OPTIONAL if (value := getattr(call, name))}
+    more = {name: value for field, name in _STORED.items() if (value := getattr(call, field))}
     return key, Said(
         *(call.user_id, inputs, outputs, call.request_duration, call.time_to_first_token, more),
         *(call.request_id, call.clerk_user_id, call.created_at),
@@ -130,20 +153,25 @@ def of_reported(reported: Mapping[str, Any]) -> tuple[Key, Said] | None:
     None where anything is unusual, also if it is valid: `AICall` decides. What the key names, a call of that template
     has been accepted with.
     """
-    if not reported.keys() <= _REPORTED:
+    if not reported.keys() <= _IN_PROCESS:
         return None
     get = reported.get
+    if any(type(count := reported[name]) is not int or count for name in reported.keys() & _COUNTS):
+        return None
     client, content_type, model = get("client_id", DEFAULT_CLIENT), get("content_type"), get("model")
     provider, success = get("provider"), get("success")
-    user, conversation, request_id = get("user_id"), get("conversation_id"), get("request_id")
+    user, request_id, service_type = get("user_id"), get("request_id"), get("service_type")
+    named = [(name, said) for name in _NAMED if (said := get(name)) is not None]
     inputs, outputs = get("input_tokens"), get("output_tokens")
     if not (
         (type(client) is type(content_type) is type(model) is str)
         and (provider is None or type(provider) is str)
         and (success is None or success is True or success is False)
         and (type(user) is str and 0 < len(user) <= MAX_NAME and user.isprintable())
-        and (conversation is None or is_name(conversation))
+        and (service_type is None or type(service_type) is ServiceType)
+        and all(is_name(said) for _, said in named)
         and (request_id is None or is_name(request_id))
+        and ((get("experiment") is None) == (get("variant") is None))
         and (type(inputs) is int and 0 <= inputs <= MAX_COUNT)
         and (type(outputs) is int and 0 <= outputs <= MAX_COUNT)
     ):
@@ -159,8 +187,8 @@ def of_reported(reported: Mapping[str, Any]) -> tuple[Key, Said] | None:
     created_at = get("created_at")
     if created_at is not None and (created_at := _moment_of(created_at)) is None:
         return None
-    more = {} if conversation is None else {"conversationId": conversation}
-    key = client, content_type, model, provider, success, None, None, False
+    more = {_STORED[name]: said for name, said in named}
+    key = client, content_type, model, provider, success, None, service_type, False
     return key, Said(user, inputs, outputs, durations[0], durations[1], more, request_id, None, created_at)
 
 
@@ -172,11 +200,13 @@ def of_span(fields: Mapping[str, Any]) -> tuple[Key, Said] | None:
         return None
     get = fields.get
     user, conversation, metadata = fields["user_id"], get("conversation_id"), fields["metadata"]
+    reservation = get("reservation_id")
     inputs, outputs, created_at = get("input_tokens"), get("output_tokens"), get("created_at")
     if (
         (inputs is None or outputs is None or created_at is None)
         or (not _PARTS.isdisjoint(fields) and any(get(part) for part in PART_TOKENS))
         or not (is_name(user) and (conversation is None or is_name(conversation)))
+        or not (reservation is None or is_name(reservation))
         or not metadata.keys() <= _ABOUT_SPANS
     ):
         return None
@@ -184,7 +214,9 @@ def of_span(fields: Mapping[str, Any]) -> tuple[Key, Said] | None:
     if endpoint := get("endpoint"):
         more["endpoint"] = endpoint
     more["metadata"] = metadata
-    created_at = _in_milliseconds(created_at)
+    if reservation is not None:
+        more["reservationId"] = reservation
+    created_at = in_milliseconds(created_at)
     key = (
         *(fields["client_id"], fields["content_type"], fields["model"], get("provider")),
         *(None, fields["status"], get("service_type"), get("synthetic", False)),
@@ -201,13 +233,8 @@ def _moment_of(value: object) -> datetime | None:
         except ValueError:
             return None
     if type(value) is datetime and value.tzinfo is UTC and OLDEST <= value <= datetime.now(UTC) + CLOCK_TOLERANCE / 2:
-        return _in_milliseconds(value)
+        return in_milliseconds(value)
     return None
-
-
-def _in_milliseconds(moment: datetime) -> datetime:
-    """As MongoDB keeps it."""
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def _is_number(value: object) -> bool:

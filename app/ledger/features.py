@@ -40,6 +40,7 @@ BUILT_IN: dict[str, Feature] = {
     "image-generation": Feature("image-gen", ServiceType.IMAGE),
     "video-generation": Feature("video-gen", ServiceType.VIDEO),
     "transcription": Feature("transcription", ServiceType.AUDIO),
+    "speech": Feature("speech", ServiceType.AUDIO),
     "embedding": Feature("embedding", ServiceType.EMBEDDING),
 }
 

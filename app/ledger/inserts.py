@@ -8,8 +8,8 @@ from pymongo.errors import BulkWriteError, OperationFailure
 
 from app.database.blocking import ClientSession
 from app.database.outages import is_outage
+from app.database.updates import DUPLICATE_KEY
 
-DUPLICATE_KEY = 11_000
 CHUNK = 500
 """Documents of a command. It may have 16 MB, and what a call can say has 32 kB at most; where larger ones come from
 elsewhere, the driver refuses the command, and the ledger tries fewer of them at once."""

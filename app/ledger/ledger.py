@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -17,12 +17,15 @@ from app.database.outages import is_outage, reason_of
 from app.database.transactions import pauses, was_undone
 from app.ledger.inserts import KnownIdsError, RefusedError, insert
 from app.ledger.outcomes import Outcome, ReceiptStatus
+from app.ledger.settlements import Settlements
 from app.ledger.templates import counted
 from app.ledger.twins import Pair
+from app.ledger.uncounted import uncounted_of
 from app.rollups.deltas import delta_of
 from app.rollups.local_time import LocalTime
 from app.rollups.name_caps import NameCaps
 from models import AIUsage, Analytics
+from models.counters import UNCOUNTED, Remark
 from models.documents import Document
 from models.rollups import DELTAS
 
@@ -43,20 +46,42 @@ class LedgerUnavailableError(Exception):
         """Whether the time was over, which a smaller batch may not need."""
 
 
+class Commits:
+    """What the ledgers of a process have to do with its limits."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[], None]] = []
+        self.count: Callable[[], bool] = lambda: True
+        """Whether anything may count calls. In any thread."""
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Tell it, on the event loop, that something was committed."""
+        self._listeners.append(listener)
+
+    def tell(self) -> None:
+        for listener in self._listeners:
+            listener()
+
+
 class Ledger:
     """Writes pairs. One per process, used by one committer at a time; its work is done in a thread of its own."""
 
-    def __init__(self, database: Database, session: Session | None, local_time: LocalTime) -> None:
+    def __init__(
+        self, database: Database, session: Session | None, local_time: LocalTime, commits: Commits | None = None
+    ) -> None:
         blocking = database.blocking
         self._entries = blocking[AIUsage.Settings.name]
         self._events = blocking[Analytics.Settings.name]
         self._deltas = blocking[DELTAS]
+        self._uncounted = blocking[UNCOUNTED]
         self._caps = NameCaps(database)
+        self.settlements = Settlements(blocking)
         self.local_time = local_time
         """Gives the day of an entry in the zone of the rollups."""
         self._session: ClientSession | None = None if session is None else session.delegate
         """None where the server has no transactions."""
         self._thread = OwnThread("ledger")
+        self._commits = commits or Commits()
 
     async def commit(self, pairs: Sequence[Pair], *, seconds: float, again: bool = False) -> list[Outcome]:
         """Store `pairs`, durably and each once, and return their outcomes, in order.
@@ -70,6 +95,8 @@ class Ledger:
         firsts = _firsts(pairs)
         distinct = list({first.id: first for first in firsts}.values())
         outcomes = await self._thread.run(partial(self._commit_in_time, distinct, _Attempt(again), seconds))
+        self._commits.tell()
+        self.settlements.committed([pair for pair in distinct if outcomes[pair.id].status is ReceiptStatus.COMMITTED])
         return [_outcome_of_each(pair, first, outcomes[first.id]) for pair, first in zip(pairs, firsts, strict=True)]
 
     def _commit_in_time(self, pairs: list[Pair], attempt: "_Attempt", seconds: float) -> dict[ObjectId, Outcome]:
@@ -140,20 +167,33 @@ class Ledger:
         self, pairs: list[Pair], stored: "_Stored", session: ClientSession | None, *, again: bool
     ) -> dict[ObjectId, Outcome]:
         if not (stored.entries or stored.events):
-            self._insert_new(pairs, pairs, session)
-            return {pair.id: _COMMITTED for pair in pairs}
+            remarks = self._insert_new(pairs, pairs, session)
+            return {pair.id: _committed(pair, remarks) for pair in pairs}
         first = {pair.id: pair.first_in(stored.entries) for pair in pairs}
         new = [pair for pair in pairs if first[pair.id] is None]
-        self._insert_new(new, [pair for pair in pairs if _lacks_event(pair, first[pair.id], stored)], session)
-        return {pair.id: _outcome(pair, first[pair.id], again=again) for pair in pairs}
+        without_event = [pair for pair in pairs if _lacks_event(pair, first[pair.id], stored)]
+        remarks = self._insert_new(new, without_event, session)
+        known = [(pair, entry) for pair in pairs if (entry := first[pair.id]) is not None]
+        remarks |= self.settlements.known(known, session)
+        return {pair.id: _outcome(pair, first[pair.id], remarks, again=again) for pair in pairs}
 
-    def _insert_new(self, new: list[Pair], without_event: list[Pair], session: ClientSession | None) -> None:
+    def _insert_new(
+        self, new: list[Pair], without_event: list[Pair], session: ClientSession | None
+    ) -> dict[ObjectId, Remark]:
+        """Returns what became of the reservations that they name."""
         insert(self._entries, [pair.entry_to_store() for pair in new], session)
         insert(self._events, [pair.event_to_store() for pair in without_event], session)
+        settlement = self.settlements.settle(new, session)
         if new:
             # one document with all that they add to the rollups: no two writers ever touch the same one
             entries, columns = counted(new)
             insert(self._deltas, [delta_of(entries, self.local_time, self._caps, columns)], session)
+            if session is not None and (uncounted := settlement.added_to(self._uncounted_of(new))) is not None:
+                insert(self._uncounted, [uncounted], session)
+        return settlement.remarks
+
+    def _uncounted_of(self, new: list[Pair]) -> Document | None:
+        return uncounted_of(new) if self._commits.count() else None
 
     def _stored(self, pairs: list[Pair], session: ClientSession | None) -> "_Stored":
         entries = self._entries_of([id_ for pair in pairs for id_ in pair.ids], session)
@@ -218,12 +258,16 @@ def _hindered(pairs: list[Pair], fault: Exception) -> dict[ObjectId, Outcome]:
     return {pair.id: Outcome.hindered(reason_of(fault), fault) for pair in pairs}
 
 
-def _outcome(pair: Pair, stored: Document | None, *, again: bool) -> Outcome:
+def _committed(pair: Pair, remarks: Mapping[ObjectId, Remark]) -> Outcome:
+    return _COMMITTED._replace(reservation=remarks[pair.id]) if pair.id in remarks else _COMMITTED
+
+
+def _outcome(pair: Pair, stored: Document | None, remarks: Mapping[ObjectId, Remark], *, again: bool) -> Outcome:
     if stored is None:
-        return _COMMITTED
+        return _committed(pair, remarks)
     if again and stored["_id"] == pair.id and not pair.conflicts_with(stored):
-        return _COMMITTED
-    return Outcome.duplicate(pair, stored)
+        return _committed(pair, remarks)
+    return Outcome.duplicate(pair, stored)._replace(reservation=remarks.get(pair.id))
 
 
 def _outcome_of_each(pair: Pair, first: Pair, outcome: Outcome) -> Outcome:

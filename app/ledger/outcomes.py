@@ -36,6 +36,8 @@ class Outcome(NamedTuple):
     """Of a duplicate: the entry of the first report."""
     fault: Exception | None = None
     """What stopped this pair, where that was not MongoDB's absence: it is not stored, and may be offered again."""
+    reservation: str | None = None
+    """What became of the reservation that it names: `settlements.Remark`."""
 
     @classmethod
     def hindered(cls, reason: str, fault: Exception) -> Self:

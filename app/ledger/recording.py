@@ -1,7 +1,7 @@
 """A reported call becomes its two documents: mapped, priced, stripped of personal data, and built."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
 
 from bson import ObjectId
@@ -44,6 +44,10 @@ class Recorder:
         """The `_id` of both documents of `call`: one that follows from its request id, else a fresh one."""
         return self._mint.id_of(call.client_id, call.request_id, now)
 
+    def new_id(self, client_id: str, request_id: str | None) -> ObjectId:
+        """The same for a call that is yet to be made."""
+        return self._mint.id_of(client_id, request_id, datetime.now(UTC))
+
     def is_fresh(self, id_: ObjectId) -> bool:
         """Whether it was made here for a call without a request id."""
         return self._mint.has_made(id_)
@@ -66,39 +70,57 @@ class Recorder:
         entry_id: ObjectId | None = None,
         feature: Feature | None = None,
         by_user: bool = False,
+        key_id: str | None = None,
     ) -> Recorded:
         """Both documents of `call`, which is reported `now` (UTC), with the prices of the time when it happened.
 
         `entry_id` and `feature` are for callers that have decided them already. `by_user` says that the call's own user
         reports it: its request id is then that user's alone.
+        `key_id` names the API key that reported it.
         """
         shared_id = own_id = entry_id or self.id_of(call, now)
         if by_user and call.request_id is not None:
             own_id = twin_id(call.client_id, call.request_id, call.user_id)
-        recorded = self._recorded(call, feature, now, own_id)
+        recorded = self._recorded(call, feature, now, own_id, key_id)
         if own_id is not shared_id:
             recorded.pair.shared_id = shared_id
         return recorded
 
     def _recorded(
-        self, call: AICall | CommonCall, decided: Feature | None, now: datetime, entry_id: ObjectId
+        self,
+        call: AICall | CommonCall,
+        decided: Feature | None,
+        now: datetime,
+        entry_id: ObjectId,
+        key_id: str | None,
     ) -> Recorded:
-        found = None
-        if decided is None and (found := of_call(call)) and (template := self._templates.find(*found)):
+        found = of_call(call) if decided is None else None
+        if found and key_id is not None:
+            found = found[0], found[1].reported_with(key_id)
+        if found and (template := self._templates.find(*found)):
             pair = TemplatePair(template, found[1], now, entry_id)
             return Recorded(pair, template.cost(pair))
         whole = call if isinstance(call, AICall) else call.in_full()
-        recorded = self._in_full(whole, decided or self.features.of(call.content_type), now, entry_id)
+        recorded = self._in_full(whole, decided or self.features.of(call.content_type), now, entry_id, key_id)
         if found:
             self._templates.learn(*found, *recorded)
         return recorded
 
-    def _in_full(self, call: AICall, feature: Feature, now: datetime, entry_id: ObjectId) -> Recorded:
+    def _in_full(
+        self, call: AICall, feature: Feature, now: datetime, entry_id: ObjectId, key_id: str | None
+    ) -> Recorded:
         priced = self.pricing.price(call, service_type_of(call, feature), call.created_at or now)
-        return Recorded(self.restore(call, feature, priced, now, entry_id), priced.cost)
+        return Recorded(self.restore(call, feature, priced, now, entry_id, key_id=key_id), priced.cost)
 
     def restore(
-        self, call: AICall, feature: Feature, priced: PricedCall, recorded_at: datetime, entry_id: ObjectId
+        self,
+        call: AICall,
+        feature: Feature,
+        priced: PricedCall,
+        recorded_at: datetime,
+        entry_id: ObjectId,
+        *,
+        key_id: str | None = None,
     ) -> Pair:
         """Both documents of a call whose feature and price are already decided."""
-        return build_pair(self._privacy.stripped(call), feature, priced, recorded_at, entry_id)
+        return build_pair(self._privacy.stripped(call), feature, priced, recorded_at, entry_id, key_id=key_id)

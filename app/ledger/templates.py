@@ -18,10 +18,11 @@ from app.ledger.packing import PackedEntry, PackedEvent, fields, int_field, mill
 from app.ledger.twins import Pair
 from app.pricing.costs import Cost, Pricing
 from app.pricing.token_rates import FlatRates
-from app.rollups.usage_sums import Columns
+from app.rollups.usage_sums import Columns, Tags
 from models.documents import Document
 from models.money import from_units, usd_of_units
 
+_COUNTED_AS = ("clientId", "feature", "serviceType", "aiModel", "synthetic")
 MOST = 1_000
 """Templates of each of two generations: new names in every call neither grow them nor push out the frequent ones."""
 
@@ -83,6 +84,8 @@ class Template:
         self._fee = usd_of_units(rates.fee)
         self._entry = {name: value for name, value in of.entry.items() if name not in MORE}
         self._event = {name: value for name, value in of.event.items() if name != "clerkUserId"}
+        self.counted_as = tuple(of.entry[name] for name in _COUNTED_AS)
+        """How limits count it: client, feature, service type and model, and whether it is synthetic."""
         self._packed_entry, self._packed_event = PackedEntry(self._entry), PackedEvent(self._event)
 
     def cost(self, pair: TemplatePair) -> Cost:
@@ -100,6 +103,7 @@ class Template:
             moments=[pair.created_at for pair in pairs],
             users=[each.user for each in said],
             conversations=[each.more.get("conversationId") for each in said],
+            tags=[Tags.of(each.more) for each in said],
             input_tokens=[each.input_tokens for each in said],
             output_tokens=[each.output_tokens for each in said],
             durations=[each.duration for each in said],

@@ -42,16 +42,21 @@ OPTIONAL_FIELDS = {
         "ip_address",
         "user_agent",
         "campaign_id",
+        "experiment",
+        "variant",
         "cost_basis",
         "aggregated",
         "aggregated_requests",
         "metadata",
+        "reservation_id",
+        "upstream",
     )
 }
 """Facts that most calls do not have: stored when reported and not zero."""
 
 _DECIDED_HERE = frozenset(
     {"_id", "recordedAt", "schemaVersion", "priceVersion", "savedCost", "estimatedUsage", "repriced", "unpricedReason"}
+    | {"keyId"}
 )
 _DECIDED_BY_PRICES = frozenset({"inputCost", "outputCost", "generationCost", "cost", "costSource"})
 
@@ -149,11 +154,15 @@ def service_type_of(call: AICall, feature: Feature) -> ServiceType:
     return call.service_type or feature.service_type
 
 
-def build_pair(call: AICall, feature: Feature, priced: PricedCall, now: datetime, entry_id: ObjectId) -> Pair:
+def build_pair(
+    call: AICall, feature: Feature, priced: PricedCall, now: datetime, entry_id: ObjectId, *, key_id: str | None = None
+) -> Pair:
     """Both documents of `call`, which `Privacy` has stripped, as MongoDB stores them. `now` is the time of the report,
-    UTC.
+    UTC, and `key_id` names the API key that reported it.
     """
     entry = _entry(entry_id, call, feature, priced, now)
+    if key_id is not None:
+        entry["keyId"] = key_id
     event = event_of(entry)
     if call.clerk_user_id is not None:
         event["clerkUserId"] = call.clerk_user_id
@@ -211,6 +220,8 @@ def _add_optional(entry: Document, call: AICall) -> None:
     for attribute in sorted(call.model_fields_set & OPTIONAL_FIELDS.keys()):
         if value := getattr(call, attribute):
             entry[OPTIONAL_FIELDS[attribute]] = Decimal128(value) if type(value) is Decimal else value
+    if call.attempts:
+        entry["attempts"] = [attempt.stored() for attempt in call.attempts]
 
 
 def event_of(entry: Document) -> Document:

@@ -1,4 +1,4 @@
-"""Removes all synthetic calls: entries, events and everything that the rollups have of them.
+"""Removes all synthetic calls: entries, events and everything that the rollups have of them; and synthetic money.
 
 Pages delete twins together with their figures, by a correction, so that sums agree at every moment. User activity,
 which corrections cannot take back, is deleted in the last transaction with all that is left, together with the calls
@@ -13,21 +13,37 @@ from zoneinfo import ZoneInfo
 from bson import ObjectId
 
 from app.database import Database, Session
+from app.database.connection import VERSIONS
 from app.database.transactions import transact
 from app.ledger.invariants import missing_in
+from app.limits.defining.changes import remove_definitions
 from app.rollups.corrections import correction
 from app.rollups.local_time import LocalTime
 from app.rollups.merging import merging
 from app.rollups.name_caps import NameCaps
 from app.rollups.state import touch
 from models.documents import Document
-from models.rollups import CONVERSATIONS, DELTAS, NAMES, ROLLUPS, SET_ASIDE, STATE, TRAILING, USER_MONTHS, USERS
+from models.plans import SUBSCRIPTIONS
+from models.revenue import REVENUE
+from models.revenue import STATE as REVENUE_STATE
+from models.rollups import (
+    CONVERSATIONS,
+    DELTAS,
+    NAMES,
+    ROLLUPS,
+    SET_ASIDE,
+    STATE,
+    TRAILING,
+    USER_MONTHS,
+    USERS,
+    VARIANTS,
+)
 
 PAGE = 1_000
 SYNTHETIC = {"synthetic": True}
 CELLS = tuple(name for name in ROLLUPS if name not in {DELTAS, NAMES, SET_ASIDE, STATE})
 _OF_SYNTHETIC = {"_id.synthetic": True}
-_CALLS = (USERS, CONVERSATIONS)
+_CALLS = (USERS, CONVERSATIONS, VARIANTS)
 _MANY = (*_CALLS, USER_MONTHS, TRAILING)
 """Collections with a document per user or conversation."""
 _INDEX = "purge_synthetic"
@@ -72,6 +88,30 @@ class Purge:
             return entries, entries + events.deleted_count
 
         return await transact(self._database, work)
+
+    async def count_money(self) -> int:
+        """How many entries of revenue and subscriptions there are for a demonstration alone."""
+        return sum([await self._database.writes[name].count_documents(SYNTHETIC) for name in (REVENUE, SUBSCRIPTIONS)])
+
+    async def money(self) -> int:
+        """Remove those, and have every process read again what is left. Returns how many. Raises PyMongoError."""
+        writes, removed = self._database.writes, 0
+
+        async def entries(session: Session | None) -> int:
+            deleted = await writes[REVENUE].delete_many(SYNTHETIC, session=session)
+            if deleted.deleted_count:
+                again = {"$inc": {"rewritten": 1}}
+                await writes[VERSIONS].update_one(REVENUE_STATE, again, upsert=True, session=session)
+            return deleted.deleted_count
+
+        async def subscriptions(session: Session | None) -> None:
+            nonlocal removed
+            removed = (await writes[SUBSCRIPTIONS].delete_many(SYNTHETIC, session=session)).deleted_count
+
+        # first: what is left of them comes due again
+        if await writes[SUBSCRIPTIONS].find_one(SYNTHETIC, {"_id": 1}) is not None:
+            await remove_definitions(self._database, subscriptions)
+        return removed + await transact(self._database, entries)
 
     async def count_cells(self) -> int:
         """How many documents the rollups have of synthetic calls alone."""

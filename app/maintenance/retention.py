@@ -15,7 +15,7 @@ from app.database.transactions import transact
 from app.errors import AppError
 from app.rollups.set_aside import WAY_OUT
 from app.rollups.state import REBUILD, STATE_KEY, RollupState
-from models.rollups import DELTAS, SET_ASIDE, STATE, in_other_zone
+from models.rollups import CHANGED, DELTAS, NOT_TAGGED, SET_ASIDE, STATE, in_other_zone, is_tagged
 
 
 class NotCountedError(AppError):
@@ -32,7 +32,7 @@ class Retention:
         """Record that the ledger will be complete only from this day on. Raises PyMongoError."""
         await self.check(zone, execute=True)
         # a recount that has read the ledger before sees the higher number, and starts over
-        change = {"$max": {"wholeFrom": whole_from.isoformat()}, "$inc": {"merges": 1}}
+        change = {"$max": {"wholeFrom": whole_from.isoformat()}, "$inc": CHANGED}
         await self._database.writes[STATE].update_one(STATE_KEY, change)
 
     async def check(self, zone: ZoneInfo, *, execute: bool) -> None:
@@ -42,6 +42,13 @@ class Retention:
             raise NotCountedError(f"the ledger is older than its rollups: build them first, with `{REBUILD}`")
         if await self._database.writes[DELTAS].find_one(in_other_zone(zone.key), {"_id": 1}):
             raise NotCountedError("calls counted in another time zone are being sorted into days; try again shortly")
+        stored = await self._database.writes[STATE].find_one(STATE_KEY)
+        untagged = await self._database.writes[DELTAS].find_one(NOT_TAGGED, {"_id": 1})
+        if stored is not None and (untagged or not is_tagged(stored)):
+            raise NotCountedError(
+                "calls are not in the rollups of campaigns and experiments yet, which a running server counts after an "
+                "upgrade; try again when it has"
+            )
         if unread := await self._database.writes[SET_ASIDE].count_documents({}):
             raise NotCountedError(f"{unread} deltas could not be read, so cells may lack calls: {WAY_OUT}")
 

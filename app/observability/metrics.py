@@ -59,6 +59,9 @@ class Counters:
             ["door", "status"],
             registry=self.registry,
         )
+        self.events = Counter(
+            "twinmeter_events", "Product events by receipt status", ["status"], registry=self.registry
+        )
         self.unpriced = Counter("twinmeter_unpriced_calls", "AI calls without a known price", registry=self.registry)
         self.refused = Counter(
             "twinmeter_overload_refused_calls",
@@ -154,6 +157,27 @@ class Counters:
         for sample in self._samples("twinmeter_calls_total"):
             found.setdefault(sample.labels["door"], {})[sample.labels["status"]] = int(sample.value)
         return found
+
+    def attempts(self) -> dict[str, dict[str, int]]:
+        """What the gateway has asked of its upstreams, by their names and how it ended."""
+        found: dict[str, dict[str, int]] = {}
+        for sample in self._samples("twinmeter_gateway_attempts_total"):
+            found.setdefault(sample.labels["upstream"], {})[sample.labels["outcome"]] = int(sample.value)
+        return found
+
+    def gateway_cache(self) -> dict[str, int]:
+        """What the gateway's cache has in memory, and how often an answer was there."""
+        found = {"hits": 0, "misses": 0, "answers": 0, "bytes": 0}
+        for sample in self._samples("twinmeter_gateway_cache_lookups_total"):
+            found["misses" if sample.labels["outcome"] == "miss" else "hits"] += int(sample.value)
+        for name in ("answers", "bytes"):
+            found[name] += sum(int(sample.value) for sample in self._samples(f"twinmeter_gateway_cache_{name}"))
+        return found
+
+    def samples_of(self, family: str) -> list[Sample]:
+        """All samples whose names begin so, as of now."""
+        self.publish()
+        return [sample for found in self._all.collect() for sample in found.samples if sample.name.startswith(family)]
 
     def delivered(self) -> dict[str, int]:
         """Calls from the spool, by outcome."""

@@ -44,6 +44,16 @@ class Code(StrEnum):
     """Deltas are set aside because they are damaged, or one is not merged, whatever the compactor does."""
     REFUSALS = "refusals"
     """Counts of refused calls cannot be written."""
+    ENDPOINTS = "endpoints"
+    """Endpoints of alerts were switched off, because they answered that they want no more."""
+    GATEWAY = "gateway"
+    """The gateway's file cannot be used as it is now; the one before still is."""
+    STRIPE = "stripe"
+    """Money that came in at Stripe cannot be booked yet, or a subscription there gives no plan here."""
+    REVENUE = "revenue"
+    """What came due of subscriptions cannot be booked."""
+    MONTH_REPORT = "month_report"
+    """The report of the last month could not be sent to everyone."""
     CHORE = "chore"
     """A background task ended by a fault of ours, and was started again."""
 
@@ -60,6 +70,11 @@ ADVICE = {
     Code.COMPACTOR: "the log has the fault; reports stay exact meanwhile",
     Code.DELTAS: "python -m scripts.doctor names them; python -m scripts.reconcile --execute recounts what they held",
     Code.REFUSALS: "the log has the fault; the counts wait in memory",
+    Code.ENDPOINTS: "the page Alerts names them: end them, or switch them on again",
+    Code.GATEWAY: "python -m scripts.gateway check says what is wrong, as does the log; what was read before is used",
+    Code.STRIPE: "GET /api/admin/billing/stripe names them, and what each waits for",
+    Code.REVENUE: "the log says of which subscriptions, and why; a rate is added by POST /api/admin/revenue/rates",
+    Code.MONTH_REPORT: "see TWINMETER_SMTP_* and TWINMETER_MONTH_REPORT_TO; python -m scripts.month_report sends it",
     Code.CHORE: "the log has the fault",
 }
 """What an operator does about each."""

@@ -84,6 +84,10 @@ CONTEXT: dict[str, Names] = {
         "ai.telemetry.metadata.sessionId",
     ),
     "content_type": ("twinmeter.content_type",),
+    "campaign_id": ("twinmeter.campaign_id",),
+    "experiment": ("twinmeter.experiment",),
+    "variant": ("twinmeter.variant",),
+    "reservation_id": ("twinmeter.reservation.id",),
     "endpoint": ("twinmeter.endpoint",),
     "synthetic": ("twinmeter.synthetic",),
 }
@@ -99,7 +103,12 @@ KNOWN = frozenset().union(
 )  # fmt: skip
 
 _OWN = frozenset().union(
-    RESPONSE_ID, FIRST_TOKEN_SECONDS, FIRST_TOKEN_MS, CONTEXT["user_id"], CONTEXT["conversation_id"]
+    RESPONSE_ID,
+    FIRST_TOKEN_SECONDS,
+    FIRST_TOKEN_MS,
+    CONTEXT["user_id"],
+    CONTEXT["conversation_id"],
+    CONTEXT["reservation_id"],
 )
 """In which spans of one instrumentation and model differ."""
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-from app.otlp.attributes import Context, Found, UnusableSpanError, context_in, name, text
+from app.otlp.attributes import CONTEXT, Context, Found, UnusableSpanError, context_in, name, text
 from app.otlp.shapes import Shape
 from app.otlp.spans import Origin, SpanNode
 
@@ -45,6 +45,10 @@ def context_fields(context: Context, origin: Origin) -> tuple[dict[str, Any], li
             if hashed is not None:
                 fields[field] = hashed
             left_out.append(f"{error}: recorded {'under its hash' if hashed is not None else 'without it'}")
+    if ("experiment" in fields) != ("variant" in fields):
+        alone = "experiment" if fields.pop("variant", None) is None else "variant"
+        fields.pop("experiment", None)
+        left_out.append(f"{CONTEXT[alone][0]} is alone: recorded without it")
     return fields, left_out
 
 

@@ -84,7 +84,7 @@ class _Used(NamedTuple):
     def guess(self) -> str | None:
         if not self.estimated:
             return None
-        return GUESSED_TOKENS if self.media is _NO_MEDIA else GUESSED_IMAGE
+        return GUESSED_IMAGE if self.usage == NO_TOKENS and self.media is not _NO_MEDIA else GUESSED_TOKENS
 
 
 _NO_MEDIA = MediaUse()
@@ -102,7 +102,7 @@ class Pricing:
         self._tokens: TokenPrices | None = None
         self.book = book
         self._estimates = estimates
-        self._factors = Factors.packaged()
+        self.factors = Factors.packaged()
 
     @classmethod
     def of(cls, book: Overrides, estimates_file: Path | None = None, aliases_file: Path | None = None) -> Self:
@@ -111,9 +111,7 @@ class Pricing:
 
     def price(self, call: AICall, service_type: ServiceType, at: datetime) -> PricedCall:
         """Price `call` as of `at`, the moment when it happened."""
-        if (tokens := self.book.table.tokens) is not self._tokens:
-            self._follow(tokens)
-        seller = self._sellers.of(call.model, call.provider)
+        seller = self.seller(call.model, call.provider)
         used = self._used(call, service_type)
         cost = self._cost(call, seller, used, at)
         if call.cached:
@@ -124,27 +122,28 @@ class Pricing:
 
     def period(self, client_id: str, model: str, provider: str | None, at: datetime) -> Hashable:
         """Equal for moments at which the same call, without a service tier or region, costs the same."""
-        if (tokens := self.book.table.tokens) is not self._tokens:
-            self._follow(tokens)
-        seller = self._sellers.of(model, provider)
+        seller = self.seller(model, provider)
         override = self.book.table.find(client_id=client_id, provider=seller.provider, model=model, at=at)
         lists = [each for each in (seller.tokens, *seller.others) if each is not None]
         terms = Terms(None, False, seller.region.lower()) if seller.region else None
-        factors = terms and [self._factors.of(each, terms, NO_TOKENS, at) for each in lists]
+        factors = terms and [self.factors.of(each, terms, NO_TOKENS, at) for each in lists]
         media = None if seller.media is None else seller.media.period(at)
         return override, *(each.period(at) for each in lists), media, *(factors or ())
 
     def flat_rates(self, client_id: str, model: str, provider: str | None) -> FlatRates | None:
         """The rates of a call of plain tokens, where no override, time, place or other seller has a say in them."""
-        if (table := self.book.table).tokens is not self._tokens:
-            self._follow(table.tokens)
-        seller = self._sellers.of(model, provider)
-        if seller.tokens is None or seller.others or seller.region or table.concerns(client_id, model):
+        seller = self.seller(model, provider)
+        if seller.tokens is None or seller.others or seller.region or self.book.table.concerns(client_id, model):
             return None
         return seller.tokens.flat
 
+    def seller(self, model: str, provider: str | None) -> Seller:
+        """Who sells a model, as the prices are now: those that administrators loaded, else those of the package."""
+        if (tokens := self.book.table.tokens) is not self._tokens:
+            self._follow(tokens)
+        return self._sellers.of(model, provider)
+
     def _follow(self, tokens: TokenPrices | None) -> None:
-        """Price by the tokens that administrators loaded, else by those that this was made with."""
         self._sellers = self._packaged if tokens is None else self._packaged.with_tokens(tokens)
         self._tokens = tokens
 
@@ -152,7 +151,7 @@ class Pricing:
         """None where nothing is known, and nothing may be assumed."""
         media = _media(call)
         if call.knows_tokens or media is not _NO_MEDIA:
-            return _Used(call.usage, media, estimated=False)
+            return _Used(call.usage, media, estimated=call.estimated_usage)
         return None if call.is_unreadable else self._estimated(call, service_type)
 
     def _estimated(self, call: AICall, service_type: ServiceType) -> _Used | None:
@@ -210,13 +209,13 @@ class Pricing:
             return None, None
         if terms is None:
             return price, self._sellers.token_version
-        factor = self._factors.of(prices, terms, used.usage, at)
+        factor = self.factors.of(prices, terms, used.usage, at)
         if isinstance(factor, str):
             words = f"{prices.provider} has no price of {prices.model} for {factor}"
             return None, _Unpriced(UnpricedCode.PRICE_MISSING, words)
         if factor == ONE:
             return price, self._sellers.token_version
-        return multiplied(price, factor), f"{self._sellers.token_version} + {self._factors.version}"
+        return multiplied(price, factor), f"{self._sellers.token_version} + {self.factors.version}"
 
     def _disagreement(
         self, price: TokenPrice, seller: Seller, used: _Used, terms: Terms | None, at: datetime

@@ -116,6 +116,11 @@ class Factors:
             factor = MONEY.multiply(factor, row.factor)
         return MONEY.multiply(factor, self._of_region(rows, terms.region)) if terms.region else factor
 
+    def words(self, prices: PricedModel) -> tuple[set[str], set[str]]:
+        """The tiers, and the regions, for which a model has rows."""
+        rows = [row for _, _, row in self._rows(prices.provider, prices.model)]
+        return {row.tier for row in rows if row.tier}, {region for row in rows for region in row.region}
+
     def _find(self, provider: str, model: str) -> list[tuple[datetime, datetime, Factor]]:
         return [(*row.times(), row) for row in self._table if row.is_for(provider, model)]
 

@@ -6,13 +6,14 @@ never priced by the nearest row.
 
 import re
 from bisect import bisect_right
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, reduce
 from pathlib import Path
 
 from app.pricing.lookups import LOOKUPS, MAX_NAME
-from app.pricing.media_table import TABLE, Conditions, Kind, Period, Row, read_table
+from app.pricing.media_table import KINDS, TABLE, Conditions, Kind, Period, Row, read_table
 from app.pricing.token_rates import MONEY
 
 _RESOLUTION = re.compile(r"\d{3,4}p|\dk")
@@ -46,11 +47,25 @@ class Offer:
                 return cost if per == 1 else MONEY.divide(cost, per)
         return None
 
+    def most(
+        self, quantity: Decimal | int, size: str | None, quality: str | None, first: datetime, last: datetime
+    ) -> Decimal | None:
+        """The cost in USD of `quantity` at most, at any moment from `first` to `last`: of what is not said, by the
+        dearest. None where no row is for it.
+        """
+        size, quality = _told(size, quality)
+        costs = [
+            MONEY.divide(MONEY.multiply(period.price, quantity), period.per)
+            for (of_size, of_quality), periods in self._periods.items()
+            if (size is None or of_size in {None, size}) and (quality is None or of_quality in {None, quality})
+            for period in periods
+            if period.start <= last and first < period.end
+        ]
+        return max(costs, default=None)
+
     def _conditions(self, size: str | None, quality: str | None) -> Conditions:
         """What distinguishes the rows: what the call says, else what the default row says."""
-        size, quality = plain_size(size), plain(quality)
-        if size is None and quality and _RESOLUTION.fullmatch(quality):
-            size, quality = quality, None  # a resolution is a size, wherever the call says it
+        size, quality = _told(size, quality)
         return (
             (size or self._default[0]) if self._by_size else None,
             (quality or self._default[1]) if self._by_quality else None,
@@ -62,8 +77,7 @@ class PricedMedia:
 
     def __init__(self, provider: str, model: str, offers: dict[Kind, Offer]) -> None:
         self.provider, self.model = provider, model
-        self._images, self._video = offers.get("images"), offers.get("video_seconds")
-        self._audio, self._characters = offers.get("audio_seconds"), offers.get("characters")
+        self._offers = [offers.get(kind) for kind in KINDS]
         self._changes = sorted(set().union(*(offer.changes for offer in offers.values())))
 
     def period(self, at: datetime) -> int:
@@ -95,12 +109,7 @@ class PricedMedia:
         if at.tzinfo is None:
             at = at.replace(tzinfo=UTC)
         total = None
-        for offer, quantity in (
-            (self._images, images),
-            (self._video, video_seconds),
-            (self._audio, audio_seconds),
-            (self._characters, characters),
-        ):
+        for offer, quantity in zip(self._offers, (images, video_seconds, audio_seconds, characters), strict=True):
             if quantity:
                 if quantity < 0:
                     raise ValueError("a quantity is negative")
@@ -109,6 +118,22 @@ class PricedMedia:
                     return None
                 total = cost if total is None else MONEY.add(total, cost)
         return total
+
+    def most(
+        self,
+        amounts: Sequence[Decimal | int],
+        size: str | None,
+        quality: str | None,
+        first: datetime,
+        last: datetime,
+    ) -> Decimal | None:
+        """The cost in USD, unquantised, of images, seconds of video and of audio, and characters, so many at most, at
+        any moment from `first` to `last`. None where one of them has no price.
+        """
+        used = [(offer, quantity) for offer, quantity in zip(self._offers, amounts, strict=True) if quantity]
+        costs = [offer.most(quantity, size, quality, first, last) if offer else None for offer, quantity in used]
+        known = [cost for cost in costs if cost is not None]
+        return reduce(MONEY.add, known) if known and len(known) == len(costs) else None
 
 
 class MediaPrices:
@@ -163,6 +188,14 @@ class MediaPrices:
         models = self._models[provider]
         prefix = next((p for p in self._prefixes[provider] if name.startswith(p[:-1])), "")
         return models.get(name) or models.get(prefix)
+
+
+def _told(size: str | None, quality: str | None) -> Conditions:
+    """What a call says, in the table's words."""
+    size, quality = plain_size(size), plain(quality)
+    if size is None and quality and _RESOLUTION.fullmatch(quality):
+        return quality, None  # a resolution is a size, wherever the call says it
+    return size, quality
 
 
 def plain(text: str | None) -> str | None:

@@ -18,6 +18,8 @@ TABLE = Path(__file__).with_name("media_prices.toml")
 Kind = Literal["images", "video_seconds", "audio_seconds", "characters"]
 """What a call may have used."""
 
+KINDS: tuple[Kind, ...] = ("images", "video_seconds", "audio_seconds", "characters")
+
 UNITS: dict[str, tuple[Kind, int]] = {
     "image": ("images", 1),
     "video_second": ("video_seconds", 1),

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from genai_prices.types import ModelPrice
 
+from app.pricing.ceilings import Stairs
 from app.pricing.token_prices import TokenPrices
 from app.pricing.token_rates import Rates, TokenPrice
 from models import PriceOverride, TokenUsage
@@ -49,18 +50,24 @@ class OverridePrices:
     def price(self, usage: TokenUsage, media: MediaUse) -> TokenPrice | None:
         """What a call costs; None where it used something without a price here."""
         tokens = self._token_price(usage)
-        generation = self._media_price(media)
+        generation = self.media_price(media)
         if tokens is None or generation is None:
             return None
         rest, cost = tokens.generation_cost + generation, tokens.cost + generation
         return tokens._replace(generation_cost=rest, cost=cost)
+
+    @property
+    def stairs(self) -> Stairs | None:
+        """The most that tokens may cost; None where they have no price here."""
+        return None if self._rates is None else Stairs.of(self._rates)
 
     def _token_price(self, usage: TokenUsage) -> TokenPrice | None:
         if self._rates is not None:
             return self._rates.price(usage, None)
         return _FREE if usage == NO_TOKENS else None
 
-    def _media_price(self, media: MediaUse) -> Decimal | None:
+    def media_price(self, media: MediaUse) -> Decimal | None:
+        """What media cost, 0 for none; None where some of it has no price here."""
         total = ZERO
         for used, price in zip(media.amounts(), self._media, strict=True):
             if used:

@@ -68,7 +68,17 @@ def terms_of(call: AICall, region: str | None) -> Terms | None:
     """None where a call was served the usual way. `region` is for calls that do not say theirs."""
     if call.service_tier is None and region is None and call.region is None and not call.batch:
         return None
-    tier = call.service_tier.strip().lower() if call.service_tier else ""
+    tier, is_batch = tier_of(call.service_tier)
+    return Terms(tier, call.batch or is_batch, region_of(call.region or region))
+
+
+def tier_of(word: str | None) -> tuple[str | None, bool]:
+    """The tier that a word stands for, None for the standard one, and whether it stands for a batch."""
+    tier = word.strip().lower() if word else ""
     tier = _OTHER_WORDS.get(tier, tier)
-    batch, told = call.batch or tier == BATCH, (call.region or region or "").strip().lower()
-    return Terms(None if not tier or tier == BATCH or tier in STANDARD else tier, batch, told or None)
+    return None if not tier or tier == BATCH or tier in STANDARD else tier, tier == BATCH
+
+
+def region_of(word: str | None) -> str | None:
+    """A region as prices name it."""
+    return (word or "").strip().lower() or None

@@ -5,7 +5,7 @@ return 0 for lack of a price, the result here is None: unpriced.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, localcontext
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -161,6 +161,8 @@ class PricedModel:
         own = any(info is model for model in provider.models)
         variants = (info.price_variants or ()) if own else ()
         self._variants = [(i, v.when.items(), _active(v.constraint)) for i, v in enumerate(variants)]
+        constraints = [each.constraint for each in (*lists, *variants)]
+        self._turns = sorted({time(), *(turn for each in constraints for turn in _turns(each))})
         self._compiled: dict[tuple[int, ...], Rates] = {}  # as many as combinations of the data, whatever the context
         self._undated = None if lists else self._compile(datetime.now(UTC), None)
 
@@ -192,6 +194,21 @@ class PricedModel:
     def flat(self) -> FlatRates | None:
         """The rates of a call without a context, where neither its size nor its time has a say in them."""
         return None if self._undated is None else self._undated.flat
+
+    @property
+    def window(self) -> int | None:
+        """How many tokens a call can have at most, where the data knows."""
+        return self._info.context_window
+
+    def words(self, names: Collection[str]) -> set[str]:
+        """What a context may say under these names, such as `service_tier`, and has a price of its own."""
+        return {value for _, when, _ in self._variants for name, value in when if name in names}
+
+    def rates_between(self, first: date, last: date, context: Mapping[str, str] | None) -> list[Rates]:
+        """The price lists that apply to calls in such a context at any time of these days (UTC)."""
+        days = (first + timedelta(days=number) for number in range((last - first).days + 1))
+        moments = (datetime.combine(day, turn, UTC) for day in days for turn in self._turns)
+        return list({id(rates): rates for at in moments for rates in [self._rates_at(at, context)]}.values())
 
     def varies(self, names: Collection[str], context: Mapping[str, str], at: datetime) -> bool:
         """Whether what `context` says under one of `names`, such as `service_tier`, has a price of its own."""
@@ -281,6 +298,13 @@ def _active(constraint: StartDateConstraint | TimeOfDateConstraint | None) -> Ca
     if end < start:
         return lambda at: at.time() >= start or at.time() < end
     return lambda at: start <= at.time() < end
+
+
+def _turns(constraint: StartDateConstraint | TimeOfDateConstraint | None) -> list[time]:
+    """The times of the day, in UTC, at which it begins or ends to be met."""
+    if not isinstance(constraint, TimeOfDateConstraint):
+        return []
+    return [_utc_time(constraint.start_time), _utc_time(constraint.end_time)]
 
 
 def _in_utc(at: datetime) -> datetime:

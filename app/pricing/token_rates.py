@@ -86,7 +86,7 @@ class Rates:
         # a price in a unit that this version does not know cannot be applied: what the call costs is not known
         known = listed if listed.keys() <= _UNIT_OF_PRICE.keys() else {}
         rows = [(_UNIT_OF_PRICE[key], price) for key, price in known.items()]
-        self._least_seconds = least_seconds
+        self.least_seconds = least_seconds
         self._starts = sorted({tier.start for _, p in rows if isinstance(p, TieredPrices) for tier in p.tiers})
         self._tiers = [
             _Tier([(unit, _at_input(price, tokens)) for unit, price in rows])
@@ -118,6 +118,10 @@ class Rates:
         if not {"input_tokens", "output_tokens"} <= {*self._keys} or (flat := self._tiers[0].flat) is None:
             return None
         return flat._replace(most_input=self._starts[0]) if self._starts else flat
+
+    def by_unit(self) -> list[tuple[int, dict[str, Decimal]]]:
+        """The price of one of each unit, by its key, beyond how many tokens of input."""
+        return [(start, tier.by_unit) for start, tier in zip((0, *self._starts), self._tiers, strict=True)]
 
     def depends_on_size(self, input_tokens: int) -> bool:
         """Whether so much input costs something else in one request than in several: beyond the first tier, or where
@@ -151,8 +155,8 @@ class Rates:
         if not (quantities.keys() <= self._quantities and all(map(_is_count, quantities.values()))):
             return None
         seconds = quantities.get("audio_seconds") or quantities.get("input_audio_seconds")
-        if self._least_seconds and seconds:
-            billed = max(seconds, self._least_seconds)
+        if self.least_seconds and seconds:
+            billed = max(seconds, self.least_seconds)
             quantities = {**quantities, "audio_seconds": billed, "input_audio_seconds": billed}
         return tier.price_rounded([quantities.get(key, n) for key, n in zip(self._keys, counts, strict=False)])
 
@@ -165,6 +169,7 @@ class _Tier:
         self._prices = [(price, unit.per, _side(unit)) for unit, price in rows]
         # exact, because tokens, searches and requests are sold by powers of ten
         rates = [_WIDE.divide(price, unit.per) if unit.usage_key in _POSITIONS else ZERO for unit, price in rows]
+        self.by_unit = {unit.usage_key: _WIDE.divide(price, unit.per) for unit, price in rows}
         places = max((-int(rate.as_tuple().exponent) for rate in rates), default=0)
         self._quantum = Decimal((0, (1,), -places))
         self._rates = [int(_WIDE.scaleb(rate, places)) for rate in rates]

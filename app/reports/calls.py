@@ -18,6 +18,7 @@ from app.reports.reader import Document, Reader, first
 from app.reports.rows import Row, Window
 from app.reports.windows import TimeWindow
 from models import AIUsage, Analytics, CallStatus, CostSource, ServiceType
+from models.attempt import Attempt
 from models.base import camel
 
 MAX_CALLS = 200
@@ -113,10 +114,18 @@ class CallDetail(LedgerCall):
     generation_cost: Decimal | None = None
     time_to_first_token: int | None = None
     """In ms."""
+    upstream: str | None = None
+    """Which server of a provider answered, as the gateway's deployment calls it."""
+    attempts: tuple[Attempt, ...] | None = ()
+    """All that were asked, in order; none where it was the first one alone."""
     ip_address: str | None = None
     """Kept only where the deployment enables it."""
     user_agent: str | None = None
     campaign_id: str | None = None
+    experiment: str | None = None
+    variant: str | None = None
+    reservation_id: str | None = None
+    key_id: str | None = None
     metadata: dict[str, Any] | None = None
     aggregated: bool | None = False
     """A sum of many calls."""
@@ -133,7 +142,8 @@ class CallsReport(Row):
     generated_at: datetime
 
 
-def _stored_fields(row: type[LedgerCall]) -> Fields:
+def stored_fields(row: type[ReadableRow]) -> Fields:
+    """By attribute of a row that is made of an entry."""
     renamed = {"id": "_id", "model": "aiModel"}
     return {
         name: (renamed.get(name, camel(name)), None if field.is_required() else field.default)
@@ -142,8 +152,8 @@ def _stored_fields(row: type[LedgerCall]) -> Fields:
     }
 
 
-LISTED = _stored_fields(LedgerCall)
-DETAIL = _stored_fields(CallDetail)
+LISTED = stored_fields(LedgerCall)
+DETAIL = stored_fields(CallDetail)
 
 
 @dataclass(frozen=True)
@@ -155,6 +165,11 @@ class CallFilters:
     conversation_id: str | None = None
     service_type: ServiceType | None = None
     reported_provider: str | None = None
+    campaign_id: str | None = None
+    experiment: str | None = None
+    variant: str | None = None
+    upstream: str | None = None
+    """Of the gateway: the one that answered, or was asked last."""
     weekday: int | None = None
     """1 for Monday to 7 for Sunday (ISO 8601), as the reporting time zone counts."""
     hour: int | None = None
@@ -171,7 +186,10 @@ class CallFilters:
 
     def conditions(self) -> Document:
         """By stored name, except the time. `$eq` prevents a string from being read as an operator."""
-        texts = ("status", "cost_source", "conversation_id", "service_type", "reported_provider")
+        texts = (
+            *("status", "cost_source", "conversation_id", "service_type", "reported_provider", "upstream"),
+            *("campaign_id", "experiment", "variant"),
+        )
         found: Document = {
             camel(name): {"$eq": str(value)} for name in texts if (value := getattr(self, name)) is not None
         }

@@ -16,6 +16,7 @@ def decoded(cursor: str) -> dict[str, Any]:
     """The position of a cursor. Raises InvalidRequestError for anything else."""
     try:
         position = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        json.dumps(position, ensure_ascii=False).encode()  # MongoDB has no halves of a surrogate pair
     except (ValueError, RecursionError) as error:
         raise _invalid() from error
     if not isinstance(position, dict):

@@ -1,9 +1,8 @@
 """The overview: today and month to date, from rollups; from the ledger as the truth they are checked against."""
 
-from calendar import monthrange
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -22,10 +21,8 @@ from app.reports.rows import (
     change,
     percent,
 )
-from app.reports.windows import DAY
 from models import CallStatus
 from models.latency import merged, percentiles
-from models.money import quantize_usd, to_decimal
 
 PERCENTS = (50, 95, 99)
 
@@ -57,23 +54,11 @@ class Quality(Row):
     p99: int | None
 
 
-class MonthEnd(Row):
-    """The projected cost of the month: the average of its complete days, times the number of its days; at least the
-    month to date, which is more where today costs more than the days before it.
-    """
-
-    cost: Decimal | None
-    """USD, to 15 decimals, half-even; null on the first day. Calls without a known price are not in it."""
-    complete_days: int
-    days_in_month: int
-
-
 class OverviewReport(Row):
     """`GET /api/admin/ai/overview`."""
 
     today: PeriodTotals
     month: PeriodTotals
-    month_end: MonthEnd
     trends: Trends
     quality: Quality
     health: Health
@@ -105,8 +90,6 @@ class OverviewParts:
     of_day: tuple[Document, Document]
     """Totals of the two periods that are compared."""
     of_month: tuple[Document, Document]
-    complete_days: Document
-    """Totals of the month's complete days."""
 
 
 async def from_cells(
@@ -136,7 +119,6 @@ async def from_cells(
         statuses={status: count for status in CallStatus if (count := sum(row[f"status_{status}"] for row in month))},
         of_day=(_hours_before(rows, of.of_day.now), _hours_before(rows, yesterday)),
         of_month=(summed(_within(rows, of.of_month.now)), summed(_within(rows, of.of_month.before))),
-        complete_days=summed(_within(rows, _complete_days(of.month))),
     )
 
 
@@ -161,7 +143,6 @@ async def from_ledger(
         statuses={row["_id"]: row["count"] for row in await read.ledger(ledger.statuses(of.month))},
         of_day=(await totals(of.of_day.now), await totals(of.of_day.before)),
         of_month=(await totals(of.of_month.now), await totals(of.of_month.before)),
-        complete_days=await totals(_complete_days(of.month)),
     )
 
 
@@ -173,7 +154,6 @@ def overview_report(
     return OverviewReport(
         today=_period_totals(parts.day),
         month=month,
-        month_end=_month_end(parts.spans.month, parts.complete_days, month.cost),
         trends=Trends(
             today=_trend(parts.spans.of_day, parts.of_day), month=_trend(parts.spans.of_month, parts.of_month)
         ),
@@ -190,23 +170,6 @@ def overview_report(
         timezone=parts.spans.day.window.zone.key,
         generated_at=generated_at,
     )
-
-
-def _complete_days(month: ReportQuery) -> ReportQuery | None:
-    """The month without today; None on its first day."""
-    first, this_day = month.window.first, month.window.last
-    return None if first == this_day else month.over(first, this_day - DAY)
-
-
-def _month_end(month: ReportQuery, complete: Document, to_date: Decimal) -> MonthEnd:
-    this_day = month.window.last
-    days = this_day.day - 1
-    days_in_month = monthrange(this_day.year, this_day.month)[1]
-    cost = None
-    if days:
-        with localcontext(prec=40):  # wide enough that it is rounded once only
-            cost = max(to_date, quantize_usd(to_decimal(complete.get("cost")) * days_in_month / days))
-    return MonthEnd(cost=cost, complete_days=days, days_in_month=days_in_month)
 
 
 def _period_totals(period: Period) -> PeriodTotals:

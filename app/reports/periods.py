@@ -1,7 +1,7 @@
 """The periods of the overview, and the comparable periods of its trends."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -60,6 +60,27 @@ def of_window(query: ReportQuery, moment: datetime) -> Comparison:
     last_before = earlier.first + (last - window.first)
     words = f"{window.first} to {last} against {earlier.first} to {last_before}"
     return Comparison(query.over(window.first, last), query.over(earlier.first, last_before), words)
+
+
+def year_before(query: ReportQuery, moment: datetime) -> Comparison:
+    """A window against the same dates a year earlier, where 29 February is 28 February. For a window that ends today or
+    later, its complete days; for today alone, its complete hours.
+    """
+    window, this_day = query.window, today(moment, query.window.zone)
+    if window.first == this_day:
+        query = replace(query, hours_before=moment.astimezone(window.zone).hour)
+    last = min(window.last, this_day - DAY) if window.first < this_day else window.last
+    return against(query.over(window.first, last), _year_before(window.first), _year_before(last))
+
+
+def against(query: ReportQuery, first: date, last: date) -> Comparison:
+    """A window against other days, which may be of any number."""
+    window = query.window
+    return Comparison(query, query.over(first, last), f"{window.first} to {window.last} against {first} to {last}")
+
+
+def _year_before(day: date) -> date:
+    return day.replace(year=day.year - 1, day=28 if (day.month, day.day) == (2, 29) else day.day)
 
 
 def _of_day(day: ReportQuery, hour: int) -> Comparison:

@@ -1,16 +1,20 @@
 """Reading: one session in which everything is as of one moment."""
 
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 from app.database import Database, Session
 from app.database.outages import answering
+from app.errors import DatabaseUnavailableError
 from app.reports.queries.rollup_rows import Query
 from app.reports.queries.stages import Stage
 from models import AIUsage, Analytics
 
 QUERY_SECONDS = 30
+_NEARLY = 0.9
+"""The driver gives up as soon as an answer would come too late."""
 ROWS_AT_ONCE = 1_000
 """So many are decoded in one go, for which the driver keeps Python's lock: of 16 MB, its own measure, 0.1 s."""
 
@@ -25,6 +29,11 @@ class Reader:
         self._database = database.reads
         self._session = session
         self._opened = opened
+
+    @property
+    def session(self) -> Session | None:
+        """For who reads beside it as of the same moment; of the client of `Database.reads`."""
+        return self._session
 
     @property
     def is_of_one_moment(self) -> bool:
@@ -92,9 +101,15 @@ async def reading(database: Database) -> AsyncIterator[Reader]:
 @contextmanager
 def in_time() -> Iterator[None]:
     """Bounds the time of the queries within. Raises DatabaseUnavailableError."""
-    way_out = f"MongoDB did not answer within {QUERY_SECONDS} s; request a shorter window, or try again later"
-    with answering(QUERY_SECONDS, way_out):
-        yield
+    began = time.monotonic()
+    try:
+        with answering(QUERY_SECONDS):
+            yield
+    except DatabaseUnavailableError as error:
+        if time.monotonic() - began < _NEARLY * QUERY_SECONDS:
+            raise
+        way_out = "request a shorter window, or try again later"
+        raise DatabaseUnavailableError(f"MongoDB did not answer within {QUERY_SECONDS} s; {way_out}") from error
 
 
 async def opened(database: Database) -> Reader:

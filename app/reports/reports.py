@@ -1,39 +1,61 @@
 """Every report of one deployment. Nothing else reads for administrators."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from app.database import Database
+from app.database import Database, Session
 from app.errors import invalid
-from app.reports import analytics, breakdowns, calls, downloads, latency, overview, quality, stats, usage
+from app.reports import (
+    analytics,
+    breakdowns,
+    calls,
+    downloads,
+    explain,
+    latency,
+    overview,
+    panel,
+    quality,
+    retention,
+    saved,
+    stats,
+    usage,
+)
 from app.reports.analytics import AnalyticsReport, AnalyticsType
 from app.reports.breakdowns import ModelCosts, ModelsReport, ProviderPerformance, ProvidersReport, UsersReport
 from app.reports.calls import CallDetail, CallFilters, CallsReport
 from app.reports.damage import Damage
 from app.reports.downloads import Download, Table
+from app.reports.explained import ExplainReport
 from app.reports.latency import LatencyReport
 from app.reports.overview import OverviewReport
+from app.reports.panel import Figures
 from app.reports.parts.call_places import places_of
+from app.reports.parts.feature_days import FeatureDays, KnownFeatureDays
 from app.reports.parts.known_cells import KnownCells
 from app.reports.parts.known_users import KnownUsers
 from app.reports.parts.series import SeriesBy
 from app.reports.parts.user_sheets import KnownNumbers, UserSheets
-from app.reports.periods import of_window
+from app.reports.periods import Comparison, of_window
 from app.reports.quality import DataQualityReport
-from app.reports.query import ReportQuery, Synthetic
-from app.reports.reader import Reader, in_time, opened, reading
+from app.reports.query import Filters, ReportQuery, Synthetic
+from app.reports.reader import Document, Reader, in_time, opened, reading
 from app.reports.readiness import Freshness, Rollups, checked
+from app.reports.retention import RetentionReport
 from app.reports.rows import FeatureTotals, Row, UsageDay
+from app.reports.saved import SavedByGateway
 from app.reports.single_flight import SharedComputations
 from app.reports.stats import StatsReport
 from app.reports.usage import UsageReport
 
 Answer = TypeVar("Answer")
+Beside = TypeVar("Beside")
+ReadBeside = Callable[[Session | None], Awaitable[Beside]]
+"""What another room reads in a session of ours."""
 
 MAX_LEDGER_DAYS = 92
 """The longest window of a report that only the ledger can answer."""
@@ -54,6 +76,7 @@ class Reports:
         self._known_users = KnownUsers()
         self._known_numbers = KnownNumbers()
         self._known_cells = KnownCells()
+        self._known_feature_days = KnownFeatureDays(self._known_numbers)
 
     def now(self) -> datetime:
         """The current moment of reports, UTC."""
@@ -95,6 +118,23 @@ class Reports:
 
         return await self._share(("usage", query, compare, series_by), compute, query)
 
+    async def explain(self, comparison: Comparison) -> ExplainReport:
+        """Why one window cost more or less than another. About one user: from its days, and the ledger."""
+        now, before = explain.both(comparison)
+        if now.hours_before is not None:
+            raise invalid("from", "is today, of which no day is over yet: name other days, or what to compare it with")
+
+        async def compute() -> ExplainReport:
+            if now.filters.user_id is not None:
+                async with self._ledger(now, before) as read:
+                    parts = await explain.of_user(read, comparison)
+            else:
+                async with self._rollups() as (read, rollups):
+                    parts = await explain.from_cells(read, comparison, self._sheets(read, rollups))
+            return await asyncio.to_thread(explain.explain_report, comparison, parts, self.now())
+
+        return await self._share(("explain", comparison), compute, now)
+
     async def latency(self, query: ReportQuery) -> LatencyReport:
         """Request durations and errors. About one user: from the ledger."""
 
@@ -123,6 +163,15 @@ class Reports:
                 return await quality.from_ledger(read, query, most)
         async with self._rollups() as (read, _):
             return await quality.from_cells(read, query)
+
+    async def saved_by_gateway(self, query: ReportQuery) -> SavedByGateway:
+        """What the gateway's cache saved."""
+
+        async def compute() -> SavedByGateway:
+            async with reading(self._database) as read:
+                return await saved.from_ledger(read, query)
+
+        return await self._share(("saved_by_gateway", query), compute, query)
 
     async def providers(self, query: ReportQuery) -> ProvidersReport:
         """Providers and their service types."""
@@ -156,6 +205,29 @@ class Reports:
                 )
 
         return await self._share(("users", query, order, limit, cursor), compute)
+
+    async def retention(
+        self, weeks: int, synthetic: Synthetic, client_id: str | None = None, feature: str | None = None
+    ) -> RetentionReport:
+        """Of each feature, or of one: who came back in the weeks after the first, of one client or of all."""
+
+        async def compute() -> RetentionReport:
+            now = self.now()
+            query = retention.query_of(weeks, now, self.zone, synthetic, client_id)
+            async with self._rollups() as (read, rollups):
+                found = await self.feature_days(read, rollups.state, query)
+            return await asyncio.to_thread(retention.retention_report, query, found, feature, now)
+
+        return await self._share(("retention", weeks, synthetic, client_id, feature), compute)
+
+    async def feature_days(
+        self, read: Reader, state: Document, query: ReportQuery, among: Iterable[str] = ()
+    ) -> FeatureDays:
+        """Who used which feature on the days of a query, which only a client and demo data narrow; for other rooms.
+
+        `state` is that of the rollups, read in the same session.
+        """
+        return await self._known_feature_days.of(read, query, state, among)
 
     async def calls(
         self,
@@ -253,6 +325,17 @@ class Reports:
 
         return await self._share(("stats", synthetic, client_id), compute)
 
+    async def panel(self, of: Filters, synthetic: Synthetic, beside: ReadBeside[Beside]) -> tuple[Figures, Beside]:
+        """What a user, or a client, sees of its own, and what is read beside it as of the same moment."""
+
+        async def compute() -> tuple[Figures, Beside]:
+            now = self.now()
+            async with reading(self._database) as read:
+                found = await beside(read.session)
+                return await panel.figures(read, of, self.zone, synthetic, now), found
+
+        return await self._damage.named(compute)
+
     async def freshness(self) -> Freshness:
         """How far the views lag behind what was written."""
 
@@ -276,8 +359,9 @@ class Reports:
             yield read, await checked(read, self.zone)
 
     @asynccontextmanager
-    async def _ledger(self, query: ReportQuery) -> AsyncIterator[Reader]:
-        _check_ledger_days(query)
+    async def _ledger(self, *queries: ReportQuery) -> AsyncIterator[Reader]:
+        for query in queries:
+            _check_ledger_days(query)
         async with reading(self._database) as read:
             yield read
 

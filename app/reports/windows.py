@@ -102,10 +102,15 @@ def requested_window(
     if first is None:
         raise invalid("from", "is missing: to needs from")
     last = today(now, zone) if last is None else last
-    if first > last:
-        raise invalid("from", f"must not be after to ({last})")
-    if (last - first).days >= MAX_DAYS:
-        raise invalid("from", f"is more than {MAX_DAYS} days before to; request a shorter window")
-    if not date(2000, 1, 1) <= first <= last <= date(9000, 1, 1):
-        raise invalid("from", "must be between 2000-01-01 and 9000-01-01, and so must to")
+    check_days(first, last)
     return TimeWindow(first, last, zone)
+
+
+def check_days(first: date, last: date, from_name: str = "from", to_name: str = "to") -> None:
+    """Raises InvalidRequestError naming the parameter at fault where these can be no window."""
+    if first > last:
+        raise invalid(from_name, f"must not be after {to_name} ({last})")
+    if (last - first).days >= MAX_DAYS:
+        raise invalid(from_name, f"is more than {MAX_DAYS} days before {to_name}; request a shorter window")
+    if not date(2000, 1, 1) <= first <= last <= date(9000, 1, 1):
+        raise invalid(from_name, f"must be between 2000-01-01 and 9000-01-01, and so must {to_name}")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from bson import ObjectId
 
 from app.database.blocking import BlockingDatabase, ClientSession
-from app.database.updates import upsert_blocking
+from app.database.updates import apply_updates_blocking
 from app.rollups.subject_updates import names_of_users
 from models.active_days import ActiveDay, NewUsers, StoredDays, bit_of, new_users
 from models.documents import Document
@@ -36,8 +36,8 @@ class ActiveUsers:
         """Set the bits of the users in `deltas`, and count the new ones. Returns what `remember` accepts."""
         active = {day: self._unknown(day, places) for day, places in self._named(deltas, session).items()}
         new = new_users(set(_days(active)), self._stored_days(active, session))
-        upsert_blocking(self._database, ACTIVE_USERS, count_updates(new), session)
-        upsert_blocking(self._database, USER_MONTHS, month_updates(active), session)
+        apply_updates_blocking(self._database, ACTIVE_USERS, count_updates(new), session)
+        apply_updates_blocking(self._database, USER_MONTHS, month_updates(active), session)
         return active
 
     def remember(self, stored: Active) -> None:

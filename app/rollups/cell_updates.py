@@ -6,13 +6,28 @@ from bson import Decimal128
 
 from models.documents import Document
 from models.money import from_units, stored_units
-from models.rollups import AMOUNTS, DAYS, EVERYONE, FINDINGS, HOUR_TOTALS, LATENCY, PART, TOTALS, USAGE, USAGE_TOTALS
+from models.rollups import (
+    AMOUNTS,
+    CAMPAIGN_TOTALS,
+    CAMPAIGNS,
+    DAYS,
+    EVERYONE,
+    FINDINGS,
+    HOUR_TOTALS,
+    LATENCY,
+    MERGE,
+    PART,
+    TOTALS,
+    USAGE,
+    USAGE_TOTALS,
+)
 
 KEYS = {
     DAYS: ("day", "scope", "synthetic"),
     USAGE: ("day", "scope", "synthetic", *PART),
     LATENCY: ("day", "scope", "synthetic", "provider", "serviceType"),
     FINDINGS: ("day", "scope", "synthetic", "kind", "provider", "model", "name"),
+    CAMPAIGNS: ("day", "client", "synthetic", "campaign"),
 }
 """The keys of the cells of each collection."""
 
@@ -60,6 +75,8 @@ class CellChanges:
         """By day, client, synthetic, provider and service type."""
         self._findings: dict[Key, _Sums] = {}
         """By day, client, synthetic, kind, provider, model and name."""
+        self._campaigns: dict[Key, _Sums] = {}
+        """By day, client, synthetic and campaign."""
 
     def add(self, delta: Document) -> None:
         """Add one delta."""
@@ -70,6 +87,10 @@ class CellChanges:
             sums.add_counts(row["statuses"], "statuses.")
             for hour, figures in row["hours"].items():
                 sums.add_row(figures, HOUR_TOTALS, f"hours.{hour}.")
+            for each in row.get("campaigns", ()):
+                of_campaign = _at(self._campaigns, (*where, each["campaign"]))
+                of_campaign.add_row(each, CAMPAIGN_TOTALS)
+                of_campaign.add_row(each, CAMPAIGN_TOTALS, f"parts.{row['part']}.")
             if row["latency"]:
                 sketch = _at(self._latency, (*where, row["provider"], row["serviceType"]))
                 sketch.add_counts(row["latency"], "latency.")
@@ -79,7 +100,7 @@ class CellChanges:
 
     def updates(self) -> dict[str, list[Document]]:
         """By collection, upserts of its cells, as the `update` command accepts them."""
-        cells: dict[str, dict[Key, _Sums]] = {collection: {} for collection in KEYS}
+        cells: dict[str, dict[Key, _Sums]] = {collection: {} for collection in KEYS} | {CAMPAIGNS: self._campaigns}
         for collections, found in (
             ((DAYS, USAGE), self._figures),
             ((DAYS, LATENCY), self._latency),
@@ -101,7 +122,7 @@ def figures_of(cell: Document, path: str = "") -> Document:
             found |= {} if name == "_id" else figures_of(value, f"{path}{name}.")
         elif isinstance(value, Decimal128):
             found |= {path + name: value} if value.to_decimal() else {}
-        elif isinstance(value, int) and value:
+        elif isinstance(value, int) and value and name != MERGE:
             found[path + name] = value
     return found
 

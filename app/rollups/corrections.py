@@ -17,11 +17,16 @@ from app.rollups.name_caps import NameCaps
 from app.rollups.usage_sums import Row
 from models.documents import Document
 from models.money import from_units, stored_units
-from models.rollups import AMOUNTS, CORRECTS, PART
+from models.rollups import AMOUNTS, CORRECTS, PART, VARIANT
 
 _USAGE = ("day", "client", "synthetic", *PART, "part")
 _FINDING = ("day", "client", "synthetic", "kind", "provider", "model", "name")
-_SUBJECTS = {"users": "user", "conversations": "conversation"}
+_SUBJECTS = {
+    "users": ("user",),
+    "conversations": ("conversation",),
+    "campaigns": ("campaign",),
+    "variants": VARIANT,
+}
 _NOTHING: Row = {"statuses": {}, "latency": {}, "hours": {}, "users": [], "conversations": []}
 
 Sums = dict[str, Any]
@@ -79,18 +84,21 @@ def _without_zeros(sums: Sums) -> Row:
 
 
 def _by_subject(row: Row) -> Row:
-    """Users and conversations by their name, in place of lists."""
+    """Users, conversations and the like by their names, in place of lists."""
     subjects = {
-        subjects: {each[name]: {key: each[key] for key in each.keys() - {name}} for each in row[subjects]}
-        for subjects, name in _SUBJECTS.items()
+        subjects: {
+            tuple(each[name] for name in names): {key: each[key] for key in each.keys() - names}
+            for each in row.get(subjects, ())
+        }
+        for subjects, names in _SUBJECTS.items()
     }
     return row | subjects
 
 
 def _with_subjects(row: Row) -> Row:
     lists = {
-        subjects: [{name: subject, **figures} for subject, figures in row[subjects].items()]
-        for subjects, name in _SUBJECTS.items()
+        subjects: [dict(zip(names, named, strict=True)) | figures for named, figures in row[subjects].items()]
+        for subjects, names in _SUBJECTS.items()
         if subjects in row
     }
     return row | lists

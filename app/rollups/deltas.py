@@ -9,7 +9,7 @@ from typing import Any
 
 from app.rollups.local_time import LocalTime
 from app.rollups.name_caps import NameCaps
-from app.rollups.usage_sums import Columns, Row, UsageSums, add_times, add_totals, increase, named
+from app.rollups.usage_sums import Columns, Row, Tags, UsageSums, add_times, add_totals, increase, named
 from models import CostSource
 from models.documents import Document
 from models.latency import bucket_of
@@ -19,8 +19,10 @@ from models.rollups import (
     HOUR_TOTALS,
     OPTIONAL_AMOUNTS,
     OPTIONAL_COUNTS,
+    OTHER,
     PART,
     REQUESTS,
+    TAGGED,
     TOTALS,
     Finding,
     joined,
@@ -55,6 +57,9 @@ COUNTED_FIELDS = (
     "requestDuration",
     "synthetic",
     "createdAt",
+    "campaignId",
+    "experiment",
+    "variant",
     *OPTIONAL_COUNTS,
     *OPTIONAL_AMOUNTS,
 )
@@ -77,7 +82,7 @@ class Increments:
         self._usage: dict[Key, UsageSums] = {}
         self._findings: dict[Key, list[int]] = {}
 
-    def add(self, entry: Document) -> None:  # noqa: C901 - in one piece, because function calls would double its time
+    def add(self, entry: Document) -> None:  # noqa: C901, PLR0912 - in one piece: calls would double its time
         """Count one entry, as the ledger stores it."""
         day, hour = self._local_time(entry["createdAt"])
         client, synthetic = entry["clientId"], entry["synthetic"]
@@ -105,6 +110,9 @@ class Increments:
                 conversation[0] += 1
                 conversation[1] += tokens
                 conversation[2] += cost
+        if (tags := Tags.of(entry)) is not None:
+            figures = success, entry["inputTokens"], entry["outputTokens"], tokens, source == CostSource.UNPRICED
+            usage.add_tags(tags, entry["userId"], (1, *figures, cost, saved))
         if (of_hour := usage.hours.get(hour)) is None:
             of_hour = usage.hours[hour] = [0] * len(HOUR_TOTALS)
         of_hour[0] += 1
@@ -125,7 +133,7 @@ class Increments:
     def add_alike(self, entry: Document, users: Mapping[str, int], hours: Mapping[str, int]) -> None:
         """Count entries of the day of `entry` that differ from it only in user and time, by user and by hour.
 
-        They have no conversation.
+        They have no conversation, campaign or experiment.
         """
         one = Increments(self._local_time, self._caps)
         one.add(entry)
@@ -156,17 +164,23 @@ class Increments:
     def delta(self, calls: int) -> Document:
         """The delta document of everything that was added. It asks MongoDB, in a thread. Raises PyMongoError."""
         self.admit_names()
-        return {"at": datetime.now(UTC), "calls": calls, "timezone": self._local_time.zone.key, **self.rows()}
+        about = {"at": datetime.now(UTC), "calls": calls, "timezone": self._local_time.zone.key}
+        return {**about, **TAGGED, **self.rows()}
 
     def admit_names(self) -> None:
         """Admit the names that `rows` will distinguish, likewise."""
         found: dict[str, dict[str, dict[str, None]]] = {}
-        for _, client, _, provider, model, _, feature in self._usage:
-            _note(found.setdefault(client, {}), provider=provider, model=model, feature=feature)
+        for (_, client, _, provider, model, _, feature), sums in self._usage.items():
+            names = found.setdefault(client, {})
+            _note(names, provider=provider, model=model, feature=feature)
+            for campaign in sums.campaigns:
+                _note(names, campaign=campaign)
+            for experiment, variant, _ in sums.variants:
+                _note(names, variant=joined(experiment, variant))
         for _, client, _, _, provider, model, name in self._findings:
             _note(found.setdefault(client, {}), provider=provider, model=model, name=name)
-        for client, names in found.items():
-            self._caps.admit(client, names)
+        for client, named_by in found.items():
+            self._caps.admit(client, named_by)
 
     def rows(self) -> Document:
         """The affected `days`, `usage` rows with their users and conversations, and `findings`.
@@ -184,7 +198,10 @@ class Increments:
                 self._counted_as(client, "feature", feature),
             )
             where = day, client, synthetic
-            usage.setdefault((*where, *part), []).append(sums)
+            admitted, others = self._with_admitted(client, sums)
+            usage.setdefault((*where, *part), []).append(admitted)
+            for dimension, calls in others.items():
+                findings.setdefault((*where, Finding.FOLDED, "", "", dimension), []).append([calls])
             for dimension, name, counted in zip(PART, names, part, strict=True):
                 if name != counted:
                     folded = (*where, Finding.FOLDED, "", "", dimension)
@@ -205,6 +222,24 @@ class Increments:
 
     def _add_finding(self, key: Key, entry: Document, cost: int, saved: int) -> None:
         add_totals(self._findings.setdefault(key, [0] * len(TOTALS)), entry, cost, saved)
+
+    def _with_admitted(self, client: str, sums: UsageSums) -> tuple[UsageSums, dict[str, int]]:
+        """The same with `other` for campaigns and variants that have no cells of their own, and how many calls those
+        have.
+        """
+        campaigns = {name: self._counted_as(client, "campaign", name) for name in sums.campaigns}
+        variants = {names: self._variant_as(client, names) for names in sums.variants}
+        others = {
+            "campaign": sum(sums.campaigns[name][0] for name, counted in campaigns.items() if name != counted),
+            "variant": sum(sums.variants[names][0] for names, counted in variants.items() if names != counted),
+        }
+        others = {dimension: calls for dimension, calls in others.items() if calls}
+        return sums.with_names(campaigns, variants) if others else sums, others
+
+    def _variant_as(self, client: str, names: tuple[str, str, str]) -> tuple[str, str, str]:
+        experiment, variant, user = names
+        name = joined(experiment, variant)
+        return names if self._counted_as(client, "variant", name) == name else (OTHER, OTHER, user)
 
     def _counted_as(self, client: str, dimension: str, name: str) -> str:
         return self._caps.counted_as(client, dimension, name)

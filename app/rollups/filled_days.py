@@ -12,12 +12,12 @@ from app.database import Collection, Database
 from app.rollups.cell_updates import KEYS
 from models import AI_GENERATION
 from models.documents import Document
-from models.rollups import ACTIVE_USERS, CONVERSATIONS, DELTAS, USER_MONTHS, USERS
+from models.rollups import ACTIVE_USERS, CONVERSATIONS, DELTAS, USER_MONTHS, USERS, VARIANTS
 
 DAY = timedelta(days=1)
 FIRST, LAST = date(1, 1, 3), date(9998, 12, 31)
 """Days whose ends are valid moments in every zone."""
-_DAILY = (*KEYS, USERS, CONVERSATIONS)
+_DAILY = (*KEYS, USERS, CONVERSATIONS, VARIANTS)
 MONTH = 31
 """Days at most."""
 
@@ -40,7 +40,7 @@ class FilledDays:
         for collection, condition in ((self._database.ledger, {}), events):
             found |= {day async for day in self._of_calls(collection, condition, *span)}
         for name in _DAILY:
-            found |= {day async for text in self._beginnings(name, "day", *span) if (day := _day(text))}
+            found |= set(await self.with_cells(name, *span))
         found |= {day for text in await self._database.writes[DELTAS].distinct("days") if (day := _day(text))}
         months = [text async for text in self._beginnings(USER_MONTHS, "month", *span)]
         for month in months:
@@ -58,6 +58,10 @@ class FilledDays:
         """The day of the ledger's first entry; None where it has none. Raises PyMongoError."""
         days = self._of_calls(self._database.ledger, {}, FIRST, LAST)
         return await anext(days, None)
+
+    async def with_cells(self, name: str, first: date, last: date) -> list[date]:
+        """Days of which a collection has cells. Raises PyMongoError."""
+        return [day async for text in self._beginnings(name, "day", first, last) if (day := _day(text))]
 
     async def _of_calls(
         self, collection: Collection, condition: Document, first: date, last: date

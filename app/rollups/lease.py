@@ -1,4 +1,4 @@
-"""The lease: which process compacts. It saves work; correctness follows from transactions alone."""
+"""Leases: which process compacts, and which looks at spending. They save work; correctness does not need them."""
 
 import uuid
 from typing import Any
@@ -17,7 +17,16 @@ LEASE_SECONDS = 5
 class Lease:
     """A named lease in the state collection, kept by the server's clock."""
 
-    def __init__(self, database: Database, session: Session | None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        session: Session | None,
+        *,
+        name: str = "compactor",
+        seconds: int = LEASE_SECONDS,
+    ) -> None:
+        self._name = name
+        self._seconds = seconds
         self._states = database.writes[STATE]
         self._admin = database.writes.client.admin
         self._holder = uuid.uuid4().hex
@@ -33,10 +42,10 @@ class Lease:
         Raises PyMongoError.
         """
         mine = {"$eq": ["$holder", self._holder]}
-        until = _ahead(LEASE_SECONDS)
+        until = _ahead(self._seconds)
         # where there is no lease yet, `until` is missing, which sorts before every date; one that lasts longer than any
         # was taken while the server's clock was ahead, by a holder that may have died since
-        ended = [{"$lt": ["$until", "$$NOW"]}, {"$gt": ["$until", _ahead(2 * LEASE_SECONDS)]}]
+        ended = [{"$lt": ["$until", "$$NOW"]}, {"$gt": ["$until", _ahead(2 * self._seconds)]}]
         taken = {"$or": [by_force, mine, *ended]}
         change = {
             "holder": {"$cond": [taken, self._holder, "$holder"]},
@@ -45,19 +54,19 @@ class Lease:
             "previous": {"$cond": [mine, None, {"$ifNull": ["$session", None]}]},
         }
         lease = await self._states.find_one_and_update(
-            {"_id": "compactor"}, [{"$set": change}], upsert=True, return_document=ReturnDocument.AFTER
+            {"_id": self._name}, [{"$set": change}], upsert=True, return_document=ReturnDocument.AFTER
         )
         if lease is None or lease["holder"] != self._holder:
             return False
         if lease["previous"] is not None:
             self._previous = lease["previous"]
-            log.info("compactor.taken_over")
+            log.info("lease.taken_over", lease=self._name)
         await self._end_previous()
         return True
 
     async def release(self) -> None:
         """Let another process compact at once."""
-        await self._states.delete_one({"_id": "compactor", "holder": self._holder})
+        await self._states.delete_one({"_id": self._name, "holder": self._holder})
 
     async def _end_previous(self) -> None:
         """End what the previous holder left open: a killed process's transaction blocks its cells for a minute.

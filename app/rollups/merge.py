@@ -16,15 +16,15 @@ from pymongo.errors import OperationFailure
 from app.database import Database, Session
 from app.database.blocking import transact_blocking
 from app.database.outages import is_too_large
-from app.database.updates import latest, upsert_blocking
+from app.database.updates import apply_updates_blocking, latest
 from app.observability.logs import Log
 from app.rollups.active_users import Active, ActiveUsers
 from app.rollups.cell_updates import CellChanges
 from app.rollups.state import STATE_KEY
-from app.rollups.subject_updates import conversation_updates, user_updates
+from app.rollups.subject_updates import conversation_updates, user_updates, variant_updates
 from app.rollups.trailing import add_late
 from models.documents import Document
-from models.rollups import CONVERSATIONS, DELTAS, MERGED, NOT_MERGED, STATE, USERS
+from models.rollups import CHANGED, CONVERSATIONS, DELTAS, MERGED, NOT_MERGED, STATE, USERS, VARIANTS
 from models.stored_shapes import damaged
 
 log = Log(__name__)
@@ -63,6 +63,8 @@ class _Waiting(NamedTuple):
     calls: int
     first_day: str
     full: bool
+    tagged: bool
+    """Whether all of them are counted by campaign and experiment."""
 
 
 Step = Callable[[_Waiting, Document], None]
@@ -119,7 +121,7 @@ class Merger:
         def work() -> _Waiting:
             # two concurrent merges conflict here: one of them is rolled back
             # readers keep users' cells in mind until there has been a merge that was not of figures
-            counts = {"merges": 1, "figures": int(which == NOT_MERGED)}
+            counts = {**CHANGED, "figures": int(which == NOT_MERGED)}
             state = self._states.find_one_and_update(STATE_KEY, {"$inc": counts}, session=self._session)
             assert state is not None  # noqa: S101 - it exists from the first start on
             waiting = self._oldest({**which, "timezone": state["timezone"]}, most)
@@ -129,7 +131,7 @@ class Merger:
 
         self._look_for_strange_ones()
         if self._deltas.find_one(which, {"_id": 1}) is None:
-            return Merged(0, 0, more=False), _Waiting([], [], 0, "", full=False)
+            return Merged(0, 0, more=False), _Waiting([], [], 0, "", full=False, tagged=True)
         waiting = work() if self._session is None else transact_blocking(self._session, work)
         milliseconds = round((time.monotonic() - started) * 1000, 1)
         log.debug("compactor.merged", deltas=len(waiting.ids), of=step.__name__, milliseconds=milliseconds)
@@ -149,14 +151,15 @@ class Merger:
             raise UnreadableError(which)
 
     def _oldest(self, which: Document, most: int) -> _Waiting:
-        shown = {"calls": 1, "first": {"$min": "$days"}, "size": {"$bsonSize": "$$ROOT"}}
+        shown = {"calls": 1, "first": {"$min": "$days"}, "size": {"$bsonSize": "$$ROOT"}, "tagged": 1}
         ids: list[ObjectId] = []
         sizes: list[int] = []
         days: list[str] = []
-        unknown, calls, full = [], 0, False
+        unknown, calls, full, tagged = [], 0, False, True
         for delta in self._deltas.find(which, shown, session=self._session).sort("_id").limit(MAX_DELTAS):
             ids.append(delta["_id"])
             sizes.append(delta["size"])
+            tagged &= "tagged" in delta
             if self._sound.get(delta["_id"]) != delta["size"]:
                 unknown.append(delta["_id"])
                 if not isinstance(delta.get("calls"), int):
@@ -166,7 +169,7 @@ class Merger:
             if full := calls >= most or len(ids) == MAX_DELTAS:
                 break
         self._require_sound(unknown, within=True)
-        return _Waiting(ids, sizes, calls, min(days, default=""), full)
+        return _Waiting(ids, sizes, calls, min(days, default=""), full, tagged)
 
     def _figures(self, waiting: _Waiting, state: Document) -> None:
         if state["epoch"] != self._epoch:
@@ -177,22 +180,28 @@ class Merger:
             changes.add(delta)
             newest.append(delta["at"])
         for collection, updates in changes.updates().items():
-            upsert_blocking(self._database, collection, updates, self._session)
+            apply_updates_blocking(self._database, collection, updates, self._session)
         self._active = self._users.store(waiting.ids, self._session)
         self._deltas.update_many({"_id": {"$in": waiting.ids}}, {"$set": MERGED}, session=self._session)
+        if not waiting.tagged:
+            self._states.update_one(STATE_KEY, {"$inc": {"tagged": -1}}, session=self._session)
         last = latest("lastCommit", max(newest))
         self._states.update_one(STATE_KEY, [{"$set": {"lastCommit": last}}], session=self._session)
 
     def _subjects(self, waiting: _Waiting, state: Document) -> None:
-        pipelines = {USERS: user_updates(waiting.ids), CONVERSATIONS: conversation_updates(waiting.ids)}
+        pipelines = {
+            USERS: user_updates(waiting.ids),
+            CONVERSATIONS: conversation_updates(waiting.ids),
+            VARIANTS: variant_updates(waiting.ids, state["merges"] + 1),
+        }
         for collection, pipeline in pipelines.items():
             statements = list(self._raw_deltas.aggregate(pipeline, session=self._session))
-            upsert_blocking(self._database, collection, statements, self._session)
+            apply_updates_blocking(self._database, collection, statements, self._session)
         if waiting.first_day < state["today"]:
             add_late(self._database, waiting.ids, state, self._session)
         self._deltas.delete_many({"_id": {"$in": waiting.ids}}, session=self._session)
 
     def _without_subjects(self, ids: list[ObjectId]) -> Iterator[Document]:
         """Not a list: to free many at once takes as long as a caller may wait."""
-        without = {"usage.users": 0, "usage.conversations": 0}
+        without = {"usage.users": 0, "usage.conversations": 0, "usage.variants": 0}
         yield from self._deltas.find({"_id": {"$in": ids}}, without, session=self._session)

@@ -12,7 +12,7 @@ from app.rollups.merging import merging
 from app.rollups.recount import LedgerNotWholeError, Recount
 from app.rollups.set_aside import forget
 from app.rollups.state import STATE_KEY, RollupState
-from models.rollups import DELTAS, NAMES, ROLLUPS, SET_ASIDE, STATE, in_other_zone
+from models.rollups import CHANGED, DELTAS, NAMES, ROLLUPS, SET_ASIDE, STATE, in_other_zone
 
 PROGRESS_KEY = {"_id": "rebuild"}
 
@@ -70,7 +70,7 @@ class Rebuild:
         """From here on reports are unavailable until the rebuild is complete, and running processes follow the zone."""
         today = datetime.now(self._zone).date().isoformat()
         change = {"timezone": self._zone.key, "complete": False, "today": today, "trailing": []}
-        await self._states.update_one(STATE_KEY, {"$set": change, "$inc": {"merges": 1, "epoch": 1, "late": 1}})
+        await self._states.update_one(STATE_KEY, {"$set": change, "$inc": {**CHANGED, "epoch": 1, "late": 1}})
         await self._states.delete_one(PROGRESS_KEY)
         for collection in set(ROLLUPS) - {STATE, DELTAS, NAMES, SET_ASIDE}:
             await self._database.writes[collection].delete_many({})

@@ -30,12 +30,14 @@ from models.active_days import bit_of
 from models.documents import Document
 from models.rollups import (
     ACTIVE_USERS,
+    CHANGED,
     CONVERSATIONS,
     DELTAS,
     EVERYONE,
     STATE,
     USER_MONTHS,
     USERS,
+    VARIANTS,
 )
 from models.stored_shapes import SHAPES
 
@@ -43,7 +45,7 @@ CALLS_PER_DELTA = 10_000
 DAY_SECONDS = 600.0
 """How long one attempt at a day may take."""
 
-_DAILY = (*KEYS, USERS, CONVERSATIONS)
+_DAILY = (*KEYS, USERS, CONVERSATIONS, VARIANTS)
 
 
 class DisturbedError(Exception):
@@ -126,7 +128,7 @@ class Recount:
         covered = {"$elemMatch": {"first": {"$lte": days["$lte"]}, "last": {"$gte": days["$gte"]}}}
         unchanged = await writes[STATE].find_one_and_update(
             {**STATE_KEY, "merges": state["merges"]},
-            {"$inc": {"merges": 1, "epoch": 1, "late": 1}, "$pull": {"trailing": covered["$elemMatch"]}},
+            {"$inc": {**CHANGED, "epoch": 1, "late": 1}, "$pull": {"trailing": covered["$elemMatch"]}},
             session=session,
         )
         if unchanged is None:

@@ -11,7 +11,7 @@ from app.database import Database, Session
 from app.errors import ConfigurationError
 from app.observability.logs import Log
 from models.documents import Document
-from models.rollups import STATE
+from models.rollups import CHANGED, STATE
 
 log = Log(__name__)
 
@@ -38,6 +38,7 @@ class RollupState:
                 "timezone": zone.key,
                 "complete": await _is_unused(database),
                 "merges": 0,
+                "tagged": 0,
                 "late": 0,
                 "epoch": 0,
                 "today": datetime.now(zone).date().isoformat(),
@@ -98,5 +99,5 @@ async def stored_state(database: Database) -> Document:
 
 async def touch(database: Database, session: Session | None) -> None:
     """Make concurrent merges and recounts start again, and compactors forget what they know."""
-    change = {"$inc": {"merges": 1, "epoch": 1, "late": 1}}
+    change = {"$inc": {**CHANGED, "epoch": 1, "late": 1}}
     await database.writes[STATE].update_one(STATE_KEY, change, session=session)

@@ -1,4 +1,4 @@
-"""From the users and conversations of deltas to updates of cells, made by MongoDB itself.
+"""From the users, conversations and variants of deltas to updates of cells, made by MongoDB itself.
 
 There are nearly as many of these as of calls. So the server sums them and produces the very statements that its
 `update` command accepts; this process passes them back without looking inside.
@@ -8,7 +8,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from models.rollups import CONVERSATION_TOTALS, CORRECTS, USER_TOTALS
+from models.rollups import CONVERSATION_TOTALS, CORRECTS, MERGE, USER_TOTALS, VARIANT, VARIANT_TOTALS
 
 Stage = dict[str, Any]
 
@@ -41,6 +41,16 @@ def conversation_updates(deltas: list[ObjectId]) -> list[Stage]:
         *_unwound(deltas, "conversations"),
         {"$group": {"_id": key, **_sums("conversations", CONVERSATION_TOTALS)}},
         _statement({"$arrayToObject": _without_zeros(_figures(CONVERSATION_TOTALS))}),
+    ]
+
+
+def variant_updates(deltas: list[ObjectId], merge: int) -> list[Stage]:
+    """Statements that add to the cells of experiments' variants, and say which `merge` did."""
+    key = {**_USAGE_KEY, **{name: f"$usage.variants.{name}" for name in VARIANT}}
+    return [
+        *_unwound(deltas, "variants"),
+        {"$group": {"_id": key, **_sums("variants", VARIANT_TOTALS)}},
+        _statement({"$arrayToObject": _without_zeros(_figures(VARIANT_TOTALS))}, most={MERGE: merge}),
     ]
 
 
@@ -85,7 +95,10 @@ def _without_zeros(figures: list[Stage]) -> Stage:
     return {"$filter": {"input": figures, "cond": {"$ne": ["$$this.v", 0]}}}
 
 
-def _statement(increments: Stage) -> Stage:
-    """`{q: {_id: ...}, u: {$inc: ...}, upsert: true}`."""
-    update = {"$arrayToObject": [[{"k": {"$literal": "$inc"}, "v": increments}]]}
+def _statement(increments: Stage, most: dict[str, int] | None = None) -> Stage:
+    """`{q: {_id: ...}, u: {$inc: ...}, upsert: true}`; with `most`, what is raised to a number, where it is less."""
+    operators: list[Stage] = [{"k": {"$literal": "$inc"}, "v": increments}]
+    if most is not None:
+        operators.append({"k": {"$literal": "$max"}, "v": {"$literal": most}})
+    update = {"$arrayToObject": [operators]}
     return {"$project": {"_id": 0, "q": {"_id": "$_id"}, "u": update, "upsert": {"$literal": True}}}

@@ -17,7 +17,7 @@ from pymongo.errors import PyMongoError
 
 from app.database import Database
 from app.database.blocking import BlockingDatabase, ClientSession
-from app.database.updates import upsert_blocking
+from app.database.updates import apply_updates_blocking
 from app.observability.logs import Log
 from app.rollups.state import STATE_KEY, stored_state
 from app.rollups.subject_updates import corrected_days, past_requests
@@ -125,7 +125,7 @@ def add_late(
     days: set[str] = set()
     users: set[str] = set()
     updates = late_updates(_noting(days, users, past), state["trailing"])
-    upsert_blocking(database, TRAILING, updates, session)
+    apply_updates_blocking(database, TRAILING, updates, session)
     corrected = [row["_id"] for row in database[DELTAS].aggregate(corrected_days(deltas), session=session)]
     days.update(corrected)
     in_days = {"_id.day": {"$in": sorted(days)}}

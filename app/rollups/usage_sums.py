@@ -12,6 +12,7 @@ from models.money import from_units
 from models.rollups import (
     AMOUNTS,
     CACHED,
+    CAMPAIGN_TOTALS,
     COST,
     DURATION,
     DURATIONS,
@@ -25,6 +26,8 @@ from models.rollups import (
     TOKENS_USED,
     TOTALS,
     UNPRICED,
+    VARIANT,
+    VARIANT_TOTALS,
 )
 
 Row = dict[str, Any]
@@ -40,6 +43,7 @@ class Columns(NamedTuple):
     moments: Sequence[datetime]
     users: Sequence[str]
     conversations: Sequence[str | None]
+    tags: Sequence["Tags | None"]
     input_tokens: Sequence[int]
     output_tokens: Sequence[int]
     durations: Sequence[int | None]
@@ -55,10 +59,29 @@ class Columns(NamedTuple):
             yield Columns(self.entry, self.prices, *columns)
 
 
+class Tags(NamedTuple):
+    """What few calls name: a campaign, and an experiment with one of its variants."""
+
+    campaign: str | None
+    variant: tuple[str, str] | None
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> "Tags | None":
+        """Those of an entry, or of what it has beside its template."""
+        if TAGS.isdisjoint(entry):
+            return None
+        experiment, variant = entry.get("experiment"), entry.get("variant")
+        named = None if experiment is None or variant is None else (experiment, variant)
+        return cls(entry.get("campaignId"), named)
+
+
+TAGS = frozenset({"campaignId", "experiment"})
+
+
 class UsageSums:
     """Lists are in the order of TOTALS, HOUR_TOTALS and so on. Amounts are integers in units of their last decimal."""
 
-    __slots__ = ("conversations", "hours", "latency", "more", "statuses", "totals", "users")
+    __slots__ = ("campaigns", "conversations", "hours", "latency", "more", "statuses", "totals", "users", "variants")
 
     def __init__(self) -> None:
         self.totals = [0] * len(TOTALS)
@@ -68,6 +91,9 @@ class UsageSums:
         self.latency: dict[int, int] = {}
         self.users: dict[str, list[int]] = {}
         self.conversations: dict[str, list[int]] = {}
+        self.campaigns: dict[str, list[int]] = {}
+        self.variants: dict[tuple[str, str, str], list[int]] = {}
+        """By experiment, variant and user."""
 
     @classmethod
     def of(cls, parts: Iterable[Self]) -> Self:
@@ -78,13 +104,15 @@ class UsageSums:
             _add_each(one.hours, part.hours)
             _add_each(one.users, part.users)
             _add_each(one.conversations, part.conversations)
+            _add_each(one.campaigns, part.campaigns)
+            _add_each(one.variants, part.variants)
             for counts, others in ((one.more, part.more), (one.statuses, part.statuses), (one.latency, part.latency)):
                 for name, value in others.items():
                     increase(counts, name, value)
         return one
 
     def add_times(self, other: Self, users: Mapping[str, int], hours: Mapping[str, int]) -> None:
-        """Add one call without a conversation, so many times for each user, and in each hour of its day."""
+        """Add one call that names no conversation, campaign or experiment, so many times for each user and hour."""
         times = sum(users.values())
         add_times(self.totals, other.totals, times)
         (of_hour,) = other.hours.values()
@@ -117,7 +145,43 @@ class UsageSums:
         for bucket, count in Counter(map(bucket_of, durations)).items():
             increase(self.latency, bucket, count)
         self._add_subjects(columns, success)
+        if any(columns.tags):
+            self._add_tagged(columns, success)
         return totals
+
+    def add_tags(self, tags: Tags, user: str, figures: Sequence[int]) -> None:
+        """Add what a call names: its `figures` are in the order of CAMPAIGN_TOTALS."""
+        if tags.campaign is not None:
+            add_times(self.campaigns.setdefault(tags.campaign, [0] * len(CAMPAIGN_TOTALS)), figures, 1)
+        if tags.variant is not None:
+            requests, _, _, _, tokens, unpriced, cost, _ = figures
+            sums = self.variants.setdefault((*tags.variant, user), [0] * len(VARIANT_TOTALS))
+            add_times(sums, (requests, tokens, unpriced, cost), 1)
+
+    def with_names(
+        self, campaigns: Mapping[str, str], variants: Mapping[tuple[str, str, str], tuple[str, str, str]]
+    ) -> "UsageSums":
+        """The same under other names, several of which may be one."""
+        renamed = UsageSums()
+        for name in self.__slots__:
+            setattr(renamed, name, getattr(self, name))
+        renamed.campaigns, renamed.variants = {}, {}
+        for names, mine, theirs in (
+            (campaigns, renamed.campaigns, self.campaigns),
+            (variants, renamed.variants, self.variants),
+        ):
+            each: dict[Any, list[int]] = theirs
+            for name, figures in each.items():
+                _add_each(mine, {names[name]: figures})
+        return renamed
+
+    def _add_tagged(self, columns: Columns, success: int) -> None:
+        figures = zip(
+            columns.tags, columns.users, columns.input_tokens, columns.output_tokens, columns.costs, strict=True
+        )
+        for tags, user, inputs, outputs, cost in figures:
+            if tags is not None:
+                self.add_tags(tags, user, (1, success, inputs, outputs, inputs + outputs, 0, cost, 0))
 
     def _add_subjects(self, columns: Columns, success: int) -> None:
         users, conversations = self.users, self.conversations
@@ -141,6 +205,17 @@ class UsageSums:
                 conversation[2] += cost
 
     def stored(self) -> Row:
+        """As the row of a delta has it."""
+        tagged: Row = {}
+        if self.campaigns:
+            tagged["campaigns"] = [
+                {"campaign": name, **named(CAMPAIGN_TOTALS, figures)} for name, figures in self.campaigns.items()
+            ]
+        if self.variants:
+            tagged["variants"] = [
+                {**dict(zip(VARIANT, names, strict=True)), **named(VARIANT_TOTALS, figures)}
+                for names, figures in self.variants.items()
+            ]
         return {
             **named(TOTALS, self.totals),
             **named(tuple(self.more), list(self.more.values())),
@@ -153,6 +228,7 @@ class UsageSums:
                 {"conversation": name, "requests": requests, "tokensUsed": tokens, "cost": from_units(cost)}
                 for name, (requests, tokens, cost) in self.conversations.items()
             ],
+            **tagged,
         }
 
 
@@ -191,7 +267,7 @@ def named(names: tuple[str, ...], totals: Sequence[int]) -> Row:
     }
 
 
-def _add_each(mine: dict[str, list[int]], theirs: Mapping[str, list[int]]) -> None:
+def _add_each(mine: dict[Any, list[int]], theirs: Mapping[Any, list[int]]) -> None:
     for name, totals in theirs.items():
         if name in mine:
             add_times(mine[name], totals, 1)

@@ -152,7 +152,8 @@ class UserSheets:
     async def _store(self, place: Document, state: Document, sheets: Iterator[Document], session: Session) -> None:
         if await self._is_over(state, session):
             return
-        mark = {"_id": {**place, "scope": "", "synthetic": False, **dict.fromkeys(SHEET_PART)}}
+        key = {**place, "scope": "", "synthetic": False, **dict.fromkeys(SHEET_PART)}
+        mark = {"_id": key, "late": state["late"]}  # which sheets these are, where a day has had others
         await self._sheets.insert_many([mark], session=session)
         for sheet in await asyncio.to_thread(list, sheets):
             await self._sheets.insert_one({"_id": {**place, **sheet.pop("_id")}, **sheet}, session=session)

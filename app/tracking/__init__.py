@@ -1,7 +1,18 @@
 """The write path. An AI endpoint reports each model call once, with `track_ai_request`."""
 
 from app.ledger.outcomes import ReceiptStatus
-from app.tracking.api import flush, open_tracker, track_ai_call, track_ai_request, tracking
+from app.limits.answers import LimitsUnavailableError
+from app.limits.decisions import Decision
+from app.limits.refusals import QuotaExceededError, UnboundedAskError
+from app.tracking.api import (
+    check_usage_limit,
+    flush,
+    open_tracker,
+    reserve_ai_call,
+    track_ai_call,
+    track_ai_request,
+    tracking,
+)
 from app.tracking.providers import (
     track_anthropic_usage,
     track_gemini_usage,
@@ -12,6 +23,7 @@ from app.tracking.providers import (
     track_whisper_usage,
 )
 from app.tracking.receipt import Flushed, TrackReceipt
+from app.tracking.reservation import AIReservation
 from app.tracking.tracker import Tracker
 from app.usage.reader import UnreadableUsageError, read_usage
 from models import TokenUsage
@@ -20,16 +32,23 @@ from models.faults import Fault
 
 __all__ = [
     "AICall",
+    "AIReservation",
+    "Decision",
     "Fault",
     "Flushed",
+    "LimitsUnavailableError",
+    "QuotaExceededError",
     "ReceiptStatus",
     "TokenUsage",
     "TrackReceipt",
     "Tracker",
+    "UnboundedAskError",
     "UnreadableUsageError",
+    "check_usage_limit",
     "flush",
     "open_tracker",
     "read_usage",
+    "reserve_ai_call",
     "track_ai_call",
     "track_ai_request",
     "track_anthropic_usage",

@@ -2,7 +2,8 @@
 
 A commit of few calls takes nearly as long as one of twice as many. Of callers who report one call after the other half
 would always come just after a commit's start, and two commits would do the work of one. So those who wait are joined
-by those who were just answered, if these come again within 3 ms. Where nobody does, the next commits do not wait.
+by those who were just answered, if these come again within 3 ms. Where no more than half of them do, the next commits
+do not wait.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ LINGER_SECONDS = 0.003
 FEW = 64
 """Calls. For more of them their own time is the larger part of a commit's."""
 RESTS = 10
-"""Commits that do not wait after one that has waited in vain."""
+"""Commits that do not wait after one that has waited in vain, or for a few."""
 
 
 class Arrivals:
@@ -72,5 +73,5 @@ class Arrivals:
         finally:
             timer.cancel()
             self._wanted = 1
-        if len(self._queue) <= waiting:
+        if 2 * (len(self._queue) - waiting) <= self._expected - waiting:
             self._rests = RESTS

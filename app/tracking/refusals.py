@@ -16,7 +16,7 @@ from cachetools import TTLCache
 
 from app.database import Database
 from app.database.outages import reason_of
-from app.database.updates import upsert
+from app.database.updates import apply_updates
 from app.ledger.common import CommonCall
 from app.observability.logs import Log
 from app.observability.troubles import Code, Troubles
@@ -122,7 +122,7 @@ class Refusals:
             for kind, calls in counted.items()
         ]
         try:
-            await upsert(self._database, collection, updates, None)
+            await apply_updates(self._database, collection, updates, None)
         except Exception:
             waiting.update(counted)
             raise

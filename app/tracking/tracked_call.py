@@ -2,17 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from functools import wraps
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
 from app.tracking.receipt import TrackReceipt
+from app.tracking.reservation import INTERRUPTED, AIReservation, current
 from app.usage.responses import reported_of, reported_of_stream, text_of, unless_told
 from models import CallStatus
 
 TOO_MANY_REQUESTS = 429
-INTERRUPTED = "interrupted before the answer was complete"
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
@@ -23,10 +23,14 @@ Track = Callable[..., Awaitable[TrackReceipt]]
 class TrackedCall:
     """One model call, created by `track_ai_call`. As a decorator, the template of many."""
 
-    def __init__(self, track: Track, known: dict[str, Any]) -> None:
+    def __init__(self, track: Track, known: dict[str, Any], asks: Mapping[str, Any] | None = None) -> None:
+        """`asks`: what to hold before the call is made, as fields of `Ask`; None to ask for nothing."""
         self._track = track
         self._known = known
         """Fields of `AICall` that apply whatever the provider answers."""
+        self._asks = asks
+        self._room: AIReservation | None = None
+        """What is held for this call: by itself, or by the block around it."""
         self._facts: dict[str, Any] = {}
         self._events: list[Any] | None = None
         self._stream_ended = False
@@ -40,7 +44,7 @@ class TrackedCall:
 
         @wraps(function)
         async def tracked(*args: Params.args, **kwargs: Params.kwargs) -> Result:
-            async with TrackedCall(self._track, self._known) as call:
+            async with TrackedCall(self._track, self._known, self._asks) as call:
                 response = await function(*args, **kwargs)
                 call.record(response)
                 return response
@@ -48,6 +52,11 @@ class TrackedCall:
         return tracked
 
     async def __aenter__(self) -> Self:
+        if self._asks is None:
+            self._room = current()
+        else:
+            self._room = AIReservation(self._asks)
+            await self._room.take()
         self._started = time.perf_counter()
         return self
 
@@ -58,7 +67,17 @@ class TrackedCall:
         facts = {"request_duration": self._since_start(time.perf_counter())}
         if self._first_token is not None:
             facts["time_to_first_token"] = self._since_start(self._first_token)
-        self.receipt = await self._track(**{**facts, **unless_told(self._read(), self._known), **self._outcome(error)})
+        reported = {**facts, **unless_told(self._read(), self._known), **self._outcome(error)}
+        room = self._room
+        if room is None:
+            self.receipt = await self._track(**reported)
+            return
+        try:
+            self.receipt = await self._track(**room.settled_by(reported))
+            room.told(self.receipt)
+        finally:
+            if self._asks is not None:
+                await room.end()
 
     def record(self, response: Any, **facts: Any) -> None:
         """Take the usage of a complete response. `facts` are further fields of `AICall`, and come first."""

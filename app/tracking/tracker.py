@@ -10,9 +10,12 @@ from cachetools import LRUCache
 from pydantic import ValidationError
 
 from app.ledger.common import CommonCall, by_own_names
+from app.ledger.ledger import Commits
 from app.ledger.outcomes import Outcome, ReceiptStatus
 from app.ledger.recording import Recorded, Recorder
+from app.ledger.settlements import Settlements
 from app.ledger.twins import Pair
+from app.limits import Limits
 from app.observability.logs import Log
 from app.observability.metrics import Counters
 from app.observability.troubles import Trouble, Troubles
@@ -21,19 +24,19 @@ from app.pricing.price_book import PriceBook
 from app.process import in_turns, taken
 from app.spool.spooler import SpoolStanding
 from app.spool.watch import Watch
+from app.tracking.asking import Asking
 from app.tracking.background import DOOR as BACKGROUND
 from app.tracking.background import Background, Posted
 from app.tracking.elsewhere import FUNCTION, Elsewhere, client_of
 from app.tracking.home import Home
 from app.tracking.intake import Intake, Place
 from app.tracking.life import Life
-from app.tracking.receipt import Flushed, TrackReceipt
+from app.tracking.receipt import Flushed, TrackReceipt, receipt_of
 from app.tracking.refusals import Refusals
 from app.tracking.writer import Writer
 from models import CostSource
 from models.call import DEFAULT_CLIENT, AICall
 from models.faults import Fault, faults_of
-from models.money import to_decimal
 
 log = Log(__name__)
 
@@ -66,6 +69,10 @@ class Tracker:
 
     life: Life
     """What the write path knows of it, which is made after it."""
+    beside: object = None
+    """What was opened with it, which an exit without an end is not to take apart."""
+    asking: Asking | None = None
+    """Who is asked before calls are made; see `enforce`."""
 
     def __init__(
         self,
@@ -78,21 +85,40 @@ class Tracker:
         watch: Watch,
         counters: Counters,
         troubles: Troubles,
+        settlements: Sequence[Settlements],
+        commits: Commits,
     ) -> None:
         self.writer = writer
+        self._commits = commits
         self.price_book = price_book
         self.counters = counters
         self.troubles = troubles
         self._recorder = recorder
         self._refusals = refusals
         self._watch = watch
+        self._settlements = settlements
         self._told_reasons: LRUCache[str, bool] = LRUCache(MOST_REASONS)
         self.home = Home()
         self.intake = Intake(writer.admission, asyncio.get_running_loop())
         self.background = Background(self.home, writer, self._build, recorder.id_of, counters)
-        self.elsewhere = Elsewhere(self, deadline.total_seconds())
+        self._deadline = deadline.total_seconds()
+        self.elsewhere = Elsewhere(self, self._deadline)
         # bound once: an event at a level that is off then costs a fraction of a microsecond
         self._log = Log(__name__, bound=True)
+
+    def enforce(self, limits: Limits) -> None:
+        """Let callers ask these limits, and calls settle what they were given."""
+        self.asking = Asking(self._recorder, limits, self._deadline)
+        limits.spool_waits = lambda: self.spool_waits
+        self._commits.listen(limits.fold.wake)
+        self._commits.count = lambda: not limits.definitions.never_any
+        for settlements in self._settlements:
+            settlements.leased = limits.leases
+
+    @property
+    def spool_waits(self) -> bool:
+        """Whether calls wait on disk, or for it."""
+        return self.writer.spooler.pending > 0 or self.writer.spooler.depth.calls > 0
 
     async def track(self, **reported: Any) -> TrackReceipt:
         """Report one call by the fields of `AICall`. What cannot be stored comes back `rejected`, with its faults."""
@@ -100,7 +126,7 @@ class Tracker:
             return await self.elsewhere.track(reported)
         if isinstance(call := self._validated(reported, FUNCTION), TrackReceipt):
             return call
-        queued = self._queued(call, FUNCTION, by_user=False, sender="", within=None)
+        queued = self._queued(call, FUNCTION, by_user=False, key_id=None, sender="", within=None)
         del call, reported
         return await self._told(queued, FUNCTION)
 
@@ -148,15 +174,31 @@ class Tracker:
         """The same for a span's fields of `AICall`; in any thread."""
         return self._recorder.common_span(fields)
 
+    def new_id(self, client_id: str, request_id: str | None) -> ObjectId:
+        """What the entry of a call will be that is reported later: for who has to name it before."""
+        return self._recorder.new_id(client_id, request_id)
+
     async def track_call(
-        self, call: Call, door: str, *, by_user: bool = False, sender: str = "", within: float | None = None
+        self,
+        call: Call,
+        door: str,
+        *,
+        by_user: bool = False,
+        key_id: str | None = None,
+        sender: str = "",
+        within: float | None = None,
+        entry_id: ObjectId | None = None,
     ) -> TrackReceipt:
         """Report one validated call. `door` is its ingest channel, for the counters.
 
         `by_user` says that the call's own user reports it, with a token of theirs: its request id is then theirs alone.
+        `key_id` names the API key that reports it.
+        `entry_id` is what `new_id` said that the entry will be.
         `sender` is who is queued fairly, and `within` for how many seconds it waits; None for the deadline in process.
         """
-        queued = self._queued(call, door, by_user, sender, within)
+        queued = self._queued(
+            call, door, by_user=by_user, key_id=key_id, sender=sender, within=within, entry_id=entry_id
+        )
         del call  # under load many calls wait at once: what a waiting one no longer needs is released
         return await self._told(queued, door)
 
@@ -166,25 +208,39 @@ class Tracker:
         door: str,
         *,
         by_user: bool = False,
+        key_id: str | None = None,
         place: Place | None = None,
     ) -> list[TrackReceipt]:
         """Report many validated calls, for which `place` was kept. Receipts are in the same order."""
         if place is None:
-            queued = [self._queued(call, door, by_user, "", None) async for call in in_turns(calls)]
+            queued = [
+                self._queued(call, door, by_user=by_user, key_id=key_id, sender="", within=None)
+                async for call in in_turns(calls)
+            ]
         else:
             queued, within = [], place.seconds
             async for call in in_turns(calls):
                 place.enters()
-                queued.append(self._queued(call, door, by_user, place.sender, within))
+                queued.append(
+                    self._queued(call, door, by_user=by_user, key_id=key_id, sender=place.sender, within=within)
+                )
             place.leave()
         return [await self._told(each, door) async for each in in_turns(taken(queued))]
 
     def _queued(
-        self, call: Call, door: str, by_user: bool, sender: str, within: float | None
+        self,
+        call: Call,
+        door: str,
+        *,
+        by_user: bool,
+        key_id: str | None,
+        sender: str,
+        within: float | None,
+        entry_id: ObjectId | None = None,
     ) -> _Queued | TrackReceipt:
         try:
             now = datetime.now(UTC)
-            pair, cost = self._recorded(call, now, by_user=by_user)
+            pair, cost = self._recorded(call, now, entry_id, by_user=by_user, key_id=key_id)
             self._refusals.note_late(call, door)
             return pair, cost, self.writer.write(pair, door, sender, within)
         except Exception as error:  # noqa: BLE001 - as above
@@ -195,7 +251,11 @@ class Tracker:
             return queued
         pair, cost, answer = queued
         try:
-            return self._receipt(pair, cost, await answer)
+            outcome = await answer
+            cached = cost.source is CostSource.CACHED
+            status, feature = outcome.status, pair.feature
+            self._log.debug("call.tracked", status=status, feature=feature, cost=cost.cost, cached=cached)
+            return receipt_of(pair, cost, outcome)
         except Exception as error:  # noqa: BLE001 - as above
             return self.failed(error, door)
 
@@ -223,9 +283,15 @@ class Tracker:
         return TrackReceipt(ReceiptStatus.REJECTED, errors=tuple(faults))
 
     def _recorded(
-        self, call: Call, now: datetime, entry_id: ObjectId | None = None, *, by_user: bool = False
+        self,
+        call: Call,
+        now: datetime,
+        entry_id: ObjectId | None = None,
+        *,
+        by_user: bool = False,
+        key_id: str | None = None,
     ) -> Recorded:
-        recorded = self._recorder.record(call, now, entry_id=entry_id, by_user=by_user)
+        recorded = self._recorder.record(call, now, entry_id=entry_id, by_user=by_user, key_id=key_id)
         if recorded.cost.cost is None:
             self.counters.unpriced.inc()
             self._tell_once(recorded.cost.unpriced_reason or "")
@@ -240,28 +306,6 @@ class Tracker:
     def _build(self, posted: Posted) -> Pair:
         self._refusals.note_late(posted.call, BACKGROUND)
         return self._recorded(*posted).pair
-
-    def _receipt(self, pair: Pair, cost: Cost, outcome: Outcome) -> TrackReceipt:
-        feature, cached = pair.feature, cost.source is CostSource.CACHED
-        self._log.debug("call.tracked", status=outcome.status, feature=feature, cost=cost.cost, cached=cached)
-        amount, saved, source, reason = cost.cost, cost.saved_cost, cost.source, cost.unpriced_reason
-        entry_id = pair.id
-        if (first := outcome.stands) is not None:
-            entry_id = first["_id"]
-            feature, source = first["feature"], CostSource(first["costSource"])
-            amount = None if first["cost"] is None else to_decimal(first["cost"])
-            saved, reason = to_decimal(first["savedCost"]), first.get("unpricedReason")
-        return TrackReceipt(
-            outcome.status,
-            str(entry_id),
-            feature,
-            amount,
-            saved,
-            source,
-            outcome.conflicting,
-            () if outcome.reason is None else (Fault("", outcome.reason),),
-            reason,
-        )
 
     def failed(self, error: Exception, door: str) -> TrackReceipt:
         """An unforeseen error is logged for us, not raised to the caller."""

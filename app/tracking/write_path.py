@@ -10,7 +10,7 @@ from app.database import Database, Session
 from app.database.connection import STANDALONE_ADVICE
 from app.database.outages import reason_of
 from app.database.session_files import SessionFiles
-from app.ledger.ledger import Ledger
+from app.ledger.ledger import Commits, Ledger
 from app.ledger.recording import Recorder
 from app.observability.logs import Log
 from app.observability.metrics import Counters
@@ -56,12 +56,13 @@ async def write_path(
         committing, beside, replaying, merging = await _sessions(stack, sessions, database)
         local_time = LocalTime((await RollupState.open(database, settings.zone)).zone)
         await book.refresh()
-        breaker, spool = Breaker(), Spool.of(settings.data_dir, settings.database, settings.spool_max_bytes)
-        troubles = Troubles(counters.registry)
-        spooler = Spooler(spool, counters, troubles)
+        spool = Spool.of(settings.data_dir, settings.database, settings.spool_max_bytes)
+        commits, breaker = Commits(), Breaker()
+        spooler = Spooler(spool, counters, troubles := Troubles(counters.registry))
+        ledgers = [Ledger(database, session, local_time, commits) for session in (committing, beside, replaying)]
         writer = Writer(
-            Ledger(database, committing, local_time),
-            None if beside is None else Ledger(database, beside, local_time),
+            ledgers[0],
+            None if beside is None else ledgers[1],
             spooler,
             breaker,
             answers=database.answers,
@@ -80,20 +81,21 @@ async def write_path(
             watch=watch,
             counters=counters,
             troubles=troubles,
+            settlements=[ledger.settlements for ledger in ledgers],
             deadline=settings.track_deadline,
+            commits=commits,
         )
         await watch.look()
         _expose(tracker, counters)
-        replaying_ledger, lock = Ledger(database, replaying, local_time), spool.path.with_suffix(".lock")
         replayer = Replayer(
             database,
-            replaying_ledger,
+            ledgers[2],
             spooler,
             breaker,
             sessions,
             counters=counters,
             troubles=troubles,
-            lock=lock,
+            lock=spool.path.with_suffix(".lock"),
             pressed=lambda: writer.is_pressed,
         )
         compactor = Compactor(database, merging, local_time=local_time, troubles=troubles)

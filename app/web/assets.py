@@ -5,7 +5,9 @@ import gzip
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from app.errors import NotFoundError
@@ -19,6 +21,12 @@ FOLDER = Path(__file__).with_name("static")
 CHARTS_FOLDER = Path(__file__).with_name("charts")
 SHEETS = ("app.css", *(f"css/{n}.css" for n in ("layout", "controls", "parts", "charts", "tables", "states", "dialog")))
 """What `style.css` is made of: later ones have the last word."""
+EMBED = "twinmeter-usage.js"
+"""The script of the panel that other pages show: one file of several, because it has one address that never changes."""
+PANEL = tuple(f"panel/{name}.js" for name in ("text", "words", "feed", "styles", "nodes", "element"))
+"""What `twinmeter-usage.js` is made of: modules that import only earlier ones of them, and share no names."""
+_IMPORT = re.compile(rb"^import [^;]*;\n", re.MULTILINE)
+_EXPORT = re.compile(rb"^export ", re.MULTILINE)
 TYPES = {
     ".css": "text/css",
     ".js": "text/javascript",
@@ -29,6 +37,9 @@ TYPES = {
 }
 """What is served; a file of another kind is not. `Response` adds the charset of texts."""
 FOR_EVER = "public, max-age=31536000, immutable"
+FOR_A_WHILE = "public, max-age=3600, stale-while-revalidate=604800"
+"""Of what has one address: an hour after an upgrade every page has today's, and none waits for it."""
+EMBED_PATH = "/embed/twinmeter-usage.js"
 VERSION_DIGITS = 16
 
 
@@ -39,6 +50,11 @@ class Asset:
     media_type: str
     content: bytes
     gzipped: bytes
+
+    @cached_property
+    def digest(self) -> str:
+        """The same for the same content alone."""
+        return hashlib.sha256(self.content).hexdigest()[:VERSION_DIGITS]
 
 
 class Assets:
@@ -51,7 +67,8 @@ class Assets:
             if file.suffix in TYPES
         }
         style = b"".join(files.pop(name) for name in SHEETS)
-        self._files = {**files, STYLE: style, CHARTS: _charts()}
+        embed = _one_script(files[name] for name in PANEL)
+        self._files = {**files, STYLE: style, CHARTS: _charts(), EMBED: embed}
         self._bundle = VegaBundle(data_dir)
         self._asked: dict[str, Asset] = {}
         self.version = _version(self._files, self._bundle.version)
@@ -73,12 +90,22 @@ class Assets:
             self._asked[name] = await self._compressed(name)
         return self._asked[name]
 
+    async def embed(self) -> Asset:
+        """The script of the panel."""
+        return await self.find(self.version, EMBED)
+
     async def _compressed(self, name: str) -> Asset:
         if name == BUNDLE:
             gzipped = await self._bundle.gzipped()
             return Asset(TYPES[".js"], await asyncio.to_thread(gzip.decompress, gzipped), gzipped)
         content = self._files[name]
         return Asset(TYPES[Path(name).suffix], content, await asyncio.to_thread(gzip.compress, content, mtime=0))
+
+
+def _one_script(modules: Iterable[bytes]) -> bytes:
+    """Several modules as one script without any names for others, which a page loads as a module or not."""
+    inner = b"\n".join(_EXPORT.sub(b"", _IMPORT.sub(b"", module)) for module in modules)
+    return b'(() => {\n"use strict";\n' + inner + b"})();\n"
 
 
 def _charts() -> bytes:

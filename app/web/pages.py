@@ -1,5 +1,6 @@
 """The shell of every page: markup without data, public. Figures are requested by whoever has signed in."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -19,12 +20,20 @@ TABS = {
     "models": "Models",
     "users": "Users",
     "finance": "Finance",
+    "campaigns": "Campaigns",
+    "experiments": "Experiments",
+    "retention": "Retention",
+    "months": "Month reports",
     "technical": "Technical",
     "analytics": "Analytics",
     "data-quality": "Data quality",
     "calls": "Calls",
+    "gateway": "Gateway",
+    "alerts": "Alerts",
 }
 """Every tab in the order of the menu: the last part of its address, and its title."""
+USAGE_PATH = "/usage"
+"""One user's own usage, which pages of other origins may frame."""
 _SOURCES = {
     "default-src": "'none'",
     "script-src": "'self'",
@@ -36,7 +45,13 @@ _SOURCES = {
     "base-uri": "'none'",
     "frame-ancestors": "'none'",
 }
-CONTENT_SECURITY_POLICY = "; ".join(f"{kind} {allowed}" for kind, allowed in _SOURCES.items())
+
+
+def _policy(**more: str) -> str:
+    return "; ".join(f"{kind} {allowed}" for kind, allowed in {**_SOURCES, **more}.items())
+
+
+CONTENT_SECURITY_POLICY = _policy()
 """Nothing from elsewhere, and no script or style inside the markup: a name with markup in it stays a name."""
 
 
@@ -66,3 +81,11 @@ def page(slug: str, assets: Assets, root: str) -> Template:
     }
     headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
     return Template("shell.html", context=context, headers=headers, status_code=200 if known else 404)
+
+
+def usage_page(assets: Assets, root: str, embedding: Collection[str]) -> Template:
+    """The page of a user's own usage, which pages of the origins `embedding` may frame."""
+    ancestors = " ".join(["'self'", *embedding])
+    headers = {"Content-Security-Policy": _policy(**{"frame-ancestors": ancestors})}
+    context = {"root": root, "asset": lambda name: root + assets.url(name)}
+    return Template("usage.html", context=context, headers=headers)

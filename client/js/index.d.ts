@@ -14,9 +14,14 @@ export interface CallFields {
   clientId?: string;
   /** Reported twice, counted once. */
   requestId?: string;
+  /** Of the room that was held for it, which it settles. */
+  reservationId?: string | null;
   clerkUserId?: string;
   conversationId?: string | number;
   campaignId?: string | number;
+  /** With `variant`: which of its ways this call went. Both or none. */
+  experiment?: string | number;
+  variant?: string | number;
   endpoint?: string;
   serviceType?: string;
   /** Answered from the application's own cache. */
@@ -99,6 +104,8 @@ export interface Receipt {
   unpricedReason: string | null;
   /** Only with `duplicate`: this report differs from the one that stands. */
   conflicting: boolean;
+  /** What became of the reservation that the call was reported with: `settled`, or why it was not. */
+  reservation: string | null;
 }
 
 /**
@@ -132,6 +139,10 @@ export interface Settings {
   key?: string;
   /** Is handed each row that the server refuses, as it was sent, and the receipt. */
   onRejected?: (row: Record<string, unknown>, receipt: Receipt) => unknown;
+  /** What becomes of calls whose limits cannot be checked; `allow`. TWINMETER_LIMITS_WHEN_AWAY */
+  limitsWhenAway?: "allow" | "refuse";
+  /** Milliseconds that an answer about limits is waited for at most; 1,000. TWINMETER_LIMITS_TIMEOUT, in seconds */
+  limitsTimeout?: number;
   /** Keeps an edge runtime at work until what was reported is sent. Vercel's is found by itself. */
   waitUntil?: (promise: Promise<unknown>) => void;
 }
@@ -148,6 +159,99 @@ export function flush(options?: { timeout?: number }): Promise<Flushed>;
 /** What became of the calls of this process so far. */
 export function counts(): Counts;
 
+/** What is said of a call before it is made. Counts and seconds are upper bounds. */
+export interface AskFields {
+  userId?: string | number;
+  /** Or a feature. */
+  contentType?: string;
+  clientId?: string;
+  campaignId?: string | number;
+  /** With the provider: what it may cost. */
+  model?: string;
+  provider?: string;
+  serviceType?: string;
+  serviceTier?: string;
+  inputTokens?: number;
+  /** Instead of tokens: of all texts that are sent, in UTF-8. */
+  inputBytes?: number;
+  /** Reasoning included. */
+  maxOutputTokens?: number;
+  webSearches?: number;
+  images?: number;
+  size?: string;
+  quality?: string;
+  characters?: number;
+  audioSeconds?: number | string;
+  videoSeconds?: number | string;
+  /** After which a reservation ends by itself; 600. */
+  ttlSeconds?: number;
+}
+
+/** Whether a call may be made. Amounts are texts with all digits, in the unit of the limit that is in the way. */
+export interface Decision {
+  allowed: boolean;
+  feature: string;
+  /** The limits that are in the way. */
+  violated: string[];
+  /** For the user. */
+  message: string | null;
+  limit: string | null;
+  used: string | null;
+  /** By calls that are under way. */
+  held: string | null;
+  asked: string | null;
+  unit: string | null;
+  window: string | null;
+  resetsAt: Date | null;
+  /** ms */
+  retryAfter: number | null;
+  upgradeUrl: string | null;
+  /** No limit was looked at: the server could not be asked, and `limitsWhenAway` has decided. */
+  unenforced: boolean;
+  /** Why it could not be asked, or why it refuses what it was asked. */
+  reason: string | null;
+}
+
+/** Room that is held for one call until it is reported or released. */
+export interface Reservation {
+  readonly decision: Decision;
+  readonly allowed: boolean;
+  /** For `reservationId` of a call that is reported elsewhere; null where nothing is held. */
+  readonly id: string | null;
+  readonly expiresAt: Date | null;
+  /** The call was made, and is reported with this id. With a receipt that is rejected or dropped, all is given back. */
+  settle(receipt?: Receipt | null): void;
+  /** The call was not made: all is given back. */
+  release(): void;
+}
+
+/** Whether a call would pass now; nothing is held. Never rejects. */
+export function check(fields?: AskFields): Promise<Decision>;
+
+/**
+ * Hold room for one call, by the most that it can take. Never rejects by itself. With `fn`: for what is called inside. The
+ * first call that begins there takes the reservation, and settles it by being reported; where none has, it is released.
+ */
+export function reserve(fields: AskFields): Promise<Reservation>;
+export function reserve<T>(fields: AskFields, fn: (reservation: Reservation) => T | PromiseLike<T>): Promise<T>;
+
+/** A call was refused before it was made. */
+export class QuotaExceededError extends Error {
+  constructor(decision: Decision);
+  readonly decision: Decision;
+  /** 429 */
+  readonly status: number;
+}
+
+/** Whether the server is asked before a call is made. */
+export type Terms = {
+  enforce?: boolean;
+  /** The most that a call can take, where no request tells it. */
+  bounds?: AskFields;
+  /** Is handed the decision, and may throw an error of the application's own instead of QuotaExceededError. */
+  onRefused?: (decision: Decision) => unknown;
+};
+
 /** A model call that is under way. */
 export interface TrackedCall {
   /** Take the usage of a complete response. `facts` are further fields, and come first. */
@@ -158,9 +262,10 @@ export interface TrackedCall {
 
 /**
  * Time what `fn` does, and report it as one call, also where it fails; errors propagate unchanged. What `fn` returns is
- * taken for the provider's response, unless it told another by `record` or `stream`.
+ * taken for the provider's response, unless it told another by `record` or `stream`. With `enforce` the server is asked
+ * first, by `bounds`; where it refuses, this rejects with QuotaExceededError, and `fn` is not run.
  */
-export function call<T>(fields: Partial<CallFields>, fn: (call: TrackedCall) => T | PromiseLike<T>): Promise<T>;
+export function call<T>(fields: Partial<CallFields> & Terms, fn: (call: TrackedCall) => T | PromiseLike<T>): Promise<T>;
 
 /**
  * Run `fn`, and give every call that is reported inside, also after an `await`, these fields where it has none of its
@@ -173,7 +278,8 @@ export function withContext<T>(
 
 /**
  * Report every call of a client of `openai`, `groq-sdk` or `@anthropic-ai/sdk`, and return that client: it does what it
- * did before. `defaults` are fields that no context tells; without any, the user is `anonymous`. Throws TypeError where
- * it is another kind of client.
+ * did before. `defaults` are fields that no context tells; without any, the user is `anonymous`. With `enforce` the server
+ * is asked before each call, by the most that its request can take, and a refused one rejects with QuotaExceededError
+ * before the provider is asked. Throws TypeError where it is another kind of client.
  */
-export function wrap<T>(client: T, defaults?: Partial<CallFields>): T;
+export function wrap<T>(client: T, defaults?: Partial<CallFields> & Terms): T;

@@ -1,10 +1,9 @@
 "use client";
-/** Figures of the application's own calls, for a page of its own: `GET /api/analytics` as a React hook. */
+/** Figures for a page of the application's own, as React hooks: `GET /api/analytics`, and a user's limits, `GET /api/me/usage`. */
 import { useCallback, useEffect, useRef, useState } from "react";
 
-/** @import { Analytics, AnalyticsOptions, AnalyticsState } from "./react.d.ts" */
-
-const PATH = "/api/analytics";
+/** @import { AnalyticsOptions, AnalyticsState, AnyLimit, Usage } from "./react.d.ts" */
+/** @import { UsageLimitOptions, UsageLimitState } from "./react.d.ts" */
 
 /** Why there are no figures, as the server tells it. */
 export class AnalyticsError extends Error {
@@ -25,15 +24,47 @@ export class AnalyticsError extends Error {
  * @returns {AnalyticsState}
  */
 export function useAnalytics({ days = 30, type = "all", refreshInterval = 0, url = "", token } = {}) {
+  const path = `/api/analytics?${new URLSearchParams({ days: String(days), type })}`;
+  return /** @type {AnalyticsState} */ (useAnswer(url, path, refreshInterval, token));
+}
+
+/**
+ * @param {UsageLimitOptions} [options]
+ * @returns {UsageLimitState}
+ */
+export function useUsageLimit({ unit, feature, serviceType, refreshInterval = 0, url = "", token } = {}) {
+  const state = useAnswer(url, "/api/me/usage", refreshInterval, token);
+  const data = /** @type {Usage | null} */ (state.data);
+  const isAbout = (/** @type {AnyLimit} */ { filter, unit: its }) =>
+    (unit === undefined || its === unit) &&
+    (feature === undefined || filter.feature === null || filter.feature === feature) &&
+    (serviceType === undefined || filter.serviceType === null || filter.serviceType === serviceType);
+  const limits = data?.limits.filter(isAbout) ?? [];
+  const reached = [...limits, ...(data?.shared.filter(isAbout) ?? [])].some((limit) => limit.reached);
+  return { ...state, data, limits, limit: limits[0] ?? null, reached };
+}
+
+/**
+ * What the server answers, again after an interval, until the component is gone.
+ * @param {string} url
+ * @param {string} path
+ * @param {number} refreshInterval ms; 0: never
+ * @param {AnalyticsOptions["token"]} token
+ */
+function useAnswer(url, path, refreshInterval, token) {
   const [state, setState] = useState(
-    /** @returns {Omit<AnalyticsState, "refresh">} */ () => ({ data: null, error: null, loading: true }),
+    /** @returns {{data: unknown, error: Error | null, loading: boolean}} */ () => ({
+      data: null,
+      error: null,
+      loading: true,
+    }),
   );
   const tokenNow = useRef(token);
   tokenNow.current = token;
   const load = useRef(/** @type {() => Promise<void>} */ (async () => {}));
 
   useEffect(() => {
-    const address = `${url.replace(/\/+$/, "")}${PATH}?${new URLSearchParams({ days: String(days), type })}`;
+    const address = `${url.replace(/\/+$/, "")}${path}`;
     /** @type {AbortController | undefined} */
     let request;
     let isOver = false;
@@ -46,7 +77,7 @@ export function useAnalytics({ days = 30, type = "all", refreshInterval = 0, url
       const { signal } = request;
       timer.stop();
       setState((before) => ({ ...before, loading: true }));
-      /** @type {Partial<AnalyticsState>} */
+      /** @type {Partial<typeof state>} */
       let outcome;
       try {
         outcome = { data: await asked(address, tokenNow.current, signal), error: null };
@@ -63,7 +94,7 @@ export function useAnalytics({ days = 30, type = "all", refreshInterval = 0, url
       request?.abort();
       timer.end();
     };
-  }, [days, type, refreshInterval, url]);
+  }, [path, refreshInterval, url]);
 
   const refresh = useCallback(() => load.current(), []);
   return { ...state, refresh };
@@ -105,7 +136,7 @@ function visibleTimer(interval, ring) {
  * @param {string} address
  * @param {AnalyticsOptions["token"]} token
  * @param {AbortSignal} signal
- * @returns {Promise<Analytics>}
+ * @returns {Promise<unknown>}
  */
 async function asked(address, token, signal) {
   const bearer = typeof token === "function" ? await token() : token;

@@ -8,13 +8,14 @@ from typing import Any, Callable
 
 import pytest
 from client.tests.stand_in import StandIn, stand_in
-from tests.real_clients.conftest import Account, account, address, deployment
+from tests.real_clients.conftest import Account, Deployment, account, deployment
 
 from tests.conftest import mongodb_uri
 from twinmeter import client as clients
 from twinmeter.client import Client
+from twinmeter.configuration import MOST_LIMITS_SECONDS
 
-__all__ = ["account", "address", "deployment", "mongodb_uri"]
+__all__ = ["account", "deployment", "mongodb_uri"]
 
 KEY = "tm_key"
 CALL: dict[str, Any] = {"user_id": "u1", "content_type": "chat", "model": "gpt-4o", "input_tokens": 10}
@@ -29,6 +30,13 @@ def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for client in clients._clients.values():
         client.close(0)
+
+
+@pytest.fixture(scope="package")
+def address(deployment: Deployment) -> Iterator[str]:
+    """A server."""
+    with deployment.serving() as address:
+        yield address
 
 
 @pytest.fixture
@@ -53,8 +61,8 @@ def make_client() -> Iterator[MakeClient]:
 
 @pytest.fixture
 def client(server: StandIn, make_client: MakeClient) -> Client:
-    """A client of the stand-in."""
-    return make_client(server.address)
+    """A client of the stand-in, which waits for an answer about limits on a busy machine, too."""
+    return make_client(server.address, limits_timeout=MOST_LIMITS_SECONDS)
 
 
 @pytest.fixture

@@ -13,7 +13,9 @@ from app.tracking import track_ai_call, tracking
 from client.tests.ledger import entries
 from tests.real_clients.conftest import Account, Deployment
 
-_OWN = frozenset({"_id", "createdAt", "recordedAt", "requestId", "requestDuration", "timeToFirstToken", "userId"})
+_OWN = frozenset(
+    {"_id", "createdAt", "recordedAt", "requestId", "requestDuration", "timeToFirstToken", "userId", "keyId"}
+)
 """What is of each call alone."""
 
 

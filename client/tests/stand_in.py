@@ -26,6 +26,17 @@ class Reply(NamedTuple):
 
 
 Script = Callable[[list[Row]], Reply]
+Limits = Callable[[str, Row], Reply]
+"""By the path and the question."""
+BATCH_PATH = "/api/ai/track/batch"
+
+
+def granted(path: str, asked: Row) -> Reply:
+    """Every question is answered with yes; a reservation has the id of its request."""
+    if path.endswith("/check"):
+        return Reply(200, b'{"allowed": true, "feature": "chat", "violated": [], "message": null, "limits": []}')
+    told = {"id": f"r-{asked['requestId']}", "expiresAt": "2030-01-01T00:00:00Z", "held": []}
+    return Reply(201, json.dumps(told).encode())
 
 
 def receipts(*statuses: str, **more: Any) -> bytes:
@@ -55,6 +66,12 @@ class StandIn:
         """By HEAD."""
         self.paths: list[str] = []
         """Of each batch, as it was asked for."""
+        self.limits: Limits = granted
+        """The answers to what is asked about limits."""
+        self.asked: list[Row] = []
+        self.released: list[str] = []
+        """Ids of reservations, as they were given back."""
+        self.releases = Reply(204, b"")
         self._arrived = threading.Condition()
 
     @property
@@ -93,7 +110,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.told.times_asked += 1
         self._answer(Reply(200, b""))
 
+    def do_DELETE(self) -> None:
+        self.told.released.append(self.path.rpartition("/")[2])
+        self._answer(self.told.releases)
+
     def do_POST(self) -> None:
+        if not self.path.endswith(BATCH_PATH):
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            self.told.asked.append(asked)
+            self._answer(self.told.limits(self.path, asked))
+            return
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
@@ -119,6 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 64  # callers that come all at once
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes is nothing to tell."""

@@ -17,6 +17,7 @@ from typing import Any
 import pymongo
 import pytest
 from client.tests.ledger import entries
+from client.tests.test_limits_real import Limited
 from tests.patience import patience
 from tests.real_clients.conftest import Account, Deployment
 from tests.real_clients.upstream import openai_upstream
@@ -132,10 +133,29 @@ def test_what_javascript_reports_is_in_the_ledger_once_and_to_the_last_digit(
     assert "SECRET" not in repr(stored)
 
 
+def test_limits_hold_for_javascript_and_nothing_is_held_in_the_end(account: Account, deployment: Deployment) -> None:
+    limited = Limited(account)
+    limited.limit("requests", 10, "asks")
+    limited.limit("requests", 3, "wrapped")
+
+    key = account.new_key("ingest")
+    ran(["node", "--test", "test/real/limits.test.js"], JAVASCRIPT, TWINMETER_URL=account.address, TWINMETER_KEY=key)
+
+    assert limited.state("asks") == {"requests": (10, 0)}
+    assert limited.state("wrapped") == {"requests": (3, 0)}
+    stored = entries(deployment, account)
+    assert Counter((entry["userId"], entry["status"]) for entry in stored) == {
+        ("asks", "success"): 10,
+        ("wrapped", "success"): 2,
+        ("wrapped", "error"): 1,
+    }
+    assert len({entry["reservationId"] for entry in stored}) == 13
+
+
 def test_the_lines_of_the_readme_report_what_they_say(account: Account, deployment: Deployment) -> None:
     blocks = "".join(re.findall(r"(?s)```js\n(.*?)```", README))
     with openai_upstream() as upstream:
-        openai = {"OPENAI_BASE_URL": upstream, "OPENAI_API_KEY": "sk-none"}
+        openai = {"OPENAI_BASE_URL": upstream, "OPENAI_API_KEY": "sk-none", "TWINMETER_LIMITS_TIMEOUT": "60"}
         server = {"TWINMETER_URL": account.address, "TWINMETER_KEY": account.new_key("ingest")}
         said = ran(["node", "--input-type=module", "--eval", blocks], JAVASCRIPT, **openai, **server)
 
@@ -145,6 +165,8 @@ def test_the_lines_of_the_readme_report_what_they_say(account: Account, deployme
         ("chat", "gpt-4o", "success", 1_000, 0, Decimal("0.0025"), "u1"),
         (LETTER, MODEL, "success", 1_234, 567, Decimal("0.007475"), "u1"),
         ("chat", "mistral-large-latest", "success", 1_000, 500, Decimal("0.005"), "u1"),
+        (LETTER, "gpt-4o", "success", 1_200, 80, Decimal("0.0038"), "u3"),
+        ("chat", MODEL, "success", 1_234, 567, Decimal("0.007475"), "u4"),
     }
 
 

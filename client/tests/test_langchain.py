@@ -186,3 +186,16 @@ def test_events_of_calls_that_are_not_known_are_let_be(rows: Rows) -> None:
     twinmeter.langchain.on_llm_start({}, ["x"], run_id=(run := uuid4()))
     twinmeter.langchain.on_llm_end(object(), run_id=run)
     assert [row["model"] for row in rows()] == ["unknown"]
+
+
+def test_a_call_takes_the_reservation_around_it(
+    client: Client, server: StandIn, answers: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(clients._clients, "current", client)
+
+    with twinmeter.reserve("letter", user_id="u1") as reservation:
+        chat(answers).invoke(QUESTION)
+
+    client.flush(patience(20))
+    told = [(row["userId"], row["contentType"], row["reservationId"]) for row in server.rows]
+    assert (told, server.released) == ([("u1", "letter", reservation.id)], [])

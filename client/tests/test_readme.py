@@ -25,7 +25,7 @@ TOLD = re.findall(r"(?m)^print\(.*# (.*)$", README)
 
 def test_the_lines_of_the_readme_report_what_they_say(account: Account, deployment: Deployment) -> None:
     with openai_upstream() as upstream:
-        openai = {"OPENAI_BASE_URL": upstream, "OPENAI_API_KEY": "sk-none"}
+        openai = {"OPENAI_BASE_URL": upstream, "OPENAI_API_KEY": "sk-none", "TWINMETER_LIMITS_TIMEOUT": "60"}
         key = account.new_key("ingest")
         done = run("\n".join([BEFORE, *PYTHON]), account.address, TWINMETER_KEY=key, **openai)
 
@@ -39,6 +39,8 @@ def test_the_lines_of_the_readme_report_what_they_say(account: Account, deployme
         ("u1", "cover-letter", "c1", MODEL, 1_234, 567),
         ("u1", "chat", None, MODEL, 1_234, 567),
         ("u2", "summary", None, "gpt-4o", 20, 5),
+        ("u3", "cover-letter", None, "gpt-4o", 1_200, 80),
+        ("anonymous", "chat", None, MODEL, 1_234, 567),
     }
 
 

@@ -19,6 +19,7 @@ from client.tests.stand_in import StandIn
 from client.tests.test_life import CALL, CLIENT
 from client.tests.test_processes import expect
 from tests.patience import patience
+from tests.real_clients.conftest import Account
 
 REQUESTS = 30
 
@@ -76,10 +77,12 @@ UVICORN = ("uvicorn", "--port", "0")
 
 
 @contextmanager
-def serving(folder: Path, code: str, command: tuple[str, ...], server: StandIn) -> Iterator[str]:
+def serving(
+    folder: Path, code: str, command: tuple[str, ...], server: StandIn | Account, key: str = KEY
+) -> Iterator[str]:
     """The address of an application, which is ended by SIGTERM, as in a container."""
     (folder / "program.py").write_text(code)
-    ours = {"TWINMETER_URL": server.address, "TWINMETER_KEY": KEY, "PYTHONPATH": f"{CLIENT}{os.pathsep}{folder}"}
+    ours = {"TWINMETER_URL": server.address, "TWINMETER_KEY": key, "PYTHONPATH": f"{CLIENT}{os.pathsep}{folder}"}
     arguments = [sys.executable, "-m", *command, "program:application"]
     process = subprocess.Popen(arguments, cwd=folder, env={**os.environ, **ours}, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None

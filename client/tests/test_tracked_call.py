@@ -15,7 +15,8 @@ from tests.real_clients.conftest import Account
 import twinmeter
 from twinmeter import client as clients
 from twinmeter.client import Client
-from twinmeter.observation import INTERRUPTED, around
+from twinmeter.estimate import INTERRUPTED
+from twinmeter.observation import around
 
 __all__ = ["by_hand"]
 

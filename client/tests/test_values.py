@@ -159,3 +159,12 @@ def test_what_changes_after_the_report_changes_nothing_of_it() -> None:
     metadata["a"], usage["b"] = 3, 4
 
     assert copy == {"metadata": {"a": 1}, "usage": {"b": 2}}
+
+
+@pytest.mark.parametrize("alone", ["experiment", "variant"])
+def test_half_of_an_experiment_is_left_out_so_that_the_call_counts(alone: str) -> None:
+    row, mended = sent(**{alone: "tone"})
+
+    assert (alone in row, mended) == (False, (alone,))
+    row, mended = sent(experiment="tone", variant=2)
+    assert (row["experiment"], row["variant"], mended) == ("tone", "2", ())

@@ -220,7 +220,13 @@ def test_no_fault_of_ours_reaches_the_caller(
     def fails(*_: Any, **__: Any) -> Any:
         raise ZeroDivisionError("SECRET")
 
-    for name in ("stainless.observe", "stainless.watched", "stainless._asking", "stainless.until_closed"):
+    for name in (
+        "stainless.Starting",
+        "operations.Observation",
+        "stainless.watched",
+        "stainless._asking",
+        "stainless.until_closed",
+    ):
         with monkeypatch.context() as patched:
             patched.setattr(f"twinmeter.wrapping.{name}", fails)
             assert wrapped.chat.completions.create(**ASKED).choices[0].message.content == ANSWER
@@ -233,7 +239,7 @@ def test_no_fault_of_ours_reaches_the_caller(
             assert len(list(wrapped.chat.completions.create(**ASKED, stream=True))) == 5
 
     reported, counts = rows(), twinmeter.counts()
-    assert (len(reported), counts.delivered + counts.lost) == (counts.delivered, 16)
+    assert (len(reported), counts.delivered + counts.lost) == (counts.delivered, 18)
     assert {record.levelname for record in caplog.records if record.name == "twinmeter"} == {"WARNING"}
     assert "SECRET" not in caplog.text
 

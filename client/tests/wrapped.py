@@ -6,27 +6,21 @@ from collections.abc import Iterator
 from typing import Any, Callable
 
 import pytest
+from client.tests.asking import current
 from client.tests.providers import ANSWER, Provider, answers, upstream
 from client.tests.sdks import openai
 from client.tests.stand_in import Row, StandIn
 from tests.patience import patience
 
 import twinmeter
-from twinmeter import client as clients
 from twinmeter.client import Client
 
-__all__ = ["answers", "upstream"]
+__all__ = ["answers", "current", "upstream"]
 
 MESSAGES: list[Any] = [{"role": "user", "content": "SECRET-QUESTION"}]
 ASKED: dict[str, Any] = {"model": "gpt-4o", "messages": MESSAGES}
 INTERRUPTED = ("error", "interrupted before the answer was complete")
 SPOKEN = len(ANSWER)
-
-
-@pytest.fixture(autouse=True)
-def current(client: Client, monkeypatch: pytest.MonkeyPatch) -> Client:
-    monkeypatch.setitem(clients._clients, "current", client)
-    return client
 
 
 @pytest.fixture

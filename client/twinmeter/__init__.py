@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from twinmeter.integrations.langchain import langchain as langchain
     from twinmeter.integrations.litellm import litellm as litellm
     from twinmeter.integrations.wsgi import wsgi as wsgi
-    from twinmeter.limits import Decision, Reservation, check, reserve
+    from twinmeter.limits import Decision, QuotaExceeded, Reservation, acheck, check, reserve
     from twinmeter.tracked_call import call as call
     from twinmeter.wrapping import wrap as wrap
 
@@ -32,10 +32,12 @@ __all__ = [
     "Decision",
     "Fault",
     "Flushed",
+    "QuotaExceeded",
     "Receipt",
     "Report",
     "Reservation",
     "__version__",
+    "acheck",
     "asgi",
     "call",
     "check",
@@ -54,7 +56,9 @@ __all__ = [
 
 _LATER = {
     "Decision": "limits",
+    "QuotaExceeded": "limits",
     "Reservation": "limits",
+    "acheck": "limits",
     "asgi": "integrations.asgi",
     "call": "tracked_call",
     "check": "limits",

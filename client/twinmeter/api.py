@@ -39,6 +39,7 @@ def track(*, wait: bool = False, timeout: float = WAIT_SECONDS, **fields: Any) -
 
     `user_id`, `content_type` and `model` are required, by the call or by `twinmeter.context`. The others are:
     `client_id`, `request_id` (reported twice, counted once), `conversation_id`, `campaign_id`, `provider`, `endpoint`,
+    `experiment` with `variant`,
     `input_tokens` (with those of caches), `output_tokens` (with reasoning), `tokens_used` (where only the total is
     known), `cache_read_tokens`, `cache_write_tokens`, `reasoning_tokens`, `images`, `audio_seconds`, `video_seconds`,
     `cost` (USD, where it is known), `request_duration` (ms), `time_to_first_token` (ms), `success`, `status`,

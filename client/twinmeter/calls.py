@@ -16,7 +16,7 @@ from twinmeter.values import dumps, flat, plain, text_of
 
 NAMES = (
     *("userId", "contentType", "model", "clientId", "requestId", "clerkUserId", "conversationId", "campaignId"),
-    *("provider", "endpoint"),
+    *("provider", "endpoint", "experiment", "variant"),
 )
 """Fields that are names: an application's id may be a number or a UUID, and is sent as its text."""
 MOST_CHARACTERS = {"errorMessage": 10_000, "userAgent": 1_000}
@@ -99,6 +99,10 @@ def row_of(call: Call, clock: Clock) -> bytes:
         for name in NAMES:
             if name in row and type(row[name]) is not str:
                 row[name] = _name(row[name])
+        if ("experiment" in row) != ("variant" in row):  # the server would refuse the call, which must count
+            alone = "experiment" if "experiment" in row else "variant"
+            del row[alone]
+            call.mended += (alone,)
         for name, most in MOST_CHARACTERS.items():
             if name in row:
                 row[name] = text_of(row[name], most)

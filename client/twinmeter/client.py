@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twinmeter.calls import Call, Ids, kept
 from twinmeter.clock import Clock
 from twinmeter.configuration import Configuration, OnRejected, configured, what_to_set
-from twinmeter.context import current_fields
+from twinmeter.context import current_fields, held, with_reservation
+from twinmeter.estimate import AT_MOST, estimated
 from twinmeter.life import forget, watch_over
 from twinmeter.notices import Notices
 from twinmeter.outcomes import Outcomes
@@ -16,6 +17,10 @@ from twinmeter.queue import Queue
 from twinmeter.receipts import Counts, Flushed, Receipt, dropped, queued
 from twinmeter.report import WAIT_SECONDS, Report
 from twinmeter.sender import Sender
+
+if TYPE_CHECKING:
+    from twinmeter.asking import Asker
+    from twinmeter.decisions import Away
 
 FLUSH_SECONDS = 5.0
 
@@ -33,15 +38,24 @@ class Client:
         *,
         spool: str | None = None,
         on_rejected: OnRejected | None = None,
+        limits_when_away: str | None = None,
+        limits_timeout: float | None = None,
     ) -> None:
-        """What is not given comes from TWINMETER_URL, TWINMETER_KEY and TWINMETER_SPOOL.
+        """What is not given comes from the environment: TWINMETER_URL, TWINMETER_KEY and so on.
 
         `on_rejected` is handed each row that the server refuses, and its receipt. Raises ValueError and TypeError.
         """
         # here and not in the sender's thread: a fork that falls into the import of logging breaks logging's locks
         import logging  # noqa: F401, PLC0415
 
-        self._configuration = configured(url=url, key=key, spool=spool, on_rejected=on_rejected)
+        self._configuration = configured(
+            url=url,
+            key=key,
+            spool=spool,
+            on_rejected=on_rejected,
+            limits_when_away=limits_when_away,
+            limits_timeout=limits_timeout,
+        )
         self._notices = Notices()
         self._clock = Clock()
         self._is_closed = False
@@ -61,9 +75,23 @@ class Client:
 
     def _begin(self) -> None:
         self._ids = Ids()
+        self._askers: dict[str, Asker] = {}
         self._queue = Queue()
         self._outcomes = Outcomes(self._notices, self._configuration.on_rejected)
         self._sender = Sender(self._configuration, self._queue, self._outcomes, self._clock, self._notices)
+
+    @property
+    def asker(self) -> Asker | Away:
+        """Who asks the server about limits, made when it is needed first; or why nobody can."""
+        from twinmeter.asking import Asker  # noqa: PLC0415 - most applications ask nothing
+        from twinmeter.decisions import Away  # noqa: PLC0415
+
+        if self._is_closed or self._configuration.missing:
+            return Away(self._why_not())
+        # atomic: where two threads get here at once, both go on with the same
+        return self._askers.get(_CURRENT) or self._askers.setdefault(
+            _CURRENT, Asker(self._configuration, self._clock, self._notices)
+        )
 
     def track(self, fields: dict[str, Any], *, wait: bool = False, timeout: float = WAIT_SECONDS) -> Receipt | None:
         """Report one call. `fields` are those of `twinmeter.track`; what they lack comes from `twinmeter.context`.
@@ -103,6 +131,7 @@ class Client:
         """
         try:
             if not self._configuration.missing and not self._is_closed:
+                self._run_errands(timeout)
                 self._sender.settle(self._ids.next_number(), timeout)
         except Exception as error:
             self._notices.once("flush", "a flush has failed", error=error)
@@ -117,6 +146,7 @@ class Client:
         try:
             if not self._is_closed:
                 self._is_closed = True
+                self._run_errands(timeout)
                 self._sender.close(self._ids.next_number(), timeout)
                 forget(self)
         except Exception as error:
@@ -142,11 +172,19 @@ class Client:
         waiting = len(self._queue) + self._sender.spooled
         return Counts(outcomes.delivered, outcomes.rejected, waiting, outcomes.lost.value, outcomes.mended)
 
+    def _run_errands(self, timeout: float) -> None:
+        for asker in tuple(self._askers.values()):
+            asker.settle(min(timeout, self._configuration.limits_timeout))
+
     def _report(self, fields: dict[str, Any], report: Report | None) -> str | None:
         """Queue one call. Why it is lost, where it is."""
         around = current_fields()
         if around:
             fields = {**around, **{name: value for name, value in fields.items() if not is_missing(value)}}
+        if held.get() is not None:
+            fields = with_reservation(fields)
+        if AT_MOST in fields:
+            fields = estimated(fields)
         if self._is_closed or self._configuration.missing:
             return self._lost()
         copy, mended = kept(fields)
@@ -162,12 +200,15 @@ class Client:
 
     def _lost(self) -> str:
         self._outcomes.lost.add()
+        reason = self._why_not()
         if self._is_closed:
             self._notices.once("closed", "a call is lost, as are those that follow: the client was closed before")
-            return "the client was closed"
-        reason = self.problem or what_to_set(self._configuration)
-        self._notices.once("unconfigured", f"calls are not sent: {reason}")
+        else:
+            self._notices.once("unconfigured", f"calls are not sent: {reason}")
         return reason
+
+    def _why_not(self) -> str:
+        return "the client was closed" if self._is_closed else self.problem or what_to_set(self._configuration)
 
     def _failed(self, error: Exception) -> Receipt:
         try:
@@ -197,13 +238,26 @@ def current() -> Client:
 
 
 def configure(
-    *, url: str | None = None, key: str | None = None, spool: str | None = None, on_rejected: OnRejected | None = None
+    *,
+    url: str | None = None,
+    key: str | None = None,
+    spool: str | None = None,
+    on_rejected: OnRejected | None = None,
+    limits_when_away: str | None = None,
+    limits_timeout: float | None = None,
 ) -> Client:
     """Set in code what the environment does not, and return the client of this process, which is a new one.
 
     What was reported before is still sent to where it was meant for. Raises ValueError and TypeError.
     """
-    client = Client(url, key, spool=spool, on_rejected=on_rejected)
+    client = Client(
+        url,
+        key,
+        spool=spool,
+        on_rejected=on_rejected,
+        limits_when_away=limits_when_away,
+        limits_timeout=limits_timeout,
+    )
     former = _clients.get(_CURRENT)
     _clients[_CURRENT] = client
     if former is not None:

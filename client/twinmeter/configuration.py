@@ -10,7 +10,9 @@ from twinmeter.receipts import Receipt
 OnRejected = Callable[[dict[str, Any], Receipt], object]
 """Is handed the row that was refused, as it was sent, and the server's receipt. It runs in the client's thread."""
 
-SETTINGS = ("url", "key", "spool", "on_rejected")
+SETTINGS = ("url", "key", "spool", "on_rejected", "limits_when_away", "limits_timeout")
+LIMITS_SECONDS, MOST_LIMITS_SECONDS = 1.0, 60.0
+ALLOW, REFUSE = "allow", "refuse"
 
 
 class Configuration(NamedTuple):
@@ -23,6 +25,10 @@ class Configuration(NamedTuple):
     spool: str = ""
     """A file for the calls that memory cannot hold, and for those that are left at the exit. TWINMETER_SPOOL"""
     on_rejected: OnRejected | None = None
+    limits_when_away: str = ALLOW
+    """What becomes of a call whose limits cannot be checked: `allow` or `refuse`. TWINMETER_LIMITS_WHEN_AWAY"""
+    limits_timeout: float = LIMITS_SECONDS
+    """Seconds that a caller waits for an answer about limits at most. TWINMETER_LIMITS_TIMEOUT"""
 
     @property
     def missing(self) -> str:
@@ -45,7 +51,29 @@ def configured(**given: Any) -> Configuration:
     on_rejected = told.get("on_rejected")
     if on_rejected is not None and not callable(on_rejected):
         raise TypeError("on_rejected must be a function of a row and its receipt")
+    told["limits_when_away"] = _when_away(told.get("limits_when_away"))
+    told["limits_timeout"] = _seconds(told.get("limits_timeout"))
     return Configuration(**told)
+
+
+def _when_away(given: object) -> str:
+    value = given if given is not None else os.environ.get("TWINMETER_LIMITS_WHEN_AWAY", "").strip() or ALLOW
+    if value not in {ALLOW, REFUSE}:
+        raise ValueError(f"what to do where limits cannot be checked (TWINMETER_LIMITS_WHEN_AWAY): {ALLOW} or {REFUSE}")
+    return str(value)
+
+
+def _seconds(given: object) -> float:
+    value = given if given is not None else os.environ.get("TWINMETER_LIMITS_TIMEOUT", "").strip() or LIMITS_SECONDS
+    try:
+        seconds = float(str(value))
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= MOST_LIMITS_SECONDS:
+        raise ValueError(
+            f"seconds to wait for an answer about limits (TWINMETER_LIMITS_TIMEOUT): up to {MOST_LIMITS_SECONDS:g}"
+        )
+    return seconds
 
 
 def what_to_set(configuration: Configuration) -> str:

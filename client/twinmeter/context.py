@@ -7,7 +7,7 @@ from contextlib import suppress
 from contextvars import ContextVar, Token
 from functools import wraps
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Callable, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -22,6 +22,23 @@ current_fields = _fields.get
 """The fields of the blocks around this point, those of the innermost first."""
 enter, leave = _fields.set, _fields.reset
 """Set them for what follows, and take that back: for what is no block."""
+
+
+class Holding(Protocol):
+    """A reservation, for the call that takes it."""
+
+    def claim(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """What it adds to these fields of a call; nothing where it is not for this one, or another has taken it."""
+
+
+held: ContextVar[Holding | None] = ContextVar("twinmeter.held", default=None)
+"""The reservation of the innermost block around this point."""
+
+
+def with_reservation(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a call that begins here, which takes the reservation around it."""
+    holding = held.get()
+    return fields if holding is None else {**fields, **holding.claim(fields)}
 
 
 class context:  # noqa: N801 - it is used as a function

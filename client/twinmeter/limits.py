@@ -1,95 +1,67 @@
-"""Asking before a call is made. There are no limits on the server yet: everything is allowed, and nobody is asked.
+"""Asking before a call is made: whether it may be, and for room that is held until it is reported.
 
-The shapes are those that limits will have, so that what is written today needs no change then.
+Nothing here raises. Where the server cannot be asked, `limits_when_away` decides, and decisions are `unenforced`.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
-from decimal import Decimal
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from math import ceil
+from os import urandom
+from typing import Any
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from twinmeter.decisions import Decision, QuotaExceeded
+from twinmeter.inquiries import Inquiry
+from twinmeter.reservation import PATH, Reservation
 
+__all__ = ["Decision", "QuotaExceeded", "Reservation", "acheck", "check", "reserve"]
 
-class Decision(NamedTuple):
-    """Whether a call may be made. Amounts are in the unit of the limit: requests, tokens or USD."""
-
-    allowed: bool
-    feature: str
-    violated: tuple[str, ...] = ()
-    """The names of the limits that are in the way."""
-    message: str | None = None
-    """For the user."""
-    limit: Decimal | None = None
-    used: Decimal | None = None
-    asked: Decimal | None = None
-    resets_at: datetime | None = None
-    retry_after: float | None = None
-    """Seconds."""
-    upgrade_url: str | None = None
+CHECK_PATH = "/api/ai/limits/check"
 
 
-class Reservation:
-    """Room that is held for one call until it is settled or released: also at the end of a `with` or `async with`.
+def check(
+    feature: str | None = None, *, user_id: str | None = None, client_id: str | None = None, **bounds: Any
+) -> Decision:
+    """Whether a call of this content type, or feature, would pass now; nothing is held. Never raises.
 
-    with twinmeter.reserve("content", user_id="u1", output_tokens=500) as reservation:
-        if reservation.allowed:
-            ...
+    `bounds` are those of `reserve`. It waits for the server for `limits_timeout` at most; `acheck` does not keep an
+    event loop waiting.
     """
-
-    def __init__(self, decision: Decision) -> None:
-        self.decision = decision
-        self.id: str | None = None
-        """Of the reservation on the server; None where nothing is held."""
-
-    @property
-    def allowed(self) -> bool:
-        return self.decision.allowed
-
-    def settle(self, receipt: Any = None) -> None:
-        """The call was made, and is reported: what it took is counted, and the rest given back."""
-
-    def release(self) -> None:
-        """The call was not made: all of it is given back."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.release()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.release()
+    return Inquiry(CHECK_PATH, feature, {"user_id": user_id, "client_id": client_id, **bounds}).now()[0]
 
 
-def check(feature: str, *, user_id: str | None = None, client_id: str | None = None) -> Decision:  # noqa: ARG001
-    """Whether a call of this feature may be made now. Today it always may, and no server is asked. Never raises."""
-    return Decision(allowed=True, feature=feature)
+async def acheck(
+    feature: str | None = None, *, user_id: str | None = None, client_id: str | None = None, **bounds: Any
+) -> Decision:
+    """`check`, while the event loop goes on."""
+    return (await Inquiry(CHECK_PATH, feature, {"user_id": user_id, "client_id": client_id, **bounds}).later())[0]
 
 
 def reserve(
-    feature: str,
+    feature: str | None = None,
     *,
-    user_id: str | None = None,  # noqa: ARG001
-    client_id: str | None = None,  # noqa: ARG001
-    model: str | None = None,  # noqa: ARG001
-    requests: int = 1,  # noqa: ARG001
-    input_tokens: int | None = None,  # noqa: ARG001
-    output_tokens: int | None = None,  # noqa: ARG001
-    cost: Decimal | None = None,  # noqa: ARG001
+    user_id: str | None = None,
+    client_id: str | None = None,
+    model: str | None = None,
+    input_tokens: int | None = None,
+    output_tokens: int | None = None,
+    ttl: float | None = None,
+    **bounds: Any,
 ) -> Reservation:
-    """Hold room for one call, by the most that it can take. Today it is always allowed, and nothing is held.
+    """Hold room for one call of this content type, or feature, by the most that it can take. Never raises.
 
-    `input_tokens` and `output_tokens` are upper bounds; `cost` is USD. Never raises.
+    All are upper bounds: `input_tokens` or `input_bytes`, `output_tokens`, `images`, `characters`, `audio_seconds`,
+    `video_seconds`, `web_searches`. With `model` and `provider` the server knows what they may cost. After `ttl`
+    seconds (10 minutes) what is neither reported nor released ends by itself. What is not given comes from
+    `twinmeter.context`.
     """
-    return Reservation(Decision(allowed=True, feature=feature))
+    given = {
+        "user_id": user_id,
+        "client_id": client_id,
+        "model": model,
+        "input_tokens": input_tokens,
+        "output_tokens": output_tokens,
+        "ttl_seconds": None if ttl is None else max(1, ceil(ttl)),
+        "request_id": urandom(10).hex(),
+        **bounds,
+    }
+    return Reservation(Inquiry(PATH, feature, given))

@@ -10,15 +10,17 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from twinmeter.client import current
+from twinmeter.decisions import QuotaExceeded
+from twinmeter.estimate import AT_MOST, INTERRUPTED
 from twinmeter.usage import Events, fields_of, names_model
 
 if TYPE_CHECKING:
     from twinmeter.report import Report
 
 UNKNOWN_MODEL = "unknown"
-INTERRUPTED = "interrupted before the answer was complete"
 NOT_SEEN = "usage: not seen, by a fault of the client"
 TOO_MANY_REQUESTS = 429
+_OF_ONE_CALL = ("request_id", "reservation_id", AT_MOST)
 _CANCELLED = frozenset({"CancelledError", "GeneratorExit", "Cancelled"})
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -136,6 +138,8 @@ class Observation:
         if self._is_over or os.getpid() != self._process:
             return
         self._is_over = True
+        if self._was_refused(error):
+            return
         read = self._read()
         fields: dict[str, Any] = {"request_duration": self._since_start(time.perf_counter())}
         if self._first_text is not None:
@@ -148,6 +152,11 @@ class Observation:
             self.report = Context().run(current().report, fields, wait=False)
         else:
             Context().run(current().track, fields)
+
+    def _was_refused(self, error: BaseException | None) -> bool:
+        """Whether it was refused before it was made, by a limit: then there is no call."""
+        is_untold = not self._facts and self._events is None and self._known.get("reservation_id") is None
+        return is_untold and isinstance(error, QuotaExceeded)
 
     def _read(self) -> dict[str, Any]:
         return self._facts if self._events is None else {**self._events.fields(), **self._facts}
@@ -190,10 +199,11 @@ class Block:
         """Whether a wrapped client reports what is called in it, so that the block does not do so again."""
 
     def hand_over(self) -> Mapping[str, Any]:
-        """Its fields, for a call that a wrapped client reports. Its request id is that of one call."""
+        """Its fields, for a call that a wrapped client reports. Its request id and reservation are of one call."""
         fields = dict(self.fields)
         if self.is_reported:
-            fields.pop("request_id", None)
+            for name in _OF_ONE_CALL:
+                fields.pop(name, None)
         self.is_reported = True
         return fields
 

@@ -39,6 +39,8 @@ class Receipt(NamedTuple):
     """Why `cost` is None: a short code, a colon, and words."""
     conflicting: bool = False
     """Only with `duplicate`: this report differs from the one that stands."""
+    reservation: str | None = None
+    """What became of the reservation that the call was reported with: `settled`, or why it was not."""
 
 
 class Flushed(NamedTuple):
@@ -86,6 +88,7 @@ def receipt_of(told: dict[str, Any]) -> Receipt:
         cost_source=_text(told.get("costSource")),
         unpriced_reason=_text(told.get("unpricedReason")),
         conflicting=told.get("conflicting") is True,
+        reservation=_text(told.get("reservation")),
     )
 
 

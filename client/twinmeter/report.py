@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Generator
-from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Callable
 
 from twinmeter.receipts import Fault, Receipt, queued
+from twinmeter.waiting import waited
 
 WAIT_SECONDS = 5.0
 
@@ -74,30 +74,7 @@ class Report:
     def __await__(self) -> Generator[Any, None, Receipt]:
         if not self._waits or self._ended.is_set():
             return self._receipt
-        from asyncio import get_running_loop  # noqa: PLC0415 - who awaits has it already
-
-        try:
-            loop = get_running_loop()
-        except RuntimeError:  # trio's
-            return self._receipt
-        future: Any = loop.create_future()
-
-        def end() -> None:
-            if not future.done():
-                future.set_result(None)
-
-        def wake() -> None:
-            with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
-                loop.call_soon_threadsafe(end)
-
-        timer = loop.call_later(WAIT_SECONDS, end)
-        self._listeners.append(wake)
-        if self._ended.is_set():  # told in between, perhaps before there was a listener
-            end()
-        try:
-            yield from future
-        finally:
-            timer.cancel()
+        yield from waited(self._ended, self._listeners.append, WAIT_SECONDS).__await__()
         return self._receipt
 
     def __repr__(self) -> str:

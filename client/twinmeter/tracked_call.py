@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Callable, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, TypeVar
 
-from twinmeter.context import current_fields
+from twinmeter.context import current_fields, with_reservation
 from twinmeter.observation import Block, Observation, around, guarded
 from twinmeter.streams import Watched
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextvars import Token
     from types import TracebackType
 
     from typing_extensions import Self
 
+    from twinmeter.enforcement import Enforced, OnRefused
     from twinmeter.receipts import Receipt
 
 _COROUTINE, _GENERATOR, _ASYNC_GENERATOR = 0x80, 0x20, 0x200
 """Flags of a function's code: `inspect`, which has their names, takes longer to import than all of this."""
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Terms(NamedTuple):
+    """Whether the server is asked before a call is made, by which bounds, and what happens where it refuses."""
+
+    enforce: bool
+    bounds: Mapping[str, Any]
+    on_refused: OnRefused | None
 
 
 class call:  # noqa: N801 - it is used as a function
@@ -36,10 +46,22 @@ class call:  # noqa: N801 - it is used as a function
 
     Where a wrapped client (`twinmeter.wrap`) is called in the block, it reports each of its calls, with the fields of
     the block, and the block itself reports nothing.
+
+    With `enforce` the server is asked before the block begins, by `bounds` (those of `twinmeter.reserve`). Where it
+    refuses, `QuotaExceeded` is raised instead, and nothing reported; or what `on_refused` raises, which is handed the
+    decision.
     """
 
-    def __init__(self, **fields: Any) -> None:
+    def __init__(
+        self,
+        *,
+        enforce: bool = False,
+        bounds: Mapping[str, Any] | None = None,
+        on_refused: OnRefused | None = None,
+        **fields: Any,
+    ) -> None:
         self._own = {name: value for name, value in fields.items() if value is not None}
+        self._terms = Terms(enforce, bounds or {}, on_refused)
         self._observation: Observation | None = None
         self._block: Block | None = None
         self._token: Token[Block | None] | None = None
@@ -64,7 +86,7 @@ class call:  # noqa: N801 - it is used as a function
         return Watched(chunks, observation, observation.all_came)
 
     def __enter__(self) -> Self:
-        self._begin()
+        self._begin(self._asked())
         return self
 
     def __exit__(
@@ -73,7 +95,7 @@ class call:  # noqa: N801 - it is used as a function
         self._end(error)
 
     async def __aenter__(self) -> Self:
-        self._begin()
+        self._begin(await self._asked_later())
         return self
 
     async def __aexit__(
@@ -85,7 +107,7 @@ class call:  # noqa: N801 - it is used as a function
         """Decorate a function, or a coroutine function, that returns the provider's response, or a generator of either
         kind that yields the events of a stream: each call is reported.
         """
-        own = self._own
+        own = {**self._own, **self._terms._asdict()}
 
         @wraps(function)
         def tracked(*args: Any, **kwargs: Any) -> Any:
@@ -96,14 +118,15 @@ class call:  # noqa: N801 - it is used as a function
 
         @wraps(function)
         async def tracked_awaited(*args: Any, **kwargs: Any) -> Any:
-            with call(**own) as one:
+            async with call(**own) as one:
                 response = await function(*args, **kwargs)
                 one.record(response)
                 return response
 
         @wraps(function)
         def tracked_stream(*args: Any, **kwargs: Any) -> Any:
-            one = _Streamed(own, function(*args, **kwargs))
+            events = function(*args, **kwargs)
+            one = _Streamed(self._asked(), events)
             try:
                 yield from one
             finally:
@@ -111,7 +134,8 @@ class call:  # noqa: N801 - it is used as a function
 
         @wraps(function)
         async def tracked_stream_awaited(*args: Any, **kwargs: Any) -> Any:
-            one = _Streamed(own, function(*args, **kwargs))
+            events = function(*args, **kwargs)
+            one = _Streamed(await self._asked_later(), events)
             try:
                 async for event in one:
                     yield event
@@ -127,9 +151,33 @@ class call:  # noqa: N801 - it is used as a function
         )
         return next((made for flag, made in kinds if flags & flag), tracked)  # type: ignore[return-value]
 
+    def _asked(self) -> dict[str, Any]:
+        """The fields of the call, which may be made. Raises QuotaExceeded, or what `on_refused` raises."""
+        fields = self._fields()
+        if self._terms.enforce:
+            self._enforced(fields).ask()
+        return fields
+
+    async def _asked_later(self) -> dict[str, Any]:
+        fields = self._fields()
+        if self._terms.enforce:
+            await self._enforced(fields).ask_later()
+        return fields
+
+    def _fields(self) -> dict[str, Any]:
+        return self._known() or dict(self._own)
+
     @guarded
-    def _begin(self) -> None:
-        fields = {**current_fields(), **self._own}
+    def _known(self) -> dict[str, Any]:
+        return with_reservation({**current_fields(), **self._own})
+
+    def _enforced(self, fields: dict[str, Any]) -> Enforced:
+        from twinmeter.enforcement import Enforced  # noqa: PLC0415 - most calls ask nothing
+
+        return Enforced(fields, self._terms.bounds, self._terms.on_refused)
+
+    @guarded
+    def _begin(self, fields: dict[str, Any]) -> None:
         self._block = Block(fields)
         self._token = around.set(self._block)
         self._observation = Observation(fields)
@@ -149,8 +197,7 @@ class call:  # noqa: N801 - it is used as a function
 class _Streamed:
     """What a generator function yields. Between two events its block is not that of who takes them."""
 
-    def __init__(self, fields: dict[str, Any], events: Any) -> None:
-        known = {**current_fields(), **fields}
+    def __init__(self, known: dict[str, Any], events: Any) -> None:
         self._block = Block(known)
         self._observation = Observation(known)
         self._observation.streams()

@@ -74,6 +74,11 @@ class Transport:
             headers["Content-Encoding"] = "gzip"
         return self._asked("POST", path, body, headers)
 
+    def ask(self, method: str, path: str, body: bytes | None) -> Answer:
+        """Send a question, whose body is JSON."""
+        headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
+        return self._asked(method, path, body, headers)
+
     def learn_time(self) -> None:
         """Ask for nothing but the time, so that no call is dated before the clock is known to be right."""
         self._asked("HEAD", "/livez", None, self._headers)

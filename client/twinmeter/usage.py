@@ -97,7 +97,7 @@ class Events:
         last = self._told[-1] if self._told else {}
         if last and _says_more(told, last):
             self._told[-1] = told
-        elif told != last or _has_usage(told):
+        elif told != last or tells_usage(told):
             self._told.append(told)
 
     def fields(self) -> Fields:
@@ -108,7 +108,7 @@ class Events:
         if not self._any or self._unreadable:
             return self._unreadable
         told = [dict(event) for event in self._told]
-        if not any(_has_usage(event) for event in told):
+        if not any(tells_usage(event) for event in told):
             return {**_sendable({"response": told}), "output_text": "x" * min(self._characters, MOST_CHARACTERS)}
         usages = [event.pop("usage") for event in told if isinstance(event.get("usage"), dict)]
         if usages and all(event == told[0] for event in told) and "type" not in told[0]:
@@ -121,7 +121,7 @@ def _says_more(later: Fields, earlier: Fields) -> bool:
 
     That is where it has the same members, or more, and the same words in them; the server lets the last count hold.
     """
-    if "type" in later or _is_addend(later) or not _has_usage(earlier):
+    if "type" in later or _is_addend(later) or not tells_usage(earlier):
         return False
     leaves = dict(_leaves(later))
     kept = all(
@@ -158,11 +158,12 @@ def _head_of(event: Any) -> Any:
 _PADDING = frozenset({"obfuscation"})
 
 
-def _has_usage(told: Any, depth: int = 3) -> bool:
+def tells_usage(told: Any, depth: int = 3) -> bool:
+    """Whether what was read of a response, or of an event, says what was used."""
     if not isinstance(told, dict):
         return False
     return any(
-        "usage" in name.lower() or "token" in name.lower() or (depth > 0 and _has_usage(member, depth - 1))
+        "usage" in name.lower() or "token" in name.lower() or (depth > 0 and tells_usage(member, depth - 1))
         for name, member in told.items()
     )
 

@@ -7,7 +7,14 @@ python -m scripts.bench write --calls 100000 --json
 python -m scripts.bench doors --senders 1,4,16,64
 python -m scripts.bench callers
 python -m scripts.bench client
+python -m scripts.bench limits
+python -m scripts.bench limits --senders 1,16,64
+python -m scripts.bench spending
+python -m scripts.bench forecast
+python -m scripts.bench experiments --users 1000
+python -m scripts.bench gateway --litellm VENV/bin/python --tensorzero VENV/bin/python
 python -m scripts.bench reads --events 10000000 --json
+python -m scripts.bench finance --events 10000000 --keep DATABASE
 python -m scripts.bench backfill --events 1000000 --json
 """
 
@@ -15,142 +22,98 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Coroutine
+from importlib import import_module
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from app.database.deployment import mongodb
+from app.errors import ConfigurationError
+from app.finance.experiments import analyst
 from app.process import tune_garbage_collector
 from app.settings import Settings
+from models.money import exact_units
 from scripts.bench import (
+    alerts,
+    asking,
     backfill,
     callers,
     client,
     doors,
     fairness,
+    finance,
+    forecast,
+    formats,
     importing,
     lag,
+    limits,
     memory,
     pricing,
     reads,
     senders,
+    spending,
     start,
     worst,
     write,
 )
+from scripts.bench.gateway import measure as gateway
+from scripts.bench.options import parser_of
 from scripts.bench.peers import applications, libraries, spans
 from scripts.bench.results import Results
 from scripts.bench.setup import Run
+from scripts.bench.years import BUSINESSES
 from scripts.toolkit import command
 
-VENVS = """
-The environments are made once, by the Python that is to be measured:
+Measure = Callable[[Run, argparse.Namespace], Awaitable[Results]]
+Work = Callable[[argparse.Namespace, Settings], Coroutine[Any, Any, int]]
+"""Prints figures, and gives the exit status."""
 
-  make client
-  for each in twinmeter langfuse posthog openmeter; do python3 -m venv VENVS/$each; done
-  VENVS/twinmeter/bin/pip install dist/twinmeter_client-*.whl
-  VENVS/langfuse/bin/pip install langfuse
-  VENVS/posthog/bin/pip install posthog
-  VENVS/openmeter/bin/pip install --pre "openmeter<2"
-"""
 WIDE = 200
 """Columns of a table that is written to a file."""
 
 
 def main() -> int:
-    parser = command.parser("bench", __doc__)
-    benchmarks = parser.add_subparsers(dest="benchmark", required=True)
-    writes = benchmarks.add_parser("write", help="reporting calls, against plain inserts and the bare driver")
-    writes.add_argument("--calls", type=int, default=40_000, help="calls per round (default: 40,000)")
-    calling = benchmarks.add_parser("callers", help="reporting calls, by few and by very many callers at once")
-    calling.add_argument("--calls", type=int, default=20_000, help="calls of each number at least (default: 20,000)")
-    calling.add_argument("--callers", type=_numbers, default=callers.CALLERS, help="such as 64,512,10000")
-    installed = benchmarks.add_parser(
-        "client",
-        help="what the Python client costs an application and the server",
-        epilog=VENVS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    installed.add_argument("--calls", type=int, default=20_000, help="calls of each pace (default: 20,000)")
-    installed.add_argument(
-        "--peers", type=Path, metavar="VENVS", help="instead: beside other libraries, each in an environment of its own"
-    )
-    benchmarks.add_parser("pricing", help="pricing a call, against genai_prices.calc_price")
-    reading = benchmarks.add_parser(
-        "reads", help="administrators' reports beside a live writer, against raw aggregation"
-    )
-    reading.add_argument("--events", type=int, default=100_000, help="calls in the ledger (default: 100,000)")
-    reading.add_argument("--uniform", action="store_true", help="users and conversations uniform instead of Zipf")
-    reading.add_argument("--keep", metavar="DATABASE", help="fill this database once and reuse it")
-    reading.add_argument("--no-raw", action="store_true", help="without the same reports from the ledger")
-    entering = benchmarks.add_parser("doors", help="calls over HTTP and with wait=False, against a no-op handler")
-    entering.add_argument(
-        "--calls", type=int, default=20_000, help="calls per round and ingest channel (default: 20,000)"
-    )
-    instead = entering.add_mutually_exclusive_group()
-    instead.add_argument("--workers", type=int, help="instead: single calls with one process, and with so many workers")
-    instead.add_argument(
-        "--senders", type=_numbers, help="instead: single calls, batches and OTLP with so many senders, as 1,4,16,64"
-    )
-    growing = benchmarks.add_parser("memory", help="the resident memory of a process that reports")
-    growing.add_argument("--no-merges", action="store_true", help="run no compactor: the memory of tracking alone")
-    growing.add_argument("--calls", type=int, default=1_000_000, help="calls in total (default: 1,000,000)")
-    filling = benchmarks.add_parser("backfill", help="creating the ledger entries of events that have none")
-    filling.add_argument("--events", type=int, default=100_000, help="events without an entry (default: 100,000)")
-    entries = benchmarks.add_parser("import", help="importing an export into an empty database")
-    entries.add_argument("--rows", type=int, default=100_000, help="rows of the export (default: 100,000)")
-    entries.add_argument("--format", choices=("jsonl", "csv", "parquet"), default="jsonl", help="default: jsonl")
-    lagging = benchmarks.add_parser("lag", help="the event loop's lag under the worst that each route can be sent")
-    lagging.add_argument("--batches", type=int, default=20, help="batches of 1,000 calls beforehand (default: 20)")
-    benchmarks.add_parser("start", help="from the start of a process to its first answer")
-    flooding = benchmarks.add_parser("fairness", help="a client's calls alone, and beside another one's flood")
-    flooding.add_argument("--calls", type=int, default=20_000, help="to find what the door carries (default: 20,000)")
-    comparing = benchmarks.add_parser("peers", help="other systems and this one, each from an environment of its own")
-    comparing.add_argument("--calls", type=int, default=4_000, help="calls per round (default: 4,000)")
-    peer = comparing.add_mutually_exclusive_group(required=True)
-    for name, of in (("phoenix", "Arize Phoenix"), ("langfuse-sdk", "Langfuse's SDK"), ("litellm", "LiteLLM")):
-        peer.add_argument(f"--{name}", type=Path, metavar="VENV", help=f"an environment that has {of}")
-    for benchmark in (writes, calling, installed, entering, flooding, comparing):
-        benchmark.add_argument("--rounds", type=int, default=3, help="of which the median counts (default: 3)")
-    for benchmark in benchmarks.choices.values():
-        benchmark.add_argument("--json", action="store_true", help="print the figures as JSON")
-    arguments = parser.parse_args()
+    arguments = parser_of(__doc__).parse_args()
     return command.run(lambda settings: WORKS[arguments.benchmark](arguments, settings))
 
 
-def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in text.split(","))
+def _in_rounds(measure: Measure, steps: Callable[[argparse.Namespace], int] = lambda _: 1) -> Work:
+    """What measures in rounds, of so many steps each, against a MongoDB of its own."""
+
+    async def work(arguments: argparse.Namespace, settings: Settings) -> int:
+        with (
+            mongodb(settings, shared=True) as uri,
+            command.progress("steps", arguments.rounds * steps(arguments)) as advance,
+        ):
+            run = Run(settings, uri, arguments.calls, arguments.rounds, advance)
+            results = await measure(run, arguments)
+        return _print_results(results, as_json=arguments.json)
+
+    return work
 
 
-@contextmanager
-def _run(arguments: argparse.Namespace, settings: Settings, steps: int = 1) -> Iterator[Run]:
-    """A run against a MongoDB of its own, of so many steps in each round."""
-    with mongodb(settings, shared=True) as uri, command.progress("steps", arguments.rounds * steps) as advance:
-        yield Run(settings, uri, arguments.calls, arguments.rounds, advance)
+async def _client(run: Run, arguments: argparse.Namespace) -> Results:
+    if arguments.peers:
+        return await libraries.measure(run, arguments.peers.resolve())
+    return await client.measure(run)
 
 
-async def _write(arguments: argparse.Namespace, settings: Settings) -> int:
-    with _run(arguments, settings) as run:
-        results = await write.measure(run)
-    return _print_results(results, as_json=arguments.json)
+async def _doors(run: Run, arguments: argparse.Namespace) -> Results:
+    if arguments.workers:
+        return await doors.of_workers(run, arguments.workers)
+    if arguments.senders:
+        return await senders.measure(run, arguments.senders)
+    return await doors.measure(run)
 
 
-async def _callers(arguments: argparse.Namespace, settings: Settings) -> int:
-    with _run(arguments, settings) as run:
-        results = await callers.measure(run, arguments.callers)
-    return _print_results(results, as_json=arguments.json)
-
-
-async def _client(arguments: argparse.Namespace, settings: Settings) -> int:
-    with _run(arguments, settings, len(libraries.ALL) if arguments.peers else len(client.PACES)) as run:
-        if arguments.peers:
-            results = await libraries.measure(run, arguments.peers.resolve())
-        else:
-            results = await client.measure(run)
-    return _print_results(results, as_json=arguments.json)
+async def _peers(run: Run, arguments: argparse.Namespace) -> Results:
+    if arguments.phoenix:
+        return await spans.measure(run, arguments.phoenix)
+    if arguments.langfuse_sdk:
+        return await applications.of_langfuse(run, arguments.langfuse_sdk)
+    return await applications.of_litellm(run, arguments.litellm)
 
 
 async def _reads(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -168,33 +131,48 @@ async def _reads(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-async def _doors(arguments: argparse.Namespace, settings: Settings) -> int:
-    steps = len(senders.DOORS) * len(arguments.senders) if arguments.senders else 1
-    with _run(arguments, settings, steps) as run:
-        if arguments.workers:
-            results = await doors.of_workers(run, arguments.workers)
-        elif arguments.senders:
-            results = await senders.measure(run, arguments.senders)
-        else:
-            results = await doors.measure(run)
+async def _finance(arguments: argparse.Namespace, settings: Settings) -> int:
+    tune_garbage_collector()
+    with mongodb(settings, shared=True) as uri:
+        ledger = finance.Ledger(arguments.events, arguments.keep, arguments.subscriptions, arguments.live)
+        figures = await finance.measure(settings, uri, ledger)
+    _print(figures, as_json=arguments.json)
+    return 0
+
+
+async def _limits(run: Run, arguments: argparse.Namespace) -> Results:
+    if arguments.senders:
+        return await asking.measure(run, arguments.senders)
+    return await limits.measure(run, arguments.litellm)
+
+
+async def _gateway(run: Run, arguments: argparse.Namespace) -> Results:
+    asked = gateway.Asked(arguments.connections, arguments.seconds, arguments.litellm, arguments.tensorzero)
+    return await gateway.measure(run, asked)
+
+
+async def _spending(arguments: argparse.Namespace, settings: Settings) -> int:
+    floor = exact_units(settings.spending_alerts_floor_usd) or 0
+    with command.progress("years", arguments.years * len(BUSINESSES)) as advance:
+        table = await asyncio.to_thread(spending.measure, arguments.years, floor, advance)
+    return _print_results(Results({name: [row] for name, row in table.items()}), as_json=arguments.json)
+
+
+async def _forecast(arguments: argparse.Namespace, _: Settings) -> int:
+    with command.progress("forecasts", forecast.steps(forecast.SERIES)) as advance:
+        results = await asyncio.to_thread(forecast.measure, forecast.SERIES, advance)
     return _print_results(results, as_json=arguments.json)
 
 
-async def _fairness(arguments: argparse.Namespace, settings: Settings) -> int:
-    with _run(arguments, settings) as run:
-        results = await fairness.measure(run)
-    return _print_results(results, as_json=arguments.json)
-
-
-async def _peers(arguments: argparse.Namespace, settings: Settings) -> int:
-    with _run(arguments, settings) as run:
-        if arguments.phoenix:
-            results = await spans.measure(run, arguments.phoenix)
-        elif arguments.langfuse_sdk:
-            results = await applications.of_langfuse(run, arguments.langfuse_sdk)
-        else:
-            results = await applications.of_litellm(run, arguments.litellm)
-    return _print_results(results, as_json=arguments.json)
+async def _experiments(arguments: argparse.Namespace, _: Settings) -> int:
+    if not analyst.is_installed():
+        raise ConfigurationError(f"the statistics are not installed: pip install '{analyst.EXTRA}'")
+    # only here: it imports them
+    experiments = import_module("scripts.bench.experiments")
+    with command.progress("experiments", arguments.rounds * len(experiments.KINDS)) as advance:
+        rounds, users, seed = arguments.rounds, arguments.users, arguments.seed
+        table = await asyncio.to_thread(experiments.measure, rounds, users, seed, advance)
+    return _print_results(Results({name: [row] for name, row in table.items()}), as_json=arguments.json)
 
 
 async def _memory(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -240,6 +218,12 @@ async def _pricing(arguments: argparse.Namespace, _: Settings) -> int:
     return 0
 
 
+async def _formats(arguments: argparse.Namespace, _: Settings) -> int:
+    figures = await asyncio.to_thread(formats.measure)
+    _print({name: round(value, 2) for name, value in figures.items()}, as_json=arguments.json)
+    return 0
+
+
 def _print_results(results: Results, *, as_json: bool) -> int:
     """The exit status: failed where the figures are worthless, which is said."""
     if as_json:
@@ -266,15 +250,23 @@ def _print(figures: dict[str, float], *, as_json: bool) -> None:
     Console().print(table)
 
 
-WORKS = {
-    "write": _write,
-    "callers": _callers,
-    "client": _client,
-    "fairness": _fairness,
-    "peers": _peers,
+WORKS: dict[str, Work] = {
+    "alerts": _in_rounds(lambda run, _: alerts.measure(run)),
+    "write": _in_rounds(lambda run, _: write.measure(run)),
+    "callers": _in_rounds(lambda run, arguments: callers.measure(run, arguments.callers)),
+    "client": _in_rounds(_client, lambda arguments: len(libraries.ALL) if arguments.peers else len(client.PACES)),
+    "fairness": _in_rounds(lambda run, _: fairness.measure(run)),
+    "finance": _finance,
+    "forecast": _forecast,
+    "formats": _formats,
+    "gateway": _in_rounds(_gateway, gateway.steps),
+    "limits": _in_rounds(_limits, lambda arguments: len(asking.WHOSE) * len(arguments.senders or ()) or 1),
+    "peers": _in_rounds(_peers),
     "pricing": _pricing,
     "reads": _reads,
-    "doors": _doors,
+    "spending": _spending,
+    "experiments": _experiments,
+    "doors": _in_rounds(_doors, lambda arguments: len(senders.DOORS) * len(arguments.senders or ()) or 1),
     "memory": _memory,
     "backfill": _backfill,
     "import": _import,

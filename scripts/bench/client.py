@@ -63,7 +63,7 @@ async def _measured(served: Server, reported: Sequence[dict[str, Any]], per_s: i
     """Statuses are the server's own counts of its receipts, CPU is until the last call is in the ledger."""
     query = {"clientId": CLIENT}
     before, already = await served.answered(BATCH), await served.database.ledger.count_documents(query)
-    pid = await _pid(served)
+    pid = await served.pid()
     cpu, of_server = await CpuTimes.start(served.database), seconds_of(pid)
     app = App(sys.executable, "twinmeter", f"http://{served.host}:{served.port}", served.bearers[CLIENT])
     spent = await app.report(reported, per_s, FLUSH)
@@ -83,11 +83,6 @@ async def _measured(served: Server, reported: Sequence[dict[str, Any]], per_s: i
         **told,
     }
     return row, measured.fault
-
-
-async def _pid(served: Server) -> int:
-    answer = (await served.admin.get("/api/admin/ai/technical")).raise_for_status().json()
-    return int(answer["processes"][0]["pid"])
 
 
 class App(NamedTuple):

@@ -24,10 +24,10 @@ from scripts.bench.setup import bench_database
 CLIENT = "client-0"
 ROWS = 500
 """Calls of a batch, and spans of an export: OpenTelemetry's SDKs send 512 at most."""
-SINGLE, BATCH, NDJSON, OTLP = "single", "batch", "ndjson", "otlp"
+SINGLE, BATCH, NDJSON, OTLP, GATEWAY = "single", "batch", "ndjson", "otlp", "gateway"
 _JSON = ("Content-Type: application/json",)
 _PROTOBUF = ("Content-Type: application/x-protobuf",)
-_COUNTED_AS = {SINGLE: "track", BATCH: "batch", NDJSON: "batch", OTLP: "otlp"}
+_COUNTED_AS = {SINGLE: "track", BATCH: "batch", NDJSON: "batch", OTLP: "otlp", GATEWAY: "gateway"}
 """What the server's counters call them."""
 
 
@@ -78,6 +78,11 @@ class Server:
         found: dict[str, int] = answer["doors"].get(_COUNTED_AS[door], {})
         return found
 
+    async def pid(self) -> int:
+        """That of its process, where it is one."""
+        answer = (await self.admin.get("/api/admin/ai/technical")).raise_for_status().json()
+        return int(answer["processes"][0]["pid"])
+
 
 @asynccontextmanager
 async def server(
@@ -98,7 +103,8 @@ async def sending_to(
 ) -> AsyncIterator[Server]:
     """The server that runs there, with credentials for these clients."""
     bearers = {client: await _key(database, client) for client in clients}
-    bearers["token"] = tokens.issue("bench", Role.SERVICE, timedelta(hours=6), clients[0])
+    if clients:
+        bearers["token"] = tokens.issue("bench", Role.SERVICE, timedelta(hours=6), clients[0])
     headers = {"Authorization": f"Bearer {tokens.issue('bench', Role.ADMIN, timedelta(hours=6))}"}
     host, _, port = address.removeprefix("http://").rpartition(":")
     async with httpx.AsyncClient(base_url=address, headers=headers, timeout=60) as admin:

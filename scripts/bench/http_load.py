@@ -9,11 +9,11 @@ import multiprocessing
 import random
 import re
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Protocol, cast
+from typing import Protocol, TypeVar, cast
 
 import uvloop
 
@@ -25,6 +25,8 @@ BUSY = frozenset({429, 503})
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _RETRY_AFTER = re.compile(rb"\r\nretry-after: *(\d+)", re.IGNORECASE)
 _END_OF_HEAD = b"\r\n\r\n"
+_Planned = TypeVar("_Planned")
+_Done = TypeVar("_Done")
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,16 @@ class Fires(Protocol):
 class Client:
     """A process that carries out plans, one after the other."""
 
-    def __init__(self, pool: ProcessPoolExecutor) -> None:
+    def __init__(self, pool: Executor) -> None:
         self._pool = pool
 
     async def fire(self, plan: Plan) -> Load:
         """Raises RuntimeError where the server answered with anything but success or "come again"."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, _carry_out, plan)
+        return await self.have(_carry_out, plan)
+
+    async def have(self, carry_out: Callable[[_Planned], _Done], plan: _Planned) -> _Done:
+        """Have another kind of plan carried out."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, carry_out, plan)
 
 
 @asynccontextmanager

@@ -16,7 +16,8 @@ from scripts.bench import worst
 from scripts.bench.lag_server import LAG
 from scripts.bench.serving import serving
 from scripts.bench.setup import bench_database, bench_settings
-from scripts.bench.worst import JSON, Worst
+from scripts.bench.worst import Worst
+from scripts.bench.worst_bodies import JSON
 from scripts.toolkit.command import Advance
 from scripts.toolkit.track_all import patient
 
@@ -38,6 +39,8 @@ class Lag(NamedTuple):
     busy_max: float
     """What counts: see `lag_server.Meter`."""
     held_max: float
+    cpu: float
+    """What all threads of the server worked."""
 
 
 class Prober:

@@ -25,13 +25,14 @@ class Meter:
 
     `busy` is as much of it as the loop's own thread worked meanwhile: what the machine did for others is not our lag.
     `held` is as much as it did not wait for a core: it worked, or stood still for a disk, a lock or another thread,
-    which may itself have waited for one.
+    which may itself have waited for one. `cpu` is what all threads of the process worked.
     """
 
     def __init__(self) -> None:
         self._wall: list[float] = []
         self._busy: list[float] = []
         self._held: list[float] = []
+        self._worked = time.process_time()
         self._running: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -54,12 +55,14 @@ class Meter:
         wall, busy = sorted(self._wall or [0.0]), sorted(self._busy or [0.0])
         held = max(self._held, default=0.0)
         self._wall, self._busy, self._held = [], [], []
+        before, self._worked = self._worked, time.process_time()
         return {
             "wall_p99": 1000 * wall[len(wall) * 99 // 100],
             "wall_max": 1000 * wall[-1],
             "busy_p99": 1000 * busy[len(busy) * 99 // 100],
             "busy_max": 1000 * busy[-1],
             "held_max": 1000 * held,
+            "cpu": 1000 * (self._worked - before),
         }
 
 

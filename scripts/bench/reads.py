@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from statistics import median, quantiles
+from typing import Any
 
 import httpx
 
+from app.alerts.spending.watch import Watch
 from app.auth.principals import Role
 from app.auth.tokens import Tokens
 from app.database import Database, connected
@@ -41,6 +43,10 @@ WRITERS = 4
 BATCH = 50
 WARM_UP_SECONDS = 5.0
 ADMIN = "/api/admin/ai"
+PANEL = "/api/me/usage"
+PANELS = {"panel_of_a_user": "?userId=user-01000", "panel_of_the_busiest_user": "?userId=user-00000"}
+LIMITED = [("requests", "day"), ("tokens", "hour"), ("usd", "month"), ("usd", "lifetime")]
+"""What is limited of the users whose panels are asked for."""
 
 Figures = dict[str, float]
 
@@ -53,15 +59,18 @@ async def measure(
     `keep` names a database that is filled once, used as it is when it has a ledger, and not dropped at the end.
     Without `raw`, the reports are not made from the ledger, which takes minutes.
     """
-    async with _history(settings, uri, count, zipf=zipf, keep=keep) as database:
-        async with serving(settings, uri, database.writes.name) as address, _client(settings, address) as client:
-            await _settled(database)
-            async with _live_writers(client) as written:
+    async with history(settings, uri, count, zipf=zipf, keep=keep) as database:
+        async with serving(settings, uri, database.writes.name) as address, client_of(settings, address) as client:
+            await settled(database)
+            async with live_writers(client) as written:
                 started, before = time.monotonic(), written["calls"]
                 figures = await _asked(client, REQUESTS, {"overview": "/overview", "usage": f"/usage?days={DAYS}"})
                 figures |= await _asked(client, FEW_REQUESTS, _others(settings))
+                async with _limited(client):
+                    figures |= await _asked(client, REQUESTS, PANELS, PANEL)
                 figures |= await _view(database)
                 figures["live_calls_per_s"] = (written["calls"] - before) / (time.monotonic() - started)
+        figures |= await _spending(database, settings)
         figures |= {
             "events": await database.ledger.estimated_document_count(),
             **(await _raw(database, settings) if raw else {}),
@@ -71,9 +80,7 @@ async def measure(
 
 
 @asynccontextmanager
-async def _history(
-    settings: Settings, uri: str, count: int, *, zipf: bool, keep: str | None
-) -> AsyncIterator[Database]:
+async def history(settings: Settings, uri: str, count: int, *, zipf: bool, keep: str | None) -> AsyncIterator[Database]:
     """A database with `count` calls of thirty days, and its rollups."""
     async with connected(uri, keep) if keep else bench_database(settings, uri) as database:
         if await database.ledger.estimated_document_count() == 0:
@@ -88,14 +95,14 @@ async def _history(
 
 
 @asynccontextmanager
-async def _client(settings: Settings, address: str) -> AsyncIterator[httpx.AsyncClient]:
+async def client_of(settings: Settings, address: str) -> AsyncIterator[httpx.AsyncClient]:
     """Requests as an administrator."""
     headers = {"Authorization": f"Bearer {Tokens.of(settings).issue('bench', Role.ADMIN, timedelta(hours=6))}"}
     async with httpx.AsyncClient(base_url=address, headers=headers, timeout=120) as client:
         yield client
 
 
-async def _settled(database: Database) -> None:
+async def settled(database: Database) -> None:
     """Wait until what is made once per day has been made: trailing totals of the usual windows, sheets, busy users."""
     told = 0
     with progress("days of users", DAYS) as advance:  # of which one is made every few seconds
@@ -114,7 +121,7 @@ async def _settled(database: Database) -> None:
 
 
 @asynccontextmanager
-async def _live_writers(client: httpx.AsyncClient) -> AsyncIterator[Counter[str]]:
+async def live_writers(client: httpx.AsyncClient) -> AsyncIterator[Counter[str]]:
     """Writers at a fixed rate, as far as the server keeps up, and how many `calls` they have reported."""
     written: Counter[str] = Counter()
 
@@ -153,23 +160,40 @@ def _others(settings: Settings) -> dict[str, str]:
         "usage_of_a_model": f"/usage?days={DAYS}&model=gpt-4o",
         "usage_of_a_user": f"/usage?days={DAYS}&userId=user-01000",
         "usage_of_the_busiest_user": f"/usage?days={DAYS}&userId=user-00000",
+        "explain": f"/explain?days={DAYS // 2}",
         "calls_of_a_rare_model": f"/calls?days={DAYS}&model={RARE['model']}",
         "calls_of_a_rare_provider": f"/calls?days={DAYS}&provider={RARE['provider']}",
         "calls_of_a_rare_duration": f"/calls?days={DAYS}&minDuration={RARE['request_duration']}",
     }
 
 
-async def _asked(client: httpx.AsyncClient, requests: int, paths: dict[str, str]) -> Figures:
+async def _asked(client: httpx.AsyncClient, requests: int, paths: dict[str, str], base: str = ADMIN) -> Figures:
     """The first answer, the median and the 95th percentile in ms of requests one after the other."""
     found: Figures = {}
     for name, path in paths.items():
         times = []
         for _ in range(requests):
             started = time.perf_counter()
-            (await client.get(f"{ADMIN}{path}")).raise_for_status()
+            (await client.get(f"{base}{path}")).raise_for_status()
             times.append((time.perf_counter() - started) * 1000)
         found |= _summed_up(name, times)
     return found
+
+
+@asynccontextmanager
+async def _limited(client: httpx.AsyncClient) -> AsyncIterator[None]:
+    """Limits of the users of `PANELS` that stop nobody, for the length of a block."""
+    limits = "/api/admin/limits"
+    ids = []
+    for path, (unit, window) in itertools.product(PANELS.values(), LIMITED):
+        wish = {"scope": {"userId": path.partition("=")[2]}, "unit": unit, "window": window}
+        made = await client.post(limits, json={**wish, "amount": 10**8, "kind": "soft"})
+        ids.append(made.raise_for_status().json()["id"])
+    try:
+        yield
+    finally:
+        for each in ids:
+            await client.post(f"{limits}/{each}/end")
 
 
 async def _view(database: Database) -> Figures:
@@ -179,6 +203,20 @@ async def _view(database: Database) -> Figures:
         await database.reads["mv_model_costs"].find().to_list(None)
         times.append((time.perf_counter() - started) * 1000)
     return _summed_up("mv_model_costs", times)
+
+
+async def _spending(database: Database, settings: Settings) -> Figures:
+    """Looks for unusual spending, as the server's own process takes them in its background."""
+
+    async def untold(*_: Any) -> None:
+        """Nobody is to be told of a benchmark."""
+
+    watch, times = Watch(database, settings, untold), []
+    for _ in range(FEW_REQUESTS):
+        started = time.perf_counter()
+        await watch.look()
+        times.append((time.perf_counter() - started) * 1000)
+    return _summed_up("look_at_spending", times)
 
 
 def _summed_up(name: str, times: list[float]) -> Figures:

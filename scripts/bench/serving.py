@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import uvloop
@@ -31,13 +31,15 @@ def environment(settings: Settings, uri: str, database: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, uri: str, database: str, *, module: str = "app") -> AsyncIterator[str]:
-    """The address of a server, `python -m MODULE`, with its compactor running."""
+async def serving(
+    settings: Settings, uri: str, database: str, *, module: str = "app", more: Mapping[str, str] | None = None
+) -> AsyncIterator[str]:
+    """The address of a server, `python -m MODULE`, with its compactor running; `more` are further variables."""
     server = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         module,
-        env={**os.environ, **environment(settings, uri, database)},
+        env={**os.environ, **environment(settings, uri, database), **(more or {})},
         stdout=asyncio.subprocess.PIPE,
     )
     assert server.stdout is not None  # noqa: S101 - asked for above

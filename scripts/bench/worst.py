@@ -3,27 +3,29 @@
 A route of the application that has no entry here fails the test of the loop's lag.
 """
 
-import gzip
-import json
-import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from scripts.bench.routes_of_limits import CHANGES, READS, READS_OF_A_USER
+from scripts.bench.worst_bodies import (
+    CALL,
+    JSON,
+    OWN_PAGE,
+    ROWS,
+    Body,
+    batches,
+    calls,
+    changes,
+    dumped,
+    event_batches,
+    events,
+    exports,
+    revenue,
+)
 
-from models.base import camel
-from models.token_usage import PART_TOKENS
-
-JSON = {"Content-Type": "application/json"}
-NDJSON = {"Content-Type": "application/x-ndjson"}
-PROTOBUF = {"Content-Type": "application/x-protobuf"}
-OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
-GZIP = {"Content-Encoding": "gzip"}
-CALL = {"userId": "u", "contentType": "chat", "model": "gpt-4o", "inputTokens": 1_000, "outputTokens": 500}
-MEGABYTE = 1_000_000
-ROWS = 1_000
 YEAR = 366
 DAYS = 90
 
@@ -39,27 +41,13 @@ class Worst(NamedTuple):
 
 Requests = Callable[[], Iterable[Worst]]
 """The requests of a route, each made when it is wanted: their bodies are large, and take long to make."""
-Bodies = Callable[[], Iterator[tuple[str, bytes, dict[str, str]]]]
+Bodies = Callable[[], Iterator[Body]]
 
 
-def dumped(content: Any) -> bytes:
-    return json.dumps(content, separators=(",", ":")).encode()
-
-
-def filled(unit: bytes, size: int) -> bytes:
-    """So many bytes of the same values, as a JSON array."""
-    return b"[" + b",".join([unit] * (size // (len(unit) + 1))) + b"]"
-
-
-def fitting(rows: list[Any]) -> bytes:
-    """As many of these rows as a batch may have bytes."""
-    return dumped(rows[: (5 * MEGABYTE - 2) // (len(dumped(rows[0])) + 4)])
-
-
-def seed(batches: int) -> Iterator[bytes]:
+def seed(count: int) -> Iterator[bytes]:
     """Batches that make reports as large as they get: days, clients, providers, models, features and conversations."""
     now = datetime.now(UTC)
-    for batch in range(batches):
+    for batch in range(count):
         yield dumped(
             [
                 {
@@ -90,10 +78,13 @@ def of_routes() -> dict[tuple[str, str], Requests]:
         f"{admin}/calls": [f"?{year}&limit=200", f"?{year}&limit=200&minDuration=1"],
         f"{admin}/calls/{{call_id:str}}": ["/{call}"],
         f"{admin}/data-quality": [f"?{year}", f"?{month}&userId=user-1-0"],
+        f"{admin}/explain": [f"?{month}", f"?{month}&compare=year", f"?{month}&userId=user-1-0"],
         f"{admin}/latency": [f"?{year}", f"?{month}&userId=user-1-0"],
         f"{admin}/models": [f"?{year}"],
         f"{admin}/overview": ["?synthetic=include"],
         f"{admin}/providers": [f"?{year}"],
+        f"{admin}/retention": ["?weeks=52&synthetic=include"],
+        f"{admin}/upgrades": [f"?{year}"],
         "/api/admin/stats": ["?synthetic=include"],
         f"{admin}/usage": [f"?{year}&compare=previous", *(f"?{year}&series={by}" for by in ("model", "feature"))],
         f"{admin}/users": [f"?{year}&limit=100", f"?{year}&limit=100&sort=-cost"],
@@ -101,6 +92,17 @@ def of_routes() -> dict[tuple[str, str], Requests]:
         "/api/analytics": [f"?{year}&type=all", f"?{month}&type=all&userId=user-1-0"],
         "/api/admin/prices": [""],
         "/api/admin/keys": [""],
+        "/api/admin/gateway/upstreams": [""],
+        "/api/admin/gateway/cache": [""],
+        "/api/admin/gateway/figures": [f"?{year}"],
+        "/api/admin/finance/overview": [f"?{year}"],
+        "/api/admin/finance/margins": [f"?{year}&by={by}" for by in ("plan", "client", "user", "feature", "model")],
+        "/api/admin/finance/margins.csv": [f"?{year}&by=user"],
+        "/api/admin/finance/loss-making": [f"?{year}"],
+        "/api/admin/finance/forecast/budgets": ["?limit=50"],
+        "/api/admin/finance/forecast": [f"?synthetic=include&by={by}" for by in ("client", "model", "feature")],
+        "/api/admin/provider-invoices": [""],
+        "/api/admin/billing/stripe": [""],
         "/health": [""],
         "/livez": [""],
         "/ready": [""],
@@ -111,6 +113,7 @@ def of_routes() -> dict[tuple[str, str], Requests]:
         "/schema": [""],
         "/schema/openapi.json": [""],
         "/admin/session": [""],
+        **{route: ["?userId=user-1-0"] for route in READS_OF_A_USER},
     }
     gets = {
         route: [
@@ -121,6 +124,10 @@ def of_routes() -> dict[tuple[str, str], Requests]:
     }
     tables = ("calls", "users", "conversations", "models", "features", "daily", "providers", "data-quality")
     gets[f"{admin}/download/{{file:str}}"] = [Worst(table, f"{admin}/download/{table}.csv?{year}") for table in tables]
+    this_month = f"/api/admin/reports/month/{datetime.now(UTC):%Y-%m}"
+    gets["/api/admin/reports/month/{report:str}"] = [
+        Worst(form, f"{this_month}.{form}?preview=true&synthetic=include") for form in ("json", "html", "pdf", "csv")
+    ]
     gets["/admin/{slug:str}"] = [Worst("a tab", "/admin/operations"), Worst("none", f"/admin/{'x' * 20_000}")]
     gets["/admin/static/{version:str}/{name:path}"] = [
         Worst("the charts", "{asset}"),
@@ -128,14 +135,18 @@ def of_routes() -> dict[tuple[str, str], Requests]:
     ]
     gets["/schema/{path:str}"] = [Worst("none", "/schema/" + "x" * 20_000)]
     gets[f"{admin}/live"] = [Worst("a stream", f"{admin}/live")]
+    gets |= {route: [Worst("as it is", _named(route))] for route in READS}
     found: dict[tuple[str, str], Requests] = {
         ("GET", route): partial(iter, requests) for route, requests in gets.items()
     }
     found["DELETE", "/admin/session"] = partial(iter, [Worst("as it is", "/admin/session", headers=OWN_PAGE)])
+    found["DELETE", "/api/admin/gateway/cache"] = partial(iter, [Worst("as it is", "/api/admin/gateway/cache")])
     for path, bodies, headers in (
-        ("/api/ai/track", _calls, JSON),
-        ("/api/ai/track/batch", _batches, JSON),
-        ("/v1/traces", _exports, {}),
+        ("/api/ai/track", calls, JSON),
+        ("/api/ai/track/batch", batches, JSON),
+        ("/v1/traces", exports, {}),
+        ("/api/events", events, JSON),
+        ("/api/events/batch", event_batches, JSON),
     ):
         found["POST", path] = partial(_posts, path, bodies, headers)
     for route, valid in (
@@ -144,150 +155,19 @@ def of_routes() -> dict[tuple[str, str], Requests]:
         ("/api/admin/keys", {"name": "n", "scopes": ["ingest"]}),
         ("/api/admin/keys/{key_id:str}/revoke", {}),
         ("/admin/session", {"credential": "x"}),
+        ("/api/billing/stripe/webhook", {"id": "evt_1", "object": "event"}),
     ):
-        path = route.replace("{override_id:str}", "x").replace("{key_id:str}", "x")
-        found["POST", route] = partial(_posts, path, partial(_bodies, valid), JSON | OWN_PAGE)
+        found["POST", route] = partial(_posts, _named(route), partial(changes, valid), JSON | OWN_PAGE)
+    for (method, route), valid in CHANGES.items():
+        found[method, route] = partial(_posts, _named(route), partial(changes, valid), JSON)
+    found["POST", "/api/admin/revenue"] = partial(_posts, "/api/admin/revenue", revenue, JSON)
     return found
+
+
+def _named(route: str) -> str:
+    """A path of the route, with a name for what it wants named."""
+    return re.sub(r"\{\w+:str\}", "x", route)
 
 
 def _posts(path: str, bodies: Bodies, headers: dict[str, str]) -> Iterator[Worst]:
     return (Worst(name, path, body, {**headers, **more}) for name, body, more in bodies())
-
-
-def _bodies(valid: dict[str, Any]) -> Iterator[tuple[str, bytes, dict[str, str]]]:
-    yield "as it should be", dumped(valid), {}
-    yield "unknown fields", dumped({**valid, **{f"k{n}": 1 for n in range(70_000)}}), {}
-    yield "unknown fields in 60 kB", dumped({**valid, **{f"k{n}": 1 for n in range(5_000)}}), {}
-    yield "numbers", b'{"name":' + filled(b"1.5", MEGABYTE - 50) + b"}", {}
-    yield "deep", b'{"name":' + b"[" * (MEGABYTE - 50), {}
-    yield "a text", dumped({**valid, "name": "x" * (MEGABYTE - 200)}), {}
-
-
-def _calls() -> Iterator[tuple[str, bytes, dict[str, str]]]:
-    yield "as it should be", dumped(CALL), {}
-    yield "a prompt", dumped({**CALL, "inputText": "words, and more words. " * 43_000}), {}
-    yield "unknown fields", dumped({**CALL, **{f"k{n}": 1 for n in range(85_000)}}), {}
-    yield "unknown fields in 60 kB", dumped({**CALL, **{f"k{n}": 1 for n in range(5_000)}}), {}
-    yield "faults", dumped({**CALL, **{f"k{n}": 1 for n in range(90)}}), {}
-    yield "numbers", b'{"metadata":' + filled(b"1.5", MEGABYTE - 50) + b"}", {}
-    yield "lists", b'{"metadata":' + filled(b"[]", 60_000) + b"}", {}
-    yield "many lists", b"{" + b",".join(b'"k%d":' % n + filled(b"[]", 60_000) for n in range(15)) + b"}", {}
-    yield "fields with a space", b"{" + b",".join(b'"k%d" :1' % n for n in range(70_000)) + b"}", {}
-    yield "deep", b'{"metadata":' + b"[" * (MEGABYTE - 50), {}
-    yield "metadata", dumped({**CALL, "metadata": {f"a.{n}": n for n in range(4_000)}}), {}
-    yield "gzip of nothing", gzip.compress(b"") * 49_000, GZIP
-    yield "gzip of space", gzip.compress(b" " * (MEGABYTE - 1_000) + dumped(CALL)), GZIP
-    yield "a bomb", gzip.compress(b" " * 200 * MEGABYTE), GZIP
-
-
-def _batches() -> Iterator[tuple[str, bytes, dict[str, str]]]:
-    parts = {camel(name): 1 for name in PART_TOKENS}
-    full = {**CALL, **parts, "inputTokens": 10_000, "outputTokens": 10_000, "cost": 0.000_123_456_789}
-    full |= dict.fromkeys(("conversationId", "endpoint", "campaignId", "region", "size", "quality"), "x" * 256)
-    full |= {"metadata": {f"key-{n}": "v" * 90 for n in range(32)}, "userAgent": "x" * 900, "requestDuration": 1}
-    size = 5 * MEGABYTE
-    yield "calls", dumped([CALL] * ROWS), {}
-    yield "calls with all fields", fitting([{**full, "userId": f"u{n}"} for n in range(ROWS)]), {}
-    yield "new names", dumped([_with_names(n, 1) for n in range(ROWS)]), {}
-    yield "long new names", dumped([_with_names(n, 60) for n in range(ROWS)]), {}
-    yield "prompts", fitting([{**CALL, "inputText": "words, " * 700} for _ in range(ROWS)]), {}
-    yield "unknown fields", dumped([{**CALL, **{f"k{n}": 1 for n in range(300)}} for _ in range(ROWS)]), {}
-    yield "faults", dumped([{**CALL, **{f"k{n}": 1 for n in range(90)}} for _ in range(ROWS)]), {}
-    yield "wide rows", b"[" + b",".join([dumped({f"k{n}": 1 for n in range(85_000)})] * 5) + b"]", {}
-    for unit in (b"1", b"1.5", b"[]", b"{}"):
-        yield f"{unit.decode()} again and again", filled(unit, size), {}
-    yield "deep", b"[" * size, {}
-    yield "numbers", b'[{"metadata":' + filled(b"1.5", size - 50) + b"}]", {}
-    yield "empty lines", b"\n" * size, NDJSON
-    yield "deep lines", (b"[" * 4_999 + b"\n") * ROWS, NDJSON
-    yield "gzip of nothing", gzip.compress(b"") * 245_000, GZIP
-    yield "gzip of space", gzip.compress(b" " * (size - 100_000) + dumped([CALL] * 500)), GZIP
-    yield "the same id", fitting([{**full, "userId": "u", "requestId": "same"}] * ROWS), {}
-
-
-def _with_names(number: int, times: int) -> dict[str, Any]:
-    name = f"{number}-" * times
-    return {**CALL, "model": f"m{name}"[:256], "provider": f"p{name}"[:256], "contentType": f"c{name}"[:256]}
-
-
-SPANS = 10_000
-_EXPORT_BYTES = 8 * MEGABYTE
-
-
-def _exports() -> Iterator[tuple[str, bytes, dict[str, str]]]:
-    yield "calls in protobuf", _protobuf(SPANS, attributes=6), PROTOBUF
-    yield "wide calls in protobuf", _protobuf(1_500, attributes=40), PROTOBUF
-    yield "calls in JSON", _json(2_000, attributes=4), JSON
-    yield "empty spans in protobuf", _nested(b"\x12\x00", 2), PROTOBUF
-    yield "empty scopes in protobuf", _nested(b"\x12\x00", 1), PROTOBUF
-    yield "empty attributes in protobuf", _nested(b"\x4a\x00", 3), PROTOBUF
-    yield (
-        "empty spans in JSON",
-        b'{"resourceSpans":[{"scopeSpans":[{"spans":' + filled(b"{}", _EXPORT_BYTES - 90) + b"}]}]}",
-        JSON,
-    )
-    yield "numbers in JSON", b'{"resourceSpans":' + filled(b"1.5", _EXPORT_BYTES - 90) + b"}", JSON
-    one = b'{"traceId":"01","attributes":' + filled(b"{}", _EXPORT_BYTES - 190) + b"}"
-    yield "a wide span in JSON", b'{"resourceSpans":[{"scopeSpans":[{"spans":[' + one + b"]}]}]}", JSON
-    yield "deep JSON", b'{"resourceSpans":' + b"[" * (_EXPORT_BYTES - 100), JSON
-    yield "gzip of nothing", gzip.compress(b"") * 395_000, PROTOBUF | GZIP
-
-
-def _protobuf(spans: int, attributes: int) -> bytes:
-    export = ExportTraceServiceRequest()
-    scope = export.resource_spans.add().scope_spans.add()
-    now = int(datetime.now(UTC).timestamp() * 1e9)
-    for number in range(spans):
-        span = scope.spans.add(trace_id=os.urandom(16), span_id=os.urandom(8), name="chat gpt-4o")
-        span.start_time_unix_nano, span.end_time_unix_nano = now - 10**9, now
-        said = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o", "user.id": f"u{number}"}
-        for key, value in said.items():
-            span.attributes.add(key=key).value.string_value = value
-        for key in ("input", "output"):
-            span.attributes.add(key=f"gen_ai.usage.{key}_tokens").value.int_value = 10
-        for each in range(attributes):
-            span.attributes.add(key=f"gen_ai.usage.details.kind_{each}").value.int_value = 1
-    body: bytes = export.SerializeToString()
-    return body
-
-
-def _json(spans: int, attributes: int) -> bytes:
-    now = int(datetime.now(UTC).timestamp() * 1e9)
-
-    def span(number: int) -> dict[str, Any]:
-        said: dict[str, Any] = {
-            "gen_ai.operation.name": "chat",
-            "gen_ai.request.model": "gpt-4o",
-            "user.id": f"u{number}",
-        }
-        counts = {f"gen_ai.usage.{key}_tokens": "10" for key in ("input", "output")}
-        counts |= {f"gen_ai.usage.details.kind_{each}": "1" for each in range(attributes)}
-        return {
-            "traceId": os.urandom(16).hex(),
-            "spanId": os.urandom(8).hex(),
-            "name": "chat",
-            "startTimeUnixNano": str(now - 10**9),
-            "endTimeUnixNano": str(now),
-            "attributes": [
-                *({"key": key, "value": {"stringValue": value}} for key, value in said.items()),
-                *({"key": key, "value": {"intValue": value}} for key, value in counts.items()),
-            ],
-        }
-
-    return dumped({"resourceSpans": [{"scopeSpans": [{"spans": [span(number) for number in range(spans)]}]}]})
-
-
-def _nested(unit: bytes, depth: int) -> bytes:
-    """An export whose repeated field at this depth is full of empty messages."""
-    body = unit * ((_EXPORT_BYTES - 60) // len(unit))
-    for field in (b"\x0a", b"\x12", b"\x12")[:depth][::-1]:
-        body = field + _varint(len(body)) + body
-    return body
-
-
-def _varint(number: int) -> bytes:
-    digits = []
-    while number > 127:  # noqa: PLR2004 - seven bits a byte
-        digits.append(number & 127 | 128)
-        number >>= 7
-    return bytes([*digits, number])

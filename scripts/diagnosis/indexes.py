@@ -8,7 +8,7 @@ from pymongo.errors import OperationFailure
 
 from app.database import formats
 from app.database.connection import DOCUMENTS
-from models import refusals
+from models import alerts, campaigns, counters, experiments, limits, months, refusals, revenue, stripe
 from models.rollups import INDEXES, ROLLUPS
 from scripts.diagnosis import words
 from scripts.diagnosis.finding import START, Check, Deployment, Finding, Group, notice, ok, problem
@@ -32,7 +32,7 @@ class Compared(NamedTuple):
 
 async def collections(deployment: Deployment) -> Finding:
     existing = set(await deployment.database.reads.list_collection_names())
-    declared = [*(document.Settings.name for document in DOCUMENTS), *ROLLUPS, refusals.REFUSALS, refusals.LATE]
+    declared = declared_collections()
     if missing := [name for name in declared if name not in existing]:
         said = f"{len(missing)} of {len(declared)} collections are missing: {words.some(missing)}"
         return problem(said, f"is TWINMETER_DATABASE right? A start of the server creates them: {START}")
@@ -70,12 +70,19 @@ def _not_as_declared(found: Compared, total: int) -> Finding:
     return problem(f"of {total} indexes, {wrong}: reports read whole collections", advice)
 
 
+def declared_collections() -> list[str]:
+    """By name."""
+    return sorted({*ROLLUPS, *declared_indexes()})
+
+
 def declared_indexes() -> dict[str, Indexes]:
     """By collection."""
     declared: dict[str, list[IndexModel]] = {
         document.Settings.name: document.Settings.indexes for document in DOCUMENTS
     }
     declared |= {**INDEXES, refusals.REFUSALS: refusals.INDEXES, refusals.LATE: refusals.INDEXES}
+    declared |= limits.INDEXES | counters.INDEXES | alerts.INDEXES
+    declared |= revenue.INDEXES | months.INDEXES | experiments.INDEXES | campaigns.INDEXES | stripe.INDEXES
     return {name: {each.document["name"]: each.document for each in models} for name, models in declared.items()}
 
 

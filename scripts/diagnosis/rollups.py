@@ -19,7 +19,7 @@ from app.reports.windows import midnight
 from app.rollups.lease import LEASE_SECONDS
 from app.rollups.set_aside import WAY_OUT
 from app.rollups.state import REBUILD, STATE_KEY
-from models.rollups import DAYS, DELTAS, EVERYONE, SET_ASIDE, STATE, in_other_zone
+from models.rollups import DAYS, DELTAS, EVERYONE, SET_ASIDE, STATE, in_other_zone, is_tagged
 from scripts.diagnosis import server, words
 from scripts.diagnosis.finding import START, Check, Deployment, Finding, Group, notice, ok, problem, unchecked
 
@@ -57,6 +57,9 @@ async def completeness(deployment: Deployment) -> Finding:
         return notice(NOT_STARTED, f"start the server: {START}")
     if not state["complete"]:
         return problem("the ledger is older than its rollups: every report answers 503", f"build them: {REBUILD}")
+    if not is_tagged(state):
+        said = "campaigns and experiments are counted anew, as after an upgrade: meanwhile reports read the ledger"
+        return notice(said, "a running server does it; where one of an earlier release runs as well, stop that")
     since = f"; raw calls are kept from {state['wholeFrom']} on" if "wholeFrom" in state else ""
     return ok(f"the rollups hold the whole ledger{since}")
 

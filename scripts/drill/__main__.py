@@ -5,10 +5,15 @@ was wrong); the deployment's are never touched. Clients report calls over HTTP a
 acknowledged. Then every acknowledged call must be in the ledger once, the twins equal, all sums exact, every rollup
 cell equal to a recount, and the first commit after a start of the server must have come within 2 s. The drill of
 backfill_usage has no server: after the kills and a last run, every entry, event and cell must be as after one clean
-run, and equal to a recount. The exit status is 1 if any of this fails.
+run, and equal to a recount. In that of limits callers ask before they call: nothing may be over a hard limit, counters
+must be what the ledger says, nothing may be held once all is quiet, and each threshold is told once, by a message that
+arrives. In that of the gateway, whoever saw a whole answer is in the ledger once and exactly, nobody saw a false end,
+and what was said to models is kept nowhere. The exit status is 1 if any of this fails.
 
     python -m scripts.drill kills --times 200
     python -m scripts.drill outage --seconds 60 --json
+    python -m scripts.drill limits --kills 200 --json
+    python -m scripts.drill gateway --kills 20 --json
     python -m scripts.drill backfill --times 10 --events 200000
 """
 
@@ -31,6 +36,8 @@ from scripts.drill.client import client
 from scripts.drill.distant import distant
 from scripts.drill.drills import both, kills, outage, replay
 from scripts.drill.failover import failover
+from scripts.drill.gateway.drill import gateway
+from scripts.drill.limits.drill import limits
 from scripts.drill.scene import Result
 from scripts.drill.server import DrillError
 from scripts.drill.stuck import stuck
@@ -62,6 +69,10 @@ DRILLS = {
     "thrice": Drill(thrice, "calls", 10_000, "every request is sent three times at once by three clients"),
     "workers": Drill(workers, "times", 10, "kill -9 of each of two workers in turn, so many times each"),
     "client": Drill(client, "calls", 5_000, "applications of all kinds report by the client", (("away", 30),)),
+    "limits": Drill(limits, "kills", 200, "servers are killed in every step of what limits do", (("members", 3),)),
+    "gateway": Drill(
+        gateway, "kills", 20, "streams through the gateway, while all goes away", (("away", 30), ("megabytes", 100))
+    ),
     "backfill": Drill(backfill, "times", 10, "kill -9 of backfill_usage at random moments", (("events", 200_000),)),
 }
 

@@ -12,14 +12,26 @@ import httpx
 from app.database import Collection, Database, connected
 from app.rollups.merging import merging
 from app.rollups.rebuild import Rebuild
-from models.rollups import ACTIVE_USERS, CONVERSATIONS, DAYS, FINDINGS, LATENCY, USAGE, USER_MONTHS, USERS
+from models.rollups import (
+    ACTIVE_USERS,
+    CAMPAIGNS,
+    CONVERSATIONS,
+    DAYS,
+    FINDINGS,
+    LATENCY,
+    MERGE,
+    USAGE,
+    USER_MONTHS,
+    USERS,
+    VARIANTS,
+)
 from scripts.drill.calls import Sums, id_of, sums_by_model
 from scripts.drill.comparison import Different, differences
 from scripts.drill.load import Told
 from scripts.drill.server import DrillError, Server
 from scripts.toolkit import command
 
-CELLS = (DAYS, USAGE, LATENCY, USERS, USER_MONTHS, ACTIVE_USERS, CONVERSATIONS, FINDINGS)
+CELLS = (DAYS, USAGE, LATENCY, USERS, USER_MONTHS, ACTIVE_USERS, CONVERSATIONS, CAMPAIGNS, VARIANTS, FINDINGS)
 REPLAY_SECONDS = 300.0
 POLL_SECONDS = 0.05
 NAMED = 5
@@ -132,7 +144,7 @@ async def different_cells(what: str, before: Any, after: Any) -> list[str]:
     found: Different = {}
     with command.progress("cells compared", count) as advance:
         for name in CELLS:
-            of_one = await differences(before[name], after[name], advance, of_cells=True)
+            of_one = await differences(before[name], after[name], advance, without=MERGE, of_cells=True)
             found |= {f"{name} ({key})": each for key, each in of_one.items()}
     return named(what, (f"{key}: {one} != {other}" for key, (one, other) in sorted(found.items())))
 

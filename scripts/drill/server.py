@@ -6,8 +6,12 @@ import ssl
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
+
+from pydantic import SecretStr
 
 from app.auth.principals import Role
 from app.auth.tokens import Tokens
@@ -34,12 +38,27 @@ class Server:
     spawned_at: float  # by time.monotonic(), like all moments here
     answered_at: float
 
-    def __init__(self, folder: Path, uri: str, workers: int = 1) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        uri: str,
+        workers: int = 1,
+        *,
+        secret: str | None = None,
+        more: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """`secret` signs the tokens, where several servers are to know the same ones; `more` are variables."""
         self.folder = folder
         self.uri = uri
         self.settings = Settings(
-            _env_file=None, data_dir=folder / "data", database=DATABASE, timezone="UTC", workers=workers
+            _env_file=None,
+            data_dir=folder / "data",
+            database=DATABASE,
+            timezone="UTC",
+            workers=workers,
+            jwt_secret=None if secret is None else SecretStr(secret),
         )
+        self._more = dict(more)
         self.address = ""
         self.answering = asyncio.Event()
         """Set while clients may send."""
@@ -48,12 +67,12 @@ class Server:
     def _token(self) -> str:
         return Tokens.of(self.settings).issue("drill", Role.ADMIN, TOKEN_LIFETIME)
 
-    def spawn(self) -> None:
-        """Start the process, without waiting for it."""
+    def spawn(self, *module: str) -> None:
+        """Start the process, without waiting for it: the server, or a `module` that runs it, with its arguments."""
         self.spawned_at = time.monotonic()
         with (self.folder / "server.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "app"],
+            self.process = subprocess.Popen(  # noqa: S603 - a module of our own
+                [sys.executable, "-m", *(module or ("app",))],
                 cwd=self.folder,  # away from the deployment's .env
                 env=self._environment(),
                 stdout=subprocess.PIPE,
@@ -80,6 +99,12 @@ class Server:
         self.answering.clear()
         self.process.kill()
         await self._end()
+
+    async def ended(self) -> int:
+        """Its exit status; one that neither answers nor ends is killed."""
+        if self.process.poll() is None:
+            self.process.kill()
+        return await self._end()
 
     async def stop(self) -> int:
         """Ask it to end, and return its exit status."""
@@ -123,4 +148,5 @@ class Server:
             "TWINMETER_PORT": "0",
             "TWINMETER_WORKERS": str(self.settings.workers),
             "TWINMETER_LOG_LEVEL": "warning",
+            **self._more,
         }

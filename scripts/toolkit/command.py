@@ -61,14 +61,16 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def progress(description: str, total: int) -> Iterator[Advance]:
-    """Yield a function that counts up: a bar with rate and time left on a terminal, plain lines elsewhere."""
+    """Yield a function that counts up: a bar with rate and time left on a terminal, plain lines elsewhere. A `total` of
+    0 is one that nobody knows.
+    """
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _plain_lines(description, total)
         return
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn()
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task(description, total=total)
+        task = bar.add_task(description, total=total or None)
         yield lambda count: bar.advance(task, count)
 
 
@@ -82,8 +84,9 @@ def _plain_lines(description: str, total: int) -> Advance:
             return
         done += count
         now = time.monotonic()
-        if done >= total or now - said >= SECONDS_BETWEEN_LINES:
+        if (total and done >= total) or now - said >= SECONDS_BETWEEN_LINES:
             said = now
-            sys.stderr.write(f"{description}: {done:,} of {total:,}, {done / max(now - started, 0.001):,.0f}/s\n")
+            of = f" of {total:,}" if total else ""
+            sys.stderr.write(f"{description}: {done:,}{of}, {done / max(now - started, 0.001):,.0f}/s\n")
 
     return advance

@@ -45,9 +45,9 @@ def start_of(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
-def behind(moment: datetime, last_id: Any) -> dict[str, Any]:
+def behind(moment: datetime, last_id: Any, field: str = "createdAt") -> dict[str, Any]:
     """A condition for what comes after a document, in order of time and id."""
-    return {"$or": [{"createdAt": {"$gt": moment}}, {"createdAt": moment, "_id": {"$gt": last_id}}]}
+    return {"$or": [{field: {"$gt": moment}}, {field: moment, "_id": {"$gt": last_id}}]}
 
 
 def _day(text: str) -> date:

@@ -8,6 +8,12 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 USERS = 400
+CLIENT = "demo"
+EXPERIMENT = "warmer-tone"
+EXPERIMENTAL = frozenset({"chat", "chat-stream"})
+"""Calls of which content types are of the experiment."""
+CAMPAIGNS = {"cover-letter": "autumn-letters", "linkedin-post": "linkedin-push"}
+"""The campaigns of which calls of these content types are."""
 # how busy an hour of the day is: quiet nights, a peak before lunch and one in the afternoon
 HOURS = [2, 1, 1, 1, 1, 2, 4, 8, 14, 19, 21, 20, 15, 17, 20, 21, 19, 15, 11, 9, 8, 7, 5, 3]
 WEEKEND = 0.35
@@ -76,17 +82,34 @@ def demo_call(rng: random.Random, at: datetime) -> dict[str, Any]:
     """One demo call that happened at `at`."""
     model = rng.choices(MODELS, _WEIGHTS)[0]
     user = rng.choices(range(USERS), _USER_WEIGHTS)[0]
+    content_type = rng.choice(model.content_types)
     return {
         "user_id": f"user-{user:04}",
-        "client_id": "demo",
-        "content_type": rng.choice(model.content_types),
+        "client_id": CLIENT,
+        "content_type": content_type,
         "model": model.name,
         "provider": model.provider,
         "created_at": at,
         "synthetic": True,
         **_outcome(rng, model),
         **_amounts(rng, model, user),
+        **_places(content_type, user),
     }
+
+
+def variant_of(user: int) -> str:
+    """Of the experiment, which a user has got once and for all."""
+    return ("plain", "warm")[user % 2]
+
+
+def _places(content_type: str, user: int) -> dict[str, str]:
+    """The campaign and the experiment that a call is of."""
+    found = {}
+    if (campaign := CAMPAIGNS.get(content_type)) is not None:
+        found["campaign_id"] = campaign
+    if content_type in EXPERIMENTAL:
+        found |= {"experiment": EXPERIMENT, "variant": variant_of(user)}
+    return found
 
 
 def _busy(day: date, seed: int) -> float:

@@ -26,11 +26,13 @@ _DURATIONS = ("requestDuration", "timeToFirstToken")
 _PARTS = {camel(name): name for name in (*PART_TOKENS, "images", "characters")}
 _TOTALS = ("inputTokens", "outputTokens", "tokensUsed")
 _MOMENTS = ("createdAt", "recordedAt")
-_OWN = frozenset({"_id", "userId", "conversationId", EXTERNAL_ID, *_TOTALS, *_AMOUNTS, *_DURATIONS, *_PARTS, *_MOMENTS})
+_OWN_NAMES = ("conversationId", "reservationId")
+_OWN = frozenset({"_id", "userId", *_OWN_NAMES, EXTERNAL_ID, *_TOTALS, *_AMOUNTS, *_DURATIONS, *_PARTS, *_MOMENTS})
 _SHARED = (
     *("schemaVersion", "clientId", "contentType", "feature", "serviceType", "provider", "reportedProvider", "aiModel"),
     *("endpoint", "campaignId", "status", "success", "cached", "synthetic", "costSource", "priceVersion", "costBasis"),
-    *("unpricedReason", "unreadableUsage", "unmapped", "estimatedUsage", "serviceTier", "batch", "region"),
+    *("unpricedReason", "unreadableUsage", "unmapped", "estimatedUsage", "serviceTier", "batch", "region", "keyId"),
+    *("upstream", "experiment", "variant"),
 )
 _NAMES = _OWN | set(_SHARED)
 _NEEDED = frozenset({"_id", "userId", *_TOTALS, *_MOMENTS, "savedCost"})
@@ -77,7 +79,8 @@ class _Kind:
         self._is_split = told.keys() >= set(_AMOUNTS)
         self._durations = [name for name in _DURATIONS if name in told]
         self._parts = [name for name in told if name in _PARTS]
-        self._names = [name for name in ("conversationId", EXTERNAL_ID) if name in told]
+        self._names = [name for name in _OWN_NAMES if name in told]
+        self._texts = [*self._names, EXTERNAL_ID] if EXTERNAL_ID in told else self._names
 
     def makes(self, pair: Pair, told: dict[str, Any]) -> bool:
         """Whether the row that it was taken from comes out as it was."""
@@ -90,7 +93,7 @@ class _Kind:
         created, recorded = _stored(told["createdAt"]), _stored(told["recordedAt"])
         if (
             _ID.fullmatch(id_) is None
-            or not (is_name(user) and all(is_name(told[name]) for name in self._names))
+            or not (is_name(user) and all(is_name(told[name]) for name in self._texts))
             or not (inputs >= 0 and outputs >= 0 and inputs + outputs == told["tokensUsed"] <= MAX_COUNT)
             or not (created is not None and recorded is not None and OLDEST <= created <= datetime.now(UTC))
             or not all(0 <= told[name] <= MAX_MILLISECONDS for name in self._durations)
@@ -105,10 +108,8 @@ class _Kind:
         entry["createdAt"], entry["recordedAt"] = created, recorded
         for name, units in amounts.items():
             entry[name] = from_units(units)
-        for name in (*self._durations, *self._parts):
+        for name in (*self._durations, *self._parts, *self._names):
             entry[name] = told[name]
-        if "conversationId" in told:
-            entry["conversationId"] = told["conversationId"]
         event = self._event | {"_id": own_id, "userId": user, "createdAt": created}
         event["properties"] = self._event["properties"] | {"cost": entry["cost"]}
         if EXTERNAL_ID in told:

@@ -26,6 +26,11 @@ class CsvFile:
         self._columns: list[str] = []
         self._start: Place = (0, 0)
 
+    @property
+    def columns(self) -> list[str]:
+        """Those of the header, once it was checked."""
+        return self._columns
+
     async def check(self) -> None:
         lines, place = Lines(self._path, self._mapping.encoding), f"{self.name}, line 1"
         try:

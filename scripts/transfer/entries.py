@@ -26,7 +26,8 @@ from scripts.transfer.columns import COLUMNS
 from scripts.transfer.values import READERS, UnreadableError
 
 _READERS = {name: READERS[kind] for name, kind in COLUMNS.items()}
-_CALL_FIELDS = {camel(name) for name in AICall.model_fields}
+_CALL_FIELDS = {camel(name) for name in AICall.model_fields} - {"estimatedUsage"}
+"""A call says that what it used is an estimate, an entry of which kind that is, which is decided already."""
 
 
 def _usd(amount: Decimal) -> Decimal:
@@ -88,6 +89,7 @@ class Decided(BaseModel):
     unpriced_reason: Annotated[str, Field(max_length=MAX_CHARACTERS)] | None = None
     estimated_usage: Literal["tokens", "image"] | None = None
     repriced: list[Former] = []
+    key_id: Name | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -135,7 +137,8 @@ def _pair_of(told: dict[str, Any], recorder: Recorder) -> Pair:
     except ValidationError as error:
         raise RowError(faults_of(error)) from error
     feature = Feature(decided.feature, decided.service_type, mapped=not decided.unmapped)
-    pair = recorder.restore(call, feature, decided.priced(call), decided.recorded_at, ObjectId(decided.id))
+    entry_id, key_id = ObjectId(decided.id), decided.key_id
+    pair = recorder.restore(call, feature, decided.priced(call), decided.recorded_at, entry_id, key_id=key_id)
     if decided.repriced:
         pair.entry["repriced"] = [former.stored() for former in decided.repriced]
     return pair

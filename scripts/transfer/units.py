@@ -32,7 +32,7 @@ AMOUNTS = frozenset({*DURATIONS, *LENGTHS, "cost"})
 
 _READERS: dict[str, Reader] = {
     **dict.fromkeys(COUNTS, values.whole),
-    **dict.fromkeys(("cached", "success", "unreadable_usage", "batch", "synthetic"), values.flag),
+    **dict.fromkeys(("cached", "success", "estimated_usage", "unreadable_usage", "batch", "synthetic"), values.flag),
     **dict.fromkeys((*DURATIONS, *LENGTHS), values.number),
     "cost": values.dollars,
     "metadata": values.metadata,

@@ -88,7 +88,7 @@ async def test_a_key_stands_for_its_client_and_scopes(ring: KeyRing, database: D
     key, text = await create(ring)
 
     for each in (ring, KeyRing(database, clock)):
-        assert await each.principal(text) == Principal(f"key:{key.key_id}", BOTH, "acme", None)
+        assert await each.principal(text) == Principal(f"key:{key.key_id}", BOTH, "acme", None, key_id=key.key_id)
 
 
 async def test_only_a_hash_is_kept(ring: KeyRing, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

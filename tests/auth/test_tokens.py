@@ -40,6 +40,7 @@ def raw(header: Any, payload: Any = None, signature: str = "") -> str:
         (Role.ADMIN, Principal("me", frozenset(Scope), None, None)),
         (Role.SERVICE, Principal("me", BOTH, "acme", None)),
         (Role.USER, Principal("me", BOTH, "acme", "me")),
+        (Role.PANEL, Principal("me", frozenset(), "acme", "me")),
     ],
 )
 async def test_a_token_stands_for_what_its_role_says(role: Role, principal: Principal) -> None:

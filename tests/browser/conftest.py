@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, StorageState, ViewportSize, async_playwright, expect
 
+from scripts.provider import provider
 from tests.browser.deployment import Served, served
 from tests.browser.other_origin import other_origin
 from tests.browser.watch import Watch
@@ -37,6 +38,29 @@ ARGUMENTS = [
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 PATIENCE_MS = patience(15) * 1000
 """How long a page may take on a machine that does much else; a test that measures time does so by itself."""
+
+GATEWAY = """
+[upstreams.openai]
+base_url = "{address}"
+key_file = "key"
+models = ["gpt-*"]
+
+[upstreams.spare]
+format = "openai"
+provider = "openai"
+base_url = "{address}"
+key_file = "key"
+models = ["only-here"]
+
+[upstreams.gone]
+format = "openai"
+base_url = "http://127.0.0.1:9"
+models = ["on-the-moon"]
+
+[models.twice]
+to = "openai/gpt-4o--error=503"
+fallbacks = ["spare/gpt-4o-mini"]
+"""
 
 WIDE: ViewportSize = {"width": 1280, "height": 900}
 NARROW: ViewportSize = {"width": 360, "height": 740}
@@ -79,15 +103,41 @@ def shop() -> Iterator[str]:
 
 
 @pytest.fixture(scope="package")
+def blog() -> Iterator[str]:
+    """The origin of another application, whose pages the server lets show its users their usage."""
+    with other_origin() as origin:
+        yield origin
+
+
+@pytest.fixture(scope="package")
+def gateway_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A gateway's file, whose upstreams are a stand-in and an address where nobody is."""
+    with provider() as stand_in:
+        folder = tmp_path_factory.mktemp("gateway")
+        (folder / "key").write_text("sk-of-the-provider-itself")
+        file = folder / "gateway.toml"
+        file.write_text(GATEWAY.format(address=stand_in.base_url))
+        yield file
+
+
+@pytest.fixture(scope="package")
 def server(
     browser: Browser,  # noqa: ARG001 - without one there is nothing to serve
     mongodb_uri: str,
     shop: str,
+    blog: str,
+    gateway_file: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Served]:
     """A server with demo history, and real calls as `tests.browser.deployment` says."""
     data_dir = tmp_path_factory.mktemp("browser") / "data"
-    with served(data_dir, mongodb_uri, TWINMETER_CORS_ORIGINS=shop) as running:
+    allowed = {
+        "TWINMETER_CORS_ORIGINS": shop,
+        "TWINMETER_EMBED_ORIGINS": blog,
+        "TWINMETER_WEBHOOKS_TO_PRIVATE_ADDRESSES": "127.0.0.1",
+        "TWINMETER_GATEWAY_FILE": str(gateway_file),
+    }
+    with served(data_dir, mongodb_uri, **allowed) as running:
         yield running
 
 

@@ -70,6 +70,12 @@ class Served:
     address: str
     token: str
     """Of an administrator of the deployment."""
+    secret: str = ""
+    """What signs tokens."""
+
+    def token_of(self, user: str, client: str) -> str:
+        """The token of a mere user."""
+        return Tokens(self.secret).issue(user, Role.USER, timedelta(days=1), client)
 
     def get(self, path: str, **params: Any) -> Any:
         """What a JSON route answers to an administrator, with exact numbers."""
@@ -90,6 +96,28 @@ class Served:
     def new_key(self, client: str = "acme", scopes: Iterable[str] = ("admin",)) -> tuple[str, str]:
         """The id and the text of a new API key."""
         wish = {"name": "person", "clientId": client, "scopes": list(scopes)}
+        response = httpx.post(f"{self.address}/api/admin/keys", json=wish, headers=self._headers())
+        assert response.status_code == 201, response.text
+        return response.json()["id"], response.json()["key"]
+
+    def panel_token(self, user: str, client: str = "acme", **more: Any) -> str:
+        """A token with which a browser may look at a user's panel."""
+        wish = {"userId": user, "clientId": client, **more}
+        response = httpx.post(f"{self.address}/api/panel-tokens", json=wish, headers=self._headers())
+        assert response.status_code == 201, response.text
+        token: str = response.json()["token"]
+        return token
+
+    def limit(self, **wish: Any) -> str:
+        """The id of a new limit."""
+        response = httpx.post(f"{self.address}/api/admin/limits", json=wish, headers=self._headers())
+        assert response.status_code == 201, response.text
+        return str(response.json()["id"])
+
+    def gateway_key(self, name: str, **policy: Any) -> tuple[str, str]:
+        """The id and the text of a new key that calls models, for 10 USD a month."""
+        limits = [{"unit": "usd", "window": "month", "amount": 10}]
+        wish = {"name": name, "clientId": name, "scopes": ["gateway"], "limits": limits, **policy}
         response = httpx.post(f"{self.address}/api/admin/keys", json=wish, headers=self._headers())
         assert response.status_code == 201, response.text
         return response.json()["id"], response.json()["key"]
@@ -118,11 +146,32 @@ class Served:
                 timeout=patience(60),
             ).json()
             assert answer["summary"] == {"committed": len(some)}, answer["summary"]
+        for name in (MARKUP, LONG):
+            self.tested_endpoint(name)
+            self.muted(name)
+            self.gateway_key(name)
 
-    def session(self) -> StorageState:
-        """A browser's cookies after the administrator signed in."""
-        origin = {"Origin": self.address}
-        response = httpx.post(f"{self.address}/admin/session", json={"token": self.token}, headers=origin)
+    def tested_endpoint(self, name: str, url: str = "https://hooks.invalid/in", *, client: str | None = None) -> str:
+        """The id of a new endpoint, to which a test message is sent."""
+        wish = {"kind": "webhook", "name": name, "url": url, "clientId": client}
+        made = httpx.post(f"{self.address}/api/admin/endpoints", json=wish, headers=self._headers())
+        assert made.status_code == 201, made.text
+        endpoint: str = made.json()["id"]
+        sent = httpx.post(f"{self.address}/api/admin/endpoints/{endpoint}/test", headers=self._headers())
+        assert sent.status_code == 202, sent.text
+        return endpoint
+
+    def muted(self, client: str) -> None:
+        """Have a client's unusual costs not told for a week."""
+        until = (datetime.now(UTC) + timedelta(days=7)).isoformat()
+        wish = {"kind": "spending.cost", "clientId": client, "until": until}
+        made = httpx.post(f"{self.address}/api/admin/alerts/mutes", json=wish, headers=self._headers())
+        assert made.status_code == 201, made.text
+
+    def session(self, token: str | None = None) -> StorageState:
+        """A browser's cookies after the administrator signed in, or the bearer of a token."""
+        origin, wish = {"Origin": self.address}, {"token": token or self.token}
+        response = httpx.post(f"{self.address}/admin/session", json=wish, headers=origin)
         assert response.status_code == 200, response.text
         host = urlsplit(self.address).hostname
         cookie: Any = {"name": COOKIE, "value": response.cookies[COOKIE], "domain": host, "path": "/", "httpOnly": True}
@@ -154,7 +203,7 @@ def served(data_dir: Path, mongodb_uri: str, **variables: str) -> Iterator[Serve
         secret = Settings(_env_file=None, data_dir=data_dir).signing_secret
         token = Tokens(secret).issue("root", Role.ADMIN, timedelta(days=1))
         try:
-            server = Served(address, token)
+            server = Served(address, token, secret)
             server.fill()
             server.warm_up()
             yield server

@@ -115,11 +115,16 @@ TABS = {
         },
     ),
     "finance": Tab(
-        {"usage": USAGE, "overview": OVERVIEW, "analytics": ("/api/analytics", {"type": "monthly"})},
+        {
+            "usage": USAGE,
+            "overview": OVERVIEW,
+            "analytics": ("/api/analytics", {"type": "monthly"}),
+            "forecast": ("/api/admin/finance/forecast", {}),
+        },
         {
             **_of_usage("cost", "cost.quality", "savedCost"),
             "month.cost": "overview.month.cost",
-            "monthEnd.cost": lambda of: (of["overview"]["monthEnd"] or {}).get("cost"),
+            "monthEnd.cost": lambda of: (of["forecast"]["whole"]["monthEnd"] or {}).get("cost"),
         },
         {
             "cost": _daily("cost", "savedCost", "requests", "unpriced", "estimated"),
@@ -127,6 +132,31 @@ TABS = {
             "months": Table("analytics.monthly", key_of("month"), ("cost", "savedCost", "requests")),
             "providers": Table("usage.byProvider", key_of("provider"), ("cost", "savedCost", "unpriced")),
         },
+    ),
+    "campaigns": Tab(
+        {"campaigns": ("/api/admin/campaigns", {"limit": 50})},
+        {},
+        {"undefined": Table("campaigns.undefined", key_of("clientId", "campaignId"), ("requests", "cost"))},
+    ),
+    "experiments": Tab(
+        {"experiments": ("/api/admin/experiments", {"limit": 50})},
+        {},
+        {"undefined": Table("experiments.undefined", key_of("name"), ("name",))},
+    ),
+    "retention": Tab(
+        {"retention": (f"{ADMIN}/retention", {"weeks": 12}), "upgrades": (f"{ADMIN}/upgrades", {})},
+        {},
+        {
+            "features": Table("retention.features", key_of("feature"), ("users", "usersBefore")),
+            "upgrades": Table(
+                "upgrades.features", key_of("feature"), ("newUsers", "observed", "upgraded", "cost", "costPerUpgrade")
+            ),
+        },
+    ),
+    "months": Tab(
+        {"analytics": ("/api/analytics", {"type": "monthly"})},
+        {},
+        {"months": Table("analytics.monthly", key_of("month"), ("cost", "savedCost", "requests"), empty="requests")},
     ),
     "technical": Tab(
         {"latency": (f"{ADMIN}/latency", {}), "technical": (f"{ADMIN}/technical", {})},
@@ -184,4 +214,74 @@ TABS = {
         {},
         {"calls": Table("calls.calls", key_of("id"), ("tokensUsed", "requestDuration", "cost", "userId", "model"))},
     ),
+    "gateway": Tab(
+        {"upstreams": ("/api/admin/gateway/upstreams", {}), "gateway": ("/api/admin/gateway/figures", {})},
+        {
+            "requests": lambda of: sum(of["gateway"]["whole"]["calls"].values()),
+            "refused": lambda of: sum(of["gateway"]["whole"]["refusals"].values()),
+            **{name: f"gateway.whole.{name}" for name in ("fallbacks", "hits", "drained")},
+            **{f"added.{name}": f"gateway.whole.added.{name}" for name in ("p50", "p95", "p99")},
+            "saved": "gateway.saved.savedCost",
+        },
+        {
+            "upstreams": Table("upstreams.upstreams", key_of("name"), ("name", "health", "p50", "p95", "provider")),
+            "names": Table("upstreams.names", key_of("name"), ("name",)),
+        },
+    ),
+    "alerts": Tab(
+        {
+            "alerts": ("/api/admin/alerts", {}),
+            "deliveries": ("/api/admin/deliveries", {}),
+            "endpoints": ("/api/admin/endpoints", {"ended": "false"}),
+            "mutes": ("/api/admin/alerts/mutes", {}),
+        },
+        {},
+        {
+            "alerts": Table("alerts.alerts", key_of("id"), ("at", "kind", "text")),
+            # what is tried again may have been between the two looks
+            "deliveries": Table("deliveries.deliveries", key_of("id"), ("endpointId", "kind")),
+            "endpoints": Table("endpoints.endpoints", key_of("id"), ("name", "address", "state")),
+            "mutes": Table("mutes.mutes", key_of("id"), ("kind", "clientId", "until")),
+        },
+    ),
 }
+
+FINANCE = "/api/admin/finance"
+MARGIN = ("recognised", "cost", "margin")
+VIEWS = {
+    "finance?view=revenue": Tab(
+        {"finance": (f"{FINANCE}/overview", {})},
+        {
+            **{name: f"finance.totals.{name}" for name in (*MARGIN, "marginPercent", "returnOnCost")},
+            **{name: f"finance.recurring.{name}" for name in ("mrr", "arr", "arpu", "customers")},
+            "customerChurn": "finance.movement.customerChurn",
+        },
+        {"margin-days": Table("finance.daily", DAY, MARGIN), "mrr-days": Table("finance.daily", DAY, ("mrr",))},
+    ),
+    "finance?view=margins&by=feature": Tab(
+        {"margins": (f"{FINANCE}/margins", {"by": "feature"}), "losses": (f"{FINANCE}/loss-making", {})},
+        {name: f"margins.totals.{name}" for name in MARGIN},
+        {"margins": Table("margins.rows", key_of("name"), (*MARGIN, "marginPercent", "calls"))},
+    ),
+    "finance?view=forecast&by=model": Tab(
+        {"forecast": ("/api/admin/finance/forecast", {"by": "model"})},
+        {
+            "monthToDate": "forecast.whole.monthToDate",
+            **{f"{name}.cost": f"forecast.whole.{name}.cost" for name in ("monthEnd", "next30Days", "next90Days")},
+        },
+        {"parts": Table("forecast.parts", key_of("name"), ("monthToDate",))},
+    ),
+    "finance?view=changes": Tab(
+        {"explain": (f"{ADMIN}/explain", {})},
+        {
+            "cost": "explain.totals.now.cost",
+            "earlier.cost": "explain.totals.earlier.cost",
+            "change": "explain.totals.change",
+        },
+        {
+            "features": Table("explain.byFeature", key_of("name"), ("change",)),
+            "models": Table("explain.byModel", MODEL, ("change",)),
+        },
+    ),
+}
+"""Parts of tabs with addresses of their own."""

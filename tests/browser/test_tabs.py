@@ -9,7 +9,7 @@ from tests.browser.conftest import NARROW, Axe
 from tests.browser.deployment import Served
 from tests.browser.expected import figures, tables
 from tests.browser.reading import Rows, exact, opened, show_charts, shown, sticking_out
-from tests.browser.tabs import TABS
+from tests.browser.tabs import TABS, VIEWS
 
 MOST_REQUESTS = 4
 FROM_DATA = "#view img, #view b, #view script, #tooltip img"
@@ -33,24 +33,26 @@ def read(rows: Rows, wanted: dict[str, dict[str, object]]) -> dict[str, dict[str
     return {key: {name: exact(cells.get(name)) for name in wanted.get(key, cells)} for key, cells in rows}
 
 
-@pytest.mark.parametrize("tab", TABS)
+@pytest.mark.parametrize("tab", [*TABS, *VIEWS])
 async def test_a_tab_shows_what_the_routes_say_in_both_themes_and_on_a_telephone(
     tab: str, signed_in: Page, server: Served, axe: Axe
 ) -> None:
     page = signed_in
     asked = data_requests(page)
-    await opened(page, "/admin?data=all" if tab == "home" else f"/admin/{tab}?data=all")
+    address = "/admin" if tab == "home" else f"/admin/{tab}"
+    await opened(page, f"{address}{'&' if '?' in address else '?'}data=all")
 
     # the days of the deployment, though this browser is in Los Angeles; all data in few requests
     assert len(asked) <= MOST_REQUESTS, asked
     await expect(page.locator("#about")).to_contain_text("days of UTC")
     assert await axe(page) == []
 
-    answers = TABS[tab].answers(server, days=30, synthetic="include")
+    of_tab = (TABS | VIEWS)[tab]
+    answers = of_tab.answers(server, days=30, synthetic="include")
     found = await shown(page, tables=True)
-    wanted = figures(TABS[tab], answers)
+    wanted = figures(of_tab, answers)
     assert {name: exact(found.figures.get(name, "absent")) for name in wanted} == wanted
-    for panel, rows in tables(TABS[tab], answers).items():
+    for panel, rows in tables(of_tab, answers).items():
         assert read(found.tables.get(panel, []), rows) == rows, panel
 
     # a label leads to the field that it names

@@ -21,13 +21,16 @@ LEDGER_INDEXES = {
     "conversationId_newest",
     "status_newest",
     "costSource_newest",
+    "gateway_cached",
+    "campaignId_newest",
+    "experiment_users",
 }
 
 
 async def test_a_replica_set_has_transactions_and_gets_its_indexes(database: Database) -> None:
     assert database.transactional
     assert set(await database.ledger.index_information()) == LEDGER_INDEXES
-    assert set(await database.events.index_information()) == {"_id_", "event_newest"}
+    assert set(await database.events.index_information()) == {"_id_", "event_newest", "experiment_seen"}
     assert await database.answers()
 
 
@@ -56,7 +59,7 @@ async def test_indexes_of_earlier_versions_are_dropped_and_those_of_others_stay(
 
     assert set(await database.ledger.index_information()) == {*LEDGER_INDEXES, "ours"}
     assert set(await users.index_information()) == {"_id_", "day", "user"}
-    assert set(await database.events.index_information()) == {"_id_", "event_newest"}
+    assert set(await database.events.index_information()) == {"_id_", "event_newest", "experiment_seen"}
 
 
 async def test_a_start_that_makes_an_index_of_many_calls_says_so(

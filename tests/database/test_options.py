@@ -165,7 +165,9 @@ async def test_nothing_is_ever_read_from_a_secondary_nor_written_to_less_than_a_
         assert (await client.post("/api/admin/keys", json={"name": "k", "scopes": ["read"]}, headers=ADMIN)).is_success
         paths = [path for path in gets(app) if needs_mongodb(path) and not path.endswith("/live")]
         answers = {path: (await client.get(path, headers=ADMIN)).status_code for path in [*paths, "/ready"]}
-    assert answers == {path: 404 if "000000" in path else 200 for path in answers}
+    # there is no call with this id, nor any of that month or before
+    nothing = {path for path in answers if "000000" in path or "2024-01" in path}
+    assert answers == {path: 404 if path in nothing else 200 for path in answers}
     async with connected(uri_of(settings), settings.database) as watching, open_hub(watching, Counters()) as hub:
         async with hub.listening(None):
             pass

@@ -81,3 +81,18 @@ def test_one_who_announces_bodies_and_does_not_send_them_leaves_room_for_others(
             pass
     with budget.claimed("slow", 10 * LIMIT):
         pass
+
+
+def test_a_body_that_does_not_say_its_length_takes_what_has_come_of_it() -> None:
+    budget = BodyBudget(100)
+    with budget.claimed("a", 0) as claim, budget.claimed("b", 10):
+        claim.holds(40)
+        claim.holds(30)
+        with pytest.raises(TooManyRequestsError):
+            claim.holds(91)
+        with pytest.raises(TooManyRequestsError), budget.claimed("c", 51):
+            pass
+        with budget.claimed("c", 40):
+            pass
+    with budget.claimed("a", 80):
+        pass

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import structlog
-from litestar import Controller, Litestar, Request, get, post
+from litestar import Controller, Litestar, Request, Response, get, post
 from litestar.testing import AsyncTestClient
 
 from app.auth.middleware import PUBLIC
@@ -28,6 +28,10 @@ class Slow(Controller):
     @get("/quick")
     async def quick(self) -> str:
         return "done"
+
+    @get("/of-another")
+    async def of_another(self) -> Response[str]:
+        return Response("done", headers={"x-request-id": "req_of_a_provider"})
 
     @post("/body")
     async def body(self, request: Request[Any, Any, Any]) -> str:
@@ -58,6 +62,13 @@ async def test_every_answer_has_an_id_and_the_headers_that_browsers_heed(app: Li
         assert response.headers["x-content-type-options"] == "nosniff"
         assert response.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
         assert response.headers["cache-control"] == "no-store"
+
+
+async def test_an_id_that_an_answer_brings_along_stays_its_only_one(app: Litestar) -> None:
+    async with AsyncTestClient(app) as client:
+        response = await client.get("/of-another", headers={"X-Request-ID": "mine-7"})
+
+    assert response.headers.get_list("x-request-id") == ["req_of_a_provider"]
 
 
 async def test_a_request_that_takes_too_long_is_given_up(app: Litestar, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,27 +5,29 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import uvicorn
 
-from app.http.protocol import KEEP_ALIVE_SECONDS, MAX_HEAD_BYTES, MAX_HEADERS, LimitedProtocol
+from app.http.protocol import KEEP_ALIVE_SECONDS, MAX_HEAD_BYTES, MAX_HEADERS, Answers, LimitedProtocol
 from tests.patience import patience, until
 
 REQUEST = b"GET /x HTTP/1.1\r\nHost: a\r\n"
 CHUNKED = b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 END = b"\r\n\r\n"
+LARGE = 10_000_000
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """Answers with the size of the body, `/early` before it is there; `/headers` with their names."""
+    """Answers with the size of the body, `/early` before it is there; `/headers` names them, `/large` has a lot."""
     size, more = 0, scope["path"] != "/early"
     while more:
         message = await receive()
         size += len(message.get("body", b""))
         more = message.get("more_body", False)
     body = b" ".join(name for name, _ in scope["headers"]) if scope["path"] == "/headers" else b"%d" % size
+    body = bytes(LARGE) if scope["path"] == "/large" else body
     headers = [(b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
@@ -51,6 +53,15 @@ class Peer:
             head = await self._reader.readuntil(END)
             (length,) = [line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")]
             return int(head.split()[1]), await self._reader.readexactly(int(length.split(b":")[1]))
+
+    async def taken(self, every: float, size: int) -> int:
+        """How much comes to one that takes so much at a time."""
+        total = 0
+        with contextlib.suppress(ConnectionError):
+            while total < LARGE and (piece := await self._reader.read(size)):
+                total += len(piece)
+                await asyncio.sleep(every)
+        return total
 
     async def is_closed(self) -> bool:
         """Waits for the end, which must come without another answer."""
@@ -212,3 +223,58 @@ async def test_more_connections_than_allowed_are_told_so() -> None:
             (503, "too many connections; send this again in a second")
         ] * 4
         await until(is_taken)
+
+
+@pytest.mark.parametrize(("first", "arrives"), [(0.0, True), (0.4, False)])
+async def test_who_takes_nothing_of_its_answer_loses_the_connection_and_who_is_slow_does_not(
+    monkeypatch: pytest.MonkeyPatch, first: float, arrives: bool
+) -> None:
+    monkeypatch.setattr("app.http.protocol.STALLED_SECONDS", 0.1)
+    async with serving() as connect:
+        peer = await connect()
+        await peer.send(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
+        await asyncio.sleep(first)
+
+        whole = await peer.taken(0.002, 1 << 16) >= LARGE
+
+    assert whole == arrives
+
+
+class Written:
+    """A transport that keeps what is written, write by write."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: bytes) -> None:
+        self.writes.append(data)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+
+async def test_the_head_of_an_answer_goes_out_with_the_beginning_of_its_body() -> None:
+    written = Written()
+    answers = Answers(cast("asyncio.Transport", written), asyncio.get_running_loop())
+    for piece in (b"HTTP/1.1 200 OK\r\n\r\n", b"one", b"two", b"HTTP/1.1 204 No Content\r\n\r\n"):
+        answers.write(piece)
+    answers.close()
+    answers.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    answers.flush()
+
+    assert written.writes == [b"HTTP/1.1 200 OK\r\n\r\none", b"two", b"HTTP/1.1 204 No Content\r\n\r\n"]
+    assert written.closed
+
+
+async def test_a_head_does_not_wait_for_a_body_that_takes_its_time() -> None:
+    written = Written()
+    answers = Answers(cast("asyncio.Transport", written), asyncio.get_running_loop())
+    answers.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    await asyncio.sleep(0)
+    answers.write(b"late")
+
+    assert written.writes == [b"HTTP/1.1 200 OK\r\n\r\n", b"late"]

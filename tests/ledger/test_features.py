@@ -30,6 +30,7 @@ from models import ServiceType
         ("image-generation", "image-gen", "image"),
         ("video-generation", "video-gen", "video"),
         ("transcription", "transcription", "audio"),
+        ("speech", "speech", "audio"),
         ("embedding", "embedding", "embedding"),
     ],
 )

@@ -22,6 +22,7 @@ from app.pricing.sellers import Seller
 from app.rollups.local_time import LocalTime
 from models import CostSource
 from models.call import AICall
+from models.counters import RESERVATIONS
 from tests.patience import patience
 from tests.twins import assert_twins, entries
 
@@ -110,6 +111,16 @@ async def test_what_an_earlier_attempt_stored_is_committed_not_a_duplicate(datab
         assert await statuses(ledger, [mine, pair("new")], again=True) == ["committed", "committed"]
         assert await statuses(ledger, [pair("mine", input_tokens=9)], again=True) == ["duplicate"]
     assert len(await assert_twins(database)) == 2
+
+
+async def test_what_an_earlier_attempt_settled_is_said_by_the_next(database: Database) -> None:
+    mine = {"userId": "u", "clientId": "default", "holds": []}
+    await database.writes[RESERVATIONS].insert_one({"_id": "r1", "state": "open", **mine})
+    async with database.committer_session() as session:
+        ledger, call = ledger_of(database, session), pair("mine", reservation_id="r1")
+        remarks = [(await ledger.commit([call], seconds=10, again=again))[0].reservation for again in (False, True)]
+
+    assert remarks == ["settled", "settled"]
 
 
 async def test_a_lone_event_gets_its_entry_when_the_call_is_reported_again(database: Database) -> None:

@@ -65,6 +65,7 @@ OPTIONAL: dict[str, st.SearchStrategy[Any]] = {
     "request_duration": MILLISECONDS,
     "time_to_first_token": MILLISECONDS,
     "request_id": NAMES,
+    "reservation_id": NAMES,
 }
 MOMENTS = [
     None,
@@ -86,9 +87,13 @@ RARE: dict[str, st.SearchStrategy[Any]] = {
     "created_at": st.sampled_from([*MOMENTS, *(datetime.now(UTC) + timedelta(minutes=ahead) for ahead in (2, 4, 9))]),
     "synthetic": st.sampled_from([True, False, 1]),
     "status": st.sampled_from(["success", "error", "timeout", "nonsense"]),
-    "service_type": st.sampled_from(["chat", "image", None]),
+    "service_type": st.sampled_from(["chat", "image", ServiceType.CHAT, ServiceType.IMAGE, None]),
     "endpoint": NAMES | st.just(""),
     "campaign_id": NAMES,
+    "upstream": NAMES,
+    "experiment": NAMES,
+    "variant": NAMES,
+    "attempts": st.sampled_from([[], [{"upstream": "a", "model": "m", "milliseconds": 7}], [{"upstream": "a"}]]),
     "clerk_user_id": NAMES,
     "tokens_used": COUNTS,
     "metadata": st.sampled_from([{}, {"a": 1, "b": "x"}, {"a": {}}]),
@@ -105,7 +110,16 @@ RARE: dict[str, st.SearchStrategy[Any]] = {
 NO_NUMBERS = [float("nan"), float("inf"), Decimal("NaN"), Decimal("sNaN"), Decimal("Infinity")]
 ODD: dict[str, tuple[list[str], list[Any]]] = {
     "name": (
-        ["user_id", "model", "provider", "client_id", "conversation_id", "content_type", "request_id"],
+        [
+            "user_id",
+            "model",
+            "provider",
+            "client_id",
+            "conversation_id",
+            "content_type",
+            "request_id",
+            "reservation_id",
+        ],
         ["", "x" * 257, "a\n", "\x7f", "\ud800", "a\u00a0b", "\u2028", b"u", 7, None, True, ["u"], "*"],
     ),
     "count": (["input_tokens", "output_tokens"], [-1, 10**9 + 1, 1.0, True, "5", None, Decimal(5), float("nan")]),
@@ -133,16 +147,16 @@ def reports(draw: st.DrawFn) -> dict[str, Any]:
     return call
 
 
-def by_template(recorder: Recorder, reported: dict[str, Any]) -> Recorded | None:
+def by_template(recorder: Recorder, reported: dict[str, Any], key_id: str | None = None) -> Recorded | None:
     """None where it is not of the common shape, or not known to be valid."""
     call = recorder.common(reported)
-    return None if call is None else recorder.record(call, NOW)
+    return None if call is None else recorder.record(call, NOW, key_id=key_id)
 
 
-def in_full(reported: dict[str, Any]) -> Recorded | None:
+def in_full(reported: dict[str, Any], key_id: str | None = None) -> Recorded | None:
     """None where the call is refused."""
     try:
-        return IN_FULL.record(AICall.model_validate(reported), NOW)
+        return IN_FULL.record(AICall.model_validate(reported), NOW, key_id=key_id)
     except ValidationError:
         return None
 
@@ -170,17 +184,19 @@ def assert_same(reported: dict[str, Any], made: Recorded, expected: Recorded) ->
     assert (made.pair.feature, made.cost) == (expected.pair.feature, expected.cost)
 
 
-@given(reports())
+@given(reports(), st.sampled_from([None, "key"]))
 @settings(max_examples=200)
-def test_both_ways_give_the_same_documents_and_costs_or_the_same_refusal(reported: dict[str, Any]) -> None:
+def test_both_ways_give_the_same_documents_and_costs_or_the_same_refusal(
+    reported: dict[str, Any], key_id: str | None
+) -> None:
     teach(RECORDER, reported)
-    expected = in_full(reported)
+    expected = in_full(reported, key_id)
 
-    if (made := by_template(RECORDER, reported)) is not None:
+    if (made := by_template(RECORDER, reported, key_id)) is not None:
         assert expected is not None
         assert_same(reported, made, expected)
     if expected is not None:
-        assert_same(reported, RECORDER.record(AICall.model_validate(reported), NOW), expected)
+        assert_same(reported, RECORDER.record(AICall.model_validate(reported), NOW, key_id=key_id), expected)
 
 
 SPAN: dict[str, Any] = {
@@ -194,6 +210,7 @@ SPAN: dict[str, Any] = {
 OF_A_SPAN: dict[str, st.SearchStrategy[Any]] = {
     "user_id": NAMES,
     "conversation_id": NAMES | st.just("a\u2028b"),
+    "reservation_id": NAMES,
     "endpoint": NAMES,
     "input_tokens": COUNTS,
     "output_tokens": COUNTS,
@@ -255,6 +272,14 @@ def test_which_spans_are_of_the_common_shape(said: dict[str, Any], is_common: bo
         ({"created_at": "2026-01-01T01:00:00+01:00"}, False),
         ({"model": "deepseek-chat", "provider": "deepseek"}, False),
         ({"model": "no-such-model"}, False),
+        ({"endpoint": "messages", "upstream": "azure", "campaign_id": "c", "reservation_id": "r"}, True),
+        ({"experiment": "e", "variant": "b"}, True),
+        ({"experiment": "e"}, False),
+        ({"variant": "b", "experiment": None}, False),
+        ({"cache_read_tokens": 0, "images": 0}, True),
+        ({"cache_read_tokens": 1}, False),
+        ({"images": True}, False),
+        ({"service_type": "chat"}, False),
         ({"cached": True}, False),
         ({"metadata": {"a": 1}}, False),
     ],

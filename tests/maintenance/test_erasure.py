@@ -8,14 +8,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from bson import ObjectId
+from bson import Decimal128, ObjectId
 
 from app.database import Database, Session
 from app.maintenance.erasure.calls import ErasedCalls
 from app.maintenance.erasure.cells import ErasedCells
 from app.maintenance.erasure.conversations import ErasedConversations
 from app.maintenance.erasure.erasure import Erasure, ErasureCounts
-from app.maintenance.erasure.pseudonyms import Rename, erased_pair
+from app.maintenance.erasure.pseudonyms import Rename, erased_event, erased_pair
 from app.observability.metrics import Counters
 from app.reports.analytics import AnalyticsType
 from app.reports.query import Filters, ReportQuery, Synthetic
@@ -27,7 +27,7 @@ from app.settings import Settings
 from app.spool.journal import Spool
 from app.spool.rewriting import all_pairs
 from app.tracking import open_tracker
-from models.rollups import CONVERSATIONS, USERS
+from models.rollups import CONVERSATIONS, USERS, VARIANTS
 from tests.ledger.test_ledger import pair
 from tests.reports.test_rollups import NOW, House, check
 from tests.spool.spools import connection_of
@@ -86,6 +86,8 @@ async def report(house: House, days: tuple[int, ...]) -> None:
                 user_agent=f"{user}'s telephone",
                 metadata={"name": user},
                 created_at=NOW - timedelta(days=day),
+                campaign_id="spring" if tokens > 1_000 else None,
+                **({"experiment": "tone", "variant": "b"} if tokens > 600 else {}),
             )
             for day in days
             for user, client, conversation, tokens, synthetic in [
@@ -203,6 +205,8 @@ async def test_of_days_that_retention_deleted_the_cells_are_renamed_too(house: H
     assert sum(cell["requests"] for cell in moved) == sum(cell["requests"] for cell in cells) == 8
     talks = {cell["_id"]["conversation"] async for cell in house.database.writes[CONVERSATIONS].find(old)}
     assert talks == {SHARED, "bob's", *(await conversation_names(house.database))}
+    tried = house.database.writes[VARIANTS].find({**old, "_id.experiment": "tone"})
+    assert {cell["_id"]["user"] async for cell in tried} == {pseudonym, BOB}
 
 
 async def test_a_second_run_finds_nothing(house: House) -> None:
@@ -355,6 +359,15 @@ async def test_spooled_calls_are_renamed_on_the_disk_too(house: House, tmp_path:
     spool.close()
     assert ANNA.encode() not in spool.path.read_bytes()
     assert list(tmp_path.glob("spool.sqlite3-*")) == []  # noqa: ASYNC240 - SQLite's log is gone
+
+
+def test_a_product_event_keeps_what_an_experiment_counts_and_nothing_of_the_person() -> None:
+    rename = Rename("u", None, "erased-1", b"")
+    figures = {"event": "purchase", "experiment": "tone", "variant": "b", "value": Decimal128("19.99")}
+    event = {"userId": "u", "clientId": "a", "clerkUserId": "x", "properties": {"name": "Ann"}, **figures}
+
+    erased = {"userId": "erased-1", "clientId": "a", "properties": {}, **figures}
+    assert erased_event(event, rename) == erased
 
 
 def test_a_pair_is_renamed_without_what_may_identify_and_others_are_left_alone() -> None:

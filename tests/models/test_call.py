@@ -60,6 +60,14 @@ def test_bad_value_is_refused_by_the_name_of_its_field(field: str, value: Any) -
     assert [fault.field for fault in faults(**{field: value})] == [field]
 
 
+@pytest.mark.parametrize(("given", "missing"), [("experiment", "variant"), ("variant", "experiment")])
+def test_an_experiment_and_its_variant_are_said_together(given: str, missing: str) -> None:
+    assert [fault.field for fault in faults(**{given: "tone"})] == [missing]
+    call = AICall(**GOOD, experiment="tone", variant="b")
+
+    assert (call.experiment, call.variant) == ("tone", "b")
+
+
 def test_every_fault_is_named_at_once() -> None:
     named = {fault.field for fault in faults(user_id="", input_tokens=-1, surprise=True)}
 

@@ -36,7 +36,8 @@ def innermost(*layers: dict[str, Any], resource: dict[str, Any] | None = None) -
     ("attribute", "field"),
     [(name, "user_id") for name in USERS]
     + [(name, "conversation_id") for name in CONVERSATIONS]
-    + [("twinmeter.content_type", "content_type"), ("twinmeter.endpoint", "endpoint")],
+    + [("twinmeter.content_type", "content_type"), ("twinmeter.endpoint", "endpoint")]
+    + [("twinmeter.campaign_id", "campaign_id")],
 )
 def test_the_nearest_span_says_who_and_what_for(attribute: str, field: str) -> None:
     outer, inner, own = {attribute: "outer"}, {attribute: "inner"}, {attribute: "own"}
@@ -55,6 +56,16 @@ def test_a_call_without_any_is_anonymous_and_a_chat() -> None:
 
 def test_of_several_names_on_one_span_ours_stands() -> None:
     assert fields_of(CHAT | dict(zip(reversed(USERS), "fedcba", strict=True)))["user_id"] == "a"
+
+
+def test_an_experiment_counts_with_its_variant_and_not_without() -> None:
+    both = {"twinmeter.experiment": "tone", "twinmeter.variant": "b"}
+    fields = innermost({"twinmeter.experiment": "tone"}, {"twinmeter.variant": "b"})
+    assert (fields["experiment"], fields["variant"]) == ("tone", "b")
+    for name in both:
+        [call] = calls_of(export(span(1, CHAT | {name: "x"}))).calls
+        assert call.left_out == (f"{name} is alone: recorded without it",)
+        assert call.fields.keys().isdisjoint({"experiment", "variant"})
 
 
 def test_an_id_may_be_a_number() -> None:

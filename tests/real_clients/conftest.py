@@ -14,7 +14,9 @@ import httpx
 import pymongo
 import pytest
 
+from scripts.provider import Provider, provider
 from tests.patience import patience
+from tests.real_clients.gateway_file import settings_file
 from tests.test_server import admin, running
 
 
@@ -55,10 +57,10 @@ class Deployment:
     database: str = field(default_factory=lambda: f"test_{uuid.uuid4().hex[:12]}")
 
     @contextmanager
-    def serving(self, port: str = "0") -> Iterator[str]:
+    def serving(self, port: str = "0", **more: str) -> Iterator[str]:
         """The address of a server, which is stopped as an operator stops it."""
         variables = {"TWINMETER_MONGODB_URI": self.mongodb_uri, "TWINMETER_DATABASE": self.database}
-        with running(self.data_dir, **variables, TWINMETER_PORT=port) as (process, address):
+        with running(self.data_dir, **variables, **more, TWINMETER_PORT=port) as (process, address):
             assert process.stderr is not None
             # its log is read all the time: a full pipe would stop it
             Thread(target=process.stderr.read, daemon=True).start()
@@ -86,8 +88,15 @@ def deployment(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.fixture(scope="package")
-def address(deployment: Deployment) -> Iterator[str]:
-    with deployment.serving() as address:
+def stand_in() -> Iterator[Provider]:
+    with provider() as stand_in:
+        yield stand_in
+
+
+@pytest.fixture(scope="package")
+def address(deployment: Deployment, stand_in: Provider) -> Iterator[str]:
+    """A server that is a gateway to the stand-in as well."""
+    with deployment.serving(**settings_file(deployment.data_dir.parent, stand_in)) as address:
         yield address
 
 

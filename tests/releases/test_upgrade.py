@@ -179,6 +179,21 @@ def test_its_prices_hold_for_calls_of_today(upgraded: Upgraded) -> None:
     assert (upgraded.reported(call)["status"], upgraded.reported(call)["cost"]) == ("committed", Decimal("0.0009"))
 
 
+async def test_a_limit_of_today_counts_what_was_there_before(upgraded: Upgraded) -> None:
+    async with upgraded.database() as database:
+        of_u1 = {"userId": "u1", "synthetic": {"$ne": True}}
+        calls = [entry async for entry in database.ledger.find(of_u1)]
+    limit = {"scope": {"userId": "u1"}, "window": "lifetime", "amount": 1_000_000, "kind": "soft"}
+
+    made = [upgraded.http.post("/api/admin/limits", json={**limit, "unit": unit}) for unit in ("requests", "usd")]
+
+    ids = [each.raise_for_status().json()["id"] for each in made]
+    used = [Decimal(upgraded.answer(f"/api/admin/limits/{id_}")["current"]["used"]) for id_ in ids]
+    costs = [call["cost"].to_decimal() for call in calls if call["cost"] is not None]
+    assert used == [len(calls), sum(costs)]
+    assert len(calls) > 1
+
+
 @since(FIRST_WITH_TABLES)
 def test_its_price_table_is_the_one_in_use(upgraded: Upgraded) -> None:
     call = {"userId": "u1", "contentType": "chat", "model": "gpt-4o", "inputTokens": 1_000, "outputTokens": 400}
@@ -196,6 +211,21 @@ def test_its_keys_open_what_they_opened_and_the_revoked_one_nothing(upgraded: Up
     assert upgraded.asked(question, key).status_code == 200
     assert upgraded.asked(question.replace("acme", "default"), key).status_code == 403
     assert upgraded.asked(question, upgraded.facts["revokedKey"]).status_code == 401
+
+
+@since(FIRST_WITH_KEYS)
+def test_its_keys_have_no_policy_call_no_model_and_can_be_limited(upgraded: Upgraded) -> None:
+    key, admin = upgraded.facts["key"], {"Authorization": f"Bearer {upgraded.bearer('me', Role.ADMIN)}"}
+    key_id = key.split("_")[1]
+    limit = {"scope": {"keyId": key_id}, "unit": "requests", "window": "month", "amount": 1_000_000}
+
+    (row,) = [row for row in upgraded.answer("/api/admin/keys") if row["id"] == key_id]
+    changed = upgraded.http.patch(f"/api/admin/keys/{key_id}", json={"models": ["gpt-4o"]}, headers=admin)
+    limited = upgraded.http.post("/api/admin/limits", json=limit, headers=admin)
+
+    assert {row[name] for name in ("models", "cache", "onDisconnect", "userFromBody")} == {None}
+    assert (changed.status_code, limited.status_code) == (409, 201)
+    assert [each["limit"] for each in upgraded.asked("/api/me/usage", key).json()["limits"]] == [1_000_000]
 
 
 @since(FIRST_WITH_PAGES)

@@ -52,6 +52,7 @@ async def ask_everything(reports: Reports) -> None:
             await reports.users(query, order, limit=1, cursor=None)
         await reports.analytics(query, AnalyticsType.ALL)
         await reports.calls(query, ALL_CALLS, limit=10, cursor=None)
+        await reports.saved_by_gateway(query)
     one_user = replace(plain, filters=Filters(user_id="u1"))
     await reports.usage(one_user)
     await reports.data_quality(one_user)
@@ -66,6 +67,12 @@ async def ask_everything(reports: Reports) -> None:
         await reports.overview(synthetic, "a")
         await reports.stats(synthetic, "a")
     await reports.freshness()
+    for of in (Filters(), Filters(client_id="a"), Filters(user_id="u1"), Filters(user_id="u1", client_id="a")):
+        await reports.panel(of, Synthetic.EXCLUDE, nothing_beside)
+
+
+async def nothing_beside(*_: object) -> None:
+    pass
 
 
 async def test_every_report_reads_through_an_index(database: Database, tracker: Tracker) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from pymongo.errors import AutoReconnect
 
 from app.database import Database
 from app.errors import DatabaseUnavailableError
@@ -20,6 +21,7 @@ from app.reports.calls import CallFilters
 from app.reports.downloads import Table
 from app.reports.parts.series import SeriesBy
 from app.reports.query import Filters, ReportQuery, Synthetic
+from app.reports.reader import reading
 from app.reports.reports import Reports
 from app.reports.windows import TimeWindow
 from app.settings import Settings
@@ -218,32 +220,6 @@ async def test_trends_compare_like_spans_only(tracker: Tracker, database: Databa
     assert trends.month.compared == "2024-05-01 to 2024-05-14 against 2024-04-01 to 2024-04-14"
 
 
-async def test_a_month_ends_as_its_complete_days_went(tracker: Tracker, database: Database) -> None:
-    await track_some(tracker, 300, first=datetime(2024, 4, 25, tzinfo=UTC), last=NOW)
-    rows = [row for row in await entries(database) if not row["synthetic"]]
-    first, today = datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 5, 15, tzinfo=UTC)
-    cost = recount([row for row in rows if first <= row["createdAt"] < today])["cost"]
-
-    found = (await reports(database).overview(Synthetic.EXCLUDE)).month_end
-    on_the_first = reports(database, now=datetime(2024, 5, 1, 23, 59, tzinfo=UTC))
-
-    assert found.cost == round(cost / 14 * 31, 15)
-    assert (found.complete_days, found.days_in_month) == (14, 31)
-    nothing = (await on_the_first.overview(Synthetic.EXCLUDE)).month_end
-    assert nothing.model_dump() == {"cost": None, "complete_days": 0, "days_in_month": 31}
-
-
-async def test_a_month_never_ends_below_what_it_has_cost_already(tracker: Tracker, database: Database) -> None:
-    """2 USD a day for two days, and 100 USD on the third: at this pace 62 USD, of which 104 are spent."""
-    third = datetime(2024, 5, 3, 9, tzinfo=UTC)
-    for at, cost in ((third - timedelta(days=2), 2), (third - timedelta(days=1), 2), (third, 100)):
-        await calls_at(tracker, 1, at, cost=Decimal(cost))
-
-    found = await reports(database, now=third + timedelta(hours=1)).overview(Synthetic.EXCLUDE)
-
-    assert (found.month.cost, found.month_end.cost) == (Decimal(104), Decimal(104))
-
-
 async def calls_at(tracker: Tracker, count: int, at: datetime, **more: Any) -> None:
     fields = {"user_id": "u", "content_type": "chat", "model": "gpt-4o", "input_tokens": 1_000, **more}
     for _ in range(count):
@@ -387,6 +363,12 @@ async def test_a_database_that_is_away_is_said(database: Database, monkeypatch: 
         DatabaseUnavailableError, match=r"MongoDB did not answer within 1e-06 s; request a shorter window"
     ):
         await reports(database).stats(Synthetic.EXCLUDE)
+
+
+async def test_who_finds_no_database_at_all_is_not_told_to_ask_for_less(database: Database) -> None:
+    with pytest.raises(DatabaseUnavailableError, match=r"^MongoDB does not answer; try again shortly$"):
+        async with reading(database):
+            raise AutoReconnect("connection closed")
 
 
 async def test_as_many_calls_are_listed_behind_an_hour_a_duration_and_a_conversation_as_reports_count(

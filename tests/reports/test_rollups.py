@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import product
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,14 +19,17 @@ from hypothesis import strategies as st
 
 from app.database import Database, connected
 from app.observability.metrics import Counters
-from app.reports import analytics, latency, overview, quality, usage
+from app.reports import analytics, latency, overview, panel, quality, usage
 from app.reports.analytics import AnalyticsReport, AnalyticsType
 from app.reports.breakdowns import USER_ORDERS
 from app.reports.calls import CallFilters
 from app.reports.comparison import UNKNOWN
 from app.reports.latency import LatencyReport
+from app.reports.parts.campaigns import campaign_sums
 from app.reports.parts.series import SeriesBy
 from app.reports.periods import of_window
+from app.reports.queries import campaigns as queries_of_campaigns
+from app.reports.queries import panel as queries
 from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.reader import reading
 from app.reports.reports import Reports
@@ -38,25 +42,32 @@ from app.rollups.recount import Recount
 from app.settings import Settings
 from app.tracking import Tracker, open_tracker
 from models.ai_usage import SLOW_MS
+from models.money import stored_units
 from models.rollups import (
     ACTIVE_USERS,
+    CAMPAIGNS,
+    CHANGED,
     CONVERSATIONS,
     DAYS,
     DELTAS,
     FINDINGS,
     LATENCY,
+    MERGE,
+    STATE,
     USAGE,
     USER_DAYS,
     USER_MONTHS,
     USER_SHEETS,
     USERS,
+    VARIANTS,
+    is_tagged,
 )
 from tests.patience import PATIENT_MS
 from tests.twins import assert_twins, entries
 
 Step = tuple[str, Any]
 Rows = list[dict[str, Any]]
-CELLS = (DAYS, USAGE, LATENCY, USERS, USER_MONTHS, ACTIVE_USERS, CONVERSATIONS, FINDINGS)
+CELLS = (DAYS, USAGE, LATENCY, USERS, USER_MONTHS, ACTIVE_USERS, CONVERSATIONS, FINDINGS, CAMPAIGNS, VARIANTS)
 # a spring day with a skipped hour in Los Angeles lies within the last days of this clock
 NOW = datetime(2024, 3, 12, 9, 30, tzinfo=UTC)
 AWKWARD = ("u.1", "u|2", "%7C", "$set", "u 3", "é")
@@ -80,6 +91,10 @@ calls = st.fixed_dictionaries(
         "status": st.sampled_from(["success", "success", "success", "error", "timeout", "rate_limited"]),
         "request_duration": st.one_of(st.none(), st.integers(0, 90_000)),
         "conversation_id": st.one_of(st.none(), st.sampled_from(["c1", "c.2", "c|3"])),
+        "campaign_id": st.one_of(st.none(), st.sampled_from(["spring", "c.2|%", "other"])),
+        "tried": st.sampled_from(
+            [{}, {}, {"experiment": "tone", "variant": "a"}, {"experiment": "a|b", "variant": "$c"}]
+        ),
         "request_id": st.one_of(st.none(), st.sampled_from(["r1", "r2", "r3"])),
         "synthetic": st.sampled_from([False, False, False, True]),
         # up to 70 days late, in quarters of an hour, so that hours and days are met at their edges
@@ -130,7 +145,8 @@ class House:
 
     async def track(self, writer: Tracker, call: dict[str, Any]) -> None:
         provider, model = call["seller"]
-        fields = {key: value for key, value in call.items() if key not in {"seller", "age"} and value is not None}
+        others = {"seller", "age", "tried"}
+        fields = {key: value for key, value in call.items() if key not in others and value is not None} | call["tried"]
         moment = NOW - call["age"] * timedelta(minutes=15)
         receipt = await writer.track(**fields, provider=provider, model=model, created_at=moment)
         assert receipt.status in {"committed", "duplicate"}
@@ -141,7 +157,7 @@ class House:
                 await self.database.writes[name].delete_many({})
         await self.database.writes.rollup_state.update_one(
             {"_id": "rollups"},
-            {"$set": {"today": "2024-03-01", "trailing": []}, "$inc": {"epoch": 1, "merges": 1, "late": 1}},
+            {"$set": {"today": "2024-03-01", "trailing": []}, "$inc": {**CHANGED, "epoch": 1, "late": 1}},
         )
 
 
@@ -265,15 +281,64 @@ async def check_users(house: House) -> None:
 
 async def check(house: House) -> None:
     await assert_twins(house.database)
+    await check_tagged(house)
     await check_reports(house)
     await house.compactor.merge_all()
     assert await house.database.writes[DELTAS].count_documents({}) == 0
     await check_reports(house)
+    await check_tagged(house)
     before = await dumped(house.database)
     today = NOW.astimezone(house.zone).date()
     await Recount(house.database, house.zone).days(today - timedelta(days=80), today + timedelta(days=2))
     await house.compactor.merge_all()
     assert await dumped(house.database) == before
+
+
+async def check_tagged(house: House) -> None:
+    """Campaigns and variants, from cells and what waits, are what a plain recount of the ledger says."""
+    rows, writes = await entries(house.database), house.database.writes
+    month = TimeWindow(NOW.date() - timedelta(days=29), NOW.astimezone(house.zone).date(), house.zone)
+    by = ("day", "client", "campaign", "provider", "model", "serviceType", "feature")
+    for query in (
+        ReportQuery(month),
+        ReportQuery(month, Filters(client_id="c|d"), Synthetic.INCLUDE),
+        ReportQuery(month, Filters(provider="acme|corp", model="model.with$odd%names"), Synthetic.INCLUDE),
+        ReportQuery(month, Filters(feature="chat")),
+    ):
+        async with reading(house.database) as read:
+            state = await writes[STATE].find_one({"_id": "rollups"}) or {}
+            assert is_tagged(state)
+            found = await campaign_sums(read, state, query, by)
+            truth = await read.ledger(queries_of_campaigns.from_ledger(query, by, None))
+            of_one = await campaign_sums(read, state, query, ["day"], campaign="other")
+            truth_of_one = await read.ledger(queries_of_campaigns.from_ledger(query, ["day"], "other"))
+        for one, other in ((found, truth), (of_one, truth_of_one)):
+            assert sorted(map(plain, one)) == sorted(map(plain, other))
+    counted, stored = Counter[tuple[Any, ...]](), Counter[tuple[Any, ...]]()
+    for row in rows:
+        if "experiment" in row:
+            day = row["createdAt"].astimezone(house.zone).date().isoformat()
+            key = day, row["clientId"], row["synthetic"], row["experiment"], row["variant"], row["userId"]
+            counted[*key, "requests"] += 1
+            counted[*key, "tokensUsed"] += row["tokensUsed"]
+            counted[*key, "unpriced"] += row["cost"] is None
+            counted[*key, "cost"] += 0 if row["cost"] is None else stored_units(row["cost"])
+    # of a ledger that is not whole, only the cells know the first days
+    since = "" if house.whole else (NOW - timedelta(days=80)).date().isoformat()
+    cells = [dict(cell["_id"]) | cell async for cell in writes[VARIANTS].find({"_id.day": {"$gte": since}})]
+    async for delta in writes[DELTAS].find():
+        cells += [usage | each for usage in delta["usage"] for each in usage.get("variants", ())]
+    for cell in cells:
+        key = tuple(cell[name] for name in ("day", "client", "synthetic", "experiment", "variant", "user"))
+        for name in ("requests", "tokensUsed", "unpriced"):
+            stored[*key, name] += cell.get(name, 0)
+        stored[*key, "cost"] += stored_units(cell["cost"]) if "cost" in cell else 0
+    assert +stored == +counted
+
+
+def plain(row: dict[str, Any]) -> Any:
+    figures = {name: str(value) for name, value in row.items() if name != "_id" and str(value) not in {"0", "0E-15"}}
+    return sorted(row["_id"].items()), sorted(figures.items())
 
 
 async def dumped(database: Database) -> dict[str, Any]:
@@ -282,10 +347,14 @@ async def dumped(database: Database) -> dict[str, Any]:
         name: {
             str(sorted(cell.pop("_id").items())): figures
             async for cell in database.writes[name].find()
-            if (figures := {key: value for key, value in flat(cell).items() if value and not key.startswith("_id")})
+            if (figures := {key: value for key, value in flat(cell).items() if value and not _beside(key)})
         }
         for name in CELLS
     }
+
+
+def _beside(key: str) -> bool:
+    return key.startswith("_id") or key == MERGE
 
 
 def flat(cell: dict[str, Any]) -> dict[str, Any]:
@@ -298,7 +367,27 @@ def flat(cell: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+async def check_panels(house: House) -> None:
+    """Costs of the month and of all time: of users, of those at one client, of clients and of all."""
+    month = panel.month_of(NOW, house.zone)
+    rows = await entries(house.database)
+    users, clients = sorted({row["userId"] for row in rows}), sorted({row["clientId"] for row in rows})
+    asked = [Filters(), *(Filters(client_id=client) for client in clients)]
+    asked += [Filters(user_id=user, client_id=client) for user in users[:4] for client in (None, *clients)]
+    for of, synthetic in product(asked, Synthetic):
+        async with reading(house.database) as read:
+            said = await panel.figures(read, of, house.zone, synthetic, NOW)
+            truth = panel.cost_of(await read.ledger(queries.costs_in_ledger(month, of, synthetic)))
+        assert said.cost == truth, (of, synthetic)
+    async with reading(house.database) as read:
+        # of another zone there are no cells
+        abroad = await panel.figures(read, Filters(), ZoneInfo("Asia/Tokyo"), Synthetic.INCLUDE, NOW)
+    assert abroad.cost.lifetime_requests == len(rows)
+
+
 async def check_reports(house: House) -> None:
+    if house.whole:  # else only the cells know what was spent before
+        await check_panels(house)
     today = NOW.astimezone(house.zone).date()
     month = TimeWindow(today - timedelta(days=29), today, house.zone)
     windows = [

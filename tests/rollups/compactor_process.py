@@ -15,16 +15,16 @@ from models.rollups import LATENCY
 
 
 async def stop_in_the_middle(uri: str, database_name: str) -> None:
-    original = updates.upsert_blocking
+    original = updates.apply_updates_blocking
 
-    def upsert(database, collection, updates, session) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def apply_updates(database, collection, updates, session) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
         original(database, collection, updates, session)
         if collection == LATENCY:
             sys.stdout.write("merging\n")
             sys.stdout.flush()
             threading.Event().wait()
 
-    setattr(merge, "upsert_blocking", upsert)  # noqa: B010 - where the module under test looks it up
+    setattr(merge, "apply_updates_blocking", apply_updates)  # noqa: B010 - where the module under test looks it up
     async with connected(uri, database_name) as database, database.committer_session() as session:
         await Compactor(database, session).run()
 

@@ -55,6 +55,9 @@ ENTRY: Document = {
     "recordedAt": datetime(2026, 10, 1, 12, 0, tzinfo=UTC),
     "unpricedReason": "model_unknown: of a test",
     "aggregated": True,
+    "campaignId": "spring",
+    "experiment": "tone",
+    "variant": "b",
     "metadata": {"a": 1},
     **dict.fromkeys(OPTIONAL_COUNTS, 1),
     **dict.fromkeys(OPTIONAL_AMOUNTS, from_units(1)),
@@ -181,8 +184,11 @@ async def test_what_calls_add_is_the_same_whether_they_were_recorded_by_template
     assert min(seen[True], seen[False]) > 20
 
 
+FEW = {"provider": 9, "model": 2, "feature": 2, "name": 2, "campaign": 2, "variant": 2}
+
+
 async def test_a_thousand_names_beyond_the_cap_are_one_row(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.rollups.name_caps.CAPS", {"provider": 9, "model": 2, "feature": 2, "name": 2})
+    monkeypatch.setattr("app.rollups.name_caps.CAPS", FEW)
     increments = Increments(LocalTime(ZoneInfo("UTC")), NameCaps(database))
     for number in range(1_000):
         invented = {
@@ -190,6 +196,8 @@ async def test_a_thousand_names_beyond_the_cap_are_one_row(database: Database, m
             "feature": f"f{number}",
             "contentType": f"f{number}",
             "userId": f"u{number % 3}",
+            "campaignId": f"c{number}",
+            "variant": f"v{number}",
         }
         increments.add({**ENTRY, **invented, "costSource": "unpriced", "cost": None})
     await asyncio.to_thread(increments.admit_names)
@@ -207,4 +215,12 @@ async def test_a_thousand_names_beyond_the_cap_are_one_row(database: Database, m
     assert len(found) == len(rows["findings"]) <= 20
     assert {name: found["folded", "", name] for name in ("model", "feature")} == {"model": 998, "feature": 998}
     assert found["unmapped", "other", "other"] == 998
+    assert {name: found["folded", "", name] for name in ("campaign", "variant")} == {"campaign": 998, "variant": 998}
+    assert [[(each["campaign"], each["requests"]) for each in row["campaigns"]] for row in rows["usage"]] == [
+        [("c0", 1)],
+        [("c1", 1)],
+        [("other", 998)],
+    ]
+    variants = [(each["experiment"], each["variant"], each["requests"]) for each in rows["usage"][2]["variants"]]
+    assert sorted(variants) == [("other", "other", 332), ("other", "other", 333), ("other", "other", 333)]
     assert increments.rows() == rows

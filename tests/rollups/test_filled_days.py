@@ -17,6 +17,7 @@ from app.settings import Settings
 from app.tracking import Tracker, open_tracker
 from models.rollups import (
     ACTIVE_USERS,
+    CAMPAIGNS,
     CONVERSATIONS,
     DAYS,
     DELTAS,
@@ -27,6 +28,7 @@ from models.rollups import (
     USAGE,
     USER_MONTHS,
     USERS,
+    VARIANTS,
 )
 from scripts.reconcile import Reconcile, arguments
 from tests.scripts.jobs import run
@@ -36,6 +38,7 @@ LONG_AGO, LATER = datetime(2000, 5, 17, 2, tzinfo=UTC), datetime(2026, 10, 9, 12
 TWO = [date(2000, 5, 16), date(2026, 10, 9)]
 """Their days in New York."""
 CALL = {"user_id": "u", "content_type": "haiku", "model": "unheard-of", "conversation_id": "c", "request_duration": 9}
+CALL |= {"campaign_id": "spring", "experiment": "tone", "variant": "b"}
 
 
 @pytest.fixture
@@ -71,7 +74,8 @@ async def test_each_kind_of_document_alone_tells_its_day(database: Database) -> 
     for name in (*set(ROLLUPS) - {STATE, DELTAS}, "aiusages", "analytics"):
         documents[name] = await database.writes[name].find().to_list(None)
 
-    kinds = (DAYS, USAGE, LATENCY, FINDINGS, USERS, CONVERSATIONS, ACTIVE_USERS, USER_MONTHS, DELTAS)
+    cells = (DAYS, USAGE, LATENCY, FINDINGS, USERS, CONVERSATIONS, CAMPAIGNS, VARIANTS)
+    kinds = (*cells, ACTIVE_USERS, USER_MONTHS, DELTAS)
     for kind in (*kinds, "aiusages", "analytics"):
         for name in documents:
             await database.writes[name].delete_many({})
@@ -91,7 +95,7 @@ async def test_reconcile_looks_at_two_days_of_26_years(
     summary = await run(Reconcile, database, settings, arguments([]))
 
     assert (summary.counts["entries"], summary.counts["differences"]) == (2, 0)
-    assert "days: 5 of 5" in capsys.readouterr().err  # and three pages that are no days
+    assert "days: 6 of 6" in capsys.readouterr().err  # and four pages that are no days
 
 
 @pytest.mark.usefixtures("tracker")

@@ -11,7 +11,7 @@ from app.database import Database
 from app.rollups.name_caps import KnownNames, NameCaps
 from models.rollups import CAPS, NAMES, OTHER
 
-FEW = {"provider": 2, "model": 3, "feature": 4, "name": 1}
+FEW = {"provider": 2, "model": 3, "feature": 4, "name": 1, "campaign": 2, "variant": 1}
 NAME = st.sampled_from(["a", "b", "c", "$d", "e.f", "$$ROOT", "g", "h"])
 BATCH = st.fixed_dictionaries({}, optional={dimension: st.lists(NAME, unique=True) for dimension in CAPS})
 """Names by dimension, in the order of their coming."""

@@ -2,13 +2,13 @@
 
 from datetime import UTC, datetime
 
-from app.rollups.usage_sums import Columns, UsageSums
+from app.rollups.usage_sums import Columns, Tags, UsageSums
 from models.money import from_units
 
 NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
 
 
-def columns(users: str, *, success: bool = True, conversations: str = "") -> Columns:
+def columns(users: str, *, success: bool = True, conversations: str = "", campaigns: str = "") -> Columns:
     """A call of each user, with a token more than the one before: 10 units a token in, 20 out, and a fee of 5."""
     tokens = list(range(1, len(users) + 1))
     return Columns(
@@ -17,11 +17,19 @@ def columns(users: str, *, success: bool = True, conversations: str = "") -> Col
         moments=[NOON] * len(users),
         users=list(users),
         conversations=[name if name != "-" else None for name in conversations or "-" * len(users)],
+        tags=[_tags(name) for name in campaigns or "-" * len(users)],
         input_tokens=tokens,
         output_tokens=[1] * len(users),
         durations=[100 * count if count != 2 else None for count in tokens],
         costs=[10 * count + 25 for count in tokens],
     )
+
+
+def _tags(name: str) -> Tags | None:
+    """Of a letter: a campaign, and a capital one an experiment with one variant."""
+    if name == "-":
+        return None
+    return Tags(None, (name, "b")) if name.isupper() else Tags(name, None)
 
 
 def sums_of(*parts: tuple[str, Columns]) -> UsageSums:
@@ -45,6 +53,19 @@ def test_columns_are_summed_by_user_and_conversation_with_fees_and_without_what_
     assert row["conversations"] == [{"conversation": "c", "requests": 2, "tokensUsed": 6, "cost": from_units(90)}]
 
 
+def test_campaigns_and_variants_are_summed_where_calls_name_them() -> None:
+    row = sums_of(("12", columns("uvuw", campaigns="cTcT"))).stored()
+
+    totals = {"inputTokens": 4, "outputTokens": 2, "tokensUsed": 6, "cost": from_units(90)}
+    assert row["campaigns"] == [{"campaign": "c", "requests": 2, "successes": 2, **totals}]
+    of_variant = {"experiment": "T", "variant": "b", "requests": 1}
+    assert row["variants"] == [
+        {**of_variant, "user": "v", "tokensUsed": 3, "cost": from_units(45)},
+        {**of_variant, "user": "w", "tokensUsed": 5, "cost": from_units(65)},
+    ]
+    assert sums_of(("12", columns("uv"))).stored().keys().isdisjoint({"campaigns", "variants"})
+
+
 def test_calls_that_failed_are_nobodys_success() -> None:
     row = sums_of(("12", columns("uu", success=False))).stored()
 
@@ -54,8 +75,9 @@ def test_calls_that_failed_are_nobodys_success() -> None:
 
 
 def test_one_of_several_parts_is_what_they_are_together() -> None:
-    first, second = ("11", columns("uv", conversations="cd")), ("12", columns("vw", success=False, conversations="dc"))
-    third = ("12", columns("u"))
+    first = "11", columns("uv", conversations="cd", campaigns="cT")
+    second = "12", columns("vw", success=False, conversations="dc", campaigns="Tc")
+    third = ("12", columns("u", campaigns="c"))
     parts = [sums_of(first), sums_of(second), sums_of(third)]
 
     assert UsageSums.of(parts).stored() == sums_of(first, second, third).stored()

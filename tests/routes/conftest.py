@@ -75,7 +75,7 @@ def tokens() -> Tokens:
 
 
 def bearer(tokens: Tokens, role: Role) -> dict[str, str]:
-    return {"Authorization": f"Bearer {tokens.issue('someone', role, timedelta(minutes=5))}"}
+    return {"Authorization": f"Bearer {tokens.issue('someone', role, timedelta(hours=2))}"}
 
 
 def holding(text: str) -> dict[str, str]:

@@ -10,10 +10,18 @@ from urllib.parse import quote
 import pytest
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
+from pydantic import BaseModel
 
 from app.auth.principals import Role
 from app.auth.tokens import Tokens
 from app.settings import Settings
+from routes.administration.alert_bodies import NewEndpoint
+from routes.administration.grant_bodies import NewGrant
+from routes.administration.limit_bodies import NewLimit
+from routes.administration.plan_bodies import NewPlan
+from routes.administration.subscription_bodies import NewSubscription
+from routes.limit_rows import NewCheck, NewReservation
+from routes.panel import NewPanelToken
 from tests.routes.conftest import bearer
 
 Client = AsyncTestClient[Litestar]
@@ -65,8 +73,51 @@ async def test_a_call_is_in_every_report_when_its_receipt_comes(client: Client, 
     assert [row["success"] for row in stats["recentActivity"]] == [False, True]
 
 
+async def test_the_change_of_a_cost_is_explained_by_exact_parts(client: Client, tokens: Tokens) -> None:
+    day = (datetime.now(UTC) - timedelta(days=1)).replace(hour=12, minute=0)
+    await track(client, tokens, createdAt=(day - timedelta(days=7)).isoformat())
+    for user in ("u1", "u2"):
+        await track(client, tokens, createdAt=day.isoformat(), userId=user)
+    days = {"from": day.date().isoformat(), "to": day.date().isoformat()}
+    earlier = (day - timedelta(days=7)).date().isoformat()
+
+    report = await ask(client, tokens, "/api/admin/ai/explain", **days, compareFrom=earlier, compareTo=earlier)
+    of_before = await ask(client, tokens, "/api/admin/ai/explain", **days)
+
+    nothing = dict.fromkeys(("days", "mix", "tokens", "price", "caching"), 0)
+    part = {"name": "gpt-4o in chat", "provider": "openai", "model": "gpt-4o", "serviceType": "chat", "feature": "chat"}
+    cost = Decimal("0.0075")
+    side = {"cached": 0, "unpriced": 0}
+    explained = {
+        "status": "both",
+        "now": {"requests": 2, "cost": 2 * cost, "tokens": 3_000, **side},
+        "earlier": {"requests": 1, "cost": cost, "tokens": 1_500, **side},
+        "change": cost,
+        "effects": {**nothing, "volume": cost},
+        "largest": "volume",
+    }
+    assert report["top"] == [{**part, **explained}]
+    assert report["totals"] == {"name": "all calls", **explained}
+    assert [(user["userId"], user["status"], user["change"]) for user in report["byUser"]] == [("u2", "new", cost)]
+    assert report["otherUsers"] == {"users": 1, "change": 0}
+    assert (of_before["totals"]["status"], of_before["totals"]["change"]) == ("new", 2 * cost)
+
+
 async def test_one_call_is_told_with_all_that_is_known_of_it(client: Client, tokens: Tokens) -> None:
-    more = {"campaignId": "spring", "metadata": {"page": "cv"}, "cacheReadTokens": 200, "clerkUserId": "clerk-1"}
+    more = {
+        "campaignId": "spring",
+        "experiment": "tone",
+        "variant": "b",
+        "reservationId": "r1",
+        "metadata": {"page": "cv"},
+        "cacheReadTokens": 200,
+        "clerkUserId": "clerk-1",
+        "upstream": "openai-eu",
+        "attempts": [
+            {"upstream": "openai", "model": "gpt-4o", "status": 529, "reason": "overloaded", "milliseconds": 12},
+            {"upstream": "openai-eu", "model": "gpt-4o", "status": 200, "reason": None, "milliseconds": 90},
+        ],
+    }
     await track(client, tokens, requestDuration=800, timeToFirstToken=90, serviceTier="default", **more)
     (listed,) = (await ask(client, tokens, "/api/admin/ai/calls"))["calls"]
 
@@ -181,33 +232,107 @@ async def test_a_bad_parameter_is_a_problem_that_names_it(
     assert [error["field"] for error in response.json()["errors"]] == [field]
 
 
-OPEN = {"/health", "/livez", "/ready", "/readyz", "/metrics"}
+OPEN = {"/api/billing/stripe/webhook", "/health", "/livez", "/ready", "/readyz", "/metrics"}
 # shells without data, and the session that a browser starts and ends
-PAGES = {"/", "/admin", "/admin/{slug:str}", "/admin/static/{version:str}/{name:path}", "/admin/session"}
+PAGES = {
+    *("/", "/admin", "/admin/{slug:str}", "/admin/static/{version:str}/{name:path}", "/admin/session"),
+    *("/usage", "/embed/twinmeter-usage.js"),
+}
 PROTECTED = [
     ("POST", "/api/ai/track"),
     ("POST", "/api/ai/track/batch"),
     ("POST", "/v1/traces"),
+    ("POST", "/api/events"),
+    ("POST", "/api/events/batch"),
     ("GET", "/api/admin/ai/overview"),
     ("GET", "/api/admin/ai/usage"),
     ("GET", "/api/admin/ai/providers"),
     ("GET", "/api/admin/ai/models"),
     ("GET", "/api/admin/ai/users"),
+    ("GET", "/api/admin/ai/retention"),
+    ("GET", "/api/admin/ai/upgrades"),
     ("GET", "/api/admin/ai/calls"),
     ("GET", "/api/admin/ai/calls/{call_id:str}"),
     ("GET", "/api/admin/ai/latency"),
+    ("GET", "/api/admin/ai/explain"),
     ("GET", "/api/admin/ai/technical"),
     ("GET", "/api/admin/ai/download/{file:str}"),
     ("GET", "/api/analytics"),
     ("GET", "/api/admin/ai/data-quality"),
     ("GET", "/api/admin/stats"),
+    ("GET", "/api/admin/finance/forecast"),
+    ("GET", "/api/admin/finance/forecast/budgets"),
+    ("GET", "/api/admin/campaigns"),
+    ("POST", "/api/admin/campaigns"),
+    ("GET", "/api/admin/campaigns/{campaign:str}"),
+    ("PATCH", "/api/admin/campaigns/{campaign:str}"),
+    ("GET", "/api/admin/campaigns/{campaign:str}/report"),
+    ("GET", "/api/admin/campaigns/{campaign:str}/report.csv"),
+    ("GET", "/api/admin/experiments"),
+    ("POST", "/api/admin/experiments"),
+    ("GET", "/api/admin/experiments/{name:str}"),
+    ("PATCH", "/api/admin/experiments/{name:str}"),
+    ("GET", "/api/admin/experiments/{name:str}/results"),
+    ("GET", "/api/admin/reports/month/{report:str}"),
+    ("POST", "/api/admin/reports/month/{month:str}/close"),
+    ("GET", "/api/admin/provider-invoices"),
+    ("POST", "/api/admin/provider-invoices"),
+    ("GET", "/api/admin/finance/overview"),
+    ("GET", "/api/admin/finance/margins"),
+    ("GET", "/api/admin/finance/margins.csv"),
+    ("GET", "/api/admin/finance/loss-making"),
+    ("GET", "/api/admin/billing/stripe"),
+    ("GET", "/api/admin/revenue"),
+    ("GET", "/api/admin/revenue/entries.csv"),
+    ("POST", "/api/admin/revenue"),
+    ("GET", "/api/admin/revenue/rates"),
+    ("POST", "/api/admin/revenue/rates"),
     ("GET", "/api/admin/prices"),
     ("POST", "/api/admin/prices"),
     ("POST", "/api/admin/prices/{override_id:str}/end"),
     ("GET", "/api/admin/keys"),
     ("POST", "/api/admin/keys"),
+    ("PATCH", "/api/admin/keys/{key_id:str}"),
     ("POST", "/api/admin/keys/{key_id:str}/revoke"),
     ("GET", "/api/admin/ai/live"),
+    ("GET", "/api/me/usage"),
+    ("POST", "/api/panel-tokens"),
+    ("POST", "/api/ai/limits/check"),
+    ("POST", "/api/ai/reservations"),
+    ("GET", "/api/ai/reservations/{reservation_id:str}"),
+    ("DELETE", "/api/ai/reservations/{reservation_id:str}"),
+    *(
+        (method, f"/api/admin/{path}")
+        for one in (
+            "plans/{plan:str}",
+            "subscriptions/{subscription_id:str}",
+            "limits/{limit_id:str}",
+            "grants/{grant_id:str}",
+            "endpoints/{endpoint_id:str}",
+        )
+        for method, path in (
+            ("GET", one.partition("/")[0]),
+            ("POST", one.partition("/")[0]),
+            ("GET", one),
+            ("PATCH", one),
+            ("POST", f"{one}/end"),
+        )
+    ),
+    ("GET", "/api/admin/limits/applying"),
+    ("POST", "/api/admin/endpoints/{endpoint_id:str}/rotate"),
+    ("POST", "/api/admin/endpoints/{endpoint_id:str}/test"),
+    ("GET", "/api/admin/gateway/upstreams"),
+    ("GET", "/api/admin/gateway/cache"),
+    ("GET", "/api/admin/gateway/figures"),
+    ("DELETE", "/api/admin/gateway/cache"),
+    ("GET", "/api/admin/alerts"),
+    ("GET", "/api/admin/alerts/{alert_id:str}"),
+    ("GET", "/api/admin/alerts/mutes"),
+    ("POST", "/api/admin/alerts/mutes"),
+    ("POST", "/api/admin/alerts/mutes/{mute_id:str}/end"),
+    ("GET", "/api/admin/deliveries"),
+    ("GET", "/api/admin/deliveries/{delivery_id:str}"),
+    ("POST", "/api/admin/deliveries/{delivery_id:str}/resend"),
 ]
 
 
@@ -283,6 +408,24 @@ async def test_money_in_the_schema_is_a_number(empty: Client) -> None:
 
     (totals,) = [schema for name, schema in schemas.items() if name.endswith("_Totals") or name == "Totals"]
     assert totals["properties"]["cost"]["type"] == "number"
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [NewCheck, NewEndpoint, NewGrant, NewLimit, NewPanelToken, NewPlan, NewReservation, NewSubscription],
+    ids=lambda shape: shape.__name__,
+)
+async def test_what_is_sent_about_limits_has_an_example_that_is_taken(empty: Client, shape: type[BaseModel]) -> None:
+    described = (await empty.get("/schema/openapi.json")).json()
+    whole = described["components"]["schemas"].get(shape.__name__)
+    if whole is None:  # it stands where it is used
+        posts = [path["post"] for path in described["paths"].values() if "requestBody" in path.get("post", {})]
+        bodies = [post["requestBody"]["content"].get("application/json", {"schema": {}}) for post in posts]
+        (whole,) = [body["schema"] for body in bodies if body["schema"].get("title") == shape.__name__]
+
+    (example,) = whole["examples"]
+
+    shape.model_validate(example)
 
 
 async def test_an_unknown_address_is_a_problem_too(empty: Client) -> None:

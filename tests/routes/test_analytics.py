@@ -195,6 +195,23 @@ async def test_weeks_are_iso_weeks_and_compared_with_the_week_before(client: Cli
         ("/api/admin/ai/calls", {"conversationId": ""}, "conversationId", ">= 1"),
         ("/api/admin/ai/usage", {"synthetic": "some"}, "synthetic", "exclude, include, only"),
         ("/api/admin/ai/usage", {"userId": "u", "days": "200"}, "userId", "92 days"),
+        ("/api/admin/ai/explain", {"userId": "u", "days": "200"}, "userId", "92 days"),
+        ("/api/admin/ai/explain", {"days": "1"}, "from", "is today"),
+        ("/api/admin/ai/explain", {"compare": "next"}, "compare", "previous, year"),
+        ("/api/admin/ai/explain", {"compareFrom": "2024-05-02"}, "compareTo", "is missing"),
+        ("/api/admin/ai/explain", {"compareTo": "2024-05-02"}, "compareFrom", "is missing"),
+        (
+            "/api/admin/ai/explain",
+            {"compareFrom": "2024-05-02", "compareTo": "2024-05-01"},
+            "compareFrom",
+            "not be after compareTo",
+        ),
+        (
+            "/api/admin/ai/explain",
+            {"compare": "year", "compareFrom": "2024-05-02", "compareTo": "2024-05-02"},
+            "compare",
+            "either compare",
+        ),
     ],
 )
 async def test_a_bad_question_is_told_what_is_allowed(

@@ -30,8 +30,9 @@ async def make(client: Client, headers: dict[str, str], status: int = 201, **fac
 async def test_a_key_is_shown_once_listed_without_its_text_and_revoked(client: Client, tokens: Tokens) -> None:
     admin = bearer(tokens, Role.ADMIN)
     made = await make(client, admin, clientId="acme", scopes=["read", "ingest"])
-    text = made.pop("key")
+    text, limits = made.pop("key"), made.pop("limits")
 
+    assert limits == []
     assert text.startswith(f"tm_{made['id']}_")
     assert (made["clientId"], made["scopes"], made["createdBy"]) == ("acme", ["ingest", "read"], "someone")
     assert (await client.get("/api/analytics", headers=holding(text))).json()["clientId"] == "acme"

@@ -10,7 +10,7 @@ from litestar.testing import AsyncTestClient
 
 from app.auth.principals import Role
 from app.auth.tokens import Tokens
-from app.http.cors import METHODS, PATHS
+from app.http.cors import EXPOSED, METHODS, PATHS, REQUEST_HEADERS
 from tests.routes.conftest import application, bearer
 
 Client = AsyncTestClient[Litestar]
@@ -46,12 +46,34 @@ async def test_a_preflight_of_a_named_origin_needs_no_credentials(shop: Client) 
         assert (response.status_code, response.content) == (204, b""), path
         assert said_of_origins(response) == {
             "access-control-allow-origin": SHOP,
-            "access-control-allow-methods": "GET, HEAD, POST",
+            "access-control-allow-methods": "GET, HEAD, POST, PATCH, DELETE",
             "access-control-allow-headers": "Authorization, Content-Encoding, Content-Type, "
-            "Idempotency-Key, Last-Event-ID, X-Request-ID, X-User-ID",
+            "Idempotency-Key, If-None-Match, Last-Event-ID, X-Request-ID, X-User-ID",
             "access-control-max-age": "600",
             "vary": "Origin",
         }
+
+
+async def test_the_sdks_of_providers_may_call_models_from_a_page(shop: Client) -> None:
+    """What they send is of names of their own, and what they are told decides whether they ask again."""
+    sent = (
+        "authorization,content-type,x-stainless-retry-count,X-Stainless-Package-Version,x-api-key,anthropic-version,"
+        "anthropic-dangerous-direct-browser-access,x-goog-api-key,x-goog-api-client,openai-beta,x-twinmeter-cache"
+    )
+    asking = {"Origin": SHOP, "Access-Control-Request-Method": "POST"}
+    for path in ("/v1/chat/completions", "/v1/messages", "/v1beta/models/gemini-2.5-flash:generateContent"):
+        hostile = ",x-other,cookie,x-api-key\t,x-twinmeter-a b,*"
+        response = await shop.options(path, headers={**asking, "Access-Control-Request-Headers": sent + hostile})
+        allowed = response.headers["access-control-allow-headers"]
+        assert response.status_code == 204
+        assert allowed.startswith(REQUEST_HEADERS.decode())
+        names = {name.strip().lower() for name in allowed.split(",")}
+        assert names >= set(sent.lower().split(","))
+        assert not names & {"x-other", "cookie", "x-twinmeter-a b", "*"}
+        answer = await shop.post(path, headers={"Origin": SHOP}, json={})
+        exposed = answer.headers["access-control-expose-headers"].lower().split(", ")
+        assert answer.headers["access-control-allow-origin"] == SHOP
+        assert {"retry-after-ms", "x-should-retry", "request-id", "x-twinmeter-cost"} <= set(exposed)
 
 
 async def test_every_answer_of_the_api_can_be_read_by_a_named_origin_and_by_no_other(
@@ -82,7 +104,7 @@ async def test_every_answer_of_the_api_can_be_read_by_a_named_origin_and_by_no_o
             response = await shop.request(method, path, **{**how, "headers": headers})
             allowed = {
                 "access-control-allow-origin": SHOP,
-                "access-control-expose-headers": "Content-Disposition, Retry-After, X-Request-ID, X-Truncated",
+                "access-control-expose-headers": EXPOSED.decode(),
             }
             assert response.status_code == status, (method, path)
             assert said_of_origins(response) == {**(allowed if origin == SHOP else {}), "vary": "Origin"}, (

@@ -30,6 +30,7 @@ from app.settings import Settings
 from models.refusals import LATE, REFUSALS
 from models.rollups import (
     ACTIVE_USERS,
+    CAMPAIGNS,
     CONVERSATIONS,
     DAYS,
     DELTAS,
@@ -43,6 +44,7 @@ from models.rollups import (
     USER_NUMBERS,
     USER_SHEETS,
     USERS,
+    VARIANTS,
 )
 from models.stored_shapes import ONLY, SHAPES
 from scripts.diagnosis import damage
@@ -68,10 +70,12 @@ READERS: dict[str, tuple[str, ...]] = {
     LATENCY: ("/latency", "/providers"),
     TRAILING: ("/usage", "/users"),
     CONVERSATIONS: ("conversations", "/analytics"),
+    CAMPAIGNS: ("/campaigns",),
+    VARIANTS: ("/experiments",),
     ACTIVE_USERS: ("/overview", "/stats", "/usage", "/analytics"),
-    USER_MONTHS: ("/overview", "/stats", "/usage", "/analytics", "/models"),
+    USER_MONTHS: ("/overview", "/stats", "/usage", "/analytics", "/models", "/retention"),
     USERS: ("/usage", "/users"),
-    USER_SHEETS: ("/usage", "/users", "/models"),
+    USER_SHEETS: ("/usage", "/users", "/models", "/retention"),
     USER_NUMBERS: ("/usage", "/users", "/models"),
     USER_DAYS: ("userId=",),
     "aiusages": ("/calls", "userId=", "/stats"),
@@ -93,9 +97,11 @@ WAYS: dict[str, Any] = {
     "missing": MISSING,
 }
 CALL = {"contentType": "chat", "model": "gpt-4o", "provider": "openai", "inputTokens": 1_000, "outputTokens": 500}
-MORE = {"conversationId": "talk", "requestDuration": 120, "metadata": {"a": 1}, "cacheReadTokens": 10}
+TAGS = {"campaignId": "spring", "experiment": "tone", "variant": "b"}
+MORE = {**TAGS, "conversationId": "talk", "requestDuration": 120, "metadata": {"a": 1}, "cacheReadTokens": 10}
+TAGS = {"campaignId": "spring", "experiment": "tone", "variant": "b"}
 CALLS: list[Document] = [
-    {**CALL, **MORE, "userId": "ann", "clerkUserId": "clerk"},
+    {**CALL, **MORE, **TAGS, "userId": "ann", "clerkUserId": "clerk"},
     {**CALL, "userId": "bob", "model": "unheard-of", "contentType": "haiku"},
     {**CALL, "userId": "bob", "provider": "anthropic", "success": False, "images": 2},
 ]
@@ -153,7 +159,9 @@ async def paths(client: Client, database: Database) -> list[str]:
     tables = [f"/api/admin/ai/download/{table}.csv" for table in Table]
     for path in (*reports, *tables, "/api/analytics", "/api/admin/stats"):
         found.append(path)
-        if path.endswith(("usage", "latency", "data-quality", "analytics", "calls", "calls.csv", "conversations.csv")):
+        if path.endswith(
+            ("usage", "explain", "latency", "data-quality", "analytics", "calls", "calls.csv", "conversations.csv")
+        ):
             found.append(f"{path}?userId=ann")
     found += ["/api/admin/ai/usage?days=8&compare=previous&series=model", "/api/admin/ai/users?sort=-cost"]
     found += ["/api/admin/ai/models?clientId=default&provider=openai", "/api/admin/ai/overview?synthetic=include"]

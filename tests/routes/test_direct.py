@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
@@ -21,8 +22,10 @@ from app.http.middleware import RequestLimits
 from app.http.protocol import LimitedProtocol
 from app.main import create_app
 from app.tracking import ReceiptStatus, TrackReceipt
+from models.limits import LimitScope, Unit
 from routes import direct
 from tests.conftest import SECRET, new_settings
+from tests.limits.defined import define, limit
 from tests.patience import patience, until
 from tests.routes.generated_requests import CALL, CLIENT, JSON, OWN_ID, Sent, generated
 from tests.twins import assert_twins, entries
@@ -87,7 +90,7 @@ def plain(found: Answered) -> Answered:
         assert len(headers.pop(b"x-request-id")) == 16
     body = found.body
     if isinstance(body, dict) and body.get("id") is not None:
-        assert len(body["id"]) == 24
+        assert len(body["id"].removeprefix("unlimited-")) == 24
         body = {**body, "id": "the id"}
     return Answered(found.status, headers, body)
 
@@ -143,7 +146,7 @@ def taking(way: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     with monkeypatch.context() as patch:
         patch.setattr(direct, "_send", counted)
         if way == "routed":
-            patch.setattr(direct.DirectTrack, "_asked", lambda *_: None)
+            patch.setattr(direct.Direct, "_asked", lambda *_: None)
         yield answers
 
 
@@ -168,8 +171,65 @@ async def test_both_ways_give_the_same_answers(
     assert {200, 201, 400, 401, 403, 404, 405, 413, 415} <= statuses
     assert len(stored[0]) == sum(answer.status == 201 for answer in found["direct"])
     own = dict.fromkeys(("_id", "clientId", "createdAt", "recordedAt"))
-    by_content = [sorted(repr({**entry, **own}) for entry in each) for each in stored]
+    assert {entry.get("keyId") for entry in stored[0]} > {None}
+    by_content = [sorted(repr({**entry, **own, "keyId": "keyId" in entry}) for entry in each) for each in stored]
     assert by_content[0] == by_content[1]
+
+
+ASK = {"userId": "u1", "contentType": "chat", "model": "gpt-4o", "inputTokens": 100, "maxOutputTokens": 50}
+
+
+CHECK = "/api/ai/limits/check"
+
+
+def ask(credential: bytes = b"Bearer {key}", *more: tuple[bytes, bytes], pieces: int = 1, **said: Any) -> Sent:
+    body = json.dumps({name: value for name, value in {**ASK, **said}.items() if value is not ...}).encode()
+    known = [(b"authorization", credential), (b"content-type", JSON), (b"content-length", b"%d" % len(body))]
+    return Sent([*known, *more], body, pieces, path="/api/ai/reservations")
+
+
+ASKS = [
+    *(ask(), ask(b"Bearer {service}"), ask(b"Bearer {user}", userId=...), ask(b"Bearer {user}", userId="u2")),
+    *(ask(b"Bearer {read}"), ask(b"Bearer {gone}"), ask(b"Bearer {wrong}"), ask(b"Bearer {admin}")),
+    *(ask(maxOutputTokens=-1), ask(model=...), ask(unknown=1), ask(ttlSeconds=5), ask(ttlSeconds="5"), ask(pieces=3)),
+    *(ask(b"Bearer {key}", (b"prefer", b"wait=5")), ask(b"Bearer {key}", (b"x-user-id", b"u3"), userId=...)),
+    *(ask(requestId="r"), ask(requestId="r"), ask(b"Bearer {key}", (b"idempotency-key", b"r"))),
+    *(
+        ask(b"Bearer {key}", (b"idempotency-key", b'""')),
+        ask(b"Bearer {key}", (b"idempotency-key", b"x"), requestId="y"),
+    ),
+    *(ask(userId="spent"), ask(userId="spent", requestId="s"), ask(userId="poor"), ask(userId="poor", model="mine")),
+    ask()._replace(method="GET"),
+    ask()._replace(body=b"[]", headers=[*ask().headers[:2], (b"content-length", b"2")]),
+    ask()._replace(path="/api/ai/reservations/"),
+    *(ask()._replace(path=CHECK), ask(userId="spent")._replace(path=CHECK), ask(model=...)._replace(path=CHECK)),
+    *(ask(requestId="r")._replace(path=CHECK), ask(userId="poor", model="mine")._replace(path=CHECK)),
+]
+
+
+async def test_both_ways_hold_room_and_refuse_it_alike(
+    mongodb_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: dict[str, list[Answered]] = {}
+    async with running(mongodb_uri, tmp_path) as (app, database):
+        spent, poor = LimitScope(user_id="spent"), LimitScope(user_id="poor")
+        await define(database, limit(0, scope=spent, id="0" * 24), limit("0", unit=Unit.USD, scope=poor, id="1" * 24))
+        await app.state.limits.changed()
+        for way in WAYS:
+            texts = await credentials_of(app, way)
+            with taking(way, monkeypatch) as answers:
+                found[way] = [asked(await answered(app, sent, texts)) for sent in ASKS]
+            assert (len(answers) > len(ASKS) // 3) is (way == "direct")
+    assert found["direct"] == found["routed"]
+    assert {answer.status for answer in found["direct"]} == {200, 201, 400, 401, 403, 405, 422, 429}
+
+
+def asked(found: Answered) -> Answered:
+    """Without what differs from one time to the next."""
+    found = plain(found)
+    headers = {name: re.sub(rb";t=\d+", b"", value) for name, value in found.headers.items() if name != b"retry-after"}
+    body = found.body | {name: "then" for name in ("expiresAt", "retryAfter") if found.body.get(name)}
+    return Answered(found.status, headers, body | ({"id": "the id"} if found.status == 201 else {}))
 
 
 def ordinary() -> Sent:

@@ -289,9 +289,7 @@ async def test_a_fault_of_the_body_is_a_google_rpc_status(
     assert await entries(empty_database) == []
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "status"), [("POST", "/v1/chat/completions", 404), ("GET", "/v1/traces", 405)]
-)
+@pytest.mark.parametrize(("method", "path", "status"), [("POST", "/v1/nothing", 404), ("GET", "/v1/traces", 405)])
 async def test_beside_the_export_errors_below_v1_are_problems(
     empty: Client, tokens: Tokens, method: str, path: str, status: int
 ) -> None:

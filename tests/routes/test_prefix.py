@@ -17,7 +17,7 @@ from tests.test_addresses import NO_PREFIX
 Client = AsyncTestClient[Litestar]
 PREFIX = "/a"
 """Our own addresses begin with these letters, too."""
-PAGES = ["/admin", "/admin/users", "/admin/nowhere"]
+PAGES = ["/admin", "/admin/users", "/admin/nowhere", "/usage"]
 LINK = re.compile(r'(?:href|src|action)="([^"]*)"')
 
 

@@ -58,7 +58,7 @@ async def test_a_token_signs_in_and_its_session_reads_figures_and_signs_out(empt
     expected = {
         "subject": "root",
         "client": None,
-        "scopes": ["admin", "ingest", "read"],
+        "scopes": ["admin", "gateway", "ingest", "read"],
         "timezone": "UTC",
         "showSynthetic": False,
         "version": __version__,

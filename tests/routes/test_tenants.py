@@ -7,7 +7,7 @@ route of the OpenAPI schema, also for what is not its own, and each answer is se
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ from tests.routes.conftest import application, bearer, holding
 
 Client = AsyncTestClient[Litestar]
 HOUR = timedelta(hours=1)
+MONTH = f"{datetime.now(UTC):%Y-%m}"
 ALPHA, BETA = "alpha-inc", "beta-inc"
 USERS = {ALPHA: ("alpha-ann", "alpha-art"), BETA: ("beta-bob", "beta-bea")}
 ANN, ART = USERS[ALPHA]
@@ -33,41 +34,102 @@ ROUTES = {
     "/readyz": OPEN,
     "/metrics": OPEN,
     "/api/analytics": READ,
+    "/api/me/usage": OPEN,
     "/api/admin/ai/overview": ADMIN,
     "/api/admin/ai/usage": ADMIN,
     "/api/admin/ai/providers": ADMIN,
     "/api/admin/ai/models": ADMIN,
     "/api/admin/ai/users": ADMIN,
+    "/api/admin/ai/retention": ADMIN,
+    "/api/admin/ai/upgrades": ADMIN,
     "/api/admin/ai/calls": ADMIN,
     "/api/admin/ai/calls/{call_id}": ADMIN,
     "/api/admin/ai/latency": ADMIN,
+    "/api/admin/ai/explain": ADMIN,
     "/api/admin/ai/technical": ADMIN,
     "/api/admin/ai/download/{file}": ADMIN,
     "/api/admin/ai/data-quality": ADMIN,
     "/api/admin/stats": ADMIN,
     "/api/admin/prices": ADMIN,
     "/api/admin/keys": ADMIN,
+    "/api/admin/plans": ADMIN,
+    "/api/admin/plans/{plan}": ADMIN,
+    "/api/admin/subscriptions": ADMIN,
+    "/api/admin/subscriptions/{subscription_id}": ADMIN,
+    "/api/admin/limits": ADMIN,
+    "/api/admin/limits/applying": ADMIN,
+    "/api/admin/limits/{limit_id}": ADMIN,
+    "/api/admin/grants": ADMIN,
+    "/api/admin/grants/{grant_id}": ADMIN,
+    "/api/admin/alerts": ADMIN,
+    "/api/admin/alerts/{alert_id}": ADMIN,
+    "/api/admin/alerts/mutes": ADMIN,
+    "/api/admin/deliveries": ADMIN,
+    "/api/admin/deliveries/{delivery_id}": ADMIN,
+    "/api/admin/endpoints": ADMIN,
+    "/api/admin/endpoints/{endpoint_id}": ADMIN,
+    "/api/admin/gateway/upstreams": ADMIN,
+    "/api/admin/gateway/cache": ADMIN,
+    "/api/admin/gateway/figures": ADMIN,
+    "/api/admin/reports/month/{report}": ADMIN,
+    "/api/admin/provider-invoices": ADMIN,
+    "/api/admin/finance/forecast": ADMIN,
+    "/api/admin/finance/forecast/budgets": ADMIN,
+    "/api/admin/campaigns": ADMIN,
+    "/api/admin/campaigns/{campaign}": ADMIN,
+    "/api/admin/campaigns/{campaign}/report": ADMIN,
+    "/api/admin/campaigns/{campaign}/report.csv": ADMIN,
+    "/api/admin/experiments": ADMIN,
+    "/api/admin/experiments/{name}": ADMIN,
+    "/api/admin/experiments/{name}/results": ADMIN,
+    "/api/admin/finance/overview": ADMIN,
+    "/api/admin/finance/margins": ADMIN,
+    "/api/admin/finance/margins.csv": ADMIN,
+    "/api/admin/finance/loss-making": ADMIN,
+    "/api/admin/billing/stripe": ADMIN,
+    "/api/admin/revenue": ADMIN,
+    "/api/admin/revenue/entries.csv": ADMIN,
+    "/api/admin/revenue/rates": ADMIN,
 }
 """Every GET route of the schema. A new one needs an entry here, and then holds to the same."""
 ENDLESS = {"/api/admin/ai/live"}
 """Routes whose answers do not end; whom they tell what is tested with them."""
+RESERVATIONS = {"/api/ai/reservations/{reservation_id}"}
+"""Routes of what ends; whose it is, is tested with them."""
 TABLES = ("daily", "features", "models", "providers", "users", "calls", "conversations", "data-quality")
 NOTHING_BY_CLIENT = {
-    *("/health", "/livez", "/ready", "/readyz", "/metrics"),
-    *("/api/admin/prices", "/api/admin/ai/technical"),
+    *("/health", "/livez", "/ready", "/readyz", "/metrics", "/api/admin/gateway/upstreams"),
+    *("/api/admin/gateway/cache", "/api/admin/revenue/rates"),
+    *("/api/admin/prices", "/api/admin/ai/technical", "/api/admin/plans", "/api/admin/plans/{plan}"),
+    *("/api/admin/subscriptions/{subscription_id}", "/api/admin/limits/{limit_id}", "/api/admin/grants/{grant_id}"),
+    *("/api/admin/alerts/{alert_id}", "/api/admin/deliveries/{delivery_id}", "/api/admin/endpoints/{endpoint_id}"),
 }
 """Routes without a `clientId` to ask for."""
 OWN_NAMES = {
     "/api/analytics": ["talk"],
     "/api/admin/ai/usage": ["model", "provider"],
     "/api/admin/ai/providers": ["provider"],
+    "/api/admin/ai/explain": ["model", "provider"],
     "/api/admin/ai/models": ["model"],
     "/api/admin/ai/users": [""],
     "/api/admin/ai/calls": ["", "talk", "model"],
     "/api/admin/ai/data-quality": ["type", "model"],
     "/api/admin/stats": ["", "type"],
+    "/api/admin/subscriptions": [""],
+    "/api/admin/revenue": [""],
+    "/api/admin/limits": ["", "limit"],
+    "/api/admin/grants": [""],
+    "/api/admin/endpoints": ["endpoint"],
+    "/api/admin/experiments": ["experiment"],
+    "/api/admin/campaigns": ["campaign", "name"],
+    "/api/admin/alerts/mutes": ["mute"],
 }
 """Which of a user's names an answer about its client has: what shows that something was there to be seen."""
+QUESTIONS = {
+    "/api/admin/ai/explain": "?compareFrom=2024-05-01&compareTo=2024-05-02",
+    "/api/admin/reports/month/{report}": "?preview=true",
+}
+"""What routes are asked whose answers would have no calls of today otherwise."""
 
 
 @dataclass(frozen=True)
@@ -95,15 +157,21 @@ class Caller:
 class House:
     client: Client
     callers: dict[str, Caller]
-    calls: dict[str, str]
-    """By user: the id of its call."""
+    ids: dict[str, dict[str, str]]
+    """By user: the ids of its call, and of what is defined for it."""
 
     def addresses(self, route: str, user: str = ANN) -> list[str]:
         """The addresses of a route, with every table, or with a user's call, where it names one."""
-        return [route.format(call_id=self.calls[user], file=f"{table}.csv") for table in _tables(route)]
+        named = [
+            route.format(**self.ids[user], plan="pro", file=f"{table}.csv", report=f"{MONTH}.{table}")
+            for table in _tables(route)
+        ]
+        return [f"{address}{QUESTIONS.get(route, '')}" for address in named]
 
 
 def _tables(route: str) -> tuple[str, ...]:
+    if "{report}" in route:
+        return "json", "csv"
     return TABLES if "{file}" in route else ("",)
 
 
@@ -129,19 +197,46 @@ async def own_house(client: Client, tokens: Tokens) -> House:
 async def filled(client: Client, tokens: Tokens) -> House:
     root = bearer(tokens, Role.ADMIN)
 
-    async def post(path: str, body: dict[str, Any]) -> Any:
+    async def post(path: str, body: dict[str, Any] | None = None, status: int = 201) -> Any:
         response = await client.post(path, json=body, headers=root)
-        assert response.status_code == 201, response.text
+        assert response.status_code == status, response.text
         return response.json()
 
     async def key(owner: str, *scopes: str) -> dict[str, str]:
         body = {"name": f"{owner}-key", "clientId": owner, "scopes": list(scopes)}
         return holding((await post("/api/admin/keys", body))["key"])
 
-    calls = {}
+    async def defined(owner: str, user: str) -> dict[str, str]:
+        scope, allowed = {"userId": user, "clientId": owner}, {"unit": "requests", "window": "month", "amount": 100}
+        limit = {"scope": scope, **allowed, "name": f"{user}-limit"}
+        hook = {"kind": "webhook", "name": f"{user}-endpoint", "url": "https://hooks.invalid/", "clientId": owner}
+        endpoint = (await post("/api/admin/endpoints", hook))["id"]
+        mute = {"kind": "spending.cost", "model": f"{user}-mute", "clientId": owner}
+        await post("/api/admin/alerts/mutes", {**mute, "until": (datetime.now(UTC) + HOUR).isoformat()})
+        variants = [{"name": f"{user}-{variant}", "weight": 0.5} for variant in "ab"]
+        experiment = {"name": f"{user}-experiment", "clientId": owner, "begins": "2026-01-01", "variants": variants}
+        came_due = {"sourceId": f"{user}-paid", "kind": "one_time", "amount": 1, "currency": "USD"}
+        await post("/api/admin/revenue", {**came_due, "userId": user, "clientId": owner})
+        campaign = {"campaignId": f"{user}-campaign", "name": f"{user}-name", "clientId": owner, "begins": "2026-01-01"}
+        (delivery,) = (await post(f"/api/admin/endpoints/{endpoint}/test", status=202))["deliveries"]
+        return {
+            "endpoint_id": endpoint,
+            "name": (await post("/api/admin/experiments", experiment))["name"],
+            "campaign": (await post("/api/admin/campaigns", campaign))["campaignId"],
+            "delivery_id": delivery["id"],
+            "alert_id": delivery["alertId"],
+            "subscription_id": (await post("/api/admin/subscriptions", {"scope": scope, "plan": "pro"}))["id"],
+            "limit_id": (await post("/api/admin/limits", limit))["id"],
+            "grant_id": (await post("/api/admin/grants", {"kind": "top_up", "scope": scope, **allowed}))["id"],
+        }
+
+    allowance = {"unit": "requests", "window": "month", "amount": 100}
+    await post("/api/admin/plans", {"plan": "pro", "name": "Pro", "allowances": [allowance]})
+    ids = {}
     for owner, users in USERS.items():
         for user in users:
-            calls[user] = (await post("/api/ai/track", {**call_of(user), "clientId": owner}))["id"]
+            call = await post("/api/ai/track", {**call_of(user), "clientId": owner})
+            ids[user] = {"call_id": call["id"], **await defined(owner, user)}
         price = {"model": f"{owner}-price", "clientId": owner, "prices": {"inputMtok": 1}}
         await post("/api/admin/prices", price)
     await post("/api/admin/prices", {"model": "everyones-price", "prices": {"inputMtok": 1}})
@@ -155,15 +250,16 @@ async def filled(client: Client, tokens: Tokens) -> House:
         "key for all": Caller(await key(ALPHA, "ingest", "read", "admin"), frozenset({"ingest", READ, ADMIN}), both),
         "service": Caller(holding(tokens.issue("svc", Role.SERVICE, HOUR, ALPHA)), frozenset({"ingest", READ}), both),
         "user": Caller(holding(tokens.issue(ANN, Role.USER, HOUR, ALPHA)), frozenset({"ingest", READ}), (ANN,)),
+        "panel": Caller(holding(tokens.issue(ANN, Role.PANEL, HOUR, ALPHA)), frozenset(), (ANN,)),
         "root": Caller(root, frozenset({"ingest", READ, ADMIN}), (*both, *USERS[BETA]), everything=True),
     }
-    return House(client, callers, calls)
+    return House(client, callers, ids)
 
 
 async def test_every_route_that_reads_is_in_the_list_above(empty: Client) -> None:
     paths = (await empty.get("/schema/openapi.json")).json()["paths"]
 
-    assert {path for path, operations in paths.items() if "get" in operations} == set(ROUTES) | ENDLESS
+    assert {path for path, operations in paths.items() if "get" in operations} == set(ROUTES) | ENDLESS | RESERVATIONS
     asking = {
         path
         for path in ROUTES
@@ -196,7 +292,7 @@ async def test_what_is_ones_own_is_seen(house: House) -> None:
     for name, caller in house.callers.items():
         for route, kinds in OWN_NAMES.items():
             if caller.status(route) == 200:
-                text = (await house.client.get(route, headers=caller.headers)).text
+                text = (await house.client.get(f"{route}{QUESTIONS.get(route, '')}", headers=caller.headers)).text
                 own = {f'"{user}-{kind}"' if kind else f'"{user}"' for user in caller.users for kind in kinds}
                 assert [each for each in own if each not in text] == [], (name, route)
 
@@ -231,7 +327,7 @@ async def test_asking_for_another_client_is_refused(house: House, wish: dict[str
         for route in (each for path in ROUTES.keys() - NOTHING_BY_CLIENT for each in house.addresses(path)):
             response = await house.client.get(route, params=wish, headers=caller.headers)
             if caller.everything:
-                assert response.status_code in {200, 400, 404}, (name, route, response.text)
+                assert response.status_code in {200, 400, 404, 409}, (name, route, response.text)
                 continue
             assert response.status_code == 403, (name, route, response.text)
             assert "beta" not in response.text, (name, route)

@@ -24,9 +24,17 @@ KINDS: list[dict[str, Any]] = [
     {"model": "whisper-1", "content_type": "transcription", "audio_seconds": Decimal("12.5")},
     {"model": "dall-e-3", "content_type": "image-generation", "images": 2, "size": "1024x1024", "quality": "hd"},
     {"model": "gpt-4o", "unreadable_usage": True, "tokens_used": 77},
+    {
+        "upstream": "=eu",
+        "attempts": [
+            {"upstream": "us", "model": "+m", "reason": "dns"},
+            {"upstream": "=eu", "model": "m", "status": 200, "milliseconds": 7},
+        ],
+    },
     {"content_type": "chat", "user_id": "@sum", "endpoint": "/é/ü", "campaign_id": "\u2028", "region": "eu"},
     {"synthetic": True, "input_tokens": 99, "output_tokens": 1},
-    {"client_id": "acme", "input_tokens": 50_000, "output_tokens": 1, "reasoning_tokens": 1, "user_id": "-x"},
+    {"client_id": "acme", "input_tokens": 50_000, "output_tokens": 1, "reasoning_tokens": 1, "user_id": "-x"}
+    | {"experiment": "=tone", "variant": "<b>", "campaign_id": "spring"},
     {"model": "claude-sonnet-4-5", "input_tokens": 9_000, "cache_write_tokens": 8_000, "cache_write_1h_tokens": 10},
     {"synthetic": True, "cached": True, "tokens_used": 12, "user_id": "=1+1", "conversation_id": "七\u2028\u0645"},
     {"content_type": "image-generation", "model": "dall-e-3", "user_id": "'o", "campaign_id": "\\N"},

@@ -28,6 +28,7 @@ from scripts.backfill_analytics import BackfillAnalytics
 from scripts.backfill_usage import BackfillUsage
 from scripts.toolkit import backfilling
 from scripts.toolkit.job import CHECKPOINTS, Summary, run_job
+from tests.maintenance.test_uncounted import in_ledger, told
 from tests.reports.test_rollups import dumped
 from tests.scripts.conftest import Command
 from tests.scripts.jobs import Interrupted, dump, failing_after
@@ -280,6 +281,7 @@ async def test_an_interrupted_run_goes_on_where_it_was(
 
     assert (summary.resumed, summary.counts["made"]) == (pages > 0, 60)
     assert len(await check(database, settings)) == 60
+    assert await told(database) == await in_ledger(database) != {}
     assert await database.writes[CHECKPOINTS].count_documents({}) == 0
 
 

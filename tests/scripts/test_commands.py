@@ -19,6 +19,8 @@ from app.reports.query import ReportQuery
 from app.reports.reports import Reports
 from app.reports.windows import TimeWindow
 from app.settings import Settings
+from models.key_policy import KeyPolicy, OnDisconnect
+from models.limits import Kind, Limit, Unit, Window
 from scripts import replay_trace
 from tests.scripts.conftest import Command
 from tests.twins import assert_twins
@@ -46,14 +48,56 @@ async def test_a_key_is_printed_alone_and_opens_what_it_was_made_for(command: Co
     assert (made.returncode, made.stdout, text.count("\n"), text in made.stderr) == (0, f"{text}\n", 0, False)
     principal = await KeyRing(database).principal(text)
     (key,) = await KeyRing(database).all("acme")
-    assert principal == Principal(f"key:{key.key_id}", frozenset({Scope.INGEST, Scope.READ}), "acme", None)
+    scopes = frozenset({Scope.INGEST, Scope.READ})
+    assert principal == Principal(f"key:{key.key_id}", scopes, "acme", None, key_id=key.key_id)
     assert key.expires_at is not None
     assert timedelta(days=2) - (key.expires_at - key.created_at) < timedelta(seconds=10)
+
+
+async def test_a_key_of_the_gateway_is_made_with_its_policy_and_its_limits(
+    command: Command, database: Database
+) -> None:
+    policy = ["--models", "gpt-4o*, fast", "--cache", "60", "--on-disconnect", "cancel", "--user-from-body"]
+    limits = ["--limit", "10.50USD/month", "--limit", "60requests/minute", "--limit", "5concurrent"]
+
+    made = await asyncio.to_thread(
+        command, "scripts.create_api_key", "--name", "n", "--scope", "gateway", *policy, *limits
+    )
+
+    assert made.returncode == 0, made.stderr
+    principal = await KeyRing(database).principal(made.stdout.strip())
+    assert principal.scopes == frozenset({Scope.GATEWAY})
+    assert principal.policy == KeyPolicy(
+        models=("gpt-4o*", "fast"),
+        cache=True,
+        cache_seconds=60,
+        on_disconnect=OnDisconnect.CANCEL,
+        user_from_body=True,
+    )
+    stored = [Limit.read(each) for each in await database.writes["limits"].find().sort("_id", 1).to_list(None)]
+    assert [(each.scope.key_id, each.unit, each.window, each.amount, each.kind) for each in stored] == [
+        (principal.key_id, Unit.USD, Window.MONTH, Decimal("10.50"), Kind.HARD),
+        (principal.key_id, Unit.REQUESTS, Window.MINUTE, Decimal(60), Kind.HARD),
+        (principal.key_id, Unit.CONCURRENT, Window.LIFETIME, Decimal(5), Kind.HARD),
+    ]
+    assert "10.5 usd per month, 60 requests per minute, 5 concurrent per lifetime" in made.stderr
 
 
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
+        ("create_api_key", "--name n --models gpt-4o"),
+        ("create_api_key", "--name n --scope gateway --models gpt-4o,"),
+        ("create_api_key", "--name n --scope gateway --cache 0"),
+        ("create_api_key", "--name n --scope gateway --on-disconnect wait"),
+        ("create_api_key", "--name n --limit 10"),
+        ("create_api_key", "--name n --limit USD/month"),
+        ("create_api_key", "--name n --limit 10euros/month"),
+        ("create_api_key", "--name n --limit 10USD/fortnight"),
+        ("create_api_key", "--name n --limit 10USD/period"),
+        ("create_api_key", "--name n --limit 1.5requests/day"),
+        ("create_api_key", "--name n --limit 5concurrent/day"),
+        ("create_api_key", "--name n --limit -1USD/day"),
         ("create_api_key", "--scopes ingest"),
         ("create_api_key", "--name shop --scopes king"),
         ("create_api_key", "--name shop --client *"),
@@ -65,6 +109,12 @@ async def test_a_key_is_printed_alone_and_opens_what_it_was_made_for(command: Co
         ("import_usage", "--execute"),
         ("export_usage", "--from 2026-11-02 --to 2026-11-01"),
         ("export_usage", "--output usage.parquet.gz"),
+        ("import_revenue", "--execute"),
+        ("import_revenue", "x.csv --preset paypal"),
+        ("month_report", "2026-13 --out x.pdf"),
+        ("month_report", "2026-10"),
+        ("alerts_backtest", "--days 0"),
+        ("alerts_backtest", "--floor-usd NaN"),
         ("seed_demo", "--days 0"),
         ("seed_demo", "--calls -1"),
     ],

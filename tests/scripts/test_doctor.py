@@ -23,6 +23,8 @@ from rich.console import Console
 from app.auth.api_keys import KeyRing
 from app.auth.principals import Scope
 from app.database import Database, connected
+from app.limits.counting.counters import Counters as LimitCounters
+from app.limits.meters import CounterKey, Meter
 from app.observability.metrics import Counters
 from app.rollups.compactor import Compactor
 from app.settings import Settings
@@ -30,9 +32,12 @@ from app.spool.inspection import SpoolState, replaying_process, spool_state
 from app.spool.journal import Spool, SpoolError, spool_path
 from app.spool.salvage import not_salvaged
 from app.tracking import Tracker, open_tracker
+from models.alerts import DELIVERIES
+from models.counters import COUNTERS, UNCOUNTED
+from models.limits import LimitFilter, Period, Unit, Window
 from models.rollups import DELTAS, ERASURES, STATE, USAGE
 from scripts import doctor
-from scripts.diagnosis import configuration, examination, machine, page, prices, rollups, server
+from scripts.diagnosis import configuration, examination, indexes, machine, page, prices, rollups, server
 from scripts.diagnosis.examination import examine, opened
 from scripts.diagnosis.finding import Check, Deployment, Finding, Group, Row, Verdict, ok
 from scripts.toolkit import command as command_module
@@ -48,6 +53,7 @@ OK, NOTICE, PROBLEM, UNCHECKED = Verdict.OK, Verdict.NOTICE, Verdict.PROBLEM, Ve
 SECRET = "8c1f0a9be7d64325b1c09d7e6fa25384"
 CALL = {"user_id": "u", "content_type": "chat", "model": "gpt-4o", "input_tokens": 1_000, "output_tokens": 10}
 DAY = timedelta(days=1)
+INDEXES = sum(map(len, indexes.declared_indexes().values()))
 
 Found = dict[str, Finding]
 
@@ -126,9 +132,9 @@ async def test_a_deployment_that_is_well_is_well_in_every_point_and_nothing_is_w
     assert said == {
         "topology": "the replica set twinmeter of 1 member, which has transactions",
         "storage engine": "wiredTiger, with a journal",
-        "collections": "all 22 are there",
+        "collections": f"all {len(indexes.declared_collections())} are there",
         "format": "format 1 or earlier, which this release reads",
-        "indexes": "all 31 are there, and no other",
+        "indexes": f"all {INDEXES} are there, and no other",
         "time zone": "days are counted in UTC, as TWINMETER_TIMEZONE says",
         "completeness": "the rollups hold the whole ledger",
         "freshness": "no delta waits; no process merges now",
@@ -162,6 +168,9 @@ async def test_a_deployment_that_is_well_is_well_in_every_point_and_nothing_is_w
         "unused keys": "no API key older than 30 days was never used",
         "interrupted runs": "no command was interrupted",
         "erasures": "none is running",
+        "counting": "3 transactions to be counted",
+        "counters": "there is none",
+        "alerts": "no delivery is late, and none has failed",
     }
 
 
@@ -242,7 +251,7 @@ async def test_everything_that_is_wrong_is_found_with_its_figures_and_the_way_ou
     assert {check for check, finding in wrong.items() if not finding.advice} == set()
     assert of(found, PROBLEM) == {"indexes", "freshness", "unpriced", "damaged spools", "demo data", "key expiry"}
     assert {check: finding.said for check, finding in wrong.items()} == {
-        "indexes": "of 31 indexes, 1 missing: aiusages.newest; 1 defined differently: rollup_usage.window: "
+        "indexes": f"of {INDEXES} indexes, 1 missing: aiusages.newest; 1 defined differently: rollup_usage.window: "
         "reports read whole collections",
         "freshness": "1 delta waits to be merged, the oldest for 3 h; no process merges now",
         "unpriced": "1 of 8 calls in 30 days (12.50 %) have no cost: of-nobody at acme (1)",
@@ -281,7 +290,7 @@ async def test_another_zone_and_clock_are_said_and_what_needs_the_rollups_is_not
     assert (found["completeness"].verdict, found["invariants"].verdict) == (OK, OK)
     assert re.match(r"the server's clock is (30\.0|29\.9)\d\d s ahead of this machine's", found["clock"].said)
     assert found["clock"].verdict is PROBLEM
-    assert found["indexes"].said == "all 31 are there, and others that cost every write: aiusages.ours"
+    assert found["indexes"].said == f"all {INDEXES} are there, and others that cost every write: aiusages.ours"
     assert found["indexes"].advice.endswith('for instance db.aiusages.dropIndex("ours")')
     unknown = of(found, UNCHECKED)
     assert unknown >= {"unpriced", "estimated", "impossible pairs", "unmapped types"}
@@ -290,7 +299,37 @@ async def test_another_zone_and_clock_are_said_and_what_needs_the_rollups_is_not
     incomplete = await examined(settings)
     assert incomplete["completeness"].said == "the ledger is older than its rollups: every report answers 503"
     assert incomplete["completeness"].advice == "build them: python -m scripts.rebuild_rollups"
+    upgraded = {"$set": {"complete": True}, "$unset": {"tagged": ""}}
+    await database.writes[STATE].update_one({"_id": "rollups"}, upgraded)
+    assert "campaigns and experiments are counted anew" in (await examined(settings))["completeness"].said
     assert incomplete["invariants"].verdict is UNCHECKED
+
+
+async def test_of_limits_what_does_not_agree_and_what_nobody_does_is_a_problem(
+    house: tuple[Database, Tracker, Compactor], settings: Settings
+) -> None:
+    database, ago = house[0], datetime.now(UTC) - timedelta(minutes=11)
+    day = Period(*(datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + n * DAY for n in (0, 1)))
+    key = CounterKey(Meter("user:u", Unit.REQUESTS, LimitFilter(), Window.DAY), day)
+    await LimitCounters(database).ensure([key])
+    assert (await examined(settings))["counters"].said == (
+        "1 counter as the ledger says, to the digit, and as reservations do"
+    )
+    await database.writes[COUNTERS].update_one({}, {"$inc": {"used": 4, "held": 1}})
+    await database.writes[UNCOUNTED].update_many({}, {"$set": {"at": ago}})
+    await database.writes[DELIVERIES].insert_one({"_id": "d", "state": "pending", "dueAt": ago, "createdAt": ago})
+
+    found = await examined(settings)
+    await database.writes[DELIVERIES].update_one({}, {"$set": {"state": "failed"}})
+    later = await examined(settings)
+
+    assert {name: found[name].verdict for name in ("counting", "counters", "alerts")} == dict.fromkeys(
+        ("counting", "counters", "alerts"), PROBLEM
+    )
+    assert found["counting"].said.startswith("3 transactions wait to be counted, the oldest since ")
+    assert found["counters"].said == f"2 differences in 1 counter; the first: counter {key.id}: 4 used, not 0"
+    assert found["alerts"].said == "1 delivery of alerts should have been sent ten minutes ago"
+    assert (later["alerts"].verdict, later["alerts"].said) == (NOTICE, "1 delivery of alerts failed for good in 7 days")
 
 
 async def test_a_database_on_which_nothing_was_started_is_said_and_not_made(
@@ -300,9 +339,11 @@ async def test_a_database_on_which_nothing_was_started_is_said_and_not_made(
 
     found = await examined(other)
 
-    assert found["collections"].said == "22 of 22 collections are missing: aiusages, analytics, prices and 19 more"
+    count = len(indexes.declared_collections())
+    said = f"{count} of {count} collections are missing: aiusages, alert_mutes, alerts and {count - 3} more"
+    assert found["collections"].said == said
     assert found["indexes"].said.startswith(
-        "of 31 indexes, 31 missing: aiusages.client_newest, aiusages.conversationId_newest, "
+        f"of {INDEXES} indexes, {INDEXES} missing: aiusages.campaignId_newest, aiusages.client_newest, "
     )
     assert found["time zone"].said == "no rollups: nothing has been started on this database yet"
     assert found["invariants"] == ok("no day to check yet")

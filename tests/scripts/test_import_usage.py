@@ -67,7 +67,8 @@ async def test_an_export_comes_back_as_it_was_in_every_field_and_every_report(
 ) -> None:
     this_day = datetime.now(UTC) - timedelta(hours=11)  # none of its ten hours of calls lies in the future
     calls = await fill(tracker, start=this_day.replace(microsecond=0), rounds=1) + await fill(tracker, rounds=2)
-    change = {"repriced": FORMER, "ipAddress": "203.0.113.0", "userAgent": "=a\ttelephone"}
+    limits = {"reservationId": "r1", "keyId": "k1"}
+    change = {"repriced": FORMER, "ipAddress": "203.0.113.0", "userAgent": "=a\ttelephone", **limits}
     await database.ledger.update_one({"synthetic": False}, {"$set": change})
     stored, expected = (await entries(database), await events(database)), await answers(settings.database, settings)
     said = f'"totals":{{"requests":{2 * REAL},'

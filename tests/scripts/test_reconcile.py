@@ -23,6 +23,7 @@ from app.tracking import Tracker, open_tracker
 from models.documents import Document
 from models.rollups import (
     ACTIVE_USERS,
+    CAMPAIGNS,
     CONVERSATIONS,
     DAYS,
     DELTAS,
@@ -34,6 +35,7 @@ from models.rollups import (
     USER_MONTHS,
     USER_SHEETS,
     USERS,
+    VARIANTS,
 )
 from scripts.reconcile import Reconcile, arguments
 from scripts.toolkit.job import Summary
@@ -42,7 +44,7 @@ from tests.scripts.conftest import Command
 from tests.scripts.jobs import Interrupted, assert_counted, dump, failing_after, run
 from tests.twins import assert_twins, entries
 
-COLLECTIONS = (DAYS, USAGE, LATENCY, FINDINGS, USERS, USER_MONTHS, ACTIVE_USERS, CONVERSATIONS)
+COLLECTIONS = (DAYS, USAGE, LATENCY, FINDINGS, USERS, USER_MONTHS, ACTIVE_USERS, CONVERSATIONS, CAMPAIGNS, VARIANTS)
 AGES = (12, 8, 2, 1, 0)
 DAYS_OF_HOUSE = ("--from", "2024-02-20", "--to", "2024-03-12")
 QUIET_DAYS = ("2024-02-29", "2024-03-10")

@@ -25,6 +25,7 @@ from models import AIUsage, UnitPrices
 from models.rollups import CAPS, FINDINGS, USAGE
 from scripts.reprice import Reprice, arguments
 from scripts.toolkit.job import Summary
+from tests.maintenance.test_uncounted import in_ledger, told
 from tests.reports.test_rollups import NOW, House, check
 from tests.scripts.conftest import Command
 from tests.scripts.jobs import Interrupted, assert_counted, dump, failing_after, run
@@ -161,6 +162,7 @@ async def test_events_say_the_new_cost_and_entries_keep_the_old_one(house: House
     after = await calls(house.database)
     said = {event["_id"]: event["properties"]["cost"] for event in await events(house.database)}
     assert {entry["_id"]: entry["cost"] for entry in after} == said
+    assert await told(house.database) == await in_ledger(house.database)
     assert after[0]["priceVersion"] == version
     assert after[0]["inputCost"] == after[0]["cost"] == Decimal128("10.000000000000000")
     (former,) = after[0]["repriced"]

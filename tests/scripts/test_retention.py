@@ -1,6 +1,7 @@
 """Old calls go, together with their twins, and every total stays; nobody counts those days again."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,11 +24,13 @@ from app.rollups.rebuild import Rebuild
 from app.rollups.recount import LedgerNotWholeError, Recount
 from app.settings import Settings
 from app.tracking import Tracker, open_tracker
+from models.alerts import ALERTS, DELIVERIES
+from models.counters import COUNTERS
 from models.rollups import STATE
 from scripts import retention
 from scripts.reconcile import Reconcile
 from scripts.reconcile import arguments as reconciling
-from scripts.retention import Retain, arguments
+from scripts.retention import Phase, Retain, arguments
 from scripts.toolkit import job
 from scripts.toolkit.job import Summary
 from tests.reports.test_rollups import House, dumped
@@ -94,7 +97,7 @@ async def test_old_calls_go_with_their_twins_and_every_total_stays(house: House,
 
     summary = await retain(house, settings, "--execute")
 
-    assert dict(summary.counts) == {"entries": 5 * OLD, "events": 5 * OLD}
+    assert +summary.counts == Counter({"entries": 5 * OLD, "events": 5 * OLD})
     days = {(TODAY - entry["createdAt"].date()).days for entry in await entries(house.database)}
     assert days == {0, 1, 30}  # of the thirtieth day too: N whole days are kept beside today
     await assert_twins(house.database)
@@ -117,7 +120,7 @@ async def test_without_execute_nothing_is_written(house: House, settings: Settin
     summary = await retain(house, settings, "--all-events")
 
     assert await dump(house.database) == before
-    assert dict(summary.counts) == {"entries": 5 * OLD, "events": 6 * OLD}
+    assert +summary.counts == Counter({"entries": 5 * OLD, "events": 6 * OLD})
 
 
 @pytest.mark.parametrize(("name", "after"), [("begin", 0), ("calls", 0), ("calls", 2)])
@@ -135,11 +138,11 @@ async def test_a_run_that_was_interrupted_ends_like_one_that_was_not(
 
     summary = await retain(house, settings, "--all-events", "--execute")
 
-    assert dict(summary.counts) == {"entries": 5 * OLD, "events": 6 * OLD}
+    assert +summary.counts == Counter({"entries": 5 * OLD, "events": 6 * OLD})
     assert await answers(house) == before
     stored = await dump(house.database)
     again = await retain(house, settings, "--all-events", "--execute")
-    assert dict(again.counts) == {"entries": 0, "events": 0}
+    assert +again.counts == Counter()
     assert await dump(house.database) == stored
 
 
@@ -169,17 +172,17 @@ async def test_a_late_call_that_comes_between_entries_and_events_goes_as_a_whole
     original = Retain._found
     came = False
 
-    async def late(collection: Any, condition: dict[str, Any]) -> Any:
+    async def late(phase: Phase, behind: dict[str, Any]) -> Any:
         nonlocal came
-        if collection.name == "analytics" and not came:
+        if phase.collection.name == "analytics" and not came:
             came = True
             await report(house.writers[0], (40,))
-        return await original(collection, condition)
+        return await original(phase, behind)
 
     monkeypatch.setattr(Retain, "_found", staticmethod(late))
     summary = await retain(house, settings, "--execute")
 
-    assert dict(summary.counts) == {"entries": 5 * (OLD + 1), "events": 5 * (OLD + 1)}
+    assert +summary.counts == Counter({"entries": 5 * (OLD + 1), "events": 5 * (OLD + 1)})
     assert len(await assert_twins(house.database)) == 5 * (len(DAYS) - OLD)
 
 
@@ -254,3 +257,25 @@ def test_a_number_of_days_that_is_none_is_refused(days: str, capsys: pytest.Capt
         arguments([f"--days={days}"])
 
     assert f"{days!r} is not a number of days from 1 to 36,500" in capsys.readouterr().err
+
+
+async def test_of_limits_what_is_over_goes_and_what_still_counts_stays(house: House, settings: Settings) -> None:
+    writes, old, new = house.database.writes, NOW - timedelta(days=KEPT + 2), NOW - timedelta(days=KEPT - 1)
+    await writes[COUNTERS].insert_many(
+        [
+            {"_id": "of a day", "start": old - timedelta(days=1), "end": old},
+            {"_id": "of a year", "start": old, "end": NOW + timedelta(days=100)},
+        ]
+    )
+    await writes[ALERTS].insert_many([{"_id": "old", "at": old}, {"_id": "new", "at": new}])
+    await writes[DELIVERIES].insert_many([{"_id": "old", "createdAt": old}, {"_id": "new", "createdAt": new}])
+
+    shown = await retain(house, settings)
+    done = await retain(house, settings, "--execute")
+    again = await retain(house, settings, "--execute")
+
+    of_limits = ("counters", "alerts", "deliveries")
+    assert [shown.counts[name] for name in of_limits] == [done.counts[name] for name in of_limits] == [1, 1, 1]
+    assert [again.counts[name] for name in of_limits] == [0, 0, 0]
+    left = [await writes[name].distinct("_id") for name in (COUNTERS, ALERTS, DELIVERIES)]
+    assert left == [["of a year"], ["new"], ["new"]]

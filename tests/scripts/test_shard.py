@@ -41,7 +41,7 @@ async def test_each_collection_has_the_index_of_its_key_before_it_is_sharded() -
 
     first, *rest = cluster.ran
     assert first == ("admin", {"enableSharding": "shop"})
-    assert [step.database for step in rest] == ["shop", "admin"] * 5
+    assert [step.database for step in rest] == ["shop", "admin"] * 6
     for name, index, sharded in zip(REASONS, rest[::2], rest[1::2], strict=True):
         assert index.command == {"createIndexes": name, "indexes": [{"key": {"_id": "hashed"}, "name": "shard"}]}
         assert sharded.command == {"shardCollection": f"shop.{name}", "key": {"_id": "hashed"}}
@@ -67,7 +67,8 @@ async def test_it_says_how_far_it_came_before_a_failure() -> None:
 
 async def test_the_index_of_the_key_is_made_beside_what_is_stored(database: Database, tracker: Tracker) -> None:
     """Also over the ids that are documents; and the next start leaves it alone."""
-    await tracker.track(user_id="u", content_type="chat", model="gpt-4o", conversation_id="c")
+    call = {"user_id": "u", "content_type": "chat", "model": "gpt-4o", "conversation_id": "c"}
+    await tracker.track(**call, experiment="tone", variant="b")
     async with merging(database) as compactor:
         await compactor.merge_all()
     made = [step for step in steps(database.writes.name) if "createIndexes" in step.command]

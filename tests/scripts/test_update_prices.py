@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from app.database import Database
 from app.errors import ConfigurationError
 from app.observability.metrics import Counters
 from app.pricing import price_book
+from app.pricing.price_data import bundled, newest_price
 from app.pricing.price_tables import PriceTables
 from app.settings import Settings
 from app.tracking import Tracker
@@ -113,8 +114,12 @@ async def test_a_dry_run_says_what_would_change_and_writes_nothing(place: Place)
     assert (rows["gpt-4o-mini"]["after"], rows["gpt-4o-mini"]["without a price"]) == (0, 1)
     assert (rows["gpt-of-tomorrow"]["after"], rows["gpt-of-tomorrow"]["priced at last"]) == (1, 1)
     assert (rows["claude-sonnet-4-6"]["before"], rows["claude-sonnet-4-6"]["after"]) == (Decimal("3.3"), Decimal("5.5"))
-    assert summary.notes[0].startswith(f"the new table: genai-prices data {datetime.now(UTC).date()} (")
-    assert summary.notes[1] == f"the table in use: {PACKAGED}, 2,330 models, newest dated price of 2026-11-09"
+    today = datetime.now(UTC).date()
+    assert summary.notes[0].startswith(f"the new table: genai-prices data {today} (")
+    newest = newest_price(bundled(), today)  # one begins on 2026-12-01
+    assert newest is not None
+    assert newest >= date(2026, 11, 9)
+    assert summary.notes[1] == f"the table in use: {PACKAGED}, 2,330 models, newest dated price of {newest}"
 
 
 async def test_without_check_no_call_is_priced(place: Place) -> None:
@@ -209,8 +214,9 @@ async def test_the_doctor_says_how_old_the_table_in_use_is(place: Place) -> None
     await place.update(str(place.file), "--execute")
     stored = await PriceTables(place.database).in_use()
     assert stored is not None
+    assert stored.newest_price is not None
     said = await prices.price_tables(deployment)
-    assert said == ok(f"{stored.version} of 2026-11, media 2026-11 of 2026-11")
+    assert said == ok(f"{stored.version} of {stored.newest_price:%Y-%m}, media 2026-11 of 2026-11")
 
     old = {"$set": {"newestPrice": "2026-06-01"}}
     await place.database.writes["price_tables"].update_one({"_id": stored.id}, old)

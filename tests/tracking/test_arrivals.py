@@ -59,6 +59,23 @@ def test_who_was_answered_and_stays_away_costs_the_others_one_short_wait(tmp_pat
     in_virtual_time(one_by_one())
 
 
+def test_a_few_of_many_who_come_again_are_not_worth_a_wait(tmp_path: Path) -> None:
+    async def at_a_pace() -> None:
+        async with simulated(tmp_path) as it:
+
+            async def comes(number: int) -> None:
+                await asyncio.sleep(0.002 * number)  # two or three come while others are committed, one in a wait
+                await it.report()
+
+            began, calls = asyncio.get_running_loop().time(), 40
+            await asyncio.gather(*(comes(number) for number in range(calls)))
+            lasted, commits = asyncio.get_running_loop().time() - began, len(it.mongodb.batches)
+            waited = lasted - (FIXED * commits + EACH * calls)
+            assert waited < commits * LINGER_SECONDS / 4
+
+    in_virtual_time(at_a_pace())
+
+
 def test_many_calls_wait_for_no_more(tmp_path: Path) -> None:
     async def many() -> None:
         async with simulated(tmp_path) as it:

@@ -10,7 +10,7 @@ from pymongo.errors import AutoReconnect
 from structlog.testing import CapturingLogger
 
 from app.database import Database
-from app.database.updates import upsert
+from app.database.updates import apply_updates
 from app.observability.metrics import Counters
 from app.reports.query import ReportQuery
 from app.reports.reports import Reports
@@ -71,7 +71,7 @@ async def test_while_mongodb_is_away_they_wait(database: Database, monkeypatch: 
         raise AutoReconnect("away")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "upsert", away)
+        patch.setattr(module, "apply_updates", away)
         with pytest.raises(AutoReconnect):
             await refusals.write()
         await refusals.close()
@@ -159,9 +159,9 @@ async def test_a_stop_in_the_middle_of_a_write_loses_no_count_and_doubles_none(
     async def slow(*arguments: Any) -> None:
         begun.set()
         await go_on.wait()
-        await upsert(*arguments)
+        await apply_updates(*arguments)
 
-    monkeypatch.setattr(module, "upsert", slow)
+    monkeypatch.setattr(module, "apply_updates", slow)
     monkeypatch.setattr(module, "WRITE_SECONDS", 0.0)
     async with open_tracker(settings, database, Counters()) as tracker:
         await refused_twice(tracker)

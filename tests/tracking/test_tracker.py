@@ -42,7 +42,7 @@ async def test_one_call_stands_in_both_collections(database: Database) -> None:
     )
 
     assert receipt[:2] == ("committed", receipt.id)
-    assert receipt[2:] == ("chat", Decimal("0.0065"), Decimal("0.001"), "priced", False, (), None)
+    assert receipt[2:] == ("chat", Decimal("0.0065"), Decimal("0.001"), "priced", False, (), None, None)
     (entry,) = await entries(database)
     (event,) = await events(database)
     recorded_at = entry.pop("recordedAt")

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,6 @@ def static(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "parts").mkdir(parents=True)
     charts.mkdir()
     (folder / "app.js").write_text("import './parts/a.js';")
-    (folder / "parts" / "a.js").write_text("// a")
     (folder / "notes.txt").write_text("not for the web")
     (charts / "cost.json").write_text('{"mark": "area"}')
     (charts / "bars.json").write_text('{"mark": "bar"}')
@@ -28,6 +28,9 @@ def static(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(assets, "FOLDER", folder)
     monkeypatch.setattr(assets, "CHARTS_FOLDER", charts)
     monkeypatch.setattr(assets, "SHEETS", ("app.css", "parts/more.css"))
+    (folder / "parts" / "b.js").write_text('import {\n  a,\n} from "./a.js";\nexport const b = a;\n')
+    (folder / "parts" / "a.js").write_text("export const a = 1;\n")
+    monkeypatch.setattr(assets, "PANEL", ("parts/a.js", "parts/b.js"))
     return folder
 
 
@@ -47,6 +50,27 @@ async def test_every_file_of_the_folders_has_an_address_and_a_type(static: Path,
     assert (await found.find(found.version, "style.css")).content == b"a { color: red }a { color: blue }"
     specs = json.loads((await found.find(found.version, "charts.json")).content)
     assert specs == {"bars": {"mark": "bar"}, "cost": {"mark": "area"}}
+
+
+@pytest.mark.usefixtures("static")
+async def test_the_panel_is_one_script_of_modules_that_know_only_earlier_ones(
+    tmp_path: Path,
+) -> None:
+    script = (await Assets(tmp_path).embed()).content
+
+    assert script == b'(() => {\n"use strict";\nconst a = 1;\n\nconst b = a;\n})();\n'
+
+
+def test_the_modules_of_the_panel_share_no_name() -> None:
+    named: list[str] = []
+    for number, module in enumerate(assets.PANEL):
+        text = (assets.FOLDER / module).read_text()
+        imported = {
+            f"panel/{name}.js" for name in re.findall(r'^\s*(?:import|\}).* from "\./(.*)\.js";', text, re.MULTILINE)
+        }
+        assert imported <= set(assets.PANEL[:number]), module
+        named += re.findall(r"^(?:export )?(?:async )?(?:const|let|class|function) (\w+)", text, re.MULTILINE)
+    assert len(named) == len(set(named)) > 30
 
 
 async def test_the_version_changes_with_any_file_and_with_nothing_else(

@@ -13,6 +13,7 @@ from typing import Any
 from bson import Decimal128, ObjectId
 
 from models.fields import CLOCK_TOLERANCE, OLDEST
+from models.moments import in_milliseconds
 
 LONGEST_NAME = 256
 EXACT = 2.0**53
@@ -82,7 +83,7 @@ def _parsed(text: str) -> datetime:
         raise UnusableError("createdAt", "is a string that is not a date") from error
     if at is None:
         raise UnusableError("createdAt", "is a string without a time zone")
-    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+    return in_milliseconds(at)
 
 
 def number_of(value: object) -> Any:

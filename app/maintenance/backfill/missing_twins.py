@@ -18,6 +18,7 @@ from app.rollups.deltas import Increments
 from app.rollups.local_time import LocalTime
 from app.rollups.name_caps import NameCaps
 from models import AI_GENERATION
+from models.counters import UNCOUNTED
 from models.documents import Document
 from models.rollups import DELTAS
 
@@ -78,13 +79,16 @@ class MissingEntries(Twinning):
         alike = page.alike.get(key)
         if alike is None:
             alike = page.alike[key] = Alike(twin.kind, twin.entry, {}, {})
+        page.tally.add_entry({**alike.entry, "userId": own.user, "createdAt": own.moment})
         alike.users[own.user] = alike.users.get(own.user, 0) + 1
         alike.hours[hour] = alike.hours.get(hour, 0) + 1
 
     def insert(self, page: Prepared, session: ClientSession) -> None:
-        """With one delta."""
+        """With one delta, and what limits count."""
         insert(self._blocking[self._target.name], page.twins, session)
         self._blocking[DELTAS].insert_one(self._delta(page), session=session)
+        if (uncounted := page.tally.document()) is not None:
+            self._blocking[UNCOUNTED].insert_one(uncounted, session=session)
 
     def _delta(self, page: Prepared) -> Document:
         # of its own: the next page is being prepared meanwhile

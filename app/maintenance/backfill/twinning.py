@@ -22,8 +22,9 @@ from pymongo.errors import OperationFailure
 from app.database import Collection, Database, Session
 from app.database.blocking import ClientSession, OwnThread, transact_blocking
 from app.database.transactions import undisturbed
-from app.database.updates import upsert_blocking
+from app.database.updates import apply_updates_blocking
 from app.ledger.inserts import KnownIdsError, RefusedError
+from app.ledger.uncounted import Tally
 from app.maintenance.backfill.legacy_events import Kind
 from app.maintenance.backfill.legacy_values import UnusableError
 from app.maintenance.backfill.raw_documents import decoded
@@ -65,6 +66,8 @@ class Prepared:
     lacks: dict[bytes, list[ObjectId]] = field(default_factory=dict)
     """What to `$set` on the documents, encoded, and on which."""
     alike: dict[tuple[object, ...], Alike] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
+    """What limits count of twins that are entries."""
     known: int = 0
     """How many have their twin."""
     refused: list[Refused] = field(default_factory=list)
@@ -202,7 +205,7 @@ class Twinning(ABC):
 
     def _update(self, changes: list[tuple[list[ObjectId], Document]], session: ClientSession) -> None:
         statements = [{"q": {"_id": {"$in": ids}}, "u": change, "multi": True} for ids, change in changes]
-        upsert_blocking(self._blocking, self._source.name, statements, session)
+        apply_updates_blocking(self._blocking, self._source.name, statements, session)
 
 
 def _refusal(error: OperationFailure) -> str | None:

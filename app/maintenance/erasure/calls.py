@@ -9,8 +9,9 @@ from bson import ObjectId
 
 from app.database import Database, Session
 from app.database.transactions import transact
-from app.database.updates import upsert
+from app.database.updates import apply_updates
 from app.maintenance.erasure.pseudonyms import Conversation, Rename, erased_entry, erased_event
+from app.maintenance.uncounted import tell_limits
 from app.rollups.corrections import correction
 from app.rollups.local_time import LocalTime
 from app.rollups.name_caps import NameCaps
@@ -83,6 +84,8 @@ class ErasedCalls:
         await self._replace(self._database.ledger.name, erased, session)
         await self._rename_events([entry["_id"] for entry in entries], session)
         await self._note_conversations(entries, session)
+        if self._names.client is not None:  # else the user's counters go, and no other one changes
+            await tell_limits(self._database, entries, erased, session)
         return erased
 
     async def _correct(self, before: list[Document], after: list[Document], session: Session | None) -> None:
@@ -96,7 +99,7 @@ class ErasedCalls:
 
     async def _replace(self, collection: str, documents: list[Document], session: Session | None) -> None:
         statements = [{"q": {"_id": document["_id"]}, "u": document} for document in documents]
-        await upsert(self._database, collection, statements, session)
+        await apply_updates(self._database, collection, statements, session)
 
     async def _note_conversations(self, entries: list[Document], session: Session | None) -> None:
         """For a run that resumes after a kill: the ledger then no longer says which conversations there were."""

@@ -8,14 +8,24 @@ from collections import Counter
 from collections.abc import Iterable
 
 from app.database import Database, Session
-from app.database.updates import upsert
+from app.database.updates import apply_updates
 from app.maintenance.erasure.pseudonyms import Rename
 from app.rollups.active_users import count_updates
 from app.rollups.cell_updates import figures_of
 from app.rollups.state import touch
 from models.active_days import NewUsers
 from models.documents import Document
-from models.rollups import ACTIVE_USERS, DELTAS, EVERYONE, TRAILING, USER_DAYS, USER_MONTHS, USER_NUMBERS, USERS
+from models.rollups import (
+    ACTIVE_USERS,
+    DELTAS,
+    EVERYONE,
+    TRAILING,
+    USER_DAYS,
+    USER_MONTHS,
+    USER_NUMBERS,
+    USERS,
+    VARIANTS,
+)
 
 DAYS_OF_MONTH = range(1, 32)
 
@@ -38,18 +48,19 @@ class ErasedCells:
         moved = 0
         for month in await self._months(session):
             moved += await self._move_month(month, session)
+        moved += await self._move_cells(VARIANTS, self._of_user, session)
         return moved + await self._move_trailing(session)
 
     async def _rename_in_deltas(self, session: Session | None) -> None:
-        row = {"users.user": self._rename.user}
-        if self._rename.client is not None:
-            row["client"] = self._rename.client
-        await self._database.writes[DELTAS].update_many(
-            {"usage": {"$elemMatch": row}},
-            {"$set": {"usage.$[row].users.$[who].user": self._rename.pseudonym}},
-            array_filters=[{f"row.{name}": value for name, value in row.items()}, {"who.user": self._rename.user}],
-            session=session,
-        )
+        client = {} if self._rename.client is None else {"client": self._rename.client}
+        for named in ("users", "variants"):
+            row = {f"{named}.user": self._rename.user, **client}
+            await self._database.writes[DELTAS].update_many(
+                {"usage": {"$elemMatch": row}},
+                {"$set": {f"usage.$[row].{named}.$[who].user": self._rename.pseudonym}},
+                array_filters=[{f"row.{name}": value for name, value in row.items()}, {"who.user": self._rename.user}],
+                session=session,
+            )
 
     async def _months(self, session: Session | None) -> list[str]:
         writes = self._database.writes
@@ -65,9 +76,9 @@ class ErasedCells:
         both = {"_id.month": month, "_id.user": {"$in": [self._rename.user, self._rename.pseudonym]}}
         stored = await self._database.writes[USER_MONTHS].find(both, session=session).to_list(None)
         mine = [cell for cell in stored if self._is_mine(cell)]
-        await upsert(self._database, ACTIVE_USERS, count_updates(self._change_of_counts(stored)), session)
+        await apply_updates(self._database, ACTIVE_USERS, count_updates(self._change_of_counts(stored)), session)
         bits = [self._statement(cell, {"$bit": _bits(cell)}) for cell in mine]
-        await upsert(self._database, USER_MONTHS, bits, session)
+        await apply_updates(self._database, USER_MONTHS, bits, session)
         ids = [cell["_id"] for cell in mine]
         await self._database.writes[USER_MONTHS].delete_many({"_id": {"$in": ids}}, session=session)
         return moved + len(mine)
@@ -83,7 +94,7 @@ class ErasedCells:
             for name, sign in ((self._rename.user, -1), (self._rename.pseudonym, 1)):
                 change = {"$inc": {"requests": sign * cell["requests"]}, "$setOnInsert": {"last": cell["last"]}}
                 statement = {"q": {"_id": {**everyone, "user": name}}, "u": change, "upsert": True}
-                await upsert(self._database, TRAILING, [statement], session)
+                await apply_updates(self._database, TRAILING, [statement], session)
         moved = await self._move_cells(TRAILING, {**user, "_id.scope": client}, session)
         await totals.delete_many({**user, "_id.scope": EVERYONE, "requests": 0}, session=session)
         return moved
@@ -91,7 +102,7 @@ class ErasedCells:
     async def _move_cells(self, collection: str, condition: Document, session: Session | None) -> int:
         cells = await self._database.writes[collection].find(condition, session=session).to_list(None)
         updates = [self._statement(cell, _addition(cell)) for cell in cells if figures_of(cell)]
-        await upsert(self._database, collection, updates, session)
+        await apply_updates(self._database, collection, updates, session)
         ids = [cell["_id"] for cell in cells]
         await self._database.writes[collection].delete_many({"_id": {"$in": ids}}, session=session)
         return len(cells)

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from app.database import Database, Session
 from app.database.transactions import transact
-from app.database.updates import upsert
+from app.database.updates import apply_updates
 from app.maintenance.erasure.pseudonyms import Conversation, Rename
 from app.rollups.cell_updates import figures_of
 from app.rollups.filled_days import DAY
@@ -56,7 +56,7 @@ class ErasedConversations:
             return 0
         renamed = {**key, "conversation": self._rename.conversation(key["client"], key["conversation"])}
         update = {"q": {"_id": renamed}, "u": {"$inc": figures_of(cell)}, "upsert": True}
-        await upsert(self._database, CONVERSATIONS, [update], session)
+        await apply_updates(self._database, CONVERSATIONS, [update], session)
         await self._cells.delete_one({"_id": key}, session=session)
         return 1
 

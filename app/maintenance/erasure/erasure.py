@@ -19,17 +19,22 @@ from pymongo import ReturnDocument
 
 from app.database import Database, Session
 from app.database.transactions import transact
+from app.maintenance.answers import forget_answers
 from app.maintenance.erasure.calls import ErasedCalls, conversations_of, entries_of, events_of
 from app.maintenance.erasure.cells import ErasedCells
 from app.maintenance.erasure.conversations import ErasedConversations, conditions_of
+from app.maintenance.erasure.limits import ErasedLimits
+from app.maintenance.erasure.months import ErasedMonths
 from app.maintenance.erasure.pseudonyms import Rename
+from app.maintenance.erasure.revenue import ErasedRevenue
 from app.maintenance.erasure.spooled import erased_in_spool, spooled_of
+from app.maintenance.erasure.stripe import ErasedStripe
 from app.observability.logs import Log
 from app.rollups.merging import merging
 from app.rollups.state import RollupState
 from app.spool.journal import Spool
 from models.documents import Document
-from models.rollups import CONVERSATIONS, ERASURES, TRAILING, USER_MONTHS, USERS
+from models.rollups import CONVERSATIONS, ERASURES, TRAILING, USER_MONTHS, USERS, VARIANTS
 
 log = Log(__name__)
 
@@ -43,6 +48,14 @@ class ErasureCounts:
     """Twins and others."""
     cells: int = 0
     spooled: int = 0
+    limits: int = 0
+    """What limits and alerts keep."""
+    months: int = 0
+    """Closed months that name the user."""
+    stripe: int = 0
+    """Objects of Stripe's."""
+    revenue: int = 0
+    """What came due."""
 
     def __add__(self, other: Self) -> Self:
         return type(self)(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
@@ -76,13 +89,19 @@ class Erasure:
             [
                 await reads[USERS].count_documents({"_id.user": rename.user, **client}),
                 await reads[USER_MONTHS].count_documents({"_id.user": rename.user, **client}),
+                await reads[VARIANTS].count_documents({"_id.user": rename.user, **client}),
                 await reads[TRAILING].count_documents({"_id.user": rename.user, **scope}),
                 await self._conversation_cells(),
             ]
         )
         entries = await reads[self._database.ledger.name].count_documents(entries_of(rename))
         events = await reads[self._database.events.name].count_documents(events_of(rename))
-        return ErasureCounts(entries, events, cells, await asyncio.to_thread(spooled_of, self._spool, rename))
+        spooled = await asyncio.to_thread(spooled_of, self._spool, rename)
+        limits = await ErasedLimits(self._database, rename).count()
+        months = await ErasedMonths(self._database, rename).count()
+        stripe = await ErasedStripe(self._database, rename).count()
+        revenue = await ErasedRevenue(self._database, rename).count()
+        return ErasureCounts(entries, events, cells, spooled, limits, months, stripe, revenue)
 
     async def unfinished(self) -> bool:
         """Whether a run for this user was interrupted, which the next one finishes."""
@@ -132,9 +151,16 @@ class Erasure:
                 entries += await calls.entries(advance)
             await compactor.merge_all()
             conversations = await ErasedConversations(self._database, zone, rename).move()
+        limits = await ErasedLimits(self._database, rename).erase()
+        months = await ErasedMonths(self._database, rename).erase()
+        stripe = await ErasedStripe(self._database, rename).erase()
+        revenue = await ErasedRevenue(self._database, rename).erase()
+        await forget_answers(self._database)
         # only the notes know whom the pseudonym stands for
         await self._erasures.delete_many({"$or": [{"_id": self._key}, {"of": self._key}]})
-        return closed + ErasureCounts(entries, entries + events, conversations, spooled)
+        return closed + ErasureCounts(
+            entries, entries + events, conversations, spooled, limits, months, stripe, revenue
+        )
 
     async def _close(self, calls: ErasedCalls, rename: Rename, session: Session | None) -> ErasureCounts | None:
         """In one transaction, the calls since the last page and all cells: here ledger and cells agree again."""

@@ -25,7 +25,20 @@ from app.rollups.state import STATE_KEY
 from models import AI_GENERATION
 from models.active_days import bit_of
 from models.documents import Document
-from models.rollups import ACTIVE_USERS, CONVERSATIONS, DAYS, DELTAS, EVERYONE, STATE, USER_MONTHS, USERS, in_other_zone
+from models.rollups import (
+    ACTIVE_USERS,
+    CAMPAIGNS,
+    CONVERSATIONS,
+    DAYS,
+    DELTAS,
+    EVERYONE,
+    STATE,
+    USER_MONTHS,
+    USERS,
+    VARIANTS,
+    in_other_zone,
+    is_tagged,
+)
 from models.stored_shapes import SHAPES
 
 BATCH = 1_000
@@ -111,7 +124,7 @@ class _Snapshot:
         # of days whose calls retention has deleted, only the cells know
         whole_from = state.get("wholeFrom", "")
         if self._countable and self._day >= whole_from:
-            counted, cells = await self._check_cells(with_month=first or self._day == whole_from)
+            counted, cells = await self._check_cells(state, with_month=first or self._day == whole_from)
         return DayFindings(self._differences, self._entries, cells, counted)
 
     def _differs(self, kind: str, of: Any, said: str) -> None:
@@ -149,7 +162,7 @@ class _Snapshot:
                 if event["_id"] not in known:
                     self._differs(LONE_EVENT, event["_id"], said_of_lone(event))
 
-    async def _check_cells(self, *, with_month: bool) -> tuple[int, int]:
+    async def _check_cells(self, state: Document, *, with_month: bool) -> tuple[int, int]:
         """Returns how many calls the rollups count, and how many cells there are."""
         deltas = await self._deltas()
         await asyncio.to_thread(self._increments.admit_names)
@@ -169,6 +182,9 @@ class _Snapshot:
             stored.add(cell[0], dict(cell[1]), dict.fromkeys(parts, 1))
         for delta in waiting:
             self._add_bits(stored, delta)
+        if not (state and is_tagged(state) and all("tagged" in delta for delta in deltas)):
+            for each in (wanted, stored):  # a server fills them, after an upgrade, and until then nobody reads them
+                each.forget(CAMPAIGNS, VARIANTS)
         for one, other in ((stored, wanted), counts):
             for (collection, key), figures in one.differences(other):
                 said = ", ".join(f"{path} {is_}, not {should}" for path, (is_, should) in figures.items())
@@ -201,7 +217,7 @@ class _Snapshot:
 
     async def _stored(self) -> Figures:
         figures = Figures()
-        for collection in (*KEYS, USERS, CONVERSATIONS):
+        for collection in (*KEYS, USERS, CONVERSATIONS, VARIANTS):
             found = self._database.writes[collection].find({"_id.day": self._day}, session=self._session)
             async for cell in found:
                 figures.add_stored(collection, cell)

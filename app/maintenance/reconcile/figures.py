@@ -8,7 +8,16 @@ from bson import Decimal128
 
 from app.rollups.cell_updates import CellChanges, figures_of
 from models.documents import Document
-from models.rollups import CONVERSATION_TOTALS, CONVERSATIONS, USER_MONTHS, USER_TOTALS, USERS
+from models.rollups import (
+    CONVERSATION_TOTALS,
+    CONVERSATIONS,
+    USER_MONTHS,
+    USER_TOTALS,
+    USERS,
+    VARIANT,
+    VARIANT_TOTALS,
+    VARIANTS,
+)
 
 Cell = tuple[str, tuple[tuple[str, Any], ...]]
 """A collection, and the names and values of a key in it, in order."""
@@ -40,7 +49,7 @@ class Figures:
                 self.add(collection, update["q"]["_id"], update["u"]["$inc"])
 
     def add_subjects(self, rows: Document, day: str) -> None:
-        """Add the users and conversations of a delta, of one day."""
+        """Add the users, conversations and variants of a delta, of one day."""
         for row in rows["usage"]:
             if row["day"] == day:
                 where = {name: row[name] for name in ("day", "client", "synthetic")}
@@ -48,9 +57,16 @@ class Figures:
                     figures = {name: user[name] for name in USER_TOTALS if name in user}
                     by_part = {f"parts.{row['part']}.{name}": value for name, value in figures.items()}
                     self.add(USERS, {**where, "user": user["user"]}, figures | by_part)
+                for each in row.get("variants", ()):
+                    key = {**where, **{name: each[name] for name in VARIANT}}
+                    self.add(VARIANTS, key, {name: each[name] for name in VARIANT_TOTALS if name in each})
                 for each in row["conversations"]:
                     figures = {name: each[name] for name in CONVERSATION_TOTALS if name in each}
                     self.add(CONVERSATIONS, {**where, "conversation": each["conversation"]}, figures)
+
+    def forget(self, *collections: str) -> None:
+        """Leave their cells out."""
+        self.cells = {cell: figures for cell, figures in self.cells.items() if cell[0] not in collections}
 
     def differences(self, other: "Figures") -> Iterator[tuple[Cell, dict[str, tuple[Number, Number]]]]:
         """By cell: the figures that differ, as they are here and there."""

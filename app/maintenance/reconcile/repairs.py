@@ -14,9 +14,10 @@ from bson import ObjectId
 
 from app.database import Database, Session
 from app.database.transactions import transact
-from app.database.updates import upsert
+from app.database.updates import apply_updates
 from app.ledger.invariants import entry_faults, missing_in, quantised, repaired_event
 from app.maintenance.reconcile.days import CELL, DELTA, ENTRY, LONE_ENTRY, OTHER_EVENT, DayFindings
+from app.maintenance.uncounted import tell_limits
 from app.rollups.corrections import correction
 from app.rollups.local_time import LocalTime
 from app.rollups.merging import merging
@@ -63,6 +64,7 @@ class Repairs:
         await self._database.ledger.replace_one({"_id": entry_id}, rounded, session=session)
         delta = await correction([entry], [rounded], self._local_time, self._caps)
         await self._database.writes[DELTAS].insert_one(delta, session=session)
+        await tell_limits(self._database, [entry], [rounded], session)
 
     async def _write_events(self, ids: Sequence[ObjectId], session: Session | None) -> None:
         entries = [entry for entry in await self._held(ids, session) if not missing_in(entry)]
@@ -72,7 +74,7 @@ class Repairs:
             {"q": {"_id": entry["_id"]}, "u": repaired_event(entry, events.get(entry["_id"])), "upsert": True}
             for entry in entries
         ]
-        await upsert(self._database, self._database.events.name, updates, session)
+        await apply_updates(self._database, self._database.events.name, updates, session)
 
     async def _held(self, ids: Sequence[ObjectId], session: Session | None) -> list[Document]:
         """Entries that nobody changes or deletes before the transaction is over.

@@ -8,7 +8,7 @@ from app.maintenance.reconcile.days import Difference
 from app.rollups.state import STATE_KEY
 from models.documents import Document
 from models.money import to_decimal, usd_of_units
-from models.rollups import EVERYONE, SHEET_PART, STATE, USER_SHEETS, USERS
+from models.rollups import CHANGED, EVERYONE, SHEET_PART, STATE, USER_SHEETS, USERS
 from models.user_sheets import bits, build_of, figures
 
 SHEET = "sheet of a day"
@@ -36,7 +36,7 @@ class SheetCheck:
 
     async def repair(self) -> None:
         """Have all sheets made anew. Until they are, reports sum the cells. Raises PyMongoError."""
-        await self._database.writes[STATE].update_one(STATE_KEY, {"$inc": {"late": 1, "merges": 1}})
+        await self._database.writes[STATE].update_one(STATE_KEY, {"$inc": {"late": 1, **CHANGED}})
 
     async def _day(self, day: str, build: int, session: Session | None) -> list[Difference]:
         cells, sheets = await self._of_cells(day, session), await self._of_sheets(day, build, session)

@@ -9,7 +9,7 @@ from app.maintenance.reconcile.days import Difference
 from app.rollups.state import STATE_KEY
 from app.rollups.trailing import totals_of
 from models.documents import Document
-from models.rollups import EVERYONE, STATE, TRAILING, USERS
+from models.rollups import CHANGED, EVERYONE, STATE, TRAILING, USERS
 
 TRAILING_TOTAL = "trailing total"
 
@@ -32,7 +32,7 @@ class TrailingCheck:
                 await transact(self._database, partial(self._forget, window))
 
     async def _forget(self, window: Document, session: Session | None) -> None:
-        change = {"$pull": {"trailing": {"build": window["build"]}}, "$inc": {"late": 1, "merges": 1}}
+        change = {"$pull": {"trailing": {"build": window["build"]}}, "$inc": {"late": 1, **CHANGED}}
         await self._database.writes[STATE].update_one(STATE_KEY, change, session=session)
         await self._database.writes[TRAILING].delete_many({"_id.build": window["build"]}, session=session)
 

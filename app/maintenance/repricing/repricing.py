@@ -1,8 +1,8 @@
 """Repricing: the costs of stored calls are recomputed in ledger, events and rollups at once.
 
 One transaction changes the entries of a page and their events, and inserts a correction, so that all three agree at
-every moment. The former cost stays on the entry. A cost is never replaced by none: a call that today's prices do not
-cover keeps its cost.
+every moment. Counters of limits in USD follow with the next fold, and a threshold that it passes is told. The former
+cost stays on the entry. A cost is never replaced by none: a call that today's prices do not cover keeps its cost.
 """
 
 from collections import Counter
@@ -15,10 +15,11 @@ from bson import ObjectId
 
 from app.database import Database, Session
 from app.database.transactions import transact
-from app.database.updates import upsert
+from app.database.updates import apply_updates
 from app.ledger.invariants import missing_in
 from app.maintenance.repricing.price_versions import Prices
 from app.maintenance.repricing.stored_calls import is_reported
+from app.maintenance.uncounted import tell_limits
 from app.pricing.costs import Cost
 from app.rollups.corrections import correction
 from app.rollups.local_time import LocalTime
@@ -103,10 +104,11 @@ class Repricing:
             {"q": {"_id": entry["_id"], "event": AI_GENERATION}, "u": {"$set": {"properties.cost": entry["cost"]}}}
             for entry in after
         ]
-        await upsert(self._database, self._database.ledger.name, entries, session)
-        await upsert(self._database, self._database.events.name, events, session)
+        await apply_updates(self._database, self._database.ledger.name, entries, session)
+        await apply_updates(self._database, self._database.events.name, events, session)
         delta = await correction(before, after, self._local_time, self._caps)
         await self._database.writes[DELTAS].insert_one(delta, session=session)
+        await tell_limits(self._database, before, after, session)
 
 
 def _kept(former: list[Document]) -> list[Document]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from bson import Decimal128
 
 from app.reports.parts.known_cells import KnownCells
-from app.reports.queries import sheets
+from app.reports.queries import rollups, sheets
 from app.reports.query import Filters, ReportQuery
 from app.reports.reader import Document, Documents, Reader
 from app.reports.windows import TimeWindow
@@ -80,6 +80,14 @@ class Distinct(NamedTuple):
     in_windows: list[int]
 
 
+class Differing(NamedTuple):
+    """Users whose figures differ."""
+
+    names: list[str]
+    users: int
+    """How many were active at all."""
+
+
 class UserSheets:
     """The sheets as one session sees them."""
 
@@ -99,13 +107,36 @@ class UserSheets:
         """`limit` users after the first `skip`, by a figure or their last day, and then by name."""
         if (days := await self._other_days(query)) is None:
             return None
-        past = await self._past(query, order, tuple(days))
-        rows = await self._rows(query, days)
-        known = await self._known.of(self._read, [row["_id"]["user"] for row in rows], self._build)
-        values = await asyncio.to_thread(_values, order, past, rows, known)
+        values = await self._of_sheets(query, order, days)
         ordered = await asyncio.to_thread(sorted, values.items(), key=lambda each: each[1], reverse=descending)
         self._counted[query] = len(ordered)
         return await self._page(ordered, descending=descending, skip=skip, limit=limit)
+
+    async def differing(self, query: ReportQuery, earlier: ReportQuery, order: str, limit: int) -> Differing:
+        """The users whose figure differs most between two windows, and then by name."""
+        by_user = await self._by_user(query, order), await self._by_user(earlier, order)
+        # who had no number when the one was read may have become known by it since
+        numbered = await self._known.of(self._read, [], self._build)
+        now, before = ({numbered.get(str(who), who): value for who, value in values.items()} for values in by_user)
+        differences = await asyncio.to_thread(_differences, now, before)
+        ordered = await asyncio.to_thread(sorted, differences.items(), key=lambda each: each[1], reverse=True)
+        names = await self._page(ordered, descending=True, skip=0, limit=limit)
+        return Differing(names, len(now.keys() | before.keys()))
+
+    async def _by_user(self, query: ReportQuery, order: str) -> Values:
+        """The figure of every user. Where no day has a sheet, MongoDB sums it from the cells."""
+        if (days := await self._other_days(query)) is not None:
+            return await self._of_sheets(query, order, days)
+        rows = await self._read.cells(rollups.users(query))
+        known = await self._known.of(self._read, [row["_id"] for row in rows], self._build)
+        by_day = [{"_id": {"user": row["_id"], "day": row["lastDay"]}, order: row[order]} for row in rows]
+        return await asyncio.to_thread(_values, order, {}, by_day, known)
+
+    async def _of_sheets(self, query: ReportQuery, order: str, days: list[str]) -> Values:
+        past = await self._past(query, order, tuple(days))
+        rows = await self._rows(query, days)
+        known = await self._known.of(self._read, [row["_id"]["user"] for row in rows], self._build)
+        return await asyncio.to_thread(_values, order, past, rows, known)
 
     async def _past(self, query: ReportQuery, order: str, other_days: tuple[str, ...]) -> Values:
         """By user: the sum of the sheets, which change only where past days do."""
@@ -204,6 +235,12 @@ def _values(order: str, past: Values, rows: Documents, known: dict[str, int]) ->
             value = row[order]  # the sum of costs is the number zero where there is none
             values[who] = values.get(who, 0) + (stored_units(value) if isinstance(value, Decimal128) else value)
     return values
+
+
+def _differences(now: Values, before: Values) -> Values:
+    """How far the value of each user is from the former one; who has the same is left out."""
+    differences = {who: abs(now.get(who, 0) - before.get(who, 0)) for who in now.keys() | before.keys()}
+    return {who: difference for who, difference in differences.items() if difference}
 
 
 def _distinct(windows: list[TimeWindow], found: Documents, rows: Documents, known: dict[str, int]) -> Distinct:

@@ -21,8 +21,8 @@ from app.reports.queries.stages import (
     sort_by,
     weekday,
 )
-from app.reports.query import ReportQuery
-from models import AI_GENERATION, CallStatus
+from app.reports.query import ReportQuery, Synthetic
+from models import AI_GENERATION, CallStatus, CostSource
 from models.rollups import CONVERSATION_TOTALS
 from models.user_days import TOTALS_OF_ENTRIES, in_steps, step_of
 
@@ -40,6 +40,17 @@ def _selected(query: ReportQuery) -> list[Stage]:
 def totals(query: ReportQuery) -> list[Stage]:
     """One row of every additive figure; no row without entries."""
     return [*_selected(query), group_totals(None)]
+
+
+def saved_by_gateway(query: ReportQuery) -> list[Stage]:
+    """`calls` that the gateway's cache answered, and their `savedCost`; no row without any. All of it is in the index
+    `gateway_cached`, unless the filters are by more than a client. None of them is demo data.
+    """
+    selected = match(query.window, query.filters, Synthetic.INCLUDE)["$match"]
+    return [
+        {"$match": {"cached": True, "upstream": {"$gt": ""}, **selected}},
+        {"$group": {"_id": None, "calls": {"$sum": 1}, "savedCost": {"$sum": "$savedCost"}}},
+    ]
 
 
 def active_users(query: ReportQuery) -> list[Stage]:
@@ -181,6 +192,13 @@ def data_quality(query: ReportQuery, most: int | None = MOST_FINDINGS) -> list[S
             }
         },
     ]
+
+
+def guesses(query: ReportQuery) -> list[Stage]:
+    """Totals of what has no price or is estimated: by `source`, the code of the `reason`, provider and model."""
+    key = {"source": "$costSource", "reason": _reason_code(), "provider": "$provider", "model": "$aiModel"}
+    rare = {"$match": {"costSource": {"$in": [CostSource.UNPRICED.value, CostSource.ESTIMATED.value]}}}
+    return [*_selected(query), rare, group_totals(key), sort_by("-requests", "_id")]
 
 
 def newest(query: ReportQuery, limit: int) -> list[Stage]:

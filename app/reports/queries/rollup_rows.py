@@ -32,7 +32,20 @@ def cell_rows(query: ReportQuery, names: dict[str, str | None]) -> list[Stage]:
         "_id.synthetic": {"$in": synthetic_of(query.synthetic)},
         "_id.day": days_of(query.window),
     }
-    return [{"$match": condition | _equalities("_id", names)}, {"$set": {"key": "$_id"}}]
+    return [{"$match": condition | equalities("_id", names)}, {"$set": {"key": "$_id"}}]
+
+
+def client_rows(query: ReportQuery) -> list[Stage]:
+    """A window's rows of usage by client, whose name is in the key: of one, or of each."""
+    client = query.filters.client_id
+    condition = {
+        "_id.scope": {"$ne": EVERYONE} if client is None else {"$eq": client},
+        "_id.synthetic": {"$in": synthetic_of(query.synthetic)},
+        "_id.day": days_of(query.window),
+    }
+    figures = {"requests": 1, "cost": 1}
+    key = {"client": "$_id.scope"} | {name: f"$_id.{name}" for name in PART}
+    return [{"$match": condition}, {"$project": figures | {"key": key}}, with_deltas(delta_usage(query, ("client",)))]
 
 
 def user_cells(query: ReportQuery, condition: dict[str, Any], figures: Iterable[str]) -> list[Stage]:
@@ -55,7 +68,7 @@ def in_subjects(query: ReportQuery) -> dict[str, Any]:
     return {
         "_id.day": window.first.isoformat() if window.first == window.last else days_of(window),
         "_id.synthetic": synthetic[0] if len(synthetic) == 1 else {"$in": synthetic},
-        **_equalities("_id", {"client": query.filters.client_id}),
+        **equalities("_id", {"client": query.filters.client_id}),
     }
 
 
@@ -64,7 +77,7 @@ def in_months(query: ReportQuery) -> dict[str, Any]:
     return {
         "_id.month": {"$in": sorted(masks(query.window.first, query.window.last))},
         "_id.synthetic": {"$in": synthetic_of(query.synthetic)},
-        **_equalities("_id", {"client": query.filters.client_id}),
+        **equalities("_id", {"client": query.filters.client_id}),
     }
 
 
@@ -93,14 +106,14 @@ def on_day(window: TimeWindow, day: str) -> Expression:
     return {"$and": [{"$gte": [day, window.first.isoformat()]}, {"$lte": [day, window.last.isoformat()]}]}
 
 
-def delta_usage(query: ReportQuery) -> list[Stage]:
-    """Waiting usage."""
-    key = {name: f"$usage.{name}" for name in ("day", *PART)}
+def delta_usage(query: ReportQuery, more: tuple[str, ...] = ()) -> list[Stage]:
+    """Waiting usage, with `more` names in its key."""
+    key = {name: f"$usage.{name}" for name in ("day", *PART, *more)}
     return [
         {"$match": {**NOT_MERGED, "days": {"$elemMatch": days_of(query.window)}}},
         {"$project": {"usage.users": 0, "usage.conversations": 0, "findings": 0}},
         {"$unwind": "$usage"},
-        {"$match": _delta_rows(query, "usage")},
+        {"$match": delta_rows(query, "usage")},
         {"$replaceRoot": {"newRoot": {"$mergeObjects": ["$usage", {"key": key}]}}},
     ]
 
@@ -108,7 +121,7 @@ def delta_usage(query: ReportQuery) -> list[Stage]:
 def delta_findings(query: ReportQuery, names: dict[str, str | None]) -> list[Stage]:
     """Waiting findings."""
     key = {name: f"$findings.{name}" for name in ("kind", "provider", "model", "name")}
-    condition = _delta_place(query, "findings") | _equalities("findings", names)
+    condition = _delta_place(query, "findings") | equalities("findings", names)
     return [
         {"$match": {**NOT_MERGED, "days": {"$elemMatch": days_of(query.window)}}},
         {"$unwind": "$findings"},
@@ -129,23 +142,24 @@ def delta_subjects(query: ReportQuery, subjects: str, subject: str) -> list[Stag
     return [
         {"$match": {"days": {"$elemMatch": days_of(query.window)}}},
         {"$unwind": "$usage"},
-        {"$match": _delta_rows(query, "usage")},
+        {"$match": delta_rows(query, "usage")},
         {"$unwind": row},
         {"$replaceRoot": {"newRoot": {"$mergeObjects": [row, {"key": {**key, subject: f"{row}.{subject}"}}]}}},
     ]
 
 
-def _delta_rows(query: ReportQuery, path: str) -> dict[str, Any]:
+def delta_rows(query: ReportQuery, path: str) -> dict[str, Any]:
+    """The condition for rows of deltas, unwound at `path`."""
     filters = query.filters
     names = {"provider": filters.provider, "model": filters.model, "feature": filters.feature}
-    return _delta_place(query, path) | _equalities(path, names)
+    return _delta_place(query, path) | equalities(path, names)
 
 
 def _delta_place(query: ReportQuery, path: str) -> dict[str, Any]:
     return {
         f"{path}.day": days_of(query.window),
         f"{path}.synthetic": {"$in": synthetic_of(query.synthetic)},
-        **_equalities(path, {"client": query.filters.client_id}),
+        **equalities(path, {"client": query.filters.client_id}),
     }
 
 
@@ -170,7 +184,7 @@ def with_deltas(pipeline: list[Stage]) -> Stage:
     return {"$unionWith": {"coll": DELTAS, "pipeline": pipeline}}
 
 
-def _equalities(path: str, names: dict[str, str | None]) -> dict[str, Any]:
+def equalities(path: str, names: dict[str, str | None]) -> dict[str, Any]:
     """`$eq` prevents a string from being read as an operator."""
     return {f"{path}.{name}": {"$eq": value} for name, value in names.items() if value is not None}
 

@@ -10,6 +10,8 @@ from app.reports.queries.rollup_rows import (
     Query,
     active_in_months,
     cell_rows,
+    client_rows,
+    days_of,
     delta_findings,
     delta_subjects,
     delta_usage,
@@ -19,6 +21,7 @@ from app.reports.queries.rollup_rows import (
     in_part,
     in_subjects,
     on_day,
+    synthetic_of,
     usage_rows,
     user_cells,
     with_deltas,
@@ -32,12 +35,14 @@ from models.rollups import (
     CONVERSATIONS,
     DAYS,
     DELTAS,
+    EVERYONE,
     FINDINGS,
     LATENCY,
     NOT_MERGED,
     OTHER,
     PART,
     TOTALS,
+    USAGE,
     USAGE_TOTALS,
     USER_MONTHS,
     USER_TOTALS,
@@ -79,11 +84,53 @@ def places(query: ReportQuery) -> Query:
     return collection, [*rows, {"$match": condition}, {"$group": group}, {"$match": {"requests": {"$gt": 0}}}]
 
 
+def clients(query: ReportQuery) -> Query:
+    """`_id`: each client with calls."""
+    window, synthetic = days_of(query.window), {"$in": synthetic_of(query.synthetic)}
+    condition = {"_id.scope": {"$ne": EVERYONE}, "_id.synthetic": synthetic, "_id.day": window}
+    cells: list[Stage] = [{"$match": condition}, {"$project": {"client": "$_id.scope"}}]
+    return DAYS, [*cells, with_deltas(delta_usage(query)), {"$group": {"_id": "$client"}}, sort_by("_id")]
+
+
+def first_day(query: ReportQuery) -> Query:
+    """`day`: the first one on which a client, or a user, or anyone has calls, whatever the window; else no row."""
+    filters, synthetic = query.filters, {"$in": synthetic_of(query.synthetic)}
+    if filters.user_id is None:
+        collection, of = DAYS, {"_id.scope": {"$eq": filters.client_id or EVERYONE}}
+    else:
+        client = {} if filters.client_id is None else {"_id.client": {"$eq": filters.client_id}}
+        collection, of = USERS, {"_id.user": {"$eq": filters.user_id}, **client}
+    cells: list[Stage] = [{"$match": {**of, "_id.synthetic": synthetic}}, sort_by("_id.day"), {"$limit": 1}]
+    named = {"usage.client": filters.client_id, "usage.users.user": filters.user_id}
+    waiting = {"usage.synthetic": synthetic} | {name: {"$eq": value} for name, value in named.items() if value}
+    deltas: list[Stage] = [
+        {"$match": NOT_MERGED},
+        {"$unwind": "$usage"},
+        {"$match": waiting},
+        {"$project": {"_id.day": "$usage.day"}},
+    ]
+    earliest = {"$group": {"_id": None, "day": {"$min": "$_id.day"}}}
+    return collection, [*cells, with_deltas(deltas), earliest, {"$match": {"day": {"$ne": None}}}]
+
+
 def by_day_and_name(query: ReportQuery, name: str) -> Query:
     """One row for each day and provider, model or feature: `requests` and `cost`."""
     collection, rows = usage_rows(query, by_part=True)
     key = {"day": "$key.day", "name": f"$key.{name}"}
     return collection, [*rows, {"$group": {"_id": key, **sums(("requests", "cost"))}}]
+
+
+def costs_by_day(query: ReportQuery) -> Query:
+    """One row per day: `requests`, `unpriced` and `cost`."""
+    collection, rows = usage_rows(query, by_part=False)
+    return collection, [*rows, {"$group": {"_id": "$key.day", **sums(("requests", "unpriced", "cost"))}}]
+
+
+def costs_by_client(query: ReportQuery, name: str | None = None) -> Query:
+    """One row for each client, or for each client and provider, model or feature: `requests` and `cost`."""
+    key = {"client": "$key.client"} | ({} if name is None else {"name": f"$key.{name}"})
+    rows = client_rows(query)
+    return DAYS if name is None else USAGE, [*rows, {"$group": {"_id": key, **sums(("requests", "cost"))}}]
 
 
 def statuses_by_provider(query: ReportQuery) -> Query:

@@ -75,6 +75,7 @@ class App {
       parameters: () => reportParameters(state),
       today: () => format.dayIn(new Date(), who.timezone),
       rerender: () => this.page?.render(),
+      reload: () => void this.refresh(),
       redrawFilters: () => this.drawFilters(),
     };
   }

@@ -17,6 +17,8 @@ const expressionFunctions = {
   axisCount: (/** @type {number} */ value) => (Number.isInteger(value) ? format.short(value) : ""), // no half calls
   axisMoney: (/** @type {number} */ value) => format.money(value).replace(/\.0+$/, ""),
   axisDuration: (/** @type {number} */ value) => format.duration(value).replace(".0 s", " s"),
+  axisShare: (/** @type {number} */ value) => `${Math.round(1000 * value) / 10}%`,
+  axisPlain: (/** @type {number} */ value) => format.short(value),
   axisPercent: (/** @type {number} */ value) => `${value}%`,
 };
 

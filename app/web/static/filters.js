@@ -19,7 +19,7 @@ export function drawFilters(
   /** @type {Context} */ context,
   /** @type {Controls} */ controls = {},
 ) {
-  const { period = true, parts = true, compare = false } = controls;
+  const { period = true, parts = true, compare = false, calls = true } = controls;
   settle(
     root,
     period
@@ -30,7 +30,7 @@ export function drawFilters(
     chooser(context, parts ? FILTERS : ["clientId"]),
     el("span.push", { "data-key": "push" }),
     compare ? comparison(context) : null,
-    data(context),
+    calls ? data(context) : null,
   );
 }
 

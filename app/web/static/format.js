@@ -77,6 +77,16 @@ export const shortMoney = (/** @type {Figure} */ value) =>
     ? `${Number(value) < 0 ? "-" : ""}$${compact.format(Math.abs(Number(value)))}`
     : money(value);
 
+/** +$12.30, −$3.10: how far an amount changed. */
+export const moneyChange = (/** @type {Figure} */ value) => signed(value, money);
+
+/** The sign of a figure, before what `write` makes of its size. */
+export const signed = (/** @type {Figure} */ value, /** @type {(value: Figure) => string} */ write) => {
+  if (!known(value)) return DASH;
+  const digits = String(value).replace(/^-/, "");
+  return `${Number(value) > 0 ? "+" : Number(value) < 0 ? "−" : ""}${write(digits)}`;
+};
+
 /** How many decimals an amount needs for two digits that say something. */
 export const moneyDecimals = (/** @type {number} */ size) =>
   size === 0 || size >= 0.1 ? 2 : Math.min(15, 1 - Math.floor(Math.log10(size)));
@@ -178,10 +188,12 @@ export const hour = (/** @type {number | string} */ value) => `${String(value).p
 
 export const WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
-/** `rate_limited` as Rate limited. */
+const INITIALS = /\b(?:api|json|html|tls|dns|http)\b/g;
+
+/** `rate_limited` as Rate limited, `invalid_api_key` as Invalid API key. */
 export const words = (/** @type {Known<string>} */ value) => {
   if (!value) return DASH;
-  const text = value.replaceAll("_", " ");
+  const text = value.replaceAll("_", " ").replace(INITIALS, (each) => each.toUpperCase());
   return text.charAt(0).toUpperCase() + text.slice(1);
 };
 

@@ -2,7 +2,7 @@
 
 import { ROOT } from "./root.js";
 
-/** @import { Address, CallFilter, Changes, Choice, DataName, Filter, State } from "./types.js" */
+/** @import { Address, CallFilter, Changes, Choice, DataName, Filter, OfFinance, Page, State } from "./types.js" */
 
 export const PERIODS = [7, 30, 60, 90];
 /** @type {Filter[]} */
@@ -20,13 +20,18 @@ export const CALL_FILTERS = [
   "conversationId",
   "serviceType",
   "reportedProvider",
+  "upstream",
   "weekday",
   "hour",
   "minDuration",
   "maxDuration",
 ];
+/** @type {OfFinance[]} */
+const OF_FINANCE = ["view", "by", "allocation", "against", "campaign", "experiment", "month"];
+/** @type {Page[]} */
+const PAGES = ["cursor", "deliveriesCursor"];
 /** @type {Choice[]} */
-const OF_A_TAB = [...CALL_FILTERS, "series", "sort", "cursor", "call"];
+const OF_A_TAB = [...CALL_FILTERS, "series", "sort", ...PAGES, "call", ...OF_FINANCE];
 /** Changes after which a view has nothing left that belongs to a tab alone. */
 export const OF_NO_TAB = Object.fromEntries(OF_A_TAB.map((name) => [name, null]));
 const HOME = "home";
@@ -69,6 +74,7 @@ export function href(state, changes) {
   const next = { ...(moves ? only(state, KEPT) : state), tab: state.tab, ...changes };
   if (changes.from) next.days = null;
   if (changes.days) Object.assign(next, { from: null, to: null });
+  if (changes.cursor === null) next.deliveriesCursor = null; // whatever begins a list anew begins all
   const named = [...KEPT, ...OF_A_TAB].filter((name) => next[name] !== null && next[name] !== undefined);
   const given = named.filter((name) => next[name] !== "" && !(name === "days" && Number(next.days) === 30));
   const query = new URLSearchParams(given.map((name) => [name, String(next[name])])).toString();

@@ -102,7 +102,11 @@ function named(
   /** @type {string} */ noun = "row",
 ) {
   if (row.isOther)
-    return el("span.name", {}, row.members ? `Other (${format.plural(Number(row.members), noun)})` : "Other");
+    return el(
+      "span.name",
+      {},
+      row.members ? `Other (${format.plural(Number(row.members), noun)})` : String(row.called ?? "Other"),
+    );
   const text = column.show(row);
   const label = el("span.name", { title: typeof text === "string" ? text : null }, text);
   return link ? el("a.row-link", { href: link, "data-link": "" }, label) : label;
@@ -120,7 +124,11 @@ function cell(/** @type {Shown} */ column, /** @type {Row} */ row, /** @type {Re
 function raw(/** @type {FigureColumn} */ column, /** @type {Row} */ row) {
   const value = row[column.key];
   const text = value === null || value === undefined ? null : String(value);
-  return { "data-figure": column.key, "data-value": text, title: column.as === "money" && text ? `$${text}` : null };
+  return {
+    "data-figure": column.key,
+    "data-value": text,
+    title: column.as?.startsWith("money") && text ? `$${text}` : null,
+  };
 }
 
 /** @typedef {Known<Amount>} Figure */
@@ -143,12 +151,12 @@ function writer(column, rows) {
   const write = plain(column, rows);
   const { content } = column;
   if (!content) return write;
-  return (row) => (row.isOther ? asText(row[column.key]) : content(/** @type {T} */ (row), write(row)));
+  return (row) => (row.isOther ? write(row) : content(/** @type {T} */ (row), write(row)));
 }
 
 /** @returns {(row: Row) => Child} */
 function plain(/** @type {FigureColumn} */ column, /** @type {Row[]} */ rows) {
-  if (column.as === "money") return moneyWriter(column, rows);
+  if (column.as === "money" || column.as === "moneyChange") return moneyWriter(column, rows);
   const write = column.as ? FORMATS[column.as] : asText;
   return (row) => write(/** @type {Figure} */ (row[column.key]));
 }
@@ -159,17 +167,19 @@ const unpriced = () => el("span.dash", { title: "No priced calls in this row" },
 
 /** Amounts of one column have the same decimals: as many as the least needs, within what the greatest bears. */
 function moneyWriter(/** @type {FigureColumn} */ column, /** @type {Row[]} */ rows) {
+  const changes = column.as === "moneyChange";
   const sizes = rows.map((row) => Math.abs(Number(row[column.key]))).filter((size) => size > 0);
   const least = sizes.length ? Math.min(...sizes) : 1;
   const greatest = sizes.length ? Math.max(...sizes) : 1;
-  const most = greatest >= 1000 ? 2 : greatest >= 1 ? 3 : 6;
+  const most = greatest >= 1000 ? 2 : greatest >= 1 ? 3 : changes ? 4 : 6;
   const decimals = Math.min(most, format.moneyDecimals(least));
   return (/** @type {Row} */ row) => {
     const value = /** @type {Figure} */ (row[column.key]);
     // a sum in which no call has a price is not nothing, but unknown
     if (Number(row.requests) > 0 && row.unpriced === row.requests) return unpriced();
     const hidden = Number(value) !== 0 && Math.abs(Number(value)) < 0.5 * 10 ** -decimals;
-    return hidden ? `< ${format.dollars(10 ** -decimals, decimals)}` : format.dollars(value, decimals);
+    if (hidden) return `< ${format.dollars(10 ** -decimals, decimals)}`;
+    return changes ? format.signed(value, (size) => format.dollars(size, decimals)) : format.dollars(value, decimals);
   };
 }
 

@@ -17,12 +17,17 @@ export type CallFilter =
   | "conversationId"
   | "serviceType"
   | "reportedProvider"
+  | "upstream"
   | "weekday"
   | "hour"
   | "minDuration"
   | "maxDuration";
 export type Filter = "clientId" | "provider" | "model" | "feature";
-export type Choice = Filter | CallFilter | "from" | "to" | "compare" | "series" | "sort" | "cursor" | "call";
+export type Choice = Filter | CallFilter | Page | OfFinance | "from" | "to" | "compare" | "series" | "sort" | "call";
+/** What pages about money are narrowed to: `view` is a part of such a page. */
+export type OfFinance = "view" | "by" | "allocation" | "against" | "campaign" | "experiment" | "month";
+/** Where a page of a list begins. */
+export type Page = "cursor" | "deliveriesCursor";
 export type DataName = "real" | "demo" | "all";
 /** What an address asks for. */
 export type Address = { tab: string; days: number | null; data: DataName | null } & Record<Choice, string | null>;
@@ -56,10 +61,13 @@ export type Context = {
   parameters(): Parameters;
   today(): string;
   rerender(): void;
+  /** Ask again for what is shown, in place. */
+  reload(): void;
   redrawFilters(): void;
 };
 
-export type Controls = { period?: boolean; parts?: boolean; compare?: boolean };
+/** `calls`: whether it matters which calls count, real ones or demo data. */
+export type Controls = { period?: boolean; parts?: boolean; compare?: boolean; calls?: boolean };
 export type Requests = Partial<Record<keyof Answers, [path: string, parameters: Parameters]>>;
 export type Skeleton = "cards" | "charts" | "chart" | "table" | null;
 export type Section = {
@@ -118,13 +126,13 @@ export type Measure = "count" | "money" | "duration" | "percent";
 
 export type Row = { [name: string]: unknown };
 /** A row that stands for all that are not listed. */
-export type OtherRow = Row & { isOther: true; members: number | null };
+export type OtherRow = Row & { isOther: true; members: number | null; called?: string };
 /** A column. Its key is the `data-figure` of its cells. */
 export type FigureColumn = {
   key: string;
   label: string;
   /** Text when left out. */
-  as?: Measure | "change";
+  as?: Measure | "change" | "moneyChange";
   /** With a bar of the figure's part of the greatest. */
   share?: boolean;
 };
@@ -141,6 +149,7 @@ export type Sums<T> = { [K in keyof T as T[K] extends Known<Amount | Tokens> ? K
 export type Answers = {
   usage: Usage;
   overview: Overview;
+  forecast: Forecasts;
   providers: { providers: ProviderPerformance[] };
   models: { models: ModelCosts[] };
   users: { users: ListedUser[]; activeUsers: number | null; nextCursor: string | null };
@@ -149,8 +158,29 @@ export type Answers = {
   technical: Technical;
   quality: DataQuality;
   calls: { calls: Call[]; nextCursor: string | null };
+  alerts: { alerts: Alert[]; nextCursor: string | null };
+  deliveries: { deliveries: Delivery[]; nextCursor: string | null };
+  endpoints: { endpoints: Endpoint[] };
+  mutes: { mutes: Mute[] };
+  upstreams: Upstreams;
+  gateway: { on: boolean; whole: GatewayFigures | null; saved: { calls: number; savedCost: Amount } | null };
+  keys: ApiKey[];
+  limits: { limits: DefinedLimit[]; nextCursor: string | null };
   call: CallDetail;
   stats: Stats;
+  explain: Explain;
+  finance: FinanceOverview;
+  margins: MarginsReport;
+  losses: LossMaking;
+  experiments: { experiments: Experiment[]; undefined: SeenExperiment[]; nextCursor: string | null };
+  results: ExperimentResults;
+  campaigns: { campaigns: Campaign[]; undefined: SeenCampaign[]; nextCursor: string | null };
+  campaign: CampaignReport;
+  retention: Retention;
+  upgrades: Upgrades;
+  budgets: { budgets: BudgetRow[]; nextCursor: string | null };
+  month: MonthReport;
+  invoices: { invoices: Invoice[]; nextCursor: string | null };
 };
 
 export type Days = { from: string; to: string; days: number; timezone: string };
@@ -212,14 +242,345 @@ export type Usage = {
 };
 export type SeriesPoint = { day: string; name: string; requests: number; cost: Amount };
 
+/** How a figure is computed, in words. */
+export type FormulaRow = { name: string; unit: string; formula?: string; words?: string };
+export type Margin = {
+  recognised: Amount;
+  cost: Amount;
+  calls: number;
+  margin: Amount;
+  marginPercent: Amount | null;
+  returnOnCost: Amount | null;
+};
+export type FinanceDay = { day: string; recognised: Amount; cost: Amount; margin: Amount; mrr: Amount };
+type FinanceSpan = {
+  window: Days;
+  until: string;
+  totals: Margin & { billed: Amount; unpriced: number };
+  recurring: {
+    mrr: Amount;
+    arr: Amount;
+    arpu: Amount | null;
+    customers: number;
+    trials: number;
+    unpriced: number;
+    withoutRate: { currency: string; customers: number }[];
+  };
+  movement: {
+    start: Amount;
+    new: Amount;
+    reactivation: Amount;
+    upgrade: Amount;
+    downgrade: Amount;
+    churn: Amount;
+    exchange: Amount;
+    end: Amount;
+    customersAtStart: number;
+    customersLost: number;
+    customerChurn: Amount | null;
+    grossRevenueChurn: Amount | null;
+    netRevenueChurn: Amount | null;
+  };
+};
+export type FinanceOverview = FinanceSpan & { previous: FinanceSpan; daily: FinanceDay[]; formulas: FormulaRow[] };
+export type MarginRow = {
+  name: string | null;
+  recognised: Amount | null;
+  cost: Amount;
+  calls: number;
+  margin: Amount | null;
+  marginPercent: Amount | null;
+  returnOnCost: Amount | null;
+};
+export type MarginsReport = {
+  window: Days;
+  by: string;
+  allocation: string | null;
+  allocationWords: string | null;
+  totals: Margin;
+  rows: MarginRow[];
+  unallocated: MarginRow;
+  count: number;
+  nextCursor: string | null;
+  formulas: FormulaRow[];
+};
+export type Losses = { rows: MarginRow[]; count: number; loss: Amount };
+export type LossMaking = {
+  plans: Losses;
+  costWithoutPlan: Amount;
+  users: Losses;
+  usersWithoutRevenue: number;
+  costWithoutRevenue: Amount;
+};
+
+export type Campaign = {
+  id: string;
+  campaignId: string;
+  clientId: string | null;
+  name: string;
+  owner: string | null;
+  begins: string;
+  ends: string | null;
+  budget: Amount | null;
+  note: string | null;
+  state: "planned" | "running" | "ended";
+};
+export type SeenCampaign = { campaignId: string; clientId: string; requests: number; cost: Amount; advice: string };
+export type CampaignTotals = {
+  requests: number;
+  successes: number;
+  tokensUsed: number;
+  unpriced: number;
+  cost: Amount;
+  savedCost: Amount;
+};
+export type CampaignReport = {
+  campaignId: string;
+  campaign: Campaign | null;
+  advice: string | null;
+  window: Days;
+  totals: CampaignTotals;
+  costPerDay: Amount | null;
+  fullDays: number;
+  daily: (CampaignTotals & { day: string })[];
+  byModel: (CampaignTotals & { provider: string; model: string })[];
+  byFeature: (CampaignTotals & { feature: string })[];
+  byClient: (CampaignTotals & { clientId: string })[];
+  topUsers: { userId: string; requests: number; tokensUsed: number; cost: Amount }[];
+  budget: { amount: Amount; used: Amount; percent: Amount | null; reached: { words: string } } | null;
+};
+export type FeatureRetention = {
+  feature: string;
+  users: number;
+  usersBefore: number;
+  cohorts: {
+    week: string;
+    users: number;
+    small: boolean;
+    returned: { week: number; users: number; percent: Amount | null }[];
+  }[];
+  kept: { week: number; of: number; users: number; percent: Amount | null; small: boolean }[];
+};
+export type Retention = {
+  firstWeek: string;
+  lastWeek: string;
+  features: FeatureRetention[];
+  featuresLeftOut: number;
+};
+export type FeatureUpgrades = {
+  feature: string | null;
+  newUsers: number;
+  observed: number;
+  upgraded: number;
+  upgradePercent: Amount | null;
+  upgradedSoFar: number;
+  cost: Amount;
+  costPerUpgrade: Amount | null;
+  small: boolean;
+};
+export type Upgrades = {
+  window: Days;
+  withinDays: number;
+  whole: FeatureUpgrades;
+  features: FeatureUpgrades[];
+  formulas: FormulaRow[];
+  note: string;
+};
+/** When an amount will be reached. */
+export type Reached = {
+  prospect: "used-up" | "expected" | "possible" | "unlikely" | null;
+  on: string | null;
+  earliest: string | null;
+  latest: string | null;
+  until: string | null;
+  refused: { why: string } | null;
+};
+export type BudgetRow = {
+  limitId: string;
+  name: string | null;
+  scope: Record<"userId" | "clientId" | "keyId" | "feature" | "campaignId", string | null>;
+  window: string;
+  amount: Amount;
+  used: Amount;
+  reached: Reached;
+};
+export type MonthShare = { name: string; requests: number; cost: Amount; change: Amount };
+export type ReconciledProvider = {
+  provider: string;
+  invoices: number;
+  invoiced: Amount | null;
+  recorded: Amount;
+  difference: Amount | null;
+  explanations: { cause: string; words: string; calls: number; explained: Amount }[];
+  unexplained: Amount | null;
+};
+export type MonthReport = {
+  month: string;
+  window: Days;
+  status: "preview" | "open" | "closed";
+  closedAt: string | null;
+  closedBy: string | null;
+  totals: Totals;
+  changed: { cost: Amount; costPercent: Amount | null };
+  byModel: (MonthShare & { provider: string })[];
+  byFeature: MonthShare[];
+  budgets: {
+    limit: string;
+    name: string | null;
+    scope: string;
+    kind: string;
+    amount: Amount;
+    spent: Amount;
+    percent: Amount | null;
+  }[];
+  revenue: (Omit<Margin, "calls"> & { billed: Amount }) | null;
+  reconciliation: ReconciledProvider[] | null;
+  drift: {
+    cost: Amount;
+    lateCalls: number | null;
+    lateCost: Amount | null;
+    repricedCalls: number | null;
+    repricedCost: Amount | null;
+    otherCost: Amount | null;
+  } | null;
+};
+export type Invoice = {
+  id: string;
+  provider: string;
+  month: string;
+  currency: string;
+  total: Amount;
+  usd: Amount;
+  number: string;
+  clientId: string | null;
+};
+export type Experiment = {
+  id: string;
+  name: string;
+  clientId: string | null;
+  variants: { name: string; weight: Amount }[];
+  control: string;
+  begins: string;
+  ends: string | null;
+  conversionEvent: string | null;
+  note: string | null;
+  state: "planned" | "running" | "ended";
+};
+export type SeenExperiment = { name: string; variants: string[]; advice: string };
+/** With a 95 % interval; `few` says why there is none. */
+export type Estimate = { value: Amount | null; low: Amount | null; high: Amount | null; few: string | null };
+export type Difference = {
+  absolute: Amount | null;
+  relative: Amount | null;
+  relativeLow: Amount | null;
+  relativeHigh: Amount | null;
+  pValue: Amount | null;
+  cuped: boolean;
+};
+export type VariantResult = {
+  name: string;
+  weight: Amount;
+  control: boolean;
+  users: number;
+  calls: number;
+  cost: Amount;
+  unpriced: number;
+  converted: number;
+  conversions: number;
+  value: Amount;
+  figures: Record<string, Estimate>;
+  differences: Record<string, Difference>;
+};
+export type ExperimentResults = {
+  experiment: Experiment;
+  first: string;
+  last: string;
+  variants: VariantResult[];
+  mixedUsers: number;
+  unexposedConversions: number;
+  sampleRatio: { pValue: Amount | null; trusted: boolean | null };
+  notices: { code: string; message: string }[];
+  method: { words: string };
+  formulas: FormulaRow[];
+};
+
+export type Effect = "days" | "volume" | "mix" | "tokens" | "price" | "caching";
+export type Side = { requests: number; cost: Amount; tokens: number; cached: number; unpriced: number };
+/** A group of calls in two windows. */
+export type Explained = {
+  name: string;
+  status: "both" | "new" | "gone";
+  now: Side;
+  earlier: Side;
+  change: Amount;
+  effects: Record<Effect, Amount>;
+  largest: Effect | null;
+};
+export type ExplainedPart = Explained & { provider: string; model: string; serviceType: string; feature: string };
+export type ExplainedUser = {
+  userId: string;
+  status: Explained["status"];
+  requests: number;
+  earlierRequests: number;
+  cost: Amount;
+  earlierCost: Amount;
+  change: Amount;
+  volume: Amount;
+  costOfCall: Amount;
+};
+export type Explain = {
+  window: Days;
+  earlier: Days;
+  compared: string;
+  totals: Explained;
+  byFeature: Explained[];
+  byModel: (Explained & { provider: string; model: string })[];
+  byProvider: Explained[];
+  top: ExplainedPart[];
+  rest: Explained;
+  byUser: ExplainedUser[];
+  otherUsers: { users: number; change: Amount };
+};
+
 type Trend = { requests: Amount | null; cost: Amount | null; compared: string };
 export type Overview = {
   today: PeriodTotals;
   month: PeriodTotals;
-  monthEnd: { cost: Amount | null; completeDays: number; daysInMonth: number };
   trends: { today: Trend; month: Trend };
   health: Record<"score" | "success" | "latency" | "costCoverage", number | null>;
 };
+
+export type Forecast = {
+  until: string;
+  days: number;
+  spent: Amount;
+  cost: Amount;
+  low: Amount;
+  high: Amount;
+  method: string;
+  beatsNaive: boolean | null;
+  backtest: {
+    days: number;
+    origins: number;
+    wape: Amount | null;
+    wapeNaive: Amount | null;
+    wapeSeasonalNaive: Amount | null;
+    bands: number;
+    coverage: Amount | null;
+  };
+};
+export type SeriesForecast = {
+  name: string | null;
+  fullDays: number;
+  missingDays: string[];
+  unpriced: number;
+  monthToDate: Amount;
+  refused: { why: string; possibleFrom: string | null } | null;
+  monthEnd: Forecast | null;
+  next30Days: Forecast | null;
+  next90Days: Forecast | null;
+};
+export type Forecasts = { whole: SeriesForecast; parts: SeriesForecast[]; partsLeftOut: number };
 
 export type ServiceTotals = Totals & { serviceType: string; latency: Percentiles };
 export type ProviderPerformance = ProviderTotals & { latency: Percentiles; services: ServiceTotals[] };
@@ -350,6 +711,13 @@ export type Call = {
   recordedAt: string | null;
   damaged: DamagedField[] | null;
 };
+export type CallAttempt = {
+  upstream: string;
+  model: string;
+  status: number | null;
+  reason: string | null;
+  milliseconds: number;
+};
 export type CallDetail = Call & {
   clerkUserId: string | null;
   reportedProvider: string | null;
@@ -386,6 +754,11 @@ export type CallDetail = Call & {
   ipAddress: string | null;
   userAgent: string | null;
   campaignId: string | null;
+  experiment: string | null;
+  variant: string | null;
+  keyId: string | null;
+  upstream: string | null;
+  attempts: CallAttempt[] | null;
   metadata: Record<string, unknown> | null;
 };
 
@@ -421,4 +794,99 @@ export type VegaView = {
   width(pixels: number): VegaView;
   runAsync(): Promise<unknown>;
   finalize(): void;
+};
+
+export type Alert = {
+  id: string;
+  kind: string;
+  at: string;
+  text: string;
+  clientId: string | null;
+  userId: string | null;
+  silenced: boolean;
+  toldBy: string | null;
+};
+export type Attempt = { at: string; duration: number; status: number | null; error: string | null };
+export type Delivery = {
+  id: string;
+  alertId: string;
+  kind: string;
+  endpointId: string;
+  recipient: string | null;
+  state: "pending" | "delivered" | "failed" | "stopped";
+  nextAttemptAt: string | null;
+  createdAt: string;
+  deliveredAt: string | null;
+  attempts: Attempt[];
+};
+export type Mute = {
+  id: string;
+  kind: string;
+  clientId: string | null;
+  provider: string | null;
+  model: string | null;
+  until: string;
+};
+export type Endpoint = {
+  id: string;
+  kind: "webhook" | "email" | "slack";
+  name: string;
+  address: string;
+  clientId: string | null;
+  kinds: string[];
+  state: "on" | "off" | "gone" | "ended";
+};
+
+export type Upstream = {
+  name: string;
+  format: string;
+  provider: string;
+  models: string[];
+  health: "ok" | "cooling down" | "open" | "probing";
+  againAt: string | null;
+  lastModels: string[];
+  lastFailure: { outcome: string; at: string } | null;
+  latency: { p50: number | null; p95: number | null; answers: number };
+  /** By how they ended; null for who does not see the whole deployment. */
+  attempts: Record<string, number> | null;
+};
+export type Upstreams = {
+  on: boolean;
+  file: string | null;
+  loadedAt: string | null;
+  fault: string | null;
+  process: number;
+  upstreams: Upstream[];
+  names: { name: string; targets: string[] }[];
+};
+export type GatewayFigures = {
+  calls: Record<string, number>;
+  refusals: Record<string, number>;
+  fallbacks: number;
+  openCalls: number;
+  drains: number;
+  drained: number;
+  hits: number;
+  misses: number;
+  added: Record<"p50" | "p95" | "p99", Amount | null>;
+};
+export type ApiKey = {
+  id: string;
+  name: string;
+  clientId: string;
+  scopes: string[];
+  models: string[] | null;
+  cache: boolean | null;
+  cacheSeconds: number | null;
+  onDisconnect: string | null;
+  expiresAt: string | null;
+  lastUsedAt: string | null;
+  revokedAt: string | null;
+};
+export type DefinedLimit = {
+  scope: { keyId: string | null };
+  amount: Amount;
+  unit: string;
+  window: string;
+  kind: string;
 };

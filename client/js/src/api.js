@@ -1,5 +1,5 @@
 // The functions of the package. Nothing here throws into the application but `configure` and `wrap`, on a mistake of who
-// writes the program.
+// writes the program, and what is refused where that was asked for by `enforce`.
 
 import { current } from "./client.js";
 
@@ -7,6 +7,8 @@ import { current } from "./client.js";
 
 export { configure } from "./client.js";
 export { withContext } from "./context.js";
+export { QuotaExceededError } from "./decisions.js";
+export { check, reserve } from "./limits.js";
 export { call } from "./tracked_call.js";
 export { wrap } from "./wrapping/wrap.js";
 

@@ -8,10 +8,15 @@ import { bytesOf, flat, plain, textOf } from "./values.js";
 /** Fields that are names: an application's id may be a number, and is sent as its text. */
 const NAMES = [
   ...["userId", "contentType", "model", "clientId", "requestId", "clerkUserId", "conversationId", "campaignId"],
-  ...["provider", "endpoint"],
+  ...["provider", "endpoint", "experiment", "variant"],
 ];
 /** Of these the server takes no more characters, and their beginning is what matters. */
 const MOST_CHARACTERS = { errorMessage: 10_000, userAgent: 1_000 };
+/** Each only with the other. */
+const HALVES = [
+  ["experiment", "variant"],
+  ["variant", "experiment"],
+];
 /** A half of a character in JSON, which no server reads. */
 const HALF = /\\ud[89a-f]/;
 
@@ -69,6 +74,12 @@ export class Call {
   /** @param {Record<string, unknown>} row */
   #json(row) {
     for (const name of NAMES) if (name in row && typeof row[name] !== "string") row[name] = textOf(row[name]);
+    for (const [name, other] of HALVES) {
+      if (name in row && !(other in row)) {
+        delete row[name]; // the server would refuse the call, which must count
+        this.mended.push(name);
+      }
+    }
     for (const [name, most] of Object.entries(MOST_CHARACTERS)) if (name in row) row[name] = textOf(row[name], most);
     if ("metadata" in row) {
       const [metadata, isChanged] = flat(row.metadata);
@@ -85,6 +96,12 @@ export class Call {
     this.mended.push(...Object.keys(row).filter((name) => !isSame(row[name], sent[name])));
     return JSON.stringify(sent);
   }
+}
+
+/** Digits that no other process makes. */
+export function randomDigits() {
+  const bytes = crypto.getRandomValues(new Uint8Array(10));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /**

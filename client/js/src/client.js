@@ -1,16 +1,18 @@
 // A client: whatever an application reports, by whatever way, ends in `Client.report`.
 
-import { Call, told } from "./calls.js";
+import { Asker } from "./asking.js";
+import { Call, randomDigits, told } from "./calls.js";
 import { Clock } from "./clock.js";
-import { keepAlive, surroundings } from "./context.js";
+import { keepAlive, surroundings, withReservation } from "./context.js";
 import { Delivery } from "./delivery.js";
+import { AT_MOST, estimated } from "./estimate.js";
 import { watchOver } from "./life.js";
 import { Notices } from "./notices.js";
 import { Outcomes } from "./outcomes.js";
 import { because, receipt } from "./receipts.js";
 import { Report } from "./report.js";
 import { MOST_CALLS, Sender } from "./sender.js";
-import { configured, missing } from "./settings.js";
+import { configured, missing, UNCONFIGURED } from "./settings.js";
 import { Transport } from "./transport.js";
 
 /** @import { Counts, Flushed, Settings } from "../index.d.ts" */
@@ -25,6 +27,7 @@ export class Client {
   #outcomes;
   #transport;
   #sender;
+  #asker;
   #number = 0;
   #process = "";
   /** What is wrong with the environment, for the client that stands for a missing one. */
@@ -36,7 +39,23 @@ export class Client {
     this.#configuration = configuration;
     this.#outcomes = new Outcomes(this.#notices, configuration.onRejected);
     this.#transport = new Transport(configuration, clock);
+    this.#asker = new Asker(configuration, this.#transport, this.#notices);
     this.#sender = new Sender(new Delivery(this.#transport, clock, this.#outcomes), this.#notices);
+  }
+
+  /** Who asks the server about limits, or why nobody can. */
+  get asker() {
+    const reason = this.problem || missing(this.#configuration);
+    return reason ? { reason } : this.#asker;
+  }
+
+  /** What becomes of calls whose limits cannot be checked. */
+  get limitsWhenAway() {
+    return this.#configuration.limitsWhenAway;
+  }
+
+  get waitUntil() {
+    return this.#configuration.waitUntil;
   }
 
   /**
@@ -64,7 +83,7 @@ export class Client {
    */
   async flush({ timeout = FLUSH_MS } = {}) {
     try {
-      await this.#sender.settle(this.#number, timeout);
+      await Promise.all([this.#sender.settle(this.#number, timeout), within(this.#asker.settled(), timeout)]);
     } catch (error) {
       this.#notices.once("flush", "a flush has failed", error);
     }
@@ -90,6 +109,14 @@ export class Client {
 
   /**
    * @param {string} kind
+   * @param {string} message
+   */
+  say(kind, message) {
+    this.#notices.once(kind, message);
+  }
+
+  /**
+   * @param {string} kind
    * @param {unknown} error
    */
   failed(kind, error) {
@@ -98,7 +125,7 @@ export class Client {
 
   /**
    * Queue one call. Why it is lost, where it is.
-   * @param {Record<string, any>} fields
+   * @param {Record<PropertyKey, any>} fields
    * @param {Report} report
    */
   #take(fields, report) {
@@ -108,7 +135,8 @@ export class Client {
     this.#process ||= randomDigits();
     const number = ++this.#number;
     const id = `${this.#process}${number.toString(16).padStart(8, "0")}`;
-    const call = new Call(number, id, Date.now(), { ...around, ...withoutEmpty(told(fields), around) }, report);
+    const known = { [AT_MOST]: fields[AT_MOST], ...around, ...withoutEmpty(told(fields), around) };
+    const call = new Call(number, id, Date.now(), estimated(withReservation(known)), report);
     if (!this.#sender.put(call)) {
       const reason = `${MOST_CALLS} calls wait already`;
       return this.#lost("full", reason, `calls are lost: ${reason}. ${this.#sender.trouble}`);
@@ -165,9 +193,19 @@ function withoutEmpty(fields, around) {
   return Object.fromEntries(Object.entries(fields).filter(([name, value]) => value !== "" || !(name in around)));
 }
 
-function randomDigits() {
-  const bytes = crypto.getRandomValues(new Uint8Array(10));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+/**
+ * Until something has happened, or so many ms are over.
+ * @param {Promise<unknown>} something
+ * @param {number} ms
+ */
+async function within(something, ms) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  const over = new Promise((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([something, over]);
+  clearTimeout(timer);
 }
 
 /** @type {Client | undefined} */
@@ -190,7 +228,7 @@ export function current() {
   } catch (error) {
     problem = /** @type {Error} */ (error).message;
   }
-  unconfigured ??= new Client({ url: "", key: "", onRejected: undefined, waitUntil: undefined });
+  unconfigured ??= new Client(UNCONFIGURED);
   unconfigured.problem = problem;
   return unconfigured;
 }

@@ -5,8 +5,12 @@ import { told } from "./calls.js";
 /** @import { CallFields } from "../index.d.ts" */
 
 /** @typedef {(promise: Promise<unknown>) => void} WaitUntil */
-/** A block of `call`, whose call a wrapped client may report. @typedef {{handOver(): Record<string, unknown>}} Block */
-/** @typedef {{fields: Record<string, unknown>, waitUntil?: WaitUntil, block?: Block}} Around */
+/**
+ * A block of `call`, whose call a wrapped client may report; where that is refused, it is the block's again.
+ * @typedef {{handOver(): Record<string, unknown>, takeBack(): void}} Block
+ */
+/** A reservation, which the first call inside takes. @typedef {{claim(fields: Record<PropertyKey, any>): object}} Held */
+/** @typedef {{fields: Record<string, unknown>, waitUntil?: WaitUntil, block?: Block, held?: Held}} Around */
 /** @typedef {{run<T>(store: Around, fn: () => T): T, getStore(): Around | undefined}} Storage */
 
 const NODE_MODULE = "node:async_hooks";
@@ -66,6 +70,17 @@ export function within(around, fn) {
 
 /** What the blocks around say, the innermost first. @returns {Around} */
 export const surroundings = () => storage?.getStore() ?? here ?? { fields: {} };
+
+/**
+ * The fields of a call that begins here, which takes the reservation around it.
+ * @template {Record<string, any>} F
+ * @param {F} fields
+ * @returns {F}
+ */
+export function withReservation(fields) {
+  const { held, fields: around } = surroundings();
+  return held ? { ...fields, ...held.claim({ ...around, ...fields }) } : fields;
+}
 
 /**
  * What keeps a request's runtime at work after its answer, where there is such a thing.

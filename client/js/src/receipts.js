@@ -5,6 +5,7 @@
 /** The server has the call, durably. */
 export const DELIVERED = new Set(["committed", "spooled", "duplicate"]);
 export const REJECTED = "rejected";
+export const DROPPED = "dropped";
 
 /** Costs in an answer: they are kept as texts, for a number of JavaScript does not hold every digit. */
 const COSTS = /("(?:cost|savedCost)":\s*)(-?\d[\d.eE+-]*)/g;
@@ -39,6 +40,7 @@ function receiptOf(told) {
     costSource: told.costSource ?? null,
     unpricedReason: told.unpricedReason ?? null,
     conflicting: told.conflicting === true,
+    reservation: told.reservation ?? null,
   };
 }
 

@@ -2,9 +2,30 @@
 
 /** @import { Settings } from "../index.d.ts" */
 
-/** @typedef {{url: string, key: string, onRejected: Settings["onRejected"], waitUntil: Settings["waitUntil"]}} Configuration */
+/**
+ * @typedef {{
+ *   url: string,
+ *   key: string,
+ *   onRejected: Settings["onRejected"],
+ *   waitUntil: Settings["waitUntil"],
+ *   limitsWhenAway: "allow" | "refuse",
+ *   limitsTimeout: number,
+ * }} Configuration
+ */
 
-const SETTINGS = new Set(["url", "key", "onRejected", "waitUntil"]);
+const SETTINGS = new Set(["url", "key", "onRejected", "waitUntil", "limitsWhenAway", "limitsTimeout"]);
+const WHEN_AWAY = /** @type {const} */ (["allow", "refuse"]);
+const LIMITS_MS = 1_000;
+const MOST_LIMITS_MS = 60_000;
+/** Where nothing is set. @type {Configuration} */
+export const UNCONFIGURED = {
+  url: "",
+  key: "",
+  onRejected: undefined,
+  waitUntil: undefined,
+  limitsWhenAway: "allow",
+  limitsTimeout: LIMITS_MS,
+};
 const FUNCTIONS = /** @type {const} */ (["onRejected", "waitUntil"]);
 const PRINTABLE = /^[\x21-\x7e]*$/;
 
@@ -28,7 +49,24 @@ export function configured(given = {}) {
   if (!PRINTABLE.test(key)) {
     throw new TypeError("the key must be printable ASCII; see whether it was copied whole (TWINMETER_KEY)");
   }
-  return { url, key, onRejected: given.onRejected, waitUntil: given.waitUntil };
+  const { onRejected, waitUntil } = given;
+  return { url, key, onRejected, waitUntil, limitsWhenAway: whenAway(given), limitsTimeout: timeout(given) };
+}
+
+/** @param {Settings} given */
+function whenAway({ limitsWhenAway }) {
+  const told = limitsWhenAway ?? (fromEnvironment("TWINMETER_LIMITS_WHEN_AWAY").trim() || WHEN_AWAY[0]);
+  const found = WHEN_AWAY.find((value) => value === told);
+  if (!found) throw new TypeError(`limitsWhenAway (TWINMETER_LIMITS_WHEN_AWAY): ${WHEN_AWAY.join(" or ")}`);
+  return found;
+}
+
+/** @param {Settings} given */
+function timeout({ limitsTimeout }) {
+  const seconds = fromEnvironment("TWINMETER_LIMITS_TIMEOUT").trim();
+  const told = Number(limitsTimeout ?? (seconds ? Number(seconds) * 1_000 : LIMITS_MS));
+  if (told > 0 && told <= MOST_LIMITS_MS) return told;
+  throw new TypeError(`limitsTimeout (ms; TWINMETER_LIMITS_TIMEOUT in seconds): up to ${MOST_LIMITS_MS}`);
 }
 
 /**

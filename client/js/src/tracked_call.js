@@ -1,17 +1,19 @@
 // Timing a model call and reporting it, whatever its outcome, without changing the application's own code.
 
 import { current } from "./client.js";
-import { surroundings, within } from "./context.js";
+import { surroundings, within, withReservation } from "./context.js";
+import { QuotaExceededError } from "./decisions.js";
+import { AT_MOST, INTERRUPTED } from "./estimate.js";
+import { permitted } from "./limits.js";
 import { fieldsOf, StreamReading } from "./usage.js";
 
-/** @import { CallFields, TrackedCall as Told } from "../index.d.ts" */
+/** @import { CallFields, Terms, TrackedCall as Told } from "../index.d.ts" */
 /** @import { Report } from "./report.js" */
 
 const TOO_MANY_REQUESTS = 429;
-export const INTERRUPTED = "interrupted before the answer was complete";
 const ABORTED = new Set(["AbortError", "APIUserAbortError"]);
 
-/** @typedef {Partial<CallFields> & Record<string, unknown>} Fields */
+/** @typedef {Partial<CallFields> & Record<PropertyKey, unknown>} Fields */
 
 /**
  * One model call. Nothing it does throws.
@@ -21,7 +23,9 @@ export class TrackedCall {
   #around = surroundings();
   #known;
   #requested;
-  #isHandedOver = false;
+  /** How many calls a wrapped client reports instead of this one. */
+  #handedOver = 0;
+  #isOver = false;
   #started = performance.now();
   /** @type {number | undefined} */
   #firstToken;
@@ -45,8 +49,20 @@ export class TrackedCall {
 
   /** Its fields, for a wrapped client that reports its own calls. This one then reports nothing. */
   handOver() {
-    this.#isHandedOver = true;
-    return this.#known;
+    const { reservationId, [AT_MOST]: _, ...known } = this.#known;
+    this.#handedOver += 1;
+    return this.#handedOver === 1 ? this.#known : known; // a reservation is of one call
+  }
+
+  /** The call that was handed over last was refused: there is none. */
+  takeBack() {
+    this.#handedOver -= 1;
+  }
+
+  /** It begins now, after the server was asked. @param {object} fields those of its reservation */
+  permit(fields) {
+    this.#known = { ...this.#known, ...fields };
+    this.#started = performance.now();
   }
 
   /**
@@ -127,7 +143,9 @@ export class TrackedCall {
    * @param {boolean} [hasFailed] also where nothing was thrown that could be told
    */
   end(error, hasFailed = error !== undefined) {
-    if (this.report || this.#isHandedOver) return;
+    if (this.#isOver || this.#handedOver) return;
+    this.#isOver = true;
+    if (this.#wasRefused(error)) return;
     const ended = performance.now();
     this.#guarded(() => {
       const read = this.#reading ? { ...this.#reading.fields, ...this.#facts } : this.#facts;
@@ -144,6 +162,19 @@ export class TrackedCall {
       // a stream may end in somebody else's block
       this.report = within(this.#around, () => current().report(reported));
     });
+  }
+
+  /**
+   * Whether it was refused before it was made, by a limit: then there is no call.
+   * @param {unknown} error
+   */
+  #wasRefused(error) {
+    return error instanceof QuotaExceededError && !this.#isRecorded && !this.#known.reservationId;
+  }
+
+  /** It is not made. */
+  refuse() {
+    this.#isOver = true;
   }
 
   /** It was cut off, or nobody wants its answer. */
@@ -175,14 +206,18 @@ export class TrackedCall {
 /**
  * Time what `fn` does, and report it as one call, also where it fails; errors propagate unchanged. What it returns is
  * the response, unless it told another one by `record` or `stream`. A wrapped client that is called inside reports each
- * of its calls itself, with these fields.
+ * of its calls itself, with these fields. With `enforce` the server is asked first, by `bounds`; where it refuses, this
+ * rejects with QuotaExceededError, or what `onRefused` throws, and `fn` is not run.
  * @template T
- * @param {Fields} fields
+ * @param {Fields & Terms} fields
  * @param {(call: TrackedCall) => T | PromiseLike<T>} fn
  * @returns {Promise<T>}
  */
-export async function call(fields, fn) {
-  const tracked = new TrackedCall(fields);
+export async function call({ enforce, bounds, onRefused, ...fields }, fn) {
+  const known = withReservation(fields);
+  const isAsked = enforce && !known.reservationId;
+  const held = isAsked ? (await permitted(known, bounds, onRefused)).fields : {};
+  const tracked = new TrackedCall({ ...known, ...held });
   try {
     const result = await tracked.around(() => fn(tracked));
     if (!tracked.isRecorded && typeof result === "object" && result !== null) tracked.record(result);

@@ -41,6 +41,17 @@ export class Transport {
     return this.#asked("POST", path, body, { "Content-Type": "application/x-ndjson", ...headers });
   }
 
+  /**
+   * Send a question, whose body is JSON. Rejects with UnreachableError.
+   * @param {string} method
+   * @param {string} path
+   * @param {string | undefined} body
+   * @param {number} ms for how long an answer is waited for
+   */
+  ask(method, path, body, ms) {
+    return this.#asked(method, path, body, body ? { "Content-Type": "application/json" } : {}, ms);
+  }
+
   /** Ask for nothing but the time, so that no call is dated before the clock is known to be right. */
   async learnTime() {
     await this.#asked("HEAD", "/livez", undefined, {});
@@ -52,12 +63,13 @@ export class Transport {
    * @param {string} path
    * @param {BodyInit | undefined} body
    * @param {Record<string, string>} headers
+   * @param {number} [ms]
    * @returns {Promise<Answer>}
    */
-  async #asked(method, path, body, headers) {
+  async #asked(method, path, body, headers, ms = ANSWER_MS) {
     const limit = new AbortController();
     const end = () => limit.abort();
-    const timer = setTimeout(end, ANSWER_MS);
+    const timer = setTimeout(end, ms);
     this.#ending.signal.addEventListener("abort", end, { once: true });
     try {
       const response = await fetch(this.#configuration.url + path, {

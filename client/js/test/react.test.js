@@ -5,7 +5,7 @@ import { beforeEach, test } from "node:test";
 
 import { createElement } from "react";
 import TestRenderer, { act } from "react-test-renderer";
-import { AnalyticsError, useAnalytics } from "twinmeter/react";
+import { AnalyticsError, useAnalytics, useUsageLimit } from "twinmeter/react";
 
 globalThis.IS_REACT_ACT_ENVIRONMENT = true;
 const silent = console.error;
@@ -151,4 +151,42 @@ test("it refreshes by itself, rests while the page is hidden, and makes up for i
   assert.equal(server.requests.length, before);
   document.show(true);
   await until(({ data }) => data.summary.requests > before);
+});
+
+let usage;
+
+function Left(props) {
+  usage = useUsageLimit(props);
+  return null;
+}
+
+test("a user's limits are those of the panel, by unit and feature", async (t) => {
+  const server = await figures(t);
+  const any = { serviceType: null, model: null, feature: null };
+  const body = {
+    plan: null,
+    limits: [
+      { id: "usd", unit: "usd", filter: any, reached: false },
+      { id: "chat", unit: "requests", filter: { ...any, feature: "chat" }, reached: false },
+      { id: "all", unit: "requests", filter: any, reached: false },
+    ],
+    shared: [{ id: "images", unit: "images", filter: { ...any, serviceType: "image" }, reached: true }],
+  };
+  server.reply = () => ({ body });
+  let renderer;
+  const idsOf = async (options) => {
+    await act(async () => {
+      const element = createElement(Left, { url: server.url, token: "token", ...options });
+      if (renderer) renderer.update(element);
+      else renderer = TestRenderer.create(element);
+    });
+    while (usage.loading) await act(() => new Promise((resolve) => setTimeout(resolve, 5)));
+    return [usage.limit?.id, usage.limits.map(({ id }) => id).join(), usage.reached];
+  };
+  t.after(() => act(async () => renderer.unmount()));
+  assert.deepEqual(await idsOf({}), ["usd", "usd,chat,all", true]);
+  assert.deepEqual(await idsOf({ unit: "requests", feature: "chat" }), ["chat", "chat,all", false]);
+  assert.deepEqual(await idsOf({ unit: "requests", feature: "letter" }), ["all", "all", false]);
+  assert.deepEqual(await idsOf({ unit: "images", serviceType: "image" }), [undefined, "", true]);
+  assert.deepEqual(server.requests, [{ url: "/api/me/usage", authorization: "Bearer token" }]);
 });

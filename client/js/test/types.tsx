@@ -1,8 +1,20 @@
 /** What a program in TypeScript writes. It is compiled, and never run. */
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
-import { call, configure, counts, flush, type Receipt, trackAIRequest, withContext, wrap } from "twinmeter";
-import { AnalyticsError, useAnalytics } from "twinmeter/react";
+import {
+  call,
+  check,
+  configure,
+  counts,
+  flush,
+  QuotaExceededError,
+  type Receipt,
+  reserve,
+  trackAIRequest,
+  withContext,
+  wrap,
+} from "twinmeter";
+import { AnalyticsError, useAnalytics, useUsageLimit } from "twinmeter/react";
 import type * as published from "../index.d.ts";
 import * as made from "../src/api.js";
 
@@ -36,6 +48,30 @@ export async function everything(): Promise<void> {
   });
   const { delivered, rejected, waiting } = await flush({ timeout: 1_000 });
   console.log(cost, text, delivered + rejected + waiting + counts().lost);
+}
+
+export async function limits(): Promise<string | null> {
+  const openai: OpenAI = wrap(new OpenAI(), { userId: "u1", enforce: true, onRefused: ({ message }) => message });
+  const { allowed, resetsAt } = await check({ userId: "u1", contentType: "chat" });
+  const length: number = await reserve({ userId: "u1", contentType: "chat", maxOutputTokens: 500 }, async ({ id }) => {
+    await openai.embeddings.create({ model: "text-embedding-3-small", input: "" });
+    return id?.length ?? 0;
+  });
+  const reservation = await reserve({ userId: "u1", contentType: "chat" });
+  // @ts-expect-error a misspelt field
+  await reserve({ userId: "u1", maxTokens: 500 });
+  try {
+    await call({ userId: "u1", contentType: "chat", enforce: true, bounds: { maxOutputTokens: 5 } }, () => length);
+  } catch (error) {
+    if (error instanceof QuotaExceededError) return error.decision.used;
+    reservation.release();
+  }
+  return allowed ? null : (resetsAt?.toISOString() ?? null);
+}
+
+export function Left() {
+  const { limit, reached } = useUsageLimit({ unit: "requests", feature: "chat", token: () => "token" });
+  return reached || limit === null ? "" : limit.remaining;
 }
 
 export function Figures() {

@@ -21,6 +21,8 @@ const cycle = { name: "cycle" };
 cycle.self = cycle;
 
 for (const [name, fields, row, mended] of [
+  ["half of an experiment", { experiment: "tone" }, {}, 1],
+  ["both halves", { experiment: "tone", variant: 2 }, { experiment: "tone", variant: "2" }, 0],
   ["what is not known is left out", { cost: null, inputTokens: undefined, outputTokens: Number.NaN }, {}, 0],
   ["names that are numbers are sent as texts", { conversationId: 7 }, { conversationId: "7" }, 0],
   ["a cost keeps its digits", { cost: "0.10000000000000000001" }, { cost: "0.10000000000000000001" }, 0],

@@ -11,9 +11,10 @@ import litellm as framework
 from litellm.integrations.custom_logger import CustomLogger
 
 from twinmeter.client import current
-from twinmeter.context import current_fields
+from twinmeter.context import current_fields, with_reservation
+from twinmeter.estimate import INTERRUPTED
 from twinmeter.integrations.names import TOLD, provider_of
-from twinmeter.observation import INTERRUPTED, UNKNOWN_MODEL, described, guarded, status_of
+from twinmeter.observation import UNKNOWN_MODEL, described, guarded, status_of
 from twinmeter.usage import Events, fields_of, names_model
 from twinmeter.wrapping.operations import ANONYMOUS, CHAT, EMBEDDING, IMAGE, SPEECH, TRANSCRIPTION
 
@@ -85,7 +86,7 @@ class Callback(CustomLogger):  # type: ignore[misc, unused-ignore]
     @guarded
     def log_pre_api_call(self, model: Any, messages: Any, kwargs: Fields) -> None:
         if _BEGUN not in kwargs:  # the outcome is told in a thread that knows no context
-            kwargs[_BEGUN] = _Begun(_known_of(kwargs), kwargs.get("model") or UNKNOWN_MODEL)
+            kwargs[_BEGUN] = _Begun(with_reservation(_known_of(kwargs)), kwargs.get("model") or UNKNOWN_MODEL)
 
     @guarded
     def log_stream_event(self, kwargs: Fields, response_obj: Any, start_time: Any, end_time: Any) -> None:

@@ -24,7 +24,7 @@ _PROVIDERS = {
     "vertex_ai_beta": "google",
     "xai": "x-ai",
 }
-TOLD = ("user_id", "content_type", "conversation_id", "campaign_id")
+TOLD = ("user_id", "content_type", "conversation_id", "campaign_id", "experiment", "variant")
 """Fields that an application may put into a framework's metadata of a call; `twinmeter.context` comes before them."""
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from twinmeter.client import current
+from twinmeter.wrapping.operations import ENFORCE, ON_REFUSED
+
+if TYPE_CHECKING:
+    from twinmeter.enforcement import OnRefused
 
 _MODULES = {"openai": "openai", "groq": "groq", "mistralai": "mistral", "anthropic": "anthropic", "google": "google"}
 """By the package of the client's class: the module here that knows it."""
@@ -15,7 +19,9 @@ MARK = "_twinmeter_fields"
 AnyClient = TypeVar("AnyClient")
 
 
-def wrap(client: AnyClient, **fields: Any) -> AnyClient:
+def wrap(
+    client: AnyClient, *, enforce: bool | None = None, on_refused: OnRefused | None = None, **fields: Any
+) -> AnyClient:
     """Report each model call of this client. Returns the same client, of the same type, which behaves as before.
 
     Clients are those of `openai` (also Azure's), `groq`, `mistralai`, `anthropic` and `google-genai`, sync and async.
@@ -23,9 +29,15 @@ def wrap(client: AnyClient, **fields: Any) -> AnyClient:
     `content_type`, `provider` and so on. Without a user a call is counted for `anonymous`, and without a content type
     by what was called: `chat`, `embedding`, `image-generation`, `transcription` or `speech`.
 
+    With `enforce` the server is asked before each call, by the most that it can take: `max_tokens` and its like, and
+    the bytes of the request. Where it refuses, `QuotaExceeded` is raised before the provider is called; or what
+    `on_refused` raises, which is handed the decision.
+
     Wrapped twice, a call is still reported once; the fields of the last time hold. What `copy.copy` makes of a client
     is not wrapped, but can be. A client that is not known is left as it is, and a line logged. Never raises.
     """
+    told = {ENFORCE: enforce, ON_REFUSED: on_refused}
+    fields.update({name: value for name, value in told.items() if value is not None})
     try:
         own = vars(client)
         known = own.get(MARK)

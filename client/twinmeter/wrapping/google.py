@@ -8,10 +8,10 @@ from functools import wraps
 from typing import Any, Callable
 
 from twinmeter.observation import Observation, guarded
-from twinmeter.wrapping.operations import CHAT, EMBEDDING, IMAGE, Operation, observe
+from twinmeter.wrapping.operations import CHAT, EMBEDDING, IMAGE, Operation, Starting
 
 PROVIDER = "google"
-Begin = Callable[[Mapping[str, Any]], Observation]
+Start = Callable[[Mapping[str, Any]], Starting]
 
 # Below what an application calls: automatic calls of functions make several requests of one call, and each is billed.
 _ANSWERS = {
@@ -40,15 +40,15 @@ def _watch(models: Any, fields: Mapping[str, Any], *, answer: Callable[..., Any]
     for inner, operation in _ANSWERS.items():
         name = inner if hasattr(models, inner) else inner[1:]  # older versions do not have each in two
         if hasattr(models, name):
-            setattr(models, name, answer(getattr(models, name), _beginning(operation, fields)))
-    setattr(models, _STREAM, stream(getattr(models, _STREAM), _beginning(CHAT, fields)))
+            setattr(models, name, answer(getattr(models, name), _starting(operation, fields)))
+    setattr(models, _STREAM, stream(getattr(models, _STREAM), _starting(CHAT, fields)))
 
 
-def _beginning(operation: Operation, fields: Mapping[str, Any]) -> Begin:
-    def begin(request: Mapping[str, Any]) -> Observation:
-        return observe(operation, fields, request.get("model"), provider=PROVIDER)
+def _starting(operation: Operation, fields: Mapping[str, Any]) -> Start:
+    def start(request: Mapping[str, Any]) -> Starting:
+        return Starting(operation, fields, request.get("model"), request, provider=PROVIDER)
 
-    return begin
+    return start
 
 
 def _returned(observation: Observation, response: Any) -> None:
@@ -67,10 +67,12 @@ def _told_of(response: Any) -> dict[str, Any] | None:
     return told if isinstance(told, dict) else None
 
 
-def _answer(ask: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+def _answer(ask: Callable[..., Any], start: Start) -> Callable[..., Any]:
     @wraps(ask)
     def asked(*args: Any, **request: Any) -> Any:
-        observation = begin(request)
+        starting = start(request)
+        starting.ask()
+        observation = starting.observation()
         try:
             response = ask(*args, **request)
         except BaseException as error:
@@ -82,10 +84,12 @@ def _answer(ask: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
     return asked
 
 
-def _answer_awaited(ask: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+def _answer_awaited(ask: Callable[..., Any], start: Start) -> Callable[..., Any]:
     @wraps(ask)
     async def asked(*args: Any, **request: Any) -> Any:
-        observation = begin(request)
+        starting = start(request)
+        await starting.ask_later()
+        observation = starting.observation()
         try:
             response = await ask(*args, **request)
         except BaseException as error:
@@ -97,10 +101,12 @@ def _answer_awaited(ask: Callable[..., Any], begin: Begin) -> Callable[..., Any]
     return asked
 
 
-def _stream(ask: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+def _stream(ask: Callable[..., Any], start: Start) -> Callable[..., Any]:
     @wraps(ask)
     def asked(*args: Any, **request: Any) -> Iterator[Any]:
-        observation = begin(request)
+        starting = start(request)
+        starting.ask()
+        observation = starting.observation()
         observation.streams()
         try:
             for chunk in ask(*args, **request):
@@ -114,10 +120,12 @@ def _stream(ask: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
     return asked
 
 
-def _stream_awaited(ask: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+def _stream_awaited(ask: Callable[..., Any], start: Start) -> Callable[..., Any]:
     @wraps(ask)
     async def asked(*args: Any, **request: Any) -> AsyncIterator[Any]:
-        observation = begin(request)
+        starting = start(request)
+        await starting.ask_later()
+        observation = starting.observation()
         observation.streams()
         try:
             chunks = await ask(*args, **request)

@@ -8,10 +8,10 @@ from typing import Any, Callable, Union
 
 from twinmeter.observation import Observation, guarded, guarded_whole
 from twinmeter.streams import until_closed, until_collected, watched
-from twinmeter.wrapping.operations import CHAT, EMBEDDING, TRANSCRIPTION, Operation, observe
+from twinmeter.wrapping.operations import CHAT, EMBEDDING, TRANSCRIPTION, Operation, Starting
 
 Fields = dict[str, Any]
-Begin = Callable[[Operation, Mapping[str, Any]], Union[Observation, None]]
+Start = Callable[[Operation, Mapping[str, Any]], Union[Starting, None]]
 
 _SPEECH = Operation("speech", "audio")
 _OCR = Operation("ocr")
@@ -42,21 +42,21 @@ _OUTER = ("audio", "beta")
 def wrap(client: Any, fields: Fields) -> None:
     """Report the calls of one client."""
     own = vars(client)
-    begin = _beginning(fields, _provider_of(client))
+    start = _starting(fields, _provider_of(client))
     for name in (*_PARTS, *_OUTER):
         if name in own:
-            _watch_part(name, own[name], begin)
+            _watch_part(name, own[name], start)
     if hasattr(client, "dynamic_import") and hasattr(client, "_sub_sdk_map"):
         names = {module: name for name, (module, _) in client._sub_sdk_map.items()}  # noqa: SLF001 - it has no other
-        own["dynamic_import"] = _importing(client.dynamic_import, names, begin)
+        own["dynamic_import"] = _importing(client.dynamic_import, names, start)
 
 
-def _importing(original: Callable[..., Any], names: Mapping[str, str], begin: Begin) -> Callable[..., Any]:
+def _importing(original: Callable[..., Any], names: Mapping[str, str], start: Start) -> Callable[..., Any]:
     """A part is made by the class of this name in the module that this imports."""
 
     @wraps(original)
     def dynamic_import(module: str, *args: Any, **kwargs: Any) -> Any:
-        return _Making(original(module, *args, **kwargs), names.get(module, ""), begin)
+        return _Making(original(module, *args, **kwargs), names.get(module, ""), start)
 
     return dynamic_import
 
@@ -64,43 +64,45 @@ def _importing(original: Callable[..., Any], names: Mapping[str, str], begin: Be
 class _Making:
     """A module, whose classes make parts that are watched."""
 
-    def __init__(self, module: Any, name: str, begin: Begin) -> None:
+    def __init__(self, module: Any, name: str, start: Start) -> None:
         self._module = module
         self._name = name
-        self._begin = begin
+        self._start = start
 
     def __getattr__(self, name: str) -> Any:
         kind = getattr(self._module, name)
 
         def make(*args: Any, **kwargs: Any) -> Any:
             part = kind(*args, **kwargs)
-            _watch_part(self._name, part, self._begin)
+            _watch_part(self._name, part, self._start)
             return part
 
         return make
 
 
 @guarded
-def _watch_part(name: str, part: Any, begin: Begin) -> None:
+def _watch_part(name: str, part: Any, start: Start) -> None:
     own = vars(part)
     if name in _OUTER:
         for inner in _INNER:
             if inner in own:
-                _watch_part(inner, own[inner], begin)
+                _watch_part(inner, own[inner], start)
         return
     for method, operation in _PARTS.get(name, {}).items():
         if hasattr(part, method):
-            own[method] = _synchronous(getattr(part, method), operation, begin)
+            own[method] = _synchronous(getattr(part, method), operation, start)
         if hasattr(part, f"{method}_async"):
-            own[f"{method}_async"] = _asynchronous(getattr(part, f"{method}_async"), operation, begin)
+            own[f"{method}_async"] = _asynchronous(getattr(part, f"{method}_async"), operation, start)
 
 
-def _synchronous(original: Callable[..., Any], operation: Operation, begin: Begin) -> Callable[..., Any]:
+def _synchronous(original: Callable[..., Any], operation: Operation, start: Start) -> Callable[..., Any]:
     @wraps(original)
     def called(*args: Any, **kwargs: Any) -> Any:
-        observation = begin(operation, kwargs)
-        if observation is None:
+        starting = start(operation, kwargs)
+        if starting is None:
             return original(*args, **kwargs)
+        starting.ask()
+        observation = starting.observation()
         try:
             result = original(*args, **kwargs)
         except BaseException as error:
@@ -112,12 +114,14 @@ def _synchronous(original: Callable[..., Any], operation: Operation, begin: Begi
     return called
 
 
-def _asynchronous(original: Callable[..., Any], operation: Operation, begin: Begin) -> Callable[..., Any]:
+def _asynchronous(original: Callable[..., Any], operation: Operation, start: Start) -> Callable[..., Any]:
     @wraps(original)
     async def called(*args: Any, **kwargs: Any) -> Any:
-        observation = begin(operation, kwargs)
-        if observation is None:
+        starting = start(operation, kwargs)
+        if starting is None:
             return await original(*args, **kwargs)
+        await starting.ask_later()
+        observation = starting.observation()
         try:
             result = await original(*args, **kwargs)
         except BaseException as error:
@@ -129,12 +133,12 @@ def _asynchronous(original: Callable[..., Any], operation: Operation, begin: Beg
     return called
 
 
-def _beginning(fields: Fields, provider: str) -> Begin:
+def _starting(fields: Fields, provider: str) -> Start:
     @guarded_whole
-    def begin(operation: Operation, asked: Mapping[str, Any]) -> Observation:
-        return observe(operation, fields, asked.get("model"), provider=provider)
+    def start(operation: Operation, asked: Mapping[str, Any]) -> Starting:
+        return Starting(operation, fields, asked.get("model"), asked, provider=provider)
 
-    return begin
+    return start
 
 
 def _provider_of(client: Any) -> str:

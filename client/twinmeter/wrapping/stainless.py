@@ -15,7 +15,7 @@ from twinmeter.observation import Observation, guarded, guarded_whole
 from twinmeter.streams import until_closed, until_collected, watched
 from twinmeter.wrapping import MARK
 from twinmeter.wrapping.bodies import PLAIN, Body, kind_of, read_body
-from twinmeter.wrapping.operations import Operation, observe
+from twinmeter.wrapping.operations import Operation, Starting
 
 _REFUSING = frozenset({400, 422})
 _QUESTION = "_twinmeter_question"
@@ -77,8 +77,13 @@ class _Question:
 def _synchronous(host: _Host, original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def request(*args: Any, **kwargs: Any) -> Any:
-        sent = host.begin(args, kwargs)
+        starting = host.starting(args, kwargs)
+        if starting is None:
+            return original(*args, **kwargs)
+        starting.ask()
+        sent = host.begin(starting, args, kwargs)
         if sent is None:
+            starting.give_back()
             return original(*args, **kwargs)
         while True:
             try:
@@ -96,8 +101,13 @@ def _synchronous(host: _Host, original: Callable[..., Any]) -> Callable[..., Any
 def _asynchronous(host: _Host, original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     async def request(*args: Any, **kwargs: Any) -> Any:
-        sent = host.begin(args, kwargs)
+        starting = host.starting(args, kwargs)
+        if starting is None:
+            return await original(*args, **kwargs)
+        await starting.ask_later()
+        sent = host.begin(starting, args, kwargs)
         if sent is None:
+            starting.give_back()
             return await original(*args, **kwargs)
         while True:
             try:
@@ -124,18 +134,31 @@ class _Host:
         self.question: _Question = vars(client).setdefault(_QUESTION, _Question())
 
     @guarded_whole
-    def begin(self, args: tuple[Any, ...], kwargs: Fields) -> _Sent | None:
-        """A call that begins, if this request is one."""
-        options = kwargs["options"] if "options" in kwargs else args[1]
-        operation = self._operations.get(options.url) if options.method.lower() == "post" else None
+    def starting(self, args: tuple[Any, ...], kwargs: Fields) -> Starting | None:
+        """A call that is about to begin, if this request is one."""
+        options, operation = self._operation(args, kwargs)
         if operation is None:
             return None
-        body = options.json_data if isinstance(options.json_data, Mapping) else {}
-        observation = observe(operation, self._fields, body.get("model"), provider=self._provider)
-        sent = _Sent(self.question, observation, args, kwargs, operation.asked(body) if operation.asked else None)
-        if sent.is_stream and operation.asks_for_usage and self.question.is_taken is not False:
+        body = _body_of(options)
+        return Starting(operation, self._fields, body.get("model"), body, provider=self._provider)
+
+    @guarded_whole
+    def begin(self, starting: Starting, args: tuple[Any, ...], kwargs: Fields) -> _Sent:
+        """It begins."""
+        options, operation = self._operation(args, kwargs)
+        facts = operation.asked(_body_of(options)) if operation and operation.asked else None
+        sent = _Sent(self.question, starting.observation(), args, kwargs, facts)
+        if sent.is_stream and operation and operation.asks_for_usage and self.question.is_taken is not False:
             sent.ask(options)
         return sent
+
+    def _operation(self, args: tuple[Any, ...], kwargs: Fields) -> tuple[Any, Operation | None]:
+        options = kwargs["options"] if "options" in kwargs else args[1]
+        return options, self._operations.get(options.url) if options.method.lower() == "post" else None
+
+
+def _body_of(options: Any) -> Mapping[str, Any]:
+    return options.json_data if isinstance(options.json_data, Mapping) else {}
 
 
 def _asking(options: Any) -> Any:

@@ -28,6 +28,8 @@ for (const [url, changes, expected] of [
   ["/admin/calls?from=2026-11-01&to=2026-11-02", { days: 30 }, "/admin/calls"],
   ["/admin/models?model=a%26b", { model: null, feature: "c d" }, "/admin/models?feature=c+d"],
   ["/admin/models", { tab: "home" }, "/admin"],
+  ["/admin/alerts?cursor=a&deliveriesCursor=b", { deliveriesCursor: null }, "/admin/alerts?cursor=a"],
+  ["/admin/alerts?cursor=a&deliveriesCursor=b", { clientId: "c", cursor: null }, "/admin/alerts?clientId=c"],
 ]) {
   test(`${url} leads to ${expected}`, () => assert.equal(href(at(url), changes), expected));
 }

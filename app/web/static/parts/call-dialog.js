@@ -4,14 +4,14 @@ import { el } from "../dom.js";
 import * as format from "../format.js";
 import { costOf, outcome } from "./call-rows.js";
 
-/** @import { Amount, Answers, CallDetail, Changes, Child, Component, Context } from "../types.js" */
+/** @import { Amount, Answers, CallAttempt, CallDetail, Changes, Child, Component, Context } from "../types.js" */
 
 /** @type {Record<string, string>} */
 const SOURCES = {
   priced: "Exact usage at list price",
   reported: "Billed amount, as reported by the caller",
   estimated: "Estimated usage at list price",
-  cached: "Served from the application's own cache at no cost",
+  cached: "Served from a cache, the application's or the gateway's, at no cost",
   unpriced: "No known price: not included in totals",
 };
 /** @type {[label: string, key: keyof Counts][]} */
@@ -113,6 +113,11 @@ function part(/** @type {string} */ title, /** @type {Pair[]} */ pairs) {
 const damage = (/** @type {CallDetail} */ { damaged }) =>
   (damaged ?? []).map(({ field, stored }) => [field, el("code", {}, stored)]);
 
+const attempt = (/** @type {CallAttempt} */ { upstream, model, status, reason, milliseconds }) =>
+  [upstream, model, [status, reason].filter(Boolean).join(" "), format.duration(milliseconds)]
+    .filter(Boolean)
+    .join(", ");
+
 /** @returns {Pair[]} */
 function about(/** @type {Context} */ context, /** @type {CallDetail} */ call) {
   const zone = context.who.timezone;
@@ -126,6 +131,7 @@ function about(/** @type {Context} */ context, /** @type {CallDetail} */ call) {
     ["User", link(call.userId, { userId: call.userId })],
     ["External id", call.clerkUserId],
     ["Client", call.clientId],
+    ["Key", call.keyId && el("code", {}, call.keyId)],
     ["Conversation", call.conversationId],
     ["Feature", link(call.feature, { feature: call.feature })],
     ["Content type", call.unmapped ? `${call.contentType} (not mapped to a feature)` : call.contentType],
@@ -133,6 +139,8 @@ function about(/** @type {Context} */ context, /** @type {CallDetail} */ call) {
     ["Provider", call.reportedProvider ? `${call.provider} (reported: ${call.reportedProvider})` : call.provider],
     ["Service", call.serviceType],
     ["Endpoint", call.endpoint],
+    ["Upstream", call.upstream],
+    ...(call.attempts ?? []).map((each, index) => /** @type {Pair} */ ([`Attempt ${index + 1}`, attempt(each)])),
     ["Duration", call.requestDuration === null ? null : format.duration(call.requestDuration)],
     ["First token", call.timeToFirstToken === null ? null : format.duration(call.timeToFirstToken)],
     [
@@ -182,6 +190,8 @@ function more(/** @type {CallDetail} */ call) {
   );
   return part("More", [
     ["Campaign", call.campaignId],
+    ["Experiment", call.experiment],
+    ["Variant", call.variant],
     ["Network", call.ipAddress],
     ["Browser", call.userAgent],
     ...metadata,

@@ -13,11 +13,14 @@ export function callsBehind(/** @type {Context} */ context) {
     feature: (/** @type {{feature: string}} */ { feature }) => to({ feature }),
     provider: (/** @type {{provider: string}} */ { provider }) => to({ provider }),
     model: (/** @type {{provider: string, model: string}} */ { provider, model }) => to({ provider, model }),
+    part: (/** @type {{provider: string, model: string, feature: string}} */ { provider, model, feature }) =>
+      to({ provider, model, feature }),
     service: (/** @type {{provider: string, serviceType: string}} */ { provider, serviceType }) =>
       to({ provider, serviceType }),
     pair: (
       /** @type {{reportedProvider: string, provider: string, model: string}} */ { reportedProvider, provider, model },
     ) => to({ reportedProvider, provider, model }),
+    upstream: (/** @type {{name: string}} */ { name }) => to({ upstream: name }),
     user: (/** @type {{userId: string}} */ { userId }) => to({ userId }),
     conversation: (/** @type {{clientId: string, conversationId: string}} */ { clientId, conversationId }) =>
       to({ clientId, conversationId }),

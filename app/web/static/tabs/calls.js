@@ -86,7 +86,7 @@ function choices(/** @type {Context} */ context) {
 }
 
 function chips(/** @type {Context} */ context) {
-  const { userId, conversationId, serviceType, reportedProvider, weekday, hour } = context.state;
+  const { userId, conversationId, serviceType, reportedProvider, upstream, weekday, hour } = context.state;
   const { minDuration, maxDuration } = context.state;
   const day = (weekday && format.WEEKDAYS[Number(weekday) - 1]) ?? weekday;
   return [
@@ -94,6 +94,7 @@ function chips(/** @type {Context} */ context) {
     conversationId && chip(context, "Conversation", conversationId, ["conversationId"]),
     serviceType && chip(context, "Service", serviceType, ["serviceType"]),
     reportedProvider && chip(context, "Reported provider", reportedProvider, ["reportedProvider"]),
+    upstream && chip(context, "Upstream", upstream, ["upstream"]),
     day && chip(context, "Weekday", day, ["weekday"]),
     hour && chip(context, "Hour", format.hour(hour), ["hour"]),
     (minDuration || maxDuration) &&

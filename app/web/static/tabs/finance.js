@@ -5,40 +5,79 @@ import { el } from "../dom.js";
 import * as format from "../format.js";
 import { download, panel } from "../panels.js";
 import { costOfSeries, dailyTable, dashedNote, lineOf } from "../parts/days.js";
+import { EXPLAIN, explainRequests } from "../parts/explain.js";
 import { comparedNote, costPerCall, usageCards } from "../parts/figures.js";
+import { FORECAST, forecastRequests } from "../parts/forecast.js";
 import { callsBehind } from "../parts/links.js";
+import { MARGINS, marginRequests } from "../parts/margins.js";
 import { monthDays, monthsOf, periodColumns } from "../parts/periods.js";
 import { barsOf, COLUMNS, costOf, flat, ranking } from "../parts/rankings.js";
+import { REVENUE, revenueRequests } from "../parts/revenue.js";
+import { viewLinks } from "../parts/views.js";
 import { narrowed } from "../state.js";
 import { table } from "../table.js";
 
-/** @import { Answers, Context, Tab, Totals } from "../types.js" */
+/** @import { Answers, Context, Explain, Requests, Section, Tab, Totals } from "../types.js" */
+
+/** Parts of this page, the first one at its address. @type {[string | null, string][]} */
+const VIEWS = [
+  [null, "Costs"],
+  ["revenue", "Revenue"],
+  ["margins", "Margins"],
+  ["forecast", "Forecast"],
+  ["changes", "What changed"],
+];
+
+/** @type {Record<string, {requests: (context: Context) => Requests, sections: Section[]}>} */
+const OTHERS = {
+  revenue: { requests: revenueRequests, sections: REVENUE },
+  margins: { requests: marginRequests, sections: MARGINS },
+  forecast: { requests: forecastRequests, sections: FORECAST },
+  changes: { requests: explainRequests, sections: EXPLAIN },
+};
+
+const viewOf = (/** @type {Context} */ { state }) => OTHERS[state.view ?? ""];
+
+/** @type {Section} */
+const CHOICE = { id: "views", needs: [], skeleton: null, render: (context) => viewLinks(context, VIEWS), always: true };
 
 /** @type {Tab} */
 export default {
   title: "Finance",
   controls: { compare: true },
-  requests: (context) => {
-    const { synthetic, clientId } = context.parameters();
-    return {
-      usage: ["/api/admin/ai/usage", { ...context.parameters(), compare: "previous", series: "provider" }],
-      overview: ["/api/admin/ai/overview", { synthetic, clientId }],
-      analytics: ["/api/analytics", { ...context.parameters(), type: "monthly" }],
-    };
-  },
-  calls: ({ usage }) => usage?.totals.requests,
-  sections: () => [
-    { id: "figures", needs: ["usage", "overview"], skeleton: "cards", render: figures, always: true },
-    { id: "days", needs: ["usage"], skeleton: "chart", render: days },
-    { id: "months", needs: ["analytics"], skeleton: "chart", render: months },
-    { id: "providers", needs: ["usage"], skeleton: "table", render: providers },
-  ],
+  requests: (context) => viewOf(context)?.requests(context) ?? costs(context),
+  calls: ({ usage, explain }) => usage?.totals.requests ?? callsOf(explain),
+  sections: (context) => [CHOICE, ...(viewOf(context)?.sections ?? SECTIONS)],
 };
 
-function figures(/** @type {Context} */ context, /** @type {Answers} */ { usage, overview }) {
+/** Whether anything was used in one of two periods. */
+const callsOf = (/** @type {Explain | undefined} */ explain) =>
+  explain && explain.totals.now.requests + explain.totals.earlier.requests;
+
+/** @returns {Requests} */
+function costs(/** @type {Context} */ context) {
+  const { synthetic, clientId, provider, model, feature } = context.parameters();
+  return {
+    usage: ["/api/admin/ai/usage", { ...context.parameters(), compare: "previous", series: "provider" }],
+    overview: ["/api/admin/ai/overview", { synthetic, clientId }],
+    forecast: ["/api/admin/finance/forecast", { synthetic, clientId, provider, model, feature }],
+    analytics: ["/api/analytics", { ...context.parameters(), type: "monthly" }],
+  };
+}
+
+/** @type {Section[]} */
+const SECTIONS = [
+  { id: "figures", needs: ["usage", "overview", "forecast"], skeleton: "cards", render: figures, always: true },
+  { id: "days", needs: ["usage"], skeleton: "chart", render: days },
+  { id: "months", needs: ["analytics"], skeleton: "chart", render: months },
+  { id: "providers", needs: ["usage"], skeleton: "table", render: providers },
+];
+
+function figures(/** @type {Context} */ context, /** @type {Answers} */ { usage, overview, forecast }) {
   const of = usageCards(context, usage);
   const why = narrowed(context.state) ? "Month figures cover a whole client; not available with this filter" : null;
-  const { monthEnd, month, trends } = overview;
+  const { month, trends } = overview;
+  const { monthEnd, refused } = forecast.whole;
   return [
     cards([
       of.cost(),
@@ -54,11 +93,11 @@ function figures(/** @type {Context} */ context, /** @type {Answers} */ { usage,
       }),
       card({
         name: "monthEnd.cost",
-        label: "Projected month-end",
-        value: why ? null : monthEnd.cost,
-        missing: why ?? "No complete day this month yet",
+        label: "Forecast of the month",
+        value: monthEnd?.cost,
+        missing: refused && format.sentence(refused.why),
         write: format.shortMoney,
-        hint: why ? null : `${monthEnd.completeDays} of ${monthEnd.daysInMonth} days complete`,
+        hint: monthEnd && `80 % band: ${format.shortMoney(monthEnd.low)} to ${format.shortMoney(monthEnd.high)}`,
       }),
       of.savedCost(),
       costPerCall(usage.totals),

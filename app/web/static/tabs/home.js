@@ -21,6 +21,7 @@ const PAGES = [
   ["analytics", "Analytics", "Twelve weeks, months, conversations"],
   ["data-quality", "Data quality", "Unpriced, estimated and unmapped calls"],
   ["calls", "Calls", "The ledger, call by call"],
+  ["alerts", "Alerts", "Limits that are used up, and unusual spending"],
 ];
 
 /** @type {Tab} */

@@ -14,7 +14,7 @@ import { table } from "../table.js";
 
 /**
  * @import {
- *   Amount, Answers, Column, Context, FigureColumn, ListedUser, Requests, Tab, Totals, UsageDay,
+ *   Amount, Answers, Column, Context, FigureColumn, ListedUser, Page, Requests, Tab, Totals, UsageDay,
  * } from "../types.js"
  */
 
@@ -138,17 +138,21 @@ function orders(/** @type {Context} */ context) {
 }
 
 /** Links to the first page and to the next; the browser's own button leads back. */
-export function pages(/** @type {Context} */ context, /** @type {string | null} */ next) {
-  const { cursor } = context.state;
-  if (!cursor && !next) return null;
+export function pages(
+  /** @type {Context} */ context,
+  /** @type {string | null} */ next,
+  /** @type {Page} */ name = "cursor",
+) {
+  const here = context.state[name];
+  if (!here && !next) return null;
   return el(
     "div.table-foot",
     {},
-    cursor
-      ? el("a.button.small", { href: context.href({ cursor: null }), "data-link": "" }, "First page")
+    here
+      ? el("a.button.small", { href: context.href({ [name]: null }), "data-link": "" }, "First page")
       : el("span", {}, "First page"),
     next
-      ? el("a.button.small", { href: context.href({ cursor: next }), "data-link": "", "data-next": "" }, "Next page")
+      ? el("a.button.small", { href: context.href({ [name]: next }), "data-link": "", "data-next": "" }, "Next page")
       : el("span", {}, "Last page"),
   );
 }

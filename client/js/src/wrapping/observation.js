@@ -2,9 +2,13 @@
 // and response are the SDK's own, and do all that they did.
 
 import { current } from "../client.js";
-import { surroundings } from "../context.js";
+import { surroundings, withReservation } from "../context.js";
+import { permitted } from "../limits.js";
 import { TrackedCall } from "../tracked_call.js";
+import { boundsOf } from "./bounds.js";
 import { rawStream } from "./raw.js";
+
+/** @import { Terms } from "../../index.d.ts" */
 
 /** @typedef {Record<string, any>} Fields */
 
@@ -21,6 +25,9 @@ export class Observation {
   #asks = false;
   /** What is sent instead of a request that was refused for our sake. @type {Promise<any> | undefined} */
   #again;
+  #block;
+  /** @type {Fields} */
+  #known;
   /** @type {TrackedCall} */
   #call;
   #isParsed = false;
@@ -41,7 +48,33 @@ export class Observation {
     this.#question = question;
     const { fields, block } = surroundings();
     const known = { userId: "anonymous", ...defaults, ...fields, ...block?.handOver(), provider: defaults.provider };
-    this.#call = new TrackedCall(known, () => this.#model);
+    this.#block = block;
+    this.#known = withReservation(/** @type {Fields} */ (known));
+    this.#call = new TrackedCall(this.#known, () => this.#model);
+  }
+
+  /**
+   * Ask the server before the call is made. Rejects with QuotaExceededError, or what `onRefused` throws.
+   * @param {any} options what the provider is asked
+   * @param {Terms["onRefused"]} onRefused
+   */
+  async permitted(options, onRefused) {
+    if (this.#known.reservationId) return;
+    try {
+      const bounds = { model: this.#model, ...boundsOf(options?.body, this.#known.serviceType) };
+      const { fields } = await permitted(this.#known, { ...bounds, ...this.#spoken }, onRefused);
+      this.#call.permit(fields);
+    } catch (error) {
+      this.#block?.takeBack();
+      this.#call.refuse();
+      throw error;
+    }
+  }
+
+  /** What of the bill the request tells. */
+  get #spoken() {
+    const { characters } = this.#facts;
+    return characters === undefined ? {} : { characters };
   }
 
   /**

@@ -5,7 +5,7 @@ import { current } from "../client.js";
 import { Observation } from "./observation.js";
 import { operationOf, providerOf } from "./operations.js";
 
-/** @import { CallFields } from "../../index.d.ts" */
+/** @import { CallFields, Terms } from "../../index.d.ts" */
 
 /** @typedef {Partial<CallFields> & Record<string, unknown>} Fields */
 /** Whether an API takes the question for the usage of a stream, once that is known. @typedef {{isTaken?: boolean}} Question */
@@ -14,11 +14,12 @@ import { operationOf, providerOf } from "./operations.js";
 const QUESTION = Symbol.for("twinmeter.question");
 
 /**
- * Have the calls of `client` reported, and return it. `defaults` are fields of calls that no context tells.
+ * Have the calls of `client` reported, and return it. `defaults` are fields of calls that no context tells. With
+ * `enforce` the server is asked before each, and a refused one rejects before the provider is asked.
  * Throws TypeError where this is no client that it knows.
  * @template T
  * @param {T} client
- * @param {Fields} [defaults]
+ * @param {Fields & Terms} [defaults]
  * @returns {T}
  */
 export function wrap(client, defaults = {}) {
@@ -32,7 +33,7 @@ export function wrap(client, defaults = {}) {
 
 /**
  * @param {any} inner
- * @param {Fields} defaults
+ * @param {Fields & Terms} defaults
  * @param {Question} question
  */
 function wrapped(inner, defaults, question) {
@@ -65,9 +66,9 @@ function wrapped(inner, defaults, question) {
  * @param {any} client
  * @param {string} path
  * @param {Options | Promise<Options> | undefined} options
- * @param {Fields} defaults
+ * @param {Fields & Terms} terms
  */
-function observedRequest(client, path, options, defaults) {
+function observedRequest(client, path, options, { enforce, onRefused, bounds: _, ...defaults }) {
   try {
     const operation = operationOf(path);
     if (!operation) return undefined;
@@ -78,7 +79,7 @@ function observedRequest(client, path, options, defaults) {
     const prepared = (/** @type {any} */ made) => {
       const { asks, sent } = question.isTaken === false ? { asks: false, sent: made } : asking(path, made, provider);
       observation.requested(made, asks);
-      return sent;
+      return enforce ? observation.permitted(made, onRefused).then(() => sent) : sent;
     };
     // what the SDK puts together by itself, such as a form with files; a fault of that is the request's
     return { observation, sent: options instanceof Promise ? options.then(prepared) : prepared(options) };

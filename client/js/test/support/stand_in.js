@@ -9,24 +9,39 @@ export const receipts = (statuses, more = {}) =>
     receipts: statuses.map((status) => ({ status, id: null, feature: null, cost: null, errors: [], ...more })),
   });
 
+/** The answer to a question about limits: yes. A reservation has the id of its request. */
+export function granted(path, asked) {
+  if (path.endsWith("/check")) return { body: JSON.stringify({ allowed: true, feature: "chat", limits: [] }) };
+  const told = { id: `r-${asked.requestId}`, expiresAt: "2030-01-01T00:00:00Z", feature: "chat", held: [] };
+  return { status: 201, body: JSON.stringify(told) };
+}
+
 /**
  * What it was sent is in `batches`, `bodies` and `heads`. `replies` are its next answers, then comes `otherwise`:
  * `{status, body, headers, cut: "before" or "half", until}`, or a function of the rows that gives one. Without a body
- * every row is committed.
+ * every row is committed. `limits` answers what is asked about limits, which is in `asked`; ids of reservations that were
+ * given back are in `released`, and `releases` is the answer to that.
  */
 export async function standIn(t) {
-  const told = { batches: [], bodies: [], heads: [], replies: [], otherwise: {}, date: undefined, asked: 0 };
+  const told = { batches: [], bodies: [], heads: [], replies: [], otherwise: {}, date: undefined, times: 0 };
+  Object.assign(told, { limits: granted, asked: [], released: [], releases: { status: 204, body: "" } });
   Object.defineProperty(told, "rows", { get: () => told.batches.flat() });
   const server = createServer(async (request, response) => {
     if (told.date) response.setHeader("Date", told.date);
     if (request.method === "HEAD") {
-      told.asked += 1;
+      told.times += 1;
       response.end();
       return;
     }
     const chunks = await request.toArray().catch(() => []);
     const sent = Buffer.concat(chunks);
     const body = (request.headers["content-encoding"] === "gzip" ? gunzipSync(sent) : sent).toString();
+    if (!request.url.endsWith("/batch")) {
+      const asked = body && JSON.parse(body);
+      if (asked) told.asked.push(asked);
+      else told.released.push(request.url.split("/").at(-1));
+      return answer(response, asked ? told.limits(request.url, asked) : told.releases, []);
+    }
     const rows = body.trim().split("\n").map(JSON.parse);
     told.batches.push(rows);
     told.bodies.push(body);

@@ -1,0 +1,1 @@
+"""Spending alerts: what is unusual without any limit."""

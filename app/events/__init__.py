@@ -1,0 +1,1 @@
+"""Product events: what an application reports beside its AI calls. They have no twin, and no price."""

@@ -1,0 +1,1 @@
+"""What is figured from revenue and cost, of one window and one moment."""

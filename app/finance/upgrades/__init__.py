@@ -1,0 +1,1 @@
+"""Of which features the new users upgraded."""

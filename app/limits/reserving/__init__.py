@@ -1,0 +1,1 @@
+"""What calls hold before they are made: reservations in counters, leases of processes, and how both end."""

@@ -1,0 +1,1 @@
+"""What administrators define, and what became of it."""

@@ -1,0 +1,1 @@
+"""The addresses of the gateway: those of the providers' own APIs, with and without `/v1`."""
