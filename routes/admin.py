@@ -16,6 +16,7 @@ from app.reports.calls import MAX_CALLS, CallDetail, CallFilters, CallsReport
 from app.reports.explained import ExplainReport
 from app.reports.latency import LatencyReport
 from app.reports.overview import OverviewReport
+from app.reports.parts.buckets import Step
 from app.reports.parts.series import SeriesBy
 from app.reports.periods import against, of_window, year_before
 from app.reports.quality import DataQualityReport
@@ -23,6 +24,7 @@ from app.reports.query import ReportQuery, Synthetic
 from app.reports.reports import Reports
 from app.reports.retention import MOST_WEEKS, WEEKS, RetentionReport
 from app.reports.stats import StatsReport
+from app.reports.timeline import TimelineBy, TimelineReport
 from app.reports.usage import UsageReport
 from app.reports.windows import check_days
 from routes.dependencies import Cursor, NameFilter, chosen
@@ -36,6 +38,8 @@ EARLIER = (
     "`previous`, the period of equal length directly before the window (as when left out), or `year`, the same dates "
     "of the year before; or name the days with `compareFrom` and `compareTo`, which may be of any number."
 )
+STEP = "`minute` (up to 24 hours), `hour` (up to 14 days) or `day`; the shortest that the window may have by default."
+TIMELINE_BY = "Adds `series`, by provider, model, feature or serviceType."
 COMPARE = "`previous` adds the period of equal length directly before the window."
 
 
@@ -82,6 +86,19 @@ class AdminController(Controller):
             compare=chosen("compare", compare, Compare) is not None,
             series_by=chosen("series", wanted_series, SeriesBy),
         )
+
+    @get("/ai/timeline", summary="Requests, tokens and cost by minute, hour or day")
+    async def timeline(
+        self,
+        reports: NamedDependency[Reports],
+        timed_query: NamedDependency[ReportQuery],
+        step: Annotated[str | None, QueryParameter(max_length=32, description=STEP)] = None,
+        by: Annotated[str | None, QueryParameter(max_length=32, description=TIMELINE_BY)] = None,
+    ) -> TimelineReport:
+        """Hours are those of the clock in the deployment's zone; one that occurs twice, as clocks are set back, is two
+        buckets.
+        """
+        return await reports.timeline(timed_query, chosen("step", step, Step), chosen("by", by, TimelineBy))
 
     @get("/ai/explain", summary="Why the cost of a window differs from another's")
     async def explain(
@@ -152,13 +169,13 @@ class AdminController(Controller):
     async def calls(
         self,
         reports: NamedDependency[Reports],
-        report_query: NamedDependency[ReportQuery],
+        timed_query: NamedDependency[ReportQuery],
         call_filters: NamedDependency[CallFilters],
         *,
         limit: Annotated[int, QueryParameter(ge=1, le=MAX_CALLS)] = 50,
         cursor: Cursor = None,
     ) -> CallsReport:
-        return await reports.calls(report_query, call_filters, limit=limit, cursor=cursor)
+        return await reports.calls(timed_query, call_filters, limit=limit, cursor=cursor)
 
     @get("/ai/calls/{call_id:str}", summary="One call of the ledger, in full detail")
     async def call(

@@ -34,7 +34,7 @@ from app.pricing.price_book import PriceBook
 from app.reports.calls import CallFilters
 from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.reports import Reports
-from app.reports.windows import MAX_DAYS, requested_window
+from app.reports.windows import MAX_DAYS, requested_window, timed_window
 from app.settings import Settings
 from app.tracking import Tracker
 from models import CallStatus, CostSource, ServiceType
@@ -216,6 +216,30 @@ async def provide_ledger_query(
     return ReportQuery(window, filters, synthetic_mode)
 
 
+async def provide_timed_query(
+    request: Request[Principal, Any, Any],
+    report_query: NamedDependency[ReportQuery],
+    from_time: Annotated[
+        str | None,
+        QueryParameter(
+            name="fromTime",
+            max_length=64,
+            description="First instant, with its time zone (RFC 3339); with `toTime`, instead of days.",
+        ),
+    ] = None,
+    to_time: Annotated[
+        str | None,
+        QueryParameter(name="toTime", max_length=64, description="The instant after the last one; at most 14 days on."),
+    ] = None,
+) -> ReportQuery:
+    """The same, or between two instants: for what is read from the ledger, or hour by hour."""
+    if from_time is None and to_time is None:
+        return report_query
+    if given := [name for name in ("days", "from", "to") if name in request.query_params]:
+        raise invalid(given[0], "give either fromTime and toTime, or days")
+    return replace(report_query, window=timed_window(from_time, to_time, report_query.window.zone))
+
+
 async def provide_call_filters(
     *,
     status: Annotated[str | None, QueryParameter(max_length=32, description=OF_CALLS)] = None,
@@ -300,5 +324,6 @@ DEPENDENCIES = {
     "synthetic_mode": Provide(provide_synthetic),
     "scoped_client": Provide(provide_client),
     "report_query": Provide(provide_ledger_query),
+    "timed_query": Provide(provide_timed_query),
     "call_filters": Provide(provide_call_filters),
 }

@@ -19,6 +19,7 @@ from app.reports.csv import text_of
 from app.reports.downloads import MAX_ROWS, Download, Table
 from app.reports.query import ReportQuery
 from app.reports.reports import Reports
+from app.reports.windows import TimeWindow
 
 CSV = "text/csv"
 BOM = "\ufeff"
@@ -37,7 +38,7 @@ class DownloadController(Controller):
         self,
         file: FromPath[str],
         reports: NamedDependency[Reports],
-        report_query: NamedDependency[ReportQuery],
+        timed_query: NamedDependency[ReportQuery],
         call_filters: NamedDependency[CallFilters],
         *,
         bom: Annotated[
@@ -51,18 +52,25 @@ class DownloadController(Controller):
         empty cell means unknown. A text that a spreadsheet would run (one that begins with = + - @, a tab or a line
         break) is prefixed with an apostrophe. At most 100,000 rows: when there are more, the header `x-truncated` is
         true and the last line says so. Conversations are kept as a whole: they can be filtered by provider, model or
-        feature only together with a user. Parameters marked "Calls only" apply to `calls.csv` alone.
+        feature only together with a user. Parameters marked "Calls only" apply to `calls.csv` alone, and so
+        do `fromTime` and `toTime`.
         """
         table = _table(file)
-        found = await reports.download(table, report_query, call_filters)
-        window = report_query.window
-        name = f"twinmeter-{table}-{window.first}-to-{window.last}.csv"
+        found = await reports.download(table, timed_query, call_filters)
+        name = f"twinmeter-{table}-{_span(timed_query.window)}.csv"
         headers = {"content-disposition": f'attachment; filename="{name}"'}
         if found.truncated:
             headers["x-truncated"] = "true"
         lines = _lines(found, BOM if bom else "")
         # Litestar closes no generator whose reader goes away between two pieces
         return Stream(lines, media_type=CSV, headers=headers, background=BackgroundTask(_end, lines, found))
+
+
+def _span(window: TimeWindow) -> str:
+    if not window.is_timed:
+        return f"{window.first}-to-{window.last}"
+    first, last = (f"{moment.astimezone(window.zone):%Y-%m-%dT%H%M}" for moment in (window.start, window.end))
+    return f"{first}-to-{last}"
 
 
 def _table(file: str) -> Table:

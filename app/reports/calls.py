@@ -10,12 +10,12 @@ from bson import ObjectId
 from app.errors import NotFoundError, invalid
 from app.reports.cursors import decoded, encoded
 from app.reports.parts.call_places import Places
-from app.reports.parts.figures import described
+from app.reports.parts.figures import timed
 from app.reports.queries.stages import Stage, match, sort_by
 from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.readable import ReadableRow, readable, value_of
 from app.reports.reader import Document, Reader, first
-from app.reports.rows import Row, Window
+from app.reports.rows import Row, TimedWindow
 from app.reports.windows import TimeWindow
 from models import AIUsage, Analytics, CallStatus, CostSource, ServiceType
 from models.attempt import Attempt
@@ -135,7 +135,7 @@ class CallDetail(LedgerCall):
 class CallsReport(Row):
     """`GET /api/admin/ai/calls`: entries of the ledger, newest first."""
 
-    window: Window
+    window: TimedWindow
     synthetic: Synthetic
     calls: list[LedgerCall]
     next_cursor: str | None
@@ -220,7 +220,7 @@ async def calls(
     rows = await read.ledger(page(query, wanted, limit + 1, after=after, places=places))
     last = rows[limit - 1] if len(rows) > limit else None
     return CallsReport(
-        window=described(query.window),
+        window=timed(query.window),
         synthetic=query.synthetic,
         calls=[readable(LedgerCall, fields_of(row, LISTED)) for row in rows[:limit]],
         next_cursor=None if last is None else encoded({"at": last["createdAt"].isoformat(), "id": str(last["_id"])}),

@@ -56,5 +56,5 @@ class ReportQuery:
     """Only the hours 0 to this one, exclusive, of each day."""
 
     def over(self, first: date, last: date) -> Self:
-        """The same over other days."""
-        return replace(self, window=replace(self.window, first=first, last=last))
+        """The same over other days, which are whole."""
+        return replace(self, window=TimeWindow(first, last, self.window.zone))

@@ -23,6 +23,7 @@ from app.reports import (
     retention,
     saved,
     stats,
+    timeline,
     usage,
 )
 from app.reports.analytics import AnalyticsReport, AnalyticsType
@@ -34,6 +35,7 @@ from app.reports.explained import ExplainReport
 from app.reports.latency import LatencyReport
 from app.reports.overview import OverviewReport
 from app.reports.panel import Figures
+from app.reports.parts.buckets import Step, chosen_step
 from app.reports.parts.call_places import places_of
 from app.reports.parts.feature_days import FeatureDays, KnownFeatureDays
 from app.reports.parts.known_cells import KnownCells
@@ -50,6 +52,7 @@ from app.reports.rows import FeatureTotals, Row, UsageDay
 from app.reports.saved import SavedByGateway
 from app.reports.single_flight import SharedComputations
 from app.reports.stats import StatsReport
+from app.reports.timeline import TimelineBy, TimelineReport
 from app.reports.usage import UsageReport
 
 Answer = TypeVar("Answer")
@@ -117,6 +120,25 @@ class Reports:
             return await asyncio.to_thread(usage.usage_report, query, parts, now)
 
         return await self._share(("usage", query, compare, series_by), compute, query)
+
+    async def timeline(self, query: ReportQuery, wanted: Step | None, by: TimelineBy | None) -> TimelineReport:
+        """One window step by step: days and hours from rollups, minutes and what one user did from the ledger."""
+        step = chosen_step(query.window, wanted)
+
+        async def compute() -> TimelineReport:
+            of_user = query.filters.user_id is not None
+            if of_user and step is Step.DAY and not query.window.is_timed:
+                async with self._ledger(query) as read:
+                    parts = await timeline.of_user(read, query, by)
+            elif of_user or step is Step.MINUTE:
+                async with self._ledger(query) as read:
+                    parts = await timeline.from_ledger(read, query, step, by)
+            else:
+                async with self._rollups() as (read, _):
+                    parts = await timeline.from_cells(read, query, step, by)
+            return await asyncio.to_thread(timeline.timeline_report, query, parts, step, by, self.now())
+
+        return await self._share(("timeline", query, step, by), compute, query)
 
     async def explain(self, comparison: Comparison) -> ExplainReport:
         """Why one window cost more or less than another. About one user: from its days, and the ledger."""
@@ -255,6 +277,8 @@ class Reports:
 
     async def download(self, table: Table, query: ReportQuery, wanted: CallFilters) -> Download:
         """All rows of a filter up to a cap, as of one moment. Long tables are read while they are sent."""
+        if table is not Table.CALLS and query.window.is_timed:
+            raise invalid("fromTime", f"narrows calls alone: name the days of {table} with from and to")
         if table is not Table.CALLS and (asked := wanted.asked()):
             message = "filters calls only"
             raise invalid(asked[0], message)

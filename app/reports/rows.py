@@ -1,7 +1,7 @@
 """What reports return. JSON names are camelCase; money is USD, durations are ms, rates and trends are percent."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Self
 
@@ -152,6 +152,13 @@ class Window(Row):
     timezone: str
 
     model_config = ConfigDict(alias_generator=lambda name: {"first": "from", "last": "to"}.get(name, camel(name)))
+
+
+class TimedWindow(Window):
+    """The same with its instants: `fromTime` belongs to the window, `toTime` does not."""
+
+    from_time: datetime
+    to_time: datetime
 
 
 class Percentiles(Row):

@@ -1,5 +1,8 @@
-"""Windows of days in the reporting time zone. Only Python's zone data is used: MongoDB gets UTC and offsets."""
+"""Windows in the reporting time zone: of days, or from one instant to another. Only Python's zone data is used: MongoDB
+gets UTC and offsets.
+"""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
@@ -10,25 +13,40 @@ from app.errors import invalid
 MAX_DAYS = 366
 DEFAULT_DAYS = 30
 DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+MAX_INSTANTS = 14 * DAY + HOUR
+"""The longest window between two instants: fourteen days, on one of which clocks may be set back."""
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class TimeWindow:
-    """The days from `first` to `last`, both included, as the zone counts them."""
+    """The days from `first` to `last`, both included, as the zone counts them; of these only what lies between two
+    instants, where there are such.
+    """
 
     first: date
     last: date
     zone: ZoneInfo
+    begin: datetime | None = None
+    """On the first day, UTC; it belongs to the window."""
+    until: datetime | None = None
+    """On the last day or at its end, UTC; it does not belong to the window."""
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether it lies between two instants, instead of having whole days."""
+        return self.begin is not None
 
     @property
     def start(self) -> datetime:
         """The first instant, UTC."""
-        return midnight(self.first, self.zone)
+        return midnight(self.first, self.zone) if self.begin is None else self.begin
 
     @property
     def end(self) -> datetime:
         """The instant after the last one, UTC."""
-        return midnight(self.last + DAY, self.zone)
+        return midnight(self.last + DAY, self.zone) if self.until is None else self.until
 
     @property
     def days(self) -> list[date]:
@@ -40,7 +58,8 @@ class TimeWindow:
         for earlier, later in pairwise([midnight(day, self.zone) for day in [*self.days, self.last + DAY]]):
             if self._offset(earlier) != self._offset(later):
                 changed = self._change_between(earlier, later)
-                found.append((changed, self._offset(changed)))
+                if self.start < changed < self.end:
+                    found.append((changed, self._offset(changed)))
         return found
 
     def spans(self, *, weekday: int | None, hour: int | None) -> list[tuple[datetime, datetime]]:
@@ -104,6 +123,37 @@ def requested_window(
     last = today(now, zone) if last is None else last
     check_days(first, last)
     return TimeWindow(first, last, zone)
+
+
+def timed_window(begin: str | None, until: str | None, zone: ZoneInfo) -> TimeWindow:
+    """The window from one instant up to before another, both as RFC 3339 has them.
+
+    Raises InvalidRequestError naming the parameter at fault.
+    """
+    first, last = _instant("fromTime", begin), _instant("toTime", until)
+    if first >= last:
+        raise invalid("fromTime", f"must be before toTime ({until})")
+    if last - first > MAX_INSTANTS:
+        raise invalid("fromTime", "is more than 14 days before toTime; request a shorter window, or days")
+    end = (last - timedelta(milliseconds=1)).astimezone(zone).date()
+    return TimeWindow(first.astimezone(zone).date(), end, zone, first, last)
+
+
+def _instant(field: str, value: str | None) -> datetime:
+    """In whole ms, UTC."""
+    if value is None:
+        raise invalid(field, "is missing: fromTime and toTime belong together")
+    if _INSTANT.fullmatch(value):
+        try:
+            moment = datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+        else:
+            if date(2000, 1, 1) <= moment.date() <= date(9000, 1, 1):
+                return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+            raise invalid(field, "must be between 2000-01-01 and 9000-01-01")
+    way_out = "must be a date and a time with its time zone, as 2026-11-28T12:00:00Z (in an address, + is written %2B)"
+    raise invalid(field, way_out)
 
 
 def check_days(first: date, last: date, from_name: str = "from", to_name: str = "to") -> None:

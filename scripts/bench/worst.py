@@ -86,6 +86,11 @@ def of_routes() -> dict[tuple[str, str], Requests]:
         f"{admin}/retention": ["?weeks=52&synthetic=include"],
         f"{admin}/upgrades": [f"?{year}"],
         "/api/admin/stats": ["?synthetic=include"],
+        f"{admin}/timeline": [
+            f"?{year}&by=feature",
+            "?days=14&synthetic=include&step=hour&by=feature",
+            "?days=1&synthetic=include&step=minute&by=model",
+        ],
         f"{admin}/usage": [f"?{year}&compare=previous", *(f"?{year}&series={by}" for by in ("model", "feature"))],
         f"{admin}/users": [f"?{year}&limit=100", f"?{year}&limit=100&sort=-cost"],
         f"{admin}/technical": [""],

@@ -255,6 +255,7 @@ PROTECTED = [
     ("GET", "/api/admin/ai/calls/{call_id:str}"),
     ("GET", "/api/admin/ai/latency"),
     ("GET", "/api/admin/ai/explain"),
+    ("GET", "/api/admin/ai/timeline"),
     ("GET", "/api/admin/ai/technical"),
     ("GET", "/api/admin/ai/download/{file:str}"),
     ("GET", "/api/analytics"),

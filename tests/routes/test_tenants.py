@@ -46,6 +46,7 @@ ROUTES = {
     "/api/admin/ai/calls/{call_id}": ADMIN,
     "/api/admin/ai/latency": ADMIN,
     "/api/admin/ai/explain": ADMIN,
+    "/api/admin/ai/timeline": ADMIN,
     "/api/admin/ai/technical": ADMIN,
     "/api/admin/ai/download/{file}": ADMIN,
     "/api/admin/ai/data-quality": ADMIN,
@@ -110,6 +111,7 @@ OWN_NAMES = {
     "/api/admin/ai/usage": ["model", "provider"],
     "/api/admin/ai/providers": ["provider"],
     "/api/admin/ai/explain": ["model", "provider"],
+    "/api/admin/ai/timeline": ["model"],
     "/api/admin/ai/models": ["model"],
     "/api/admin/ai/users": [""],
     "/api/admin/ai/calls": ["", "talk", "model"],
@@ -127,6 +129,7 @@ OWN_NAMES = {
 """Which of a user's names an answer about its client has: what shows that something was there to be seen."""
 QUESTIONS = {
     "/api/admin/ai/explain": "?compareFrom=2024-05-01&compareTo=2024-05-02",
+    "/api/admin/ai/timeline": "?days=1&by=model",
     "/api/admin/reports/month/{report}": "?preview=true",
 }
 """What routes are asked whose answers would have no calls of today otherwise."""

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from bson import Decimal128
 
 from app.reports.reader import Document, Documents
-from app.reports.rows import DayTotals, HourFigures, WeekdayHour, Window
+from app.reports.rows import DayTotals, HourFigures, TimedWindow, WeekdayHour, Window
 from app.reports.windows import TimeWindow
 from models.money import from_units, stored_units, to_decimal
 from models.rollups import AMOUNTS, HOUR_TOTALS, TOTALS
@@ -39,9 +39,16 @@ def grouped(rows: Documents, key: Callable[[Document], K], names: Iterable[str] 
 
 
 def described(window: TimeWindow) -> Window:
-    return Window.model_validate(
-        {"from": window.first, "to": window.last, "days": len(window.days), "timezone": window.zone.key}
-    )
+    return Window.model_validate(_described(window))
+
+
+def timed(window: TimeWindow) -> TimedWindow:
+    """With its instants."""
+    return TimedWindow.model_validate({**_described(window), "fromTime": window.start, "toTime": window.end})
+
+
+def _described(window: TimeWindow) -> dict[str, Any]:
+    return {"from": window.first, "to": window.last, "days": len(window.days), "timezone": window.zone.key}
 
 
 def daily(window: TimeWindow, rows: Documents) -> list[DayTotals]:
