@@ -6,27 +6,35 @@ and where clocks are set back, is read from the ledger as of the same moment.
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Container, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, NamedTuple, Self
+from operator import add
+from typing import Any, NamedTuple
+
+from bson import Decimal128
 
 from app.errors import invalid
 from app.reports.parts.buckets import QUARTER_MINUTES, Buckets, Step, buckets_of
-from app.reports.parts.figures import summed, timed
+from app.reports.parts.figures import timed
 from app.reports.parts.user_days import rows_of_user
 from app.reports.queries import readiness
 from app.reports.queries import timeline as queries
+from app.reports.queries.rollup_rows import Query
 from app.reports.queries.timeline import FIGURES
 from app.reports.query import ReportQuery, Synthetic
-from app.reports.reader import Document, Documents, Reader, first
+from app.reports.reader import ROWS_AT_ONCE, Document, Reader, first
 from app.reports.rows import Row, TimedWindow
 from app.reports.windows import TimeWindow
-from models.money import to_decimal
-from models.rollups import HOUR_TOTALS, OTHER
+from models.money import from_units, stored_units, to_decimal
+from models.rollups import OTHER
 
 MOST_NAMES = 10
+COST = FIGURES.index("cost")
+UNNAMED = None
+"""What of a series has no name: it is in the totals alone."""
 MOST_UNPRICED = 10_000
 """So many calls without a price are looked up in the ledger, where cells have them by day alone."""
 
@@ -42,19 +50,6 @@ class SeriesBucket(Row):
     output_tokens: int
     cost: Decimal
     """The sum over the priced calls."""
-
-    @classmethod
-    def of(cls, at: datetime, stored: Mapping[str, Any], **more: Any) -> Self:
-        """From stored figures; an empty mapping gives zeros."""
-        return cls(
-            at=at,
-            requests=stored.get("requests", 0),
-            successes=stored.get("successes", 0),
-            input_tokens=stored.get("inputTokens", 0),
-            output_tokens=stored.get("outputTokens", 0),
-            cost=to_decimal(stored.get("cost")),
-            **more,
-        )
 
 
 class TimelineBucket(SeriesBucket):
@@ -96,20 +91,39 @@ class TimelineBy(StrEnum):
     SERVICE_TYPE = "serviceType"
 
 
-class Placed(NamedTuple):
-    """Figures of one bucket, whose number `place` is, and of one name, if any."""
+class Sums:
+    """Figures by name and bucket, in the order of FIGURES; amounts are integers in units of their last decimal.
 
-    place: int
-    name: str | None
-    figures: Document
+    Rows are added as they come, because there may be as many as calls.
+    """
+
+    def __init__(self) -> None:
+        self.named: dict[str | None, dict[int, list[int]]] = {}
+
+    def add(self, name: str | None, place: int, figures: Mapping[str, Any]) -> None:
+        """Add what of its figures a row has."""
+        of_name = self.named.setdefault(name, {})
+        if (sums := of_name.get(place)) is None:
+            sums = of_name[place] = [0] * len(FIGURES)
+        for position, figure in enumerate(FIGURES):
+            if value := figures.get(figure):
+                sums[position] += stored_units(value) if isinstance(value, Decimal128) else value
+
+    def over(self, names: Iterable[str | None]) -> dict[int, list[int]]:
+        """By bucket, over these names."""
+        found: dict[int, list[int]] = {}
+        for name in names:
+            for place, sums in self.named[name].items():
+                found[place] = [*map(add, found[place], sums)] if place in found else sums
+        return found
 
 
 class TimelineParts(NamedTuple):
-    """What the report needs. Several rows may be of one bucket and name."""
+    """What the report needs."""
 
     starts: Sequence[datetime]
     """Of the buckets."""
-    rows: list[Placed]
+    sums: Sums
     unknown: Container[int] = ()
     """Buckets whose calls without a price are not known."""
 
@@ -117,75 +131,87 @@ class TimelineParts(NamedTuple):
 async def from_ledger(read: Reader, query: ReportQuery, step: Step, by: TimelineBy | None) -> TimelineParts:
     """From the ledger, whatever the step and the filters. Raises InvalidRequestError where it is not whole."""
     buckets = buckets_of(query.window, step)._replace(odd=[(query.window.start, query.window.end)])
-    minutes = 1 if step is Step.MINUTE else QUARTER_MINUTES
-    return TimelineParts(buckets.starts, await _odd_rows(read, query, buckets, minutes, by))
+    reading = _Reading(read, query, buckets, by, Sums())
+    await reading.add_odd(1 if step is Step.MINUTE else QUARTER_MINUTES)
+    return TimelineParts(buckets.starts, reading.sums)
 
 
 async def of_user(read: Reader, query: ReportQuery, by: TimelineBy | None) -> TimelineParts:
     """Whole days of one user, from what is kept of them, else from the ledger."""
-    places = _places_of_days(query.window)
-    rows = await rows_of_user(read, query)
-    return TimelineParts(
-        buckets_of(query.window, Step.DAY).starts, [Placed(places[row["day"]], by and row[by], row) for row in rows]
-    )
+    places, sums = _places_of_days(query.window), Sums()
+    for row in await rows_of_user(read, query):
+        sums.add(by and row[by], places[row["day"]], row)
+    return TimelineParts(buckets_of(query.window, Step.DAY).starts, sums)
 
 
 async def from_cells(read: Reader, query: ReportQuery, step: Step, by: TimelineBy | None) -> TimelineParts:
     """Days and hours from the rollups. Raises InvalidRequestError where the ledger is needed, and not whole."""
     buckets = buckets_of(query.window, step)
+    reading = _Reading(read, query, buckets, by, Sums())
     if step is Step.DAY and not query.window.is_timed:
-        places = _places_of_days(query.window)
-        days = await read.cells(queries.by_day(query, by))
-        rows = [Placed(places[row["_id"]["day"]], row["_id"].get("name"), row) for row in days]
-        return TimelineParts(buckets.starts, rows)
-    stored = await read.cells(queries.hours_by_day(query, by))
-    rows = [
-        Placed(place, row["_id"].get("name"), figures)
-        for row in stored
-        for hours in row["hours"]
-        for hour, figures in hours.items()
-        if (place := buckets.hours.get((row["_id"]["day"], int(hour)))) is not None
-    ]
+        await reading.add_days()
+        return TimelineParts(buckets.starts, reading.sums)
+    unpriced = await reading.add_hours()
     if buckets.odd:
-        names = {row["_id"].get("name") for row in stored}
-        found = await _odd_rows(read, query, buckets, QUARTER_MINUTES, by)
         # cells have names beyond a client's cap as `other`
-        rows += [row if by is None or row.name in names else row._replace(name=OTHER) for row in found]
-    unpriced, unknown = await _unpriced(read, query, buckets, stored)
-    return TimelineParts(buckets.starts, rows + unpriced, unknown)
+        await reading.add_odd(QUARTER_MINUTES, known={*reading.sums.named})
+    return TimelineParts(buckets.starts, reading.sums, await reading.add_unpriced(unpriced))
 
 
-async def _odd_rows(
-    read: Reader, query: ReportQuery, buckets: Buckets, minutes: int, by: TimelineBy | None
-) -> list[Placed]:
-    """What only the ledger has, in steps of so many minutes."""
-    whole_from = await _whole_from(read)
-    if query.window.first.isoformat() < whole_from:
-        message = f"must be day for this window: retention has deleted single calls from before {whole_from}"
-        raise invalid("step", message)
-    rows = await read.ledger(queries.by_moment(query, buckets.odd, minutes, by))
-    return [Placed(buckets.place(row["_id"]["at"]), row["_id"].get("name"), row) for row in rows]
+class _Reading(NamedTuple):
+    """Adds what is read to `sums`."""
 
+    read: Reader
+    query: ReportQuery
+    buckets: Buckets
+    by: TimelineBy | None
+    sums: Sums
 
-async def _unpriced(
-    read: Reader, query: ReportQuery, buckets: Buckets, stored: Documents
-) -> tuple[list[Placed], set[int]]:
-    """Calls without a price by hour, which cells have by day alone; and the buckets where they are not known."""
-    days: Counter[str] = Counter()
-    for row in stored:
-        days[row["_id"]["day"]] += row["unpriced"]
-    whole_from = await _whole_from(read)
-    few = days.total() <= MOST_UNPRICED
-    lacking = {day for day, count in days.items() if count and not (few and day >= whole_from)}
-    unknown = {place for (day, _), place in buckets.hours.items() if day in lacking}
-    if not few or not days.total():
-        return [], unknown
-    found = []
-    for row in await read.ledger(queries.unpriced(query, QUARTER_MINUTES)):
-        local = row["_id"].astimezone(query.window.zone)
-        if (place := buckets.hours.get((local.date().isoformat(), local.hour))) is not None:
-            found.append(Placed(place, None, {"unpriced": row["count"]}))
-    return found, unknown
+    async def add_days(self) -> None:
+        """From cells."""
+        places = _places_of_days(self.query.window)
+        async for row in self._rows(queries.by_day(self.query, self.by)):
+            self.sums.add(row["_id"].get("name"), places[row["_id"]["day"]], row)
+
+    async def add_hours(self) -> Counter[str]:
+        """From cells, those that they know. Returns the calls without a price by day."""
+        unpriced: Counter[str] = Counter()
+        async for row in self._rows(queries.hours_by_day(self.query, self.by)):
+            day, name = row["_id"]["day"], row["_id"].get("name")
+            unpriced[day] += row["unpriced"]
+            self.sums.named.setdefault(name, {})
+            for hour in range(24):
+                if (place := self.buckets.hours.get((day, hour))) is not None and row[f"{hour}"]["requests"]:
+                    self.sums.add(name, place, row[f"{hour}"])
+        return unpriced
+
+    async def add_odd(self, minutes: int, known: Container[str | None] | None = None) -> None:
+        """From the ledger, in steps of so many minutes; names that are not `known` as `other`."""
+        whole_from = await _whole_from(self.read)
+        if self.query.window.first.isoformat() < whole_from:
+            message = f"must be day for this window: retention has deleted single calls from before {whole_from}"
+            raise invalid("step", message)
+        async for row in self._rows(queries.by_moment(self.query, self.buckets.odd, minutes, self.by)):
+            name = row["_id"].get("name")
+            named = name if known is None or self.by is None or name in known else OTHER
+            self.sums.add(named, self.buckets.place(row["_id"]["at"]), row)
+
+    async def add_unpriced(self, days: Counter[str]) -> set[int]:
+        """From the ledger, because cells have calls without a price by day alone. Returns where they are not known."""
+        whole_from, few = await _whole_from(self.read), days.total() <= MOST_UNPRICED
+        lacking = {day for day, count in days.items() if count and not (few and day >= whole_from)}
+        if few and days.total():
+            async for row in self._rows(queries.unpriced(self.query, QUARTER_MINUTES)):
+                local = row["_id"].astimezone(self.query.window.zone)
+                if (place := self.buckets.hours.get((local.date().isoformat(), local.hour))) is not None:
+                    self.sums.add(UNNAMED, place, {"unpriced": row["count"]})
+        return {place for (day, _), place in self.buckets.hours.items() if day in lacking}
+
+    async def _rows(self, query: Query) -> AsyncIterator[Document]:
+        async with aclosing(self.read.batches(query, ROWS_AT_ONCE)) as batches:
+            async for rows in batches:
+                for row in rows:
+                    yield row
 
 
 async def _whole_from(read: Reader) -> str:
@@ -201,46 +227,48 @@ def _places_of_days(window: TimeWindow) -> dict[str, int]:
 def timeline_report(
     query: ReportQuery, parts: TimelineParts, step: Step, by: TimelineBy | None, generated_at: datetime
 ) -> TimelineReport:
-    """The report of these rows."""
-    begun = bisect_right(parts.starts, generated_at)
-    starts = parts.starts[: max(begun, 1 + max((row.place for row in parts.rows), default=-1))]
-    totals = _summed(parts.rows, FIGURES)
+    """The report of these sums."""
+    totals = parts.sums.over(parts.sums.named)
+    starts = parts.starts[: max(bisect_right(parts.starts, generated_at), 1 + max(totals, default=-1))]
+    points = [
+        TimelineBucket(**_bucket(at, sums), unpriced=None if place in parts.unknown else sums[-1])
+        for place, at in enumerate(starts)
+        for sums in (totals.get(place, _NOTHING),)
+    ]
     return TimelineReport(
         window=timed(query.window),
         synthetic=query.synthetic,
         step=step,
-        points=[_point(place, at, totals.get(place, {}), parts.unknown) for place, at in enumerate(starts)],
-        series=None if by is None else _series(starts, parts.rows),
+        points=points,
+        series=None if by is None else _series(starts, parts.sums),
         generated_at=generated_at,
     )
 
 
-def _point(place: int, at: datetime, stored: Document, unknown: Container[int]) -> TimelineBucket:
-    return TimelineBucket.of(at, stored, unpriced=None if place in unknown else stored.get("unpriced", 0))
+def _series(starts: Sequence[datetime], sums: Sums) -> list[TimelineSeries]:
+    names = [name for name in sums.named if name is not None and name != OTHER]
+    totals = {name: [*map(sum, zip(*sums.named[name].values(), strict=True))] for name in names}
+    ranked = sorted(names, key=lambda name: (-totals[name][COST], -totals[name][0], name))
+    shown, rest = ranked[:MOST_NAMES], [*ranked[MOST_NAMES:], *({OTHER} & sums.named.keys())]
+    found = [_series_of(name, starts, sums.named[name]) for name in shown]
+    return found + ([_series_of(OTHER, starts, sums.over(rest))] if rest else [])
 
 
-def _series(starts: Sequence[datetime], rows: Iterable[Placed]) -> list[TimelineSeries]:
-    by_name: dict[str, list[Placed]] = {}
-    for row in rows:
-        if row.name is not None:
-            by_name.setdefault(row.name, []).append(row)
-    rest = by_name.pop(OTHER, [])
-    totals = {name: summed([row.figures for row in of_name], HOUR_TOTALS) for name, of_name in by_name.items()}
-    ranked = sorted(totals, key=lambda name: (-to_decimal(totals[name]["cost"]), -totals[name]["requests"], name))
-    for name in ranked[MOST_NAMES:]:
-        rest += by_name[name]
-    shown = [(name, by_name[name]) for name in ranked[:MOST_NAMES]] + ([(OTHER, rest)] if rest else [])
-    return [_series_of(name, starts, _summed(of_name, HOUR_TOTALS)) for name, of_name in shown]
-
-
-def _series_of(name: str, starts: Sequence[datetime], sums: dict[int, Document]) -> TimelineSeries:
-    points = [SeriesBucket.of(at, sums.get(place, {})) for place, at in enumerate(starts)]
+def _series_of(name: str, starts: Sequence[datetime], sums: dict[int, list[int]]) -> TimelineSeries:
+    points = [SeriesBucket(**_bucket(at, sums.get(place, _NOTHING))) for place, at in enumerate(starts)]
     return TimelineSeries(name=name, points=points)
 
 
-def _summed(rows: Iterable[Placed], names: tuple[str, ...]) -> dict[int, Document]:
-    """The sum of each figure by bucket."""
-    found: dict[int, Documents] = {}
-    for row in rows:
-        found.setdefault(row.place, []).append(row.figures)
-    return {place: summed(of_place, names) for place, of_place in found.items()}
+_NOTHING = [0] * len(FIGURES)
+
+
+def _bucket(at: datetime, sums: Sequence[int]) -> dict[str, Any]:
+    requests, successes, input_tokens, output_tokens, cost, _ = sums
+    return {
+        "at": at,
+        "requests": requests,
+        "successes": successes,
+        "input_tokens": input_tokens,
+        "output_tokens": output_tokens,
+        "cost": to_decimal(from_units(cost)),
+    }

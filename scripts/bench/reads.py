@@ -151,6 +151,9 @@ async def live_writers(client: httpx.AsyncClient) -> AsyncIterator[Counter[str]]
 def _others(settings: Settings) -> dict[str, str]:
     """Reports of any window and filter, and of what is rare."""
     today = datetime.now(settings.zone).date()
+    yesterday = f"from={today - timedelta(days=1)}&to={today - timedelta(days=1)}"
+    instants = "fromTime={:%Y-%m-%dT%H:%MZ}&toTime={:%Y-%m-%dT%H:%MZ}"
+    half = datetime.now(UTC).replace(minute=30)
     odd = f"from={today - timedelta(days=DAYS - 4)}&to={today - timedelta(days=3)}"
     return {
         "users_by_cost": f"/users?days={DAYS}&sort=-cost",
@@ -160,6 +163,14 @@ def _others(settings: Settings) -> dict[str, str]:
         "usage_of_a_model": f"/usage?days={DAYS}&model=gpt-4o",
         "usage_of_a_user": f"/usage?days={DAYS}&userId=user-01000",
         "usage_of_the_busiest_user": f"/usage?days={DAYS}&userId=user-00000",
+        "timeline_days_by_model": f"/timeline?days={DAYS}&step=day&by=model",
+        "timeline_hours": "/timeline?days=14&step=hour",
+        "timeline_hours_by_model": "/timeline?days=14&step=hour&by=model",
+        "timeline_hours_at_half_past": f"/timeline?step=hour&{instants.format(half - timedelta(days=14), half)}",
+        "timeline_hours_of_a_user": "/timeline?days=14&step=hour&userId=user-01000",
+        "timeline_minutes": f"/timeline?{yesterday}&step=minute",
+        "timeline_minutes_by_model": f"/timeline?{yesterday}&step=minute&by=model",
+        "timeline_minutes_of_a_model": f"/timeline?{yesterday}&step=minute&model=gpt-4o",
         "explain": f"/explain?days={DAYS // 2}",
         "calls_of_a_rare_model": f"/calls?days={DAYS}&model={RARE['model']}",
         "calls_of_a_rare_provider": f"/calls?days={DAYS}&provider={RARE['provider']}",

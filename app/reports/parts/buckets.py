@@ -58,21 +58,21 @@ def chosen_step(window: TimeWindow, wanted: Step | None) -> Step:
 
 
 def buckets_of(window: TimeWindow, step: Step) -> Buckets:
-    """The buckets of a window. Of minutes, nothing is in an hour that cells know."""
+    """The buckets of a window. Minutes, and whole days, are in no hour that cells know."""
     if step is Step.MINUTE:
         first = window.start.replace(second=0, microsecond=0)
         minutes = -((first - window.end) // MINUTE)
         return Buckets(
             [max(window.start, first + i * MINUTE) for i in range(minutes)], {}, [(window.start, window.end)]
         )
+    days = [max(window.start, midnight(day, window.zone)) for day in window.days]
+    if step is Step.DAY and not window.is_timed:
+        return Buckets(days, {}, [])
     hours = _hours(window)
     counted = Counter((day, hour) for _, _, day, hour in hours)
     within = [(max(start, window.start), min(end, window.end), day, hour) for start, end, day, hour in hours]
     shown = [(bucket, full) for bucket, full in zip(within, hours, strict=True) if bucket[0] < bucket[1]]
-    if step is Step.HOUR:
-        starts = [bucket[0] for bucket, _ in shown]
-    else:
-        starts = [max(window.start, midnight(day, window.zone)) for day in window.days]
+    starts = days if step is Step.DAY else [bucket[0] for bucket, _ in shown]
     odd: list[tuple[datetime, datetime]] = []
     found = Buckets(starts, {}, odd)
     for (start, end, day, hour), full in shown:
