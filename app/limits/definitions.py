@@ -26,6 +26,8 @@ from models.subjects import subject_of, user_subject
 
 REFRESH_SECONDS = 1.0
 """With `QUERY_SECONDS`: a change is in force everywhere within two seconds."""
+READ_SECONDS = 20.0
+"""How long reading what has changed may take, which is everything at start: what was read last applies meanwhile."""
 CERTAIN_SECONDS = 3.0
 """How long a look at them counts."""
 MOST_ANSWERS = 20_000
@@ -204,12 +206,13 @@ class Definitions:
             await self._refresh()
 
     async def _refresh(self) -> None:
-        with pymongo.timeout(QUERY_SECONDS):
-            looked_at = time.monotonic()
+        looked_at = time.monotonic()
+        with pymongo.timeout(QUERY_SECONDS if self.version >= 0 else READ_SECONDS):
             version = await self._stored.version()
-            if version == self.version:
-                self._looked_at = looked_at
-                return
+        if version == self.version:
+            self._looked_at = looked_at
+            return
+        with pymongo.timeout(READ_SECONDS):
             changed = await self._stored.changed(self.version, MOST_CHANGED) if self.version >= 0 else None
             if changed is not None and not (changed.subjects or changed.plans):
                 changed = None  # something was changed by hand

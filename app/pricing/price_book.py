@@ -28,6 +28,8 @@ log = Log(__name__)
 
 REFRESH_SECONDS = 2.0
 """How often a process polls, so that a change applies everywhere within five seconds, one missed poll included."""
+READ_SECONDS = 20.0
+"""How long reading what has changed may take, which is everything at start: what was read last applies meanwhile."""
 
 
 class PriceBook:
@@ -45,13 +47,14 @@ class PriceBook:
 
     async def refresh(self) -> None:
         """Reread overrides and token prices, if they changed. Raises PyMongoError."""
-        with pymongo.timeout(QUERY_SECONDS):
+        with pymongo.timeout(QUERY_SECONDS if self._seen is not None else READ_SECONDS):
             found = await self._versions.find_one({"_id": PRICES})
-            version = found.get("version") if found else 0
-            if version != self._seen:
+        version = found.get("version") if found else 0
+        if version != self._seen:
+            with pymongo.timeout(READ_SECONDS):
                 await self._read_tokens(found.get("table") if found else None)
                 self.table = OverrideTable(await self._all(), self._tokens)
-                self._seen = version
+            self._seen = version
 
     async def keep_fresh(self) -> None:
         """Follow changes until cancelled. While MongoDB is away the last known prices apply."""

@@ -209,8 +209,16 @@ def test_who_waits_for_a_slow_server_waits_no_longer_than_told(server: StandIn, 
     ],
 )
 def test_what_somebody_has_to_change_is_said_once_and_nothing_lost(
-    server: StandIn, client: Client, caplog: pytest.LogCaptureFixture, answer: Reply, words: str
+    server: StandIn,
+    client: Client,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Reply,
+    words: str,
 ) -> None:
+    monkeypatch.setattr(
+        "twinmeter.pause.LONGEST_SECONDS", 0.1
+    )  # else an attempt that just began pauses for half a minute
     caplog.set_level(logging.INFO, "twinmeter")
     server.otherwise = answer
     for _ in range(3):

@@ -52,6 +52,17 @@ async def test_without_definitions_nothing_applies_and_nobody_is_looked_up(defin
     assert definitions.plan_of(ANNA) == (DEMO, None)
 
 
+async def test_a_slow_mongodb_delays_the_first_look_and_does_not_fail_it(
+    definitions: Definitions, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await define(database, limit(1))
+    monkeypatch.setattr("app.limits.definitions.QUERY_SECONDS", 0.0)
+
+    await definitions.refresh()
+
+    assert not definitions.none
+
+
 async def test_of_each_limit_it_is_known_in_which_zone_it_is_counted(
     definitions: Definitions, database: Database
 ) -> None:

@@ -61,6 +61,18 @@ async def test_another_process_follows_a_change(database: Database, monkeypatch:
     following.cancel()
 
 
+async def test_a_slow_mongodb_delays_the_first_look_and_does_not_fail_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add(PriceBook(database))
+    monkeypatch.setattr(price_book, "QUERY_SECONDS", 0.0)
+    book = PriceBook(database)
+
+    await book.refresh()
+
+    assert holds(book)
+
+
 async def test_while_mongodb_is_away_the_last_known_prices_hold(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
