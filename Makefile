@@ -1,6 +1,7 @@
 # twinmeter. `make` lists what there is.
 PYTHON ?= python3
 VENV := .venv
+NEEDED := twinmeter needs Python 3.11 or newer; name one: make PYTHON=python3.12
 BIN := $(VENV)/bin
 NODE := node_modules/.package-lock.json
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -22,7 +23,9 @@ install: $(VENV)/installed ## make the environment alone
 	@$(BIN)/python -m compileall -q app models routes scripts  # a service may not write here
 
 $(VENV)/installed: requirements.lock
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "twinmeter needs Python 3.11 or newer")'
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found. $(NEEDED)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	|| { echo "$(PYTHON) is $$($(PYTHON) --version 2>&1). $(NEEDED)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@

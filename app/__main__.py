@@ -11,7 +11,6 @@ import sys
 from collections.abc import Sequence
 
 import uvloop
-from pydantic import ValidationError
 
 from app.database.deployment import mongodb
 from app.database.mongod_binary import MongodError
@@ -19,6 +18,7 @@ from app.errors import AppError
 from app.malloc import limit_arenas
 from app.observability.logs import configure_logging
 from app.process import hold_garbage_collector, leave
+from app.setting_words import settings_here
 from app.settings import Settings
 from app.workers.supervisor import supervise
 
@@ -55,11 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
     limit_arenas()
     try:
-        settings = Settings(**given)
+        settings = settings_here(**given)
         configure_logging(settings.log_level)
         with mongodb(settings, shared=False) as uri:
             uvloop.run(run(settings, uri))
-    except (AppError, MongodError, ValidationError) as error:
+    except (AppError, MongodError) as error:
         sys.stderr.write(f"twinmeter cannot start: {error}\n")
         return 1
     return 0

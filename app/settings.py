@@ -1,52 +1,33 @@
 """Every setting of twinmeter, read from the environment (prefix `TWINMETER_`) and an `.env` file."""
 
-import contextlib
-import fcntl
-import os
-import re
-import secrets
 from datetime import timedelta
 from decimal import Decimal
 from functools import cached_property
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.addresses import network_of, origin_of, prefix_of
-
-DatabaseName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,38}$")]
-ClaimName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-
-
-def _listed(value: Any) -> Any:
-    """The parts of a text between commas."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-def _mapped(value: Any) -> Any:
-    """The pairs of a text such as `admins=admin, backend=service`."""
-    if not isinstance(value, str):
-        return value
-    pairs = [part.rpartition("=") for part in _listed(value)]
-    if any(not name.strip() for name, _, _ in pairs):
-        raise ValueError("must be pairs such as shop-admins=admin, separated by commas")
-    return {name.strip(): role.strip() for name, _, role in pairs}
-
-
-MailSender = Annotated[
-    str, StringConstraints(pattern=r"^([^\x00-\x1f\x7f<>]*<[^@\s<>]+@[^@\s<>]+>|[^@\s<>]+@[^@\s<>]+)$")
-]
-"""An e-mail address, also as `twinmeter <alerts@shop.example>`."""
-Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
-"""Several texts, separated by commas."""
-Mapped = Annotated[dict[str, str], NoDecode, BeforeValidator(_mapped)]
-"""Pairs such as `prod_A1=pro, prod_B2=team`."""
-Roles = Annotated[dict[str, Literal["admin", "service", "user"]], NoDecode, BeforeValidator(_mapped)]
+from app.kept_secret import kept_secret
+from app.setting_kinds import (
+    ClaimName,
+    DatabaseName,
+    Listed,
+    MailAddresses,
+    MailSender,
+    Mapped,
+    Networks,
+    Origins,
+    PagesAddress,
+    Prefix,
+    Proxies,
+    Roles,
+    SecureAddress,
+    SigningSecret,
+    ZoneName,
+)
 
 
 class Settings(BaseSettings):
@@ -62,21 +43,21 @@ class Settings(BaseSettings):
     """How many processes serve, on one port."""
     drain_seconds: float = Field(0, ge=0, le=600)
     """How long a server that was told to stop goes on serving, while `/ready` says `stopping`."""
-    root_path: str = ""
+    root_path: Prefix = ""
     """The prefix under which a proxy serves this deployment, such as `/twinmeter`."""
-    trusted_proxies: Listed = ("127.0.0.1", "::1")
+    trusted_proxies: Proxies = ("127.0.0.1", "::1")
     """Addresses and networks of the proxies whose `X-Forwarded-` headers are believed; `none` for none."""
-    cors_origins: Listed = ()
+    cors_origins: Origins = ()
     """Origins whose pages may call the API from a browser."""
-    embed_origins: Listed = ()
+    embed_origins: Origins = ()
     """Origins whose pages may show a user's panel."""
     data_dir: Path = Path(".data")
     mongodb_uri: SecretStr | None = None
     """A replica set or sharded cluster. Without it an embedded MongoDB is started in `data_dir`."""
     database: DatabaseName = "twinmeter"
-    jwt_secret: SecretStr | None = None
+    jwt_secret: SigningSecret | None = None
     """At least 32 bytes, as HS256 asks for (RFC 7518, 3.2). Without it one is generated and kept in `data_dir`."""
-    jwks_url: str | None = None
+    jwks_url: SecureAddress | None = None
     """Where an identity provider has its public keys (RFC 7517). Without it only our own secret signs tokens."""
     jwt_issuer: str | None = None
     jwt_audience: Listed = ()
@@ -90,7 +71,7 @@ class Settings(BaseSettings):
     jwt_client_claim: ClaimName = "client"
     session_hours: int = Field(12, ge=1, le=168)
     """How long a session of the pages lasts, at most: it never outlives its token or key."""
-    timezone: str = "UTC"
+    timezone: ZoneName = "UTC"
     """IANA name of the zone in which days are counted."""
     features_file: Path | None = None
     estimates_file: Path | None = None
@@ -123,13 +104,13 @@ class Settings(BaseSettings):
     store_user_agent: bool = False
     show_synthetic: bool = False
     """Whether reports include demo data when the request does not say."""
-    public_url: str | None = None
+    public_url: PagesAddress | None = None
     """Where people reach this deployment's pages, for links in messages; without it they have none."""
     spending_alerts: bool = True
     """Whether somebody is told of unusual spending: cost, failed calls, latency, models without a price."""
     spending_alerts_floor_usd: Decimal = Field(Decimal(10), ge=0, le=1_000_000, allow_inf_nan=False, decimal_places=6)
     """By so much a day or an hour must cost more than usual."""
-    webhooks_to_private_addresses: Listed = ()
+    webhooks_to_private_addresses: Networks = ()
     """Private addresses and networks that webhooks may be sent to, also over plain http."""
     smtp_host: str | None = None
     """The server through which alerts are sent as e-mail; without it there is none."""
@@ -138,7 +119,7 @@ class Settings(BaseSettings):
     smtp_user: str | None = None
     smtp_password: SecretStr | None = None
     smtp_from: MailSender = "twinmeter@localhost"
-    month_report_to: Listed = ()
+    month_report_to: MailAddresses = ()
     """E-mail addresses to which the report of each month is sent on the first day of the next one."""
     stripe_webhook_secret: SecretStr | None = None
     """Of the endpoint that Stripe sends events to (`whsec_...`); two, separated by commas, while it is changed. Without
@@ -157,82 +138,6 @@ class Settings(BaseSettings):
     stripe_plans: Mapped = Field(default_factory=dict)
     """The plan of each product of Stripe's, where its prices say none by `plan` in their metadata or a lookup key."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-
-    @field_validator("root_path")
-    @classmethod
-    def _plain_path(cls, path: str) -> str:
-        return prefix_of(path)
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _networks(cls, named: tuple[str, ...]) -> tuple[str, ...]:
-        return () if named == ("none",) else tuple(network_of(each) for each in named)
-
-    @field_validator("webhooks_to_private_addresses")
-    @classmethod
-    def _private_networks(cls, named: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(network_of(each) for each in named)
-
-    @field_validator("cors_origins", "embed_origins")
-    @classmethod
-    def _origins(cls, named: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(origin_of(each) for each in named)
-
-    @field_validator("month_report_to")
-    @classmethod
-    def _addresses(cls, named: tuple[str, ...]) -> tuple[str, ...]:
-        if wrong := [
-            address for address in named if re.fullmatch(r"[^@\s<>,;\x00-\x1f\x7f]+@[^@\s<>,;]+", address) is None
-        ]:
-            raise ValueError(f"must be e-mail addresses, separated by commas; {wrong[0]!r} is none")
-        return tuple(dict.fromkeys(named))
-
-    @field_validator("public_url")
-    @classmethod
-    def _address_of_pages(cls, url: str | None) -> str | None:
-        if url is None:
-            return None
-        parts = urlsplit(url if re.fullmatch(r"[!-~]+", url) else "")
-        if (
-            parts.scheme not in {"http", "https"}
-            or not parts.hostname
-            or parts.query
-            or parts.fragment
-            or parts.username
-        ):
-            raise ValueError("must be an address such as https://twinmeter.example or https://shop.example/twinmeter")
-        return url.rstrip("/")
-
-    @field_validator("jwt_secret")
-    @classmethod
-    def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
-        if secret is not None and len(secret.get_secret_value().encode()) < 32:  # noqa: PLR2004 - see jwt_secret
-            raise ValueError("must have at least 32 bytes; `openssl rand -hex 32` makes one")
-        return secret
-
-    @field_validator("jwks_url")
-    @classmethod
-    def _private_on_its_way(cls, url: str | None) -> str | None:
-        if url is None:
-            return None
-        parts = urlsplit(url)
-        if parts.username is not None or parts.password is not None:
-            raise ValueError("must not contain a user or a password: public keys are public")
-        # whoever can change the keys in transit can impersonate anyone
-        if not parts.hostname or not (
-            parts.scheme == "https" or (parts.scheme == "http" and _loopback(parts.hostname))
-        ):
-            raise ValueError("must be an https:// address; http:// is only for this machine")
-        return url
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError(f"{name!r} is not a valid IANA time zone, such as Europe/Berlin or UTC") from error
-        return name
 
     @cached_property
     def zone(self) -> ZoneInfo:
@@ -256,39 +161,3 @@ class Settings(BaseSettings):
         if self.jwt_secret is not None:
             return self.jwt_secret.get_secret_value()
         return kept_secret(self.data_dir / "jwt_secret")
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _remove_if_empty(path: Path) -> None:
-    """Of processes that start at once none removes what another one has made meanwhile."""
-    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        if not file.read() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
-            path.unlink()
-
-
-def kept_secret(path: Path) -> str:
-    """The 256 random bits, in hexadecimal digits, that a file of the data folder keeps for its owner alone; made at the
-    first use, and where a power cut has left the file empty. Raises OSError.
-    """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _remove_if_empty(path)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(draft, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
-        file.write(secrets.token_hex(32))
-        file.flush()
-        os.fsync(file.fileno())  # or a power cut may leave the name without the content
-    try:
-        # a link, unlike a rename, fails where another process was first: both then read the same secret
-        path.hardlink_to(draft)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
-    return path.read_text().strip()

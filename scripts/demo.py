@@ -12,7 +12,6 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 import uvloop
-from pydantic import ValidationError
 
 from app.auth.principals import Role
 from app.auth.tokens import Tokens
@@ -22,6 +21,7 @@ from app.database.mongod_binary import MongodError
 from app.errors import AppError
 from app.observability.logs import configure_logging
 from app.server import serve
+from app.setting_words import settings_here
 from app.settings import Settings
 from app.tracking import track_ai_request
 from scripts.seed_demo import CALLS, DAYS, SeedDemo, plan
@@ -44,7 +44,7 @@ def main() -> int:
         configure_logging("warning")
         with mongodb(settings, shared=False) as uri:
             uvloop.run(_demo(settings, uri))
-    except (AppError, MongodError, ValidationError) as error:
+    except (AppError, MongodError) as error:
         sys.stderr.write(f"the demo cannot start: {error}\n")
         return command.FAILED
     return 0
@@ -52,7 +52,7 @@ def main() -> int:
 
 def _demo_settings() -> Settings:
     os.environ.setdefault("TWINMETER_DATABASE", DATABASE)
-    return Settings(show_synthetic=True)
+    return settings_here(show_synthetic=True)
 
 
 async def _demo(settings: Settings, uri: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from app.data_folder import prepared
 from app.errors import ConfigurationError
-from app.settings import kept_secret
+from app.kept_secret import kept_secret
 
 
 def mode(path: Path) -> int:

@@ -6,6 +6,7 @@ from urllib.parse import unquote_plus
 from app.errors import ConfigurationError
 
 SETTING = "TWINMETER_MONGODB_URI"
+SCHEMES = ("mongodb://", "mongodb+srv://")
 APP_NAME = "twinmeter"
 
 GUARANTEED: dict[str, Any] = {
@@ -53,7 +54,13 @@ class Address(NamedTuple):
 
 
 def checked(uri: str) -> Address:
-    """The address of our own MongoDB. Raises ConfigurationError where an option contradicts what we guarantee."""
+    """The address of our own MongoDB. Raises ConfigurationError where it has no scheme of MongoDB's, or an option
+    contradicts what we guarantee.
+    """
+    if not uri.startswith(SCHEMES):
+        raise ConfigurationError(
+            f"{SETTING} must begin with mongodb:// or mongodb+srv://, as mongodb://localhost:27017"
+        )
     place, mark, query = uri.partition("?")
     separator = ";" if ";" in query and "&" not in query else "&"
     kept, without, named = [], [], set()

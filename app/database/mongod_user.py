@@ -13,7 +13,7 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from app.settings import kept_secret
+from app.kept_secret import kept_secret
 
 USER = "twinmeter"
 KEY_FILE = "mongodb.key"

@@ -21,6 +21,7 @@ class Code(IntEnum):
     DUPLICATE_KEY = 11_000
 
 
+OF_A_SERVER = re.compile(r"([^\s,]+:\d+): (?:\[Errno -?\d+\] )?([^,]+)")
 OF_A_DUPLICATE = re.compile(r"collection: [^.\s]+\.(?P<collection>\S+) index: (?P<index>\S+) dup key")
 
 
@@ -29,8 +30,10 @@ def failure_of(error: PyMongoError, name: str) -> AppError:
     if isinstance(error, PyMongoConfigurationError):
         return ConfigurationError(f"{SETTING} cannot be used: {error}")
     if not isinstance(error, OperationFailure):
-        way_out = f"start it, or correct {SETTING}" + _hint(error)
-        return DatabaseUnavailableError(f"MongoDB does not answer: {reason(error)}; {way_out}")
+        if hint := _hint(error):
+            return DatabaseUnavailableError(f"MongoDB does not answer: {reason(error)}; start it, or correct {hint}")
+        way_out = f"Is it running? Start it, or correct {SETTING}"
+        return DatabaseUnavailableError(f"{unreached(error)}. {way_out}")
     why = (error.details or {}).get("errmsg", error)
     match error.code:
         case Code.NOT_AUTHORIZED:
@@ -51,11 +54,21 @@ def reason(error: Exception) -> str:
     return str(error).split(" (configured timeouts", 1)[0].split(", Timeout: ", 1)[0].split(", full error", 1)[0]
 
 
+def unreached(error: Exception) -> str:
+    """Which server cannot be reached, and why: each one of a set that says the same is named once."""
+    said = reason(error)
+    servers = dict(OF_A_SERVER.findall(said))
+    if not servers:
+        return f"MongoDB does not answer: {said}"
+    whys = sorted({why.strip().lower() for why in servers.values()})
+    return f"MongoDB at {', '.join(sorted(servers))} cannot be reached ({'; '.join(whys)})"
+
+
 def _hint(error: PyMongoError) -> str:
     """Two addresses that look like a server that is away."""
     if isinstance(error, ServerSelectionTimeoutError) and "replica set name" in str(error):
-        return ", whose replicaSet must be the name that rs.status() says"
-    return ", whose tls must be as the server's" if "SSL" in str(error) else ""
+        return f"{SETTING}, whose replicaSet must be the name that rs.status() says"
+    return f"{SETTING}, whose tls must be as the server's" if "SSL" in str(error) else ""
 
 
 def _duplicate(error: OperationFailure, name: str) -> str:

@@ -14,7 +14,7 @@ from app.database import Database
 from app.database.connection import looking
 from app.database.deployment import reachable_uri
 from app.database.mongod_binary import MongodError
-from app.database.start_failures import Code, reason
+from app.database.start_failures import Code, reason, unreached
 from app.errors import AppError, ConfigurationError, RollupsNotReadyError
 from app.maintenance.reconcile.days import DisturbedZoneError
 from app.settings import Settings
@@ -120,7 +120,7 @@ def _not_connected(error: Exception) -> Finding:
     if isinstance(error, ConfigurationError):
         return problem(str(error), "no server starts with it")
     advice = "start it, or correct TWINMETER_MONGODB_URI; calls go to the spool meanwhile"
-    return problem(f"MongoDB does not answer: {reason(error)}", advice)
+    return problem(unreached(error), advice)
 
 
 async def _answer(check: Check, deployment: Deployment) -> Finding:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvloop
-from pydantic import ValidationError
 from pymongo.errors import PyMongoError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -19,6 +18,7 @@ from app.database.mongod_binary import MongodError
 from app.errors import AppError
 from app.malloc import limit_arenas
 from app.observability.logs import configure_logging
+from app.setting_words import settings_here
 from app.settings import Settings
 
 FAILED = 1
@@ -42,8 +42,8 @@ def run(work: Callable[[Settings], Coroutine[Any, Any, int]]) -> int:
     limit_arenas()
     try:
         configure_logging("warning")
-        return uvloop.run(work(Settings()))
-    except (AppError, MongodError, ValidationError) as error:
+        return uvloop.run(work(settings_here()))
+    except (AppError, MongodError) as error:
         sys.stderr.write(f"{error}\n")
         return FAILED
     except PyMongoError as error:

@@ -69,3 +69,11 @@ def test_an_option_that_contradicts_what_we_guarantee_refuses_the_start(option: 
         checked(f"mongodb://user:secret@h/?replicaSet=r&{option}")
 
     assert str(refused.value) == f"TWINMETER_MONGODB_URI has {option}, but {why}: leave it out"
+
+
+@pytest.mark.parametrize("uri", ["localhost:27017", "postgres://localhost", "//h", "mongodb:/h", " mongodb://h"])
+def test_an_address_without_a_scheme_of_mongodb_is_told(uri: str) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"^TWINMETER_MONGODB_URI must begin with mongodb:// or mongodb\+srv://"
+    ):
+        checked(uri)

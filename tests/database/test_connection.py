@@ -96,8 +96,8 @@ async def test_a_server_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyP
     with pytest.raises(DatabaseUnavailableError) as failed:
         await Database.connect("mongodb://127.0.0.1:1", "nowhere")
     assert str(failed.value) == (
-        "MongoDB does not answer: 127.0.0.1:1: [Errno 111] Connection refused; "
-        "start it, or correct TWINMETER_MONGODB_URI"
+        "MongoDB at 127.0.0.1:1 cannot be reached (connection refused). "
+        "Is it running? Start it, or correct TWINMETER_MONGODB_URI"
     )
 
 

@@ -370,7 +370,7 @@ async def test_while_mongodb_is_away_this_machine_and_the_settings_are_looked_at
     assert waited == f"2 calls wait, {size / 1_000:.1f} kB of 1.0 MB, the oldest for N days; no process replays"
     assert found["spool"].advice == "they are delivered by themselves when MongoDB is back and a server runs"
     assert said == {
-        "connection": "MongoDB does not answer: 127.0.0.1:1: [Errno 111] Connection refused",
+        "connection": "MongoDB at 127.0.0.1:1 cannot be reached (connection refused)",
         "signing secret": f"{settings.data_dir}/jwt_secret can be read by others, who can impersonate anyone with it",
     }
     assert {found[check].said for check in of(found, UNCHECKED)} == {"MongoDB is away"}
