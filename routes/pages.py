@@ -28,9 +28,15 @@ class PageController(Controller):
     async def home(self, request: AnyRequest) -> Template:
         return _page(pages.HOME, request)
 
-    @get(pages.PATH + "/{slug:str}")
-    async def tab(self, slug: FromPath[str], request: AnyRequest) -> Template:
-        return _page(slug, request)
+    @get(pages.PATH + "/{place:str}", status_code=200)
+    async def place(self, place: FromPath[str], request: AnyRequest) -> Template | Redirect:
+        root: str = request.scope["root_path"]
+        leads = pages.moved(place, request.scope["query_string"].decode("latin-1"))
+        return Redirect(root + leads, status_code=308) if leads else _page(place, request)
+
+    @get(pages.PATH + "/{place:str}/{view:str}")
+    async def view(self, place: FromPath[str], view: FromPath[str], request: AnyRequest) -> Template:
+        return _page(f"{place}/{view}", request)
 
     @get(assets.PATH + "/{version:str}/{name:path}")
     async def file(self, version: FromPath[str], name: FromPath[str], request: AnyRequest) -> Response[bytes]:

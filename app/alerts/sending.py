@@ -31,7 +31,7 @@ def linked(send: Send, pages: str | None) -> Send:
 
     async def with_link(endpoint: Endpoint, alert: Alert, delivery: Delivery) -> Outcome:
         if alert.kind not in SPENDING:
-            alert = alert.model_copy(update={"lines": (*alert.lines, f"Look: {pages}/admin/alerts")})
+            alert = alert.model_copy(update={"lines": (*alert.lines, f"Look: {pages}/admin/settings/alerts")})
         return await send(endpoint, alert, delivery)
 
     return with_link

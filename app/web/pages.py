@@ -2,6 +2,8 @@
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import parse_qsl, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar.plugins.jinja import JinjaTemplateEngine
@@ -11,27 +13,81 @@ from litestar.template.config import TemplateConfig
 from app.web.assets import Assets
 
 PATH = "/admin"
-HOME = "home"
+HOME = "overview"
 NOWHERE = "not-found"
-TABS = {
-    "ai-monitoring": "AI monitoring",
-    "executive": "Executive",
-    "operations": "Operations",
-    "models": "Models",
-    "users": "Users",
-    "finance": "Finance",
-    "campaigns": "Campaigns",
-    "experiments": "Experiments",
-    "retention": "Retention",
-    "months": "Month reports",
-    "technical": "Technical",
-    "analytics": "Analytics",
-    "data-quality": "Data quality",
-    "calls": "Calls",
-    "gateway": "Gateway",
-    "alerts": "Alerts",
+PLACES = {
+    HOME: ("Overview", {}),
+    "cost": (
+        "Cost",
+        {
+            "revenue": "Revenue",
+            "margins": "Margins",
+            "forecast": "Forecast",
+            "changes": "What changed",
+            "months": "Month reports",
+        },
+    ),
+    "usage": (
+        "Usage",
+        {
+            "features": "Features",
+            "models": "Models",
+            "users": "Users",
+            "conversations": "Conversations",
+            "campaigns": "Campaigns",
+            "experiments": "Experiments",
+            "retention": "Retention",
+        },
+    ),
+    "reliability": ("Reliability", {"latency": "Latency", "data-quality": "Data quality", "system": "System"}),
+    "calls": ("Calls", {}),
+    "settings": ("Settings", {"alerts": "Alerts", "gateway": "Gateway"}),
 }
-"""Every tab in the order of the menu: the last part of its address, and its title."""
+"""Every place in the order of the menu with its title, and the views beside its first one with theirs."""
+MOVED = {
+    "executive": HOME,
+    "ai-monitoring": "usage",
+    "operations": "reliability",
+    "models": "usage/models",
+    "users": "usage/users",
+    "finance": "cost",
+    "campaigns": "usage/campaigns",
+    "experiments": "usage/experiments",
+    "retention": "usage/retention",
+    "months": "cost/months",
+    "technical": "reliability/system",
+    "analytics": "usage/conversations",
+    "data-quality": "reliability/data-quality",
+    "gateway": "settings/gateway",
+    "alerts": "settings/alerts",
+}
+"""Where what had an address of its own up to 0.10 is today."""
+
+
+class View(NamedTuple):
+    """One page: `slug` is its place, and where it is not the first there its own name, such as `cost/margins`."""
+
+    slug: str
+    title: str
+
+    @property
+    def path(self) -> str:
+        """Its address."""
+        return PATH if self.slug == HOME else f"{PATH}/{self.slug}"
+
+    @property
+    def module(self) -> str:
+        """The file that shows it."""
+        return f"places/{self.slug}{'' if self.slug == HOME or '/' in self.slug else '/index'}.js"
+
+
+def _views(place: str, title: str, others: dict[str, str]) -> list[View]:
+    return [View(place, title), *(View(f"{place}/{name}", each) for name, each in others.items())]
+
+
+VIEWS = {place: _views(place, title, others) for place, (title, others) in PLACES.items()}
+"""Every view by its place, the first one of each first."""
+_BY_SLUG = {view.slug: view for views in VIEWS.values() for view in views}
 USAGE_PATH = "/usage"
 """One user's own usage, which pages of other origins may frame."""
 _SOURCES = {
@@ -62,25 +118,37 @@ def templates() -> TemplateConfig[JinjaTemplateEngine]:
     return TemplateConfig(instance=JinjaTemplateEngine.from_environment(environment))
 
 
+def moved(slug: str, query: str) -> str | None:
+    """The address below the prefix that an older one with this query string leads to; None where it was none.
+
+    Finance had its views in its query.
+    """
+    if slug not in MOVED:
+        return None
+    given = parse_qsl(query, keep_blank_values=True)
+    named = dict(given).get("view")
+    view = f"cost/{named}" if slug == "finance" and f"cost/{named}" in _BY_SLUG else MOVED[slug]
+    kept = urlencode([(name, value) for name, value in given if name != "view"])
+    return f"{_BY_SLUG[view].path}{'?' if kept else ''}{kept}"
+
+
 def page(slug: str, assets: Assets, root: str) -> Template:
-    """The page of a tab, the main page for `HOME`; for any other name a page that says so, with 404.
+    """The page of a view; for a slug that is none a page that says so, with 404.
 
     `root` is the prefix under which a proxy serves this deployment; scripts read it from their own address.
     """
-    known = slug == HOME or slug in TABS
-    tab = slug if known else NOWHERE
+    view = _BY_SLUG.get(slug)
     context = {
-        "tab": tab,
-        "title": {HOME: "Overview", NOWHERE: "Not found"}.get(tab) or TABS[tab],
+        "tab": view.slug if view else NOWHERE,
+        "place": slug.partition("/")[0] if view else NOWHERE,
+        "title": view.title if view else "Not found",
+        "module": view and view.module,
         "root": root,
-        "tabs": [
-            {"slug": each, "title": title, "href": f"{root}{PATH}/{each}", "current": each == tab}
-            for each, title in TABS.items()
-        ],
+        "places": VIEWS,
         "asset": lambda name: root + assets.url(name),
     }
     headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
-    return Template("shell.html", context=context, headers=headers, status_code=200 if known else 404)
+    return Template("shell.html", context=context, headers=headers, status_code=200 if view else 404)
 
 
 def usage_page(assets: Assets, root: str, embedding: Collection[str]) -> Template:

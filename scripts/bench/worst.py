@@ -133,7 +133,11 @@ def of_routes() -> dict[tuple[str, str], Requests]:
     gets["/api/admin/reports/month/{report:str}"] = [
         Worst(form, f"{this_month}.{form}?preview=true&synthetic=include") for form in ("json", "html", "pdf", "csv")
     ]
-    gets["/admin/{slug:str}"] = [Worst("a tab", "/admin/operations"), Worst("none", f"/admin/{'x' * 20_000}")]
+    gets["/admin/{place:str}"] = [Worst("a place", "/admin/reliability"), Worst("none", f"/admin/{'x' * 20_000}")]
+    gets["/admin/{place:str}/{view:str}"] = [
+        Worst("a view", "/admin/cost/margins"),
+        Worst("none", f"/admin/cost/{'x' * 20_000}"),
+    ]
     gets["/admin/static/{version:str}/{name:path}"] = [
         Worst("the charts", "{asset}"),
         Worst("none", "/admin/static/x/" + "../" * 5_000),

@@ -58,7 +58,7 @@ async def test_each_address_gets_a_message_with_the_figures(mailing: Alerts, dat
         "Allowance: 10 requests, hard\n"
         "Share: 80.0 %\n"
         "Period: 2026-11-30 00:00 UTC to 2026-12-01 00:00 UTC\n"
-        "Look: https://twinmeter.example/admin/alerts\n"
+        "Look: https://twinmeter.example/admin/settings/alerts\n"
         "\n"
         f"Alert {alert}, 2026-11-30 12:00:00 UTC\n"
     )

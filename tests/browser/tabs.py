@@ -8,6 +8,8 @@ from tests.browser.expected import SHOWN, Answers, Rest, Tab, Table, counted, ke
 ADMIN = "/api/admin/ai"
 USAGE = (f"{ADMIN}/usage", {"compare": "previous"})
 OVERVIEW: tuple[str, Answers] = (f"{ADMIN}/overview", {})
+FINANCE = "/api/admin/finance"
+MARGIN = ("recognised", "cost", "margin")
 DAY, MODEL, PAIR = key_of("day"), key_of("provider", "model"), key_of("reportedProvider", "provider", "model")
 TOTALS = ("requests", "cost", "successRate")
 OF_USAGE: dict[str, str | Callable[[Answers], Any]] = {
@@ -30,17 +32,23 @@ def _daily(*columns: str) -> Table:
 
 
 TABS = {
-    "home": Tab(
+    "overview": Tab(
         {"stats": ("/api/admin/stats", {}), "overview": OVERVIEW},
         {
             **{name: f"stats.{name}" for name in ("aiRequestsToday", "aiRequestsThisMonth")},
             **{name: f"stats.{name}" for name in ("aiCostToday", "aiCostThisMonth", "uniqueUsersToday")},
             "aiCostToday.quality": quality("overview.today"),
             "aiCostThisMonth.quality": quality("overview.month"),
+            "health.score": "overview.health.score",
+            "month.requests": "overview.month.requests",
+            "month.cost": "overview.month.cost",
+            "month.cost.quality": quality("overview.month"),
+            "today.requests": "overview.today.requests",
+            "today.cost": "overview.today.cost",
         },
         {"activity": Table("stats.recentActivity", key_of("id"), ("cost", "userId", "model", "feature"))},
     ),
-    "ai-monitoring": Tab(
+    "usage": Tab(
         {"usage": USAGE},
         OF_USAGE,
         {
@@ -51,26 +59,8 @@ TABS = {
             "users": Table("usage.topUsers", key_of("userId"), (*TOTALS, "tokensTotal"), SHOWN, Rest("usage.totals")),
         },
     ),
-    "executive": Tab(
-        {"usage": USAGE, "overview": OVERVIEW},
-        {
-            **OF_USAGE,
-            "health.score": "overview.health.score",
-            "month.requests": "overview.month.requests",
-            "month.cost": "overview.month.cost",
-            "month.cost.quality": quality("overview.month"),
-            "today.requests": "overview.today.requests",
-            "today.cost": "overview.today.cost",
-        },
-        {
-            "users": _daily("activeUsers", "requests"),
-            "requests": _daily("requests", "successRate"),
-            "cost": _daily("cost", "unpriced", "estimated"),
-            "success": _daily("successRate", "errors", "requests"),
-        },
-    ),
-    "operations": Tab(
-        {"usage": USAGE, "providers": (f"{ADMIN}/providers", {})},
+    "reliability": Tab(
+        {"usage": USAGE, "providers": (f"{ADMIN}/providers", {}), "latency": (f"{ADMIN}/latency", {})},
         {
             **_of_usage("requests", "successRate", "p95"),
             "errors": "usage.totals.errors",
@@ -83,11 +73,23 @@ TABS = {
                 (*TOTALS, "errors", "averageDuration", "p50", "p95", "p99", "unpriced"),
                 rest=Rest(None),
             ),
-            "latency": Table("providers.providers", key_of("provider"), ("p50", "p95", "p99", "requests")),
             "outcomes": _daily("requests", "successRate", "errors", "averageDuration"),
         },
     ),
-    "models": Tab(
+    "reliability/latency": Tab(
+        {"latency": (f"{ADMIN}/latency", {}), "providers": (f"{ADMIN}/providers", {})},
+        {**{name: f"latency.latency.{name}" for name in ("p50", "p95", "p99")}, "measured": "latency.measured"},
+        {
+            "distribution": Table("latency.buckets", lambda row: str(row["from"]), ("count",), empty="count"),
+            "latency": Table("providers.providers", key_of("provider"), ("p50", "p95", "p99", "requests")),
+        },
+    ),
+    "usage/features": Tab(
+        {"usage": (f"{ADMIN}/usage", {})},
+        {},
+        {"list": Table("usage.byFeature", key_of("feature"), (*TOTALS, "tokensTotal", "errors"), rest=Rest(None))},
+    ),
+    "usage/models": Tab(
         {"models": (f"{ADMIN}/models", {})},
         {
             "models": lambda of: len(of["models"]["models"]),
@@ -105,7 +107,7 @@ TABS = {
             ),
         },
     ),
-    "users": Tab(
+    "usage/users": Tab(
         {"users": (f"{ADMIN}/users", {"limit": 20}), "usage": (f"{ADMIN}/usage", {})},
         _of_usage("activeUsers", "requests", "cost", "cost.quality"),
         {
@@ -114,12 +116,12 @@ TABS = {
             )
         },
     ),
-    "finance": Tab(
+    "cost": Tab(
         {
             "usage": USAGE,
             "overview": OVERVIEW,
             "analytics": ("/api/analytics", {"type": "monthly"}),
-            "forecast": ("/api/admin/finance/forecast", {}),
+            "forecast": (f"{FINANCE}/forecast", {}),
         },
         {
             **_of_usage("cost", "cost.quality", "savedCost"),
@@ -133,17 +135,17 @@ TABS = {
             "providers": Table("usage.byProvider", key_of("provider"), ("cost", "savedCost", "unpriced")),
         },
     ),
-    "campaigns": Tab(
+    "usage/campaigns": Tab(
         {"campaigns": ("/api/admin/campaigns", {"limit": 50})},
         {},
         {"undefined": Table("campaigns.undefined", key_of("clientId", "campaignId"), ("requests", "cost"))},
     ),
-    "experiments": Tab(
+    "usage/experiments": Tab(
         {"experiments": ("/api/admin/experiments", {"limit": 50})},
         {},
         {"undefined": Table("experiments.undefined", key_of("name"), ("name",))},
     ),
-    "retention": Tab(
+    "usage/retention": Tab(
         {"retention": (f"{ADMIN}/retention", {"weeks": 12}), "upgrades": (f"{ADMIN}/upgrades", {})},
         {},
         {
@@ -153,30 +155,24 @@ TABS = {
             ),
         },
     ),
-    "months": Tab(
+    "cost/months": Tab(
         {"analytics": ("/api/analytics", {"type": "monthly"})},
         {},
         {"months": Table("analytics.monthly", key_of("month"), ("cost", "savedCost", "requests"), empty="requests")},
     ),
-    "technical": Tab(
-        {"latency": (f"{ADMIN}/latency", {}), "technical": (f"{ADMIN}/technical", {})},
+    "reliability/system": Tab(
+        {"technical": (f"{ADMIN}/technical", {})},
         {
-            **{name: f"latency.latency.{name}" for name in ("p50", "p95", "p99")},
-            "measured": "latency.measured",
-            "errors": counted("latency.errors", "count"),
             **{name: f"technical.{name}" for name in ("status", "room", "overloadRefused", "database")},
             **{name: f"technical.{name}" for name in ("spool.calls", "spool.bytes")},
             "breaker": "technical.breaker.open",
             "commits": "technical.commits.transactions",
             "lastCommit": "technical.freshness.lastCommit",
         },
-        {
-            "distribution": Table("latency.buckets", lambda row: str(row["from"]), ("count",), empty="count"),
-            # how many pages listen changes with this page itself
-            "processes": Table("technical.processes", key_of("pid"), ("calls", "queued")),
-        },
+        # how many pages listen changes with this page itself
+        {"processes": Table("technical.processes", key_of("pid"), ("calls", "queued"))},
     ),
-    "analytics": Tab(
+    "usage/conversations": Tab(
         {"analytics": ("/api/analytics", {"type": "all"})},
         {
             **{name: f"analytics.summary.{name}" for name in ("requests", "cost", "successRate", "activeUsers")},
@@ -192,7 +188,7 @@ TABS = {
             ),
         },
     ),
-    "data-quality": Tab(
+    "reliability/data-quality": Tab(
         {"quality": (f"{ADMIN}/data-quality", {})},
         {
             **{name: f"quality.totals.{name}" for name in ("unpriced", "estimated")},
@@ -214,7 +210,7 @@ TABS = {
         {},
         {"calls": Table("calls.calls", key_of("id"), ("tokensUsed", "requestDuration", "cost", "userId", "model"))},
     ),
-    "gateway": Tab(
+    "settings/gateway": Tab(
         {"upstreams": ("/api/admin/gateway/upstreams", {}), "gateway": ("/api/admin/gateway/figures", {})},
         {
             "requests": lambda of: sum(of["gateway"]["whole"]["calls"].values()),
@@ -228,7 +224,7 @@ TABS = {
             "names": Table("upstreams.names", key_of("name"), ("name",)),
         },
     ),
-    "alerts": Tab(
+    "settings/alerts": Tab(
         {
             "alerts": ("/api/admin/alerts", {}),
             "deliveries": ("/api/admin/deliveries", {}),
@@ -244,12 +240,7 @@ TABS = {
             "mutes": Table("mutes.mutes", key_of("id"), ("kind", "clientId", "until")),
         },
     ),
-}
-
-FINANCE = "/api/admin/finance"
-MARGIN = ("recognised", "cost", "margin")
-VIEWS = {
-    "finance?view=revenue": Tab(
+    "cost/revenue": Tab(
         {"finance": (f"{FINANCE}/overview", {})},
         {
             **{name: f"finance.totals.{name}" for name in (*MARGIN, "marginPercent", "returnOnCost")},
@@ -258,20 +249,20 @@ VIEWS = {
         },
         {"margin-days": Table("finance.daily", DAY, MARGIN), "mrr-days": Table("finance.daily", DAY, ("mrr",))},
     ),
-    "finance?view=margins&by=feature": Tab(
+    "cost/margins?by=feature": Tab(
         {"margins": (f"{FINANCE}/margins", {"by": "feature"}), "losses": (f"{FINANCE}/loss-making", {})},
         {name: f"margins.totals.{name}" for name in MARGIN},
         {"margins": Table("margins.rows", key_of("name"), (*MARGIN, "marginPercent", "calls"))},
     ),
-    "finance?view=forecast&by=model": Tab(
-        {"forecast": ("/api/admin/finance/forecast", {"by": "model"})},
+    "cost/forecast?by=model": Tab(
+        {"forecast": (f"{FINANCE}/forecast", {"by": "model"})},
         {
             "monthToDate": "forecast.whole.monthToDate",
             **{f"{name}.cost": f"forecast.whole.{name}.cost" for name in ("monthEnd", "next30Days", "next90Days")},
         },
         {"parts": Table("forecast.parts", key_of("name"), ("monthToDate",))},
     ),
-    "finance?view=changes": Tab(
+    "cost/changes": Tab(
         {"explain": (f"{ADMIN}/explain", {})},
         {
             "cost": "explain.totals.now.cost",
@@ -284,4 +275,3 @@ VIEWS = {
         },
     ),
 }
-"""Parts of tabs with addresses of their own."""

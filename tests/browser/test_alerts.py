@@ -11,7 +11,7 @@ from tests.browser.watch import Watch
 
 
 async def test_an_endpoint_is_made_its_secret_shown_once_and_a_test_arrives(signed_in: Page) -> None:
-    page = await opened(signed_in, "/admin/alerts")
+    page = await opened(signed_in, "/admin/settings/alerts")
     async with receiving(500, 204) as receiver:
         await page.get_by_text("Add an endpoint").click()
         await page.get_by_label("Name", exact=True).fill("billing")
@@ -49,7 +49,7 @@ async def test_deliveries_are_read_page_by_page(signed_in: Page, server: Served)
         server.tested_endpoint(name, client="pages")
     short = re.compile(r"/api/admin/deliveries\?")
     await signed_in.route(short, lambda route: route.continue_(url=route.request.url.replace("limit=50", "limit=2")))
-    page = await opened(signed_in, "/admin/alerts?clientId=pages")
+    page = await opened(signed_in, "/admin/settings/alerts?clientId=pages")
     deliveries = page.locator("[data-panel=deliveries]")
     rows = deliveries.locator("tbody tr")
     await expect(rows).to_have_count(2)
@@ -63,7 +63,7 @@ async def test_deliveries_are_read_page_by_page(signed_in: Page, server: Served)
 
 async def test_what_is_refused_is_said(signed_in: Page, watch: Watch) -> None:
     watch.expect("status of 400")
-    page = await opened(signed_in, "/admin/alerts")
+    page = await opened(signed_in, "/admin/settings/alerts")
     await page.get_by_text("Add an endpoint").click()
     await page.get_by_label("Name", exact=True).fill("inside")
     await page.get_by_label("URL, or e-mail addresses with commas").fill("https://169.254.169.254/latest")
@@ -72,7 +72,7 @@ async def test_what_is_refused_is_said(signed_in: Page, watch: Watch) -> None:
 
 
 async def test_a_kind_is_muted_for_a_week_and_told_again(signed_in: Page) -> None:
-    page = await opened(signed_in, "/admin/alerts")
+    page = await opened(signed_in, "/admin/settings/alerts")
     muted = page.locator("[data-panel=mutes]")
     await muted.locator("summary").click()
     await page.get_by_label("What", exact=True).select_option("Slow providers")

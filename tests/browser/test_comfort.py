@@ -12,7 +12,7 @@ TEXTS = """() => [document.getElementById("meta"), document.getElementById("view
 
 
 async def test_the_keyboard_leads_past_the_menu_to_the_table_behind_a_chart(signed_in: Page) -> None:
-    page = await opened(signed_in, "/admin/ai-monitoring?clientId=acme")
+    page = await opened(signed_in, "/admin/usage?clientId=acme")
     await page.keyboard.press("Tab")
     await expect(page.get_by_role("link", name="Skip to the figures")).to_be_focused()
     await page.keyboard.press("Enter")
@@ -36,7 +36,7 @@ async def test_the_keyboard_leads_past_the_menu_to_the_table_behind_a_chart(sign
 
 async def test_dark_is_as_the_system_or_as_chosen_and_stays(open_page: OpenPage, session: StorageState) -> None:
     page = await open_page(storage_state=session, color_scheme="dark")
-    await opened(page, "/admin/finance?clientId=acme")
+    await opened(page, "/admin/cost?clientId=acme")
     html, body = page.locator("html"), page.locator("body")
     await expect(html).to_have_attribute("data-theme", "dark")
     await expect(body).to_have_css("background-color", "rgb(14, 16, 20)")
@@ -57,7 +57,7 @@ async def test_who_wants_less_motion_gets_none(open_page: OpenPage, session: Sto
     for wish in ("no-preference", "reduce"):
         page = await open_page(storage_state=session, reduced_motion=wish)
         await page.route("**/api/admin/ai/overview?*", lambda _: None)
-        await page.goto("/admin/executive?clientId=acme")
+        await page.goto("/admin?clientId=acme")
         await page.locator(".skeleton").first.wait_for()
         found[wish] = await page.evaluate(MOVING)
         await page.unroute_all(behavior="ignoreErrors")
@@ -70,7 +70,7 @@ async def test_a_browser_in_los_angeles_shows_the_days_of_one_in_utc(
 ) -> None:
     texts = []
     for page in (signed_in, await open_page(storage_state=session, timezone_id="UTC", viewport=WIDE)):
-        await opened(page, "/admin/ai-monitoring?clientId=acme&days=7")
+        await opened(page, "/admin/usage?clientId=acme&days=7")
         with_charts = await page.evaluate(TEXTS)
         await shown(page, tables=True)
         texts.append([with_charts, await page.evaluate(TEXTS)])

@@ -26,7 +26,7 @@ UNKNOWN = """async () => {
 
 
 async def test_a_field_that_is_drawn_again_does_what_the_last_drawing_says(signed_in: Page) -> None:
-    page = await opened(signed_in, "/admin/finance?clientId=acme")
+    page = await opened(signed_in, "/admin/cost?clientId=acme")
 
     assert await page.evaluate(REDRAWN) == {"heard": ["second"], "kept": True}
     assert await page.evaluate(UNKNOWN) == "<P> has no onnothing"

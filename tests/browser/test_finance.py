@@ -23,7 +23,7 @@ def booked(server: Served, **entry: Any) -> None:
 
 
 async def test_revenue_stands_beside_its_cost_with_the_servers_own_formulas(signed_in: Page, server: Served) -> None:
-    page = await opened(signed_in, "/admin/finance?view=revenue&clientId=paying")
+    page = await opened(signed_in, "/admin/cost/revenue?clientId=paying")
     await expect(page.locator("[data-empty]")).to_contain_text("There are three ways in")
 
     server.track(clientId="paying", userId="p1", requestId="paying-1")
@@ -43,11 +43,11 @@ async def test_revenue_stands_beside_its_cost_with_the_servers_own_formulas(sign
     await page.get_by_role("link", name="User", exact=True).press("Enter")
     row = page.locator("[data-panel=margins]").get_by_role("row", name="p1")
     await expect(row).to_contain_text("$9.99")
-    await expect(page).to_have_url(re.compile("view=margins&by=user"))
+    await expect(page).to_have_url(re.compile("/admin/cost/margins.*by=user"))
 
 
 async def test_an_experiment_named_with_markup_is_defined_and_read(signed_in: Page) -> None:
-    page = await opened(signed_in, "/admin/experiments")
+    page = await opened(signed_in, "/admin/usage/experiments")
     await page.get_by_text("Define an experiment").click()
     await page.get_by_label("Name, as calls have it").fill(MARKUP)
     await page.get_by_label("Variants with commas, the control first").fill("a, b, <b>c</b>")
@@ -64,7 +64,7 @@ async def test_an_experiment_named_with_markup_is_defined_and_read(signed_in: Pa
 
 async def test_a_campaign_that_ends_before_it_begins_is_refused_in_words(signed_in: Page, watch: Watch) -> None:
     watch.expect("status of 400")
-    page = await opened(signed_in, "/admin/campaigns")
+    page = await opened(signed_in, "/admin/usage/campaigns")
     await page.get_by_text("Define a campaign").click()
     await page.get_by_label("As calls name it", exact=True).fill("spring")
     await page.get_by_label("Name", exact=True).fill("Spring")
@@ -85,7 +85,7 @@ async def test_a_campaign_that_ends_before_it_begins_is_refused_in_words(signed_
 
 
 async def test_an_invoice_is_entered_once(signed_in: Page) -> None:
-    page = await opened(signed_in, "/admin/months")
+    page = await opened(signed_in, "/admin/cost/months")
     await page.get_by_text("Enter an invoice").click()
     for label, text in (("Provider, as calls name it", "house"), ("Month", MONTH), ("Its number", "INV-7")):
         await page.get_by_label(label, exact=True).fill(text)
@@ -117,7 +117,7 @@ async def test_a_month_is_closed_by_who_says_so_twice(signed_in: Page, server: S
         await (dialog.accept() if next(answers) else dialog.dismiss())
 
     signed_in.on("dialog", answer)
-    page = await opened(signed_in, f"/admin/months?month={MONTH}")
+    page = await opened(signed_in, f"/admin/cost/months?month={MONTH}")
     button = page.get_by_role("button", name="Close this month")
     await button.click()
     assert closed == []

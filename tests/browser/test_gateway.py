@@ -45,7 +45,7 @@ async def test_calls_show_within_two_seconds_and_what_the_cache_saved_to_the_dig
     signed_in: Page, server: Served, chat: Chat
 ) -> None:
     before = server.get(FIGURES)
-    page = await opened(signed_in, "/admin/gateway")
+    page = await opened(signed_in, "/admin/settings/gateway")
     refused = sum(before["whole"]["refusals"].values())
     assert chat("gpt-4o").status_code == 200
     assert chat("only-here").status_code == 403
@@ -69,7 +69,7 @@ async def test_calls_show_within_two_seconds_and_what_the_cache_saved_to_the_dig
 
 
 async def test_an_upstream_that_cannot_be_reached_is_open_with_its_last_error(signed_in: Page, chat: Chat) -> None:
-    page = await opened(signed_in, "/admin/gateway")
+    page = await opened(signed_in, "/admin/settings/gateway")
     for _ in range(5):
         assert chat("on-the-moon").status_code == 502
 
@@ -84,7 +84,7 @@ async def test_an_upstream_leads_to_its_calls_and_a_call_tells_whom_it_asked(sig
     answered = chat("twice")
     assert answered.status_code == 200
 
-    page = await opened(signed_in, "/admin/gateway")
+    page = await opened(signed_in, "/admin/settings/gateway")
     await page.get_by_role("link", name="spare").press("Enter")
     await expect(page.locator(".of-tab .chip")).to_contain_text("Upstream: spare")
     await page.locator(f'tr[data-row="{answered.headers["x-twinmeter-request-id"]}"] a').press("Enter")
@@ -99,7 +99,7 @@ async def test_an_upstream_leads_to_its_calls_and_a_call_tells_whom_it_asked(sig
 
 async def test_keys_are_shown_with_models_and_limits_until_they_are_revoked(signed_in: Page, server: Served) -> None:
     id_, _ = server.gateway_key("shop", models=["gpt-4o*"], cache=True, cacheSeconds=60)
-    page = await opened(signed_in, "/admin/gateway?clientId=shop")
+    page = await opened(signed_in, "/admin/settings/gateway?clientId=shop")
     row = page.locator(f'[data-panel="keys"] tr[data-row="{id_}"]')
     for text in (id_, "gpt-4o*", "$10.00 a month, hard", "Drain", "1 min"):
         await expect(row).to_contain_text(text)
@@ -120,7 +120,7 @@ async def test_where_there_is_no_gateway_the_page_says_how_to_begin(signed_in: P
     await signed_in.context.grant_permissions(["clipboard-read", "clipboard-write"])
     await signed_in.set_viewport_size({"width": 320, "height": 640})
 
-    page = await opened(signed_in, "/admin/gateway")
+    page = await opened(signed_in, "/admin/settings/gateway")
 
     await expect(page.get_by_role("heading", name="This server is no gateway yet")).to_be_visible()
     assert await sticking_out(page) == []
@@ -139,7 +139,7 @@ async def test_an_administrator_of_one_client_sees_its_own_keys_and_nothing_of_t
     _, key = server.new_key("tenant")
     page = await open_page(storage_state=server.session(key))
 
-    await opened(page, "/admin/gateway")
+    await opened(page, "/admin/settings/gateway")
 
     found = await shown(page)
     assert found.figures == {"saved": "0"}

@@ -18,7 +18,7 @@ STREAM = "**/api/admin/ai/live"
 
 async def test_a_call_shows_on_the_open_page_within_two_seconds_of_its_commit(signed_in: Page, server: Served) -> None:
     server.track(clientId="live", userId="before")
-    page = await opened(signed_in, "/admin/ai-monitoring?clientId=live")
+    page = await opened(signed_in, "/admin/usage?clientId=live")
     await expect(page.locator("#status")).to_have_attribute("data-stream", "live")
     await page.evaluate("window.notReloaded = true")
 
@@ -49,7 +49,7 @@ async def test_without_the_stream_the_page_says_so_and_asks_every_thirty_seconds
 
     await page.route(STREAM, down)
     await page.clock.install()
-    await opened(page, "/admin/ai-monitoring?clientId=poll")
+    await opened(page, "/admin/usage?clientId=poll")
     await expect(page.locator("#stream")).to_have_text("Polling every 30 s")
     await until_figure(page, "requests", 1)
 
@@ -71,9 +71,9 @@ async def test_two_pages_of_a_browser_share_one_stream(signed_in: Page, server: 
     streams: list[str] = []
     signed_in.context.on("request", lambda each: streams.append(each.url) if each.url.endswith("/ai/live") else None)
     server.track(clientId="shared", userId="first")
-    first = await opened(signed_in, "/admin/ai-monitoring?clientId=shared")
+    first = await opened(signed_in, "/admin/usage?clientId=shared")
     await expect(first.locator("#stream")).to_have_text("Live")
-    second = await opened(await first.context.new_page(), "/admin/users?clientId=shared")
+    second = await opened(await first.context.new_page(), "/admin/usage/users?clientId=shared")
     await expect(second.locator("#stream")).to_have_text("Live")
 
     server.track(clientId="shared", userId="second")

@@ -9,7 +9,7 @@ from tests.browser.deployment import REAL_CALLS, REAL_COST, Served
 from tests.browser.reading import settled, shown, until_figure
 from tests.browser.watch import Watch
 
-ADDRESS = "/admin/ai-monitoring?days=7&clientId=acme"
+ADDRESS = "/admin/usage?days=7&clientId=acme"
 
 
 async def sign_in(page: Page, credential: str) -> None:
@@ -53,7 +53,7 @@ async def test_a_shared_link_asks_who_looks_and_then_shows_what_it_is_about(
     assert (cookie["name"], cookie["httpOnly"], cookie["sameSite"]) == (COOKIE, True, "Strict")
     assert await page.evaluate("document.cookie") == ""
     other = await page.context.new_page()
-    await other.goto("/admin/finance?clientId=acme")
+    await other.goto("/admin/cost?clientId=acme")
     await until_figure(other, "cost", REAL_COST.normalize())
     await other.close()
 
@@ -69,7 +69,7 @@ async def test_a_key_that_is_revoked_ends_the_session_and_the_address_stays(
 ) -> None:
     watch.expect("status of 401")
     key_id, key = server.new_key()
-    await page.goto("/admin/ai-monitoring")
+    await page.goto("/admin/usage")
     await sign_in(page, key)
     await settled(page)
     await expect(page.locator("#subject")).to_contain_text("acme")
@@ -79,10 +79,10 @@ async def test_a_key_that_is_revoked_ends_the_session_and_the_address_stays(
 
     await expect(page.locator("#sign-in-why")).to_contain_text("The session has ended")
     assert await page.locator("#view").inner_html() == ""
-    assert (where(page), await page.context.cookies()) == ("/admin/ai-monitoring?days=7", [])
+    assert (where(page), await page.context.cookies()) == ("/admin/usage?days=7", [])
 
     await sign_in(page, server.token)
     await settled(page)
     whole = server.get("/api/admin/ai/usage", days=7)["totals"]["requests"]
     assert (await shown(page)).figures["requests"] == str(whole)
-    assert where(page) == "/admin/ai-monitoring?days=7"
+    assert where(page) == "/admin/usage?days=7"

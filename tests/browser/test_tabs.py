@@ -9,7 +9,7 @@ from tests.browser.conftest import NARROW, Axe
 from tests.browser.deployment import Served
 from tests.browser.expected import figures, tables
 from tests.browser.reading import Rows, exact, opened, show_charts, shown, sticking_out
-from tests.browser.tabs import TABS, VIEWS
+from tests.browser.tabs import TABS
 
 MOST_REQUESTS = 4
 FROM_DATA = "#view img, #view b, #view script, #tooltip img"
@@ -33,13 +33,13 @@ def read(rows: Rows, wanted: dict[str, dict[str, object]]) -> dict[str, dict[str
     return {key: {name: exact(cells.get(name)) for name in wanted.get(key, cells)} for key, cells in rows}
 
 
-@pytest.mark.parametrize("tab", [*TABS, *VIEWS])
+@pytest.mark.parametrize("tab", TABS)
 async def test_a_tab_shows_what_the_routes_say_in_both_themes_and_on_a_telephone(
     tab: str, signed_in: Page, server: Served, axe: Axe
 ) -> None:
     page = signed_in
     asked = data_requests(page)
-    address = "/admin" if tab == "home" else f"/admin/{tab}"
+    address = "/admin" if tab == "overview" else f"/admin/{tab}"
     await opened(page, f"{address}{'&' if '?' in address else '?'}data=all")
 
     # the days of the deployment, though this browser is in Los Angeles; all data in few requests
@@ -47,7 +47,7 @@ async def test_a_tab_shows_what_the_routes_say_in_both_themes_and_on_a_telephone
     await expect(page.locator("#about")).to_contain_text("days of UTC")
     assert await axe(page) == []
 
-    of_tab = (TABS | VIEWS)[tab]
+    of_tab = TABS[tab]
     answers = of_tab.answers(server, days=30, synthetic="include")
     found = await shown(page, tables=True)
     wanted = figures(of_tab, answers)

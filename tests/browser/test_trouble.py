@@ -28,9 +28,9 @@ async def test_a_request_over_ten_seconds_ends_in_a_message_with_a_retry(signed_
     page = signed_in
     await page.add_init_script(PATIENCE)
     await page.route(USAGE, lambda _: None)  # it stays without an answer
-    await page.goto("/admin/executive?clientId=acme")
-    month = server.get("/api/admin/ai/overview", clientId="acme")["month"]["requests"]
-    await until_figure(page, "month.requests", month)
+    await page.goto("/admin/cost?clientId=acme")
+    months = page.locator('[data-panel="months"]')
+    await expect(months).to_be_visible()
     await expect(page.locator(".skeleton").first).to_be_visible()
 
     await page.evaluate(END)
@@ -39,11 +39,11 @@ async def test_a_request_over_ten_seconds_ends_in_a_message_with_a_retry(signed_
     assert set(await page.evaluate("window.patience.map(each => each.ms)")) == {10_000}
     # nothing goes on turning, and what has an answer stays
     await expect(page.locator(".skeleton")).to_have_count(0)
-    await until_figure(page, "month.requests", month)
+    await expect(months).to_be_visible()
 
     await page.unroute(USAGE)
     await alert.get_by_role("button", name="Try again").click()
-    await until_figure(page, "requests", server.get("/api/admin/ai/usage", clientId="acme")["totals"]["requests"])
+    await until_figure(page, "cost", server.get("/api/admin/ai/usage", clientId="acme")["totals"]["cost"])
     await expect(page.get_by_role("alert").locator("visible=true")).to_have_count(0)
 
 
@@ -55,7 +55,7 @@ async def test_a_server_that_fails_says_what_happened(signed_in: Page, watch: Wa
         await route.fulfill(status=500, json={"title": "Internal error", "detail": "it was logged as 42"})
 
     await page.route(MODELS, failing)
-    await page.goto("/admin/models")
+    await page.goto("/admin/usage/models")
     await expect(page.get_by_role("alert").locator("visible=true")).to_contain_text("it was logged as 42")
 
     await page.unroute(MODELS)
@@ -65,12 +65,21 @@ async def test_a_server_that_fails_says_what_happened(signed_in: Page, watch: Wa
 
     # a name longer than any may be
     await page.unroute(MODELS)
-    await page.goto(f"/admin/models?model={'x' * 300}")
+    await page.goto(f"/admin/usage/models?model={'x' * 300}")
     await expect(page.get_by_role("alert").locator("visible=true")).to_contain_text("model")
 
 
 async def test_a_window_without_calls_says_what_to_do(signed_in: Page) -> None:
-    for tab in ("ai-monitoring", "executive", "operations", "models", "users", "finance", "analytics", "calls"):
+    for tab in (
+        "usage",
+        "reliability",
+        "usage/features",
+        "usage/models",
+        "usage/users",
+        "usage/conversations",
+        "cost",
+        "calls",
+    ):
         page = await opened(signed_in, f"/admin/{tab}?days=7&clientId=nobody")
         await expect(page.get_by_role("heading", name="No calls in this view")).to_be_visible()
         figures = (await shown(page)).figures
@@ -79,7 +88,7 @@ async def test_a_window_without_calls_says_what_to_do(signed_in: Page) -> None:
     await expect(page.get_by_role("heading", name="No calls in this view")).to_have_count(0)
 
     # tabs that have something to say without calls
-    for tab in ("technical", "data-quality"):
+    for tab in ("reliability/latency", "reliability/system", "reliability/data-quality"):
         page = await opened(signed_in, f"/admin/{tab}?days=7&clientId=nobody")
         await expect(page.get_by_role("alert").locator("visible=true")).to_have_count(0)
 
@@ -87,12 +96,12 @@ async def test_a_window_without_calls_says_what_to_do(signed_in: Page) -> None:
 async def test_one_day_of_data_is_a_chart_of_one_day_marked_as_partial(signed_in: Page, server: Served) -> None:
     server.track(clientId="newborn")
     today = datetime.now(UTC).date()
-    for tab in ("ai-monitoring", "executive", "finance", "analytics"):
+    for tab in ("usage", "cost", "usage/conversations"):
         page = await opened(signed_in, f"/admin/{tab}?from={today}&to={today}&clientId=newborn")
         await until_figure(page, "cost", CALL_COST)
         await expect(page.locator("#meta")).to_contain_text("1 day in UTC · today is partial")
         assert await page.locator(".chart p").count() == 0, "a chart could not be drawn"
-    await page.goto(f"/admin/executive?from={today}&to={today}&clientId=newborn")
+    await page.goto(f"/admin/usage?from={today}&to={today}&clientId=newborn")
     await settled(page)
     (row,) = (await shown(page, tables=True)).tables["requests"]
     assert (row[0], row[1]["requests"]) == (today.isoformat(), "1")
@@ -109,7 +118,7 @@ async def test_five_hundred_models_are_ten_and_an_exact_rest(signed_in: Page, se
         await route.fulfill(content_type="application/json", body=encode({**answer, "models": models}))
 
     await page.route(MODELS, many)
-    await opened(page, "/admin/models?clientId=acme")
+    await opened(page, "/admin/usage/models?clientId=acme")
     await until_figure(page, "cost", sum(costs).normalize())
     tables = (await shown(page, tables=True)).tables
     for panel in ("models", "list"):
@@ -124,10 +133,10 @@ async def test_five_hundred_models_are_ten_and_an_exact_rest(signed_in: Page, se
 
 async def test_markup_and_the_longest_names_are_text_wherever_they_stand(signed_in: Page, server: Served) -> None:
     for address in (
-        "/admin/ai-monitoring?clientId=odd&series=model&compare=1",
-        "/admin/models?clientId=odd",
-        "/admin/users?clientId=odd",
-        "/admin/analytics?clientId=odd",
+        "/admin/usage?clientId=odd&series=model&compare=1",
+        "/admin/usage/models?clientId=odd",
+        "/admin/usage/users?clientId=odd",
+        "/admin/usage/conversations?clientId=odd",
         "/admin/calls?clientId=odd",
     ):
         page = await opened(signed_in, address)
@@ -141,7 +150,7 @@ async def test_markup_and_the_longest_names_are_text_wherever_they_stand(signed_
     await opened(page, f"/admin/calls?clientId=odd&call={broken['id']}")
     await expect(page.get_by_role("dialog")).to_contain_text(MARKUP)
     # the tooltip of a chart, and a filter by such a name
-    await opened(page, f"/admin/models?clientId=odd&model={LONG}")
+    await opened(page, f"/admin/usage/models?clientId=odd&model={LONG}")
     await expect(page.locator('[data-filter="model"]')).to_contain_text(LONG)
     await page.locator('[data-panel="models"]').get_by_role("button", name="Requests").click()
     await settled(page)
@@ -156,7 +165,7 @@ WHAT_TO_DO = "python -m scripts.spool says which and why, and tries them again o
 
 async def test_what_is_wrong_in_the_process_is_said_with_what_to_do(signed_in: Page) -> None:
     page = signed_in
-    await page.goto("/admin/technical")
+    await page.goto("/admin/reliability/system")
     await expect(page.get_by_text("Nothing is wrong.")).to_be_visible()
 
     async def in_trouble(route: Route) -> None:

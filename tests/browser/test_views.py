@@ -33,7 +33,7 @@ def counted(server: Served, **params: Any) -> int:
 async def test_period_filters_and_data_change_figures_and_address_and_the_back_button_leads_back(
     signed_in: Page, server: Served
 ) -> None:
-    page = await opened(signed_in, "/admin/ai-monitoring?data=all")
+    page = await opened(signed_in, "/admin/usage?data=all")
 
     month = counted(server, days=30)
     await until_figure(page, "requests", month)
@@ -80,7 +80,7 @@ async def test_where_there_is_only_demo_data_a_page_opens_on_it_and_says_so(sign
         await route.fulfill(content_type="application/json", body=encode(nothing))
 
     await signed_in.route(re.compile(r"/api/admin/stats\?.*synthetic=exclude"), empty)
-    page = await opened(signed_in, "/admin/ai-monitoring")
+    page = await opened(signed_in, "/admin/usage")
     await expect(page.get_by_role("note")).to_contain_text("every figure here is from generated calls")
     await until_figure(page, "requests", counted(server, days=30, synthetic="only"))
     await expect(page.get_by_role("link", name="Demo", exact=True)).to_have_attribute("aria-current", "true")
@@ -95,7 +95,7 @@ async def test_where_there_is_only_demo_data_a_page_opens_on_it_and_says_so(sign
 async def test_a_row_leads_to_its_calls_and_a_call_says_where_its_price_comes_from(
     signed_in: Page, server: Served
 ) -> None:
-    page = await opened(signed_in, "/admin/ai-monitoring?clientId=acme")
+    page = await opened(signed_in, "/admin/usage?clientId=acme")
     await shown(page, tables=True)
     await page.locator('[data-panel="features"]').get_by_role("link", name="chat").click()
     await expect(page.locator('[data-panel="calls"] tr[data-row]')).to_have_count(REAL_CALLS)
@@ -116,11 +116,11 @@ async def test_a_row_leads_to_its_calls_and_a_call_says_where_its_price_comes_fr
 
 async def test_rows_of_hours_durations_and_conversations_lead_to_their_own_calls(signed_in: Page) -> None:
     for tab, panel, counted_as in (
-        ("ai-monitoring", "hours", "requests"),
-        ("ai-monitoring", "week", "requests"),
-        ("technical", "distribution", "count"),
-        ("analytics", "conversations", "requests"),
-        ("operations", "services", "requests"),
+        ("usage", "hours", "requests"),
+        ("usage", "week", "requests"),
+        ("reliability/latency", "distribution", "count"),
+        ("usage/conversations", "conversations", "requests"),
+        ("reliability", "services", "requests"),
     ):
         page = await opened(signed_in, f"/admin/{tab}?data=demo&days=7")
         await shown(page, tables=True)
@@ -155,7 +155,7 @@ async def test_calls_are_read_page_by_page(signed_in: Page, server: Served) -> N
 
 
 async def test_the_period_before_and_the_series_are_chosen_in_the_address(signed_in: Page, server: Served) -> None:
-    page = await opened(signed_in, "/admin/ai-monitoring?data=all&days=7")
+    page = await opened(signed_in, "/admin/usage?data=all&days=7")
     usage = server.get(USAGE, days=7, synthetic="include", compare="previous", series="model")
     words = page.locator(".compared")
     await expect(words).to_contain_text("Trends: ")
@@ -181,7 +181,7 @@ async def test_the_period_before_and_the_series_are_chosen_in_the_address(signed
 async def test_the_file_has_all_rows_of_the_filter_with_every_decimal(
     signed_in: Page, server: Served, tmp_path: Path
 ) -> None:
-    page = await opened(signed_in, "/admin/users?data=all")
+    page = await opened(signed_in, "/admin/usage/users?data=all")
     async with page.expect_download() as download:
         await page.locator('[data-panel="ranking"]').get_by_role("link", name="CSV").click()
     file = tmp_path / "users.csv"
@@ -197,16 +197,16 @@ async def test_the_file_has_all_rows_of_the_filter_with_every_decimal(
 
 
 async def test_one_user_has_a_page(signed_in: Page, server: Served) -> None:
-    page = await opened(signed_in, f"/admin/users?userId={LONG}")
+    page = await opened(signed_in, f"/admin/usage/users?userId={LONG}")
     await expect(page.locator("#title")).to_have_text(LONG)
     await until_figure(page, "requests", server.get(USAGE, userId=LONG)["totals"]["requests"])
     await expect(page.locator('[data-panel="calls"] tr[data-row]')).to_have_count(1)
 
 
 async def test_who_clicks_twice_sees_the_tab_that_the_address_names(signed_in: Page) -> None:
-    page = await opened(signed_in, "/admin/executive?data=demo")
-    for name, panel in (("Finance", "months"), ("Models", "list")):
-        await page.get_by_role("navigation").get_by_role("link", name=name).dblclick()
+    page = await opened(signed_in, "/admin?data=demo")
+    for name, panel in (("Cost", "months"), ("Reliability", "services")):
+        await page.locator("#nav").get_by_role("link", name=name).dblclick()
         await expect(page.get_by_role("heading", level=1)).to_have_text(name)
         await expect(page.locator(f'[data-panel="{panel}"]')).to_be_visible()
         await expect(page.locator('[data-panel="health"]')).to_have_count(0)
@@ -215,10 +215,10 @@ async def test_who_clicks_twice_sees_the_tab_that_the_address_names(signed_in: P
 async def test_the_days_of_a_chart_are_in_order_though_some_have_no_calls(signed_in: Page, server: Served) -> None:
     for days_ago in (6, 3, 1):
         server.track(clientId="gaps", createdAt=(datetime.now(UTC) - timedelta(days=days_ago)).isoformat())
-    page = await opened(signed_in, "/admin/executive?days=7&clientId=gaps")
+    page = await opened(signed_in, "/admin/usage?days=7&clientId=gaps")
     await shown(page)
-    labels = page.locator('[data-panel="success"] .role-axis-label text')
-    texts = [text for text in await labels.all_text_contents() if not text.endswith("%")]
+    labels = page.locator('[data-panel="requests"] .role-axis-label text')
+    texts = [text for text in await labels.all_text_contents() if not text.isdigit()]
     days = [TODAY - timedelta(days=number) for number in range(6, -1, -1)]
     assert texts == [f"{day.day} {day:%b}" for day in days]
 
@@ -226,7 +226,7 @@ async def test_the_days_of_a_chart_are_in_order_though_some_have_no_calls(signed
 async def test_a_date_that_is_none_is_said_and_the_way_back_stays(signed_in: Page, watch: Watch) -> None:
     watch.expect("status of 400")
     alert = signed_in.get_by_role("alert").locator("visible=true").first
-    page = await opened(signed_in, "/admin/ai-monitoring?from=foo")
+    page = await opened(signed_in, "/admin/usage?from=foo")
     await expect(alert).to_contain_text("from")
     await expect(page.get_by_role("link", name="30 days")).to_be_visible()
 
@@ -236,7 +236,7 @@ async def test_a_date_that_is_none_is_said_and_the_way_back_stays(signed_in: Pag
 
 
 async def test_signing_out_in_one_tab_ends_the_others(signed_in: Page) -> None:
-    first = await opened(signed_in, "/admin/executive?data=demo")
+    first = await opened(signed_in, "/admin?data=demo")
     second = await first.context.new_page()
     await second.goto(first.url)
     await settled(second)

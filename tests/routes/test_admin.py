@@ -235,7 +235,8 @@ async def test_a_bad_parameter_is_a_problem_that_names_it(
 OPEN = {"/api/billing/stripe/webhook", "/health", "/livez", "/ready", "/readyz", "/metrics"}
 # shells without data, and the session that a browser starts and ends
 PAGES = {
-    *("/", "/admin", "/admin/{slug:str}", "/admin/static/{version:str}/{name:path}", "/admin/session"),
+    *("/", "/admin", "/admin/{place:str}", "/admin/{place:str}/{view:str}"),
+    *("/admin/static/{version:str}/{name:path}", "/admin/session"),
     *("/usage", "/embed/twinmeter-usage.js"),
 }
 PROTECTED = [

@@ -8,7 +8,7 @@ from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
 from app.web.assets import CHARTS, FOLDER, STYLE
-from app.web.pages import TABS
+from app.web.pages import MOVED, VIEWS
 
 Client = AsyncTestClient[Litestar]
 POLICY = (
@@ -22,7 +22,7 @@ STRICT = {
     "referrer-policy": "no-referrer",
     "cache-control": "no-store",
 }
-ADDRESSES = ["/admin", *(f"/admin/{slug}" for slug in TABS)]
+ADDRESSES = [view.path for views in VIEWS.values() for view in views]
 
 
 def files_of(page: str) -> list[str]:
@@ -36,7 +36,7 @@ async def test_the_address_alone_leads_to_the_pages(empty: Client) -> None:
 
 
 async def test_anyone_gets_any_page_with_headers_that_let_nothing_foreign_in(empty: Client) -> None:
-    for address in [*ADDRESSES, "/admin/nowhere", "/admin/%3Cscript%3E", "/admin/index.html"]:
+    for address in [*ADDRESSES, "/admin/nowhere", "/admin/cost/nowhere", "/admin/%3Cscript%3E", "/admin/index.html"]:
         response = await empty.get(address)
 
         assert response.status_code == (200 if address in ADDRESSES else 404), address
@@ -47,20 +47,52 @@ async def test_anyone_gets_any_page_with_headers_that_let_nothing_foreign_in(emp
         assert re.findall(r"<script(?![^>]* src=)|<style|\sstyle=|\son[a-z]+=|javascript:", response.text) == []
 
 
-async def test_a_page_says_which_tab_it_is(empty: Client) -> None:
-    operations = (await empty.get("/admin/operations")).text
-    nowhere = (await empty.get("/admin/nowhere")).text
+async def test_a_page_says_which_place_and_view_it_is(empty: Client) -> None:
+    current = re.compile(r'href="(/admin[a-z/-]*)"[^>]*aria-current="page"')
+    margins = (await empty.get("/admin/cost/margins")).text
+    calls = (await empty.get("/admin/calls")).text
+    nowhere = (await empty.get("/admin/cost/nowhere")).text
 
-    assert re.findall(r'href="(/admin/[a-z-]+)"[^>]*aria-current="page"', operations) == ["/admin/operations"]
-    assert ('data-tab="operations"' in operations, "<title>Operations" in operations) == (True, True)
+    assert current.findall(margins) == ["/admin/cost", "/admin/cost/margins"]
+    assert re.findall(r'data-views="([a-z]+)" aria-label="[A-Za-z]+">', margins) == ["cost"]
+    assert ('data-tab="cost/margins"' in margins, "<title>Margins" in margins) == (True, True)
+    assert current.findall(calls) == ["/admin/calls"]
     assert ('data-tab="not-found"' in nowhere, "<title>Not found" in nowhere) == (True, True)
     assert 'aria-current="page"' not in nowhere
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("executive", ""),
+        ("ai-monitoring?days=7&model=a%26b", "/usage?days=7&model=a%26b"),
+        ("operations", "/reliability"),
+        ("finance", "/cost"),
+        ("finance?view=margins&by=user", "/cost/margins?by=user"),
+        ("finance?clientId=a&view=months", "/cost/months?clientId=a"),
+        ("finance?view=../../x", "/cost"),
+        ("technical", "/reliability/system"),
+        ("analytics?data=demo", "/usage/conversations?data=demo"),
+        ("users?userId=%C3%BC%0D%0A", "/usage/users?userId=%C3%BC%0D%0A"),
+    ],
+)
+async def test_an_address_of_before_leads_to_todays_with_its_query(empty: Client, old: str, new: str) -> None:
+    response = await empty.get(f"/admin/{old}", follow_redirects=False)
+
+    assert (response.status_code, response.headers["location"]) == (308, f"/admin{new}")
+
+
+async def test_every_address_of_before_leads_somewhere(empty: Client) -> None:
+    for slug in MOVED:
+        response = await empty.get(f"/admin/{slug}")
+
+        assert (response.status_code, response.url.path in ADDRESSES) == (200, True), slug
 
 
 async def test_every_file_is_kept_for_ever_under_an_address_of_its_version(empty: Client) -> None:
     version = empty.app.state.assets.version
     files = [STYLE, CHARTS, *(file.relative_to(FOLDER).as_posix() for file in FOLDER.rglob("*.js"))]
-    assert {"app.js", "tabs/finance.js"} <= set(files)
+    assert {"app.js", "places/cost/index.js"} <= set(files)
     for name in files:
         zipped = await empty.get(f"/admin/static/{version}/{name}")
         plain = await empty.get(f"/admin/static/{version}/{name}", headers={"Accept-Encoding": "identity"})

@@ -17,7 +17,7 @@ from tests.test_addresses import NO_PREFIX
 Client = AsyncTestClient[Litestar]
 PREFIX = "/a"
 """Our own addresses begin with these letters, too."""
-PAGES = ["/admin", "/admin/users", "/admin/nowhere", "/usage"]
+PAGES = ["/admin", "/admin/usage/users", "/admin/nowhere", "/usage"]
 LINK = re.compile(r'(?:href|src|action)="([^"]*)"')
 
 
@@ -54,7 +54,7 @@ async def test_every_link_of_every_page_stays_below_the_prefix_and_leads_somewhe
             response = await below.get(asked)
             assert response.status_code == (404 if "nowhere" in page else 200)
             links |= set(LINK.findall(response.text)) - {"#main"}
-    assert {f"{PREFIX}/admin", f"{PREFIX}/admin/users", f"{PREFIX}/schema", f"{PREFIX}/admin/session"} <= links
+    assert {f"{PREFIX}/admin", f"{PREFIX}/admin/usage/users", f"{PREFIX}/schema", f"{PREFIX}/admin/session"} <= links
     for link in links:
         assert link.startswith(f"{PREFIX}/"), link
         if not link.endswith(("/vega.js", "/session")):
@@ -98,7 +98,7 @@ async def test_a_trusted_proxy_says_the_prefix_and_nobody_else(empty: Client, to
     said = {"X-Forwarded-Prefix": "/tools/ai", "X-Forwarded-Host": "pages.example", "X-Forwarded-Proto": "https"}
     token = bearer(tokens, Role.ADMIN)["Authorization"].removeprefix("Bearer ")
     async with behind(empty) as proxied, behind(empty, "203.0.113.9") as stranger:
-        page = (await proxied.get("/admin/users", headers=said)).text
+        page = (await proxied.get("/admin/usage/users", headers=said)).text
         assert {link for link in LINK.findall(page) if not link.startswith("/tools/ai/")} == {"#main"}
         assert (await proxied.get("/", headers=said)).headers["location"] == "/tools/ai/admin"
         # the page is one of pages.example, as the browser knows it, and came by https
@@ -106,7 +106,7 @@ async def test_a_trusted_proxy_says_the_prefix_and_nobody_else(empty: Client, to
         began = await proxied.post("/admin/session", json={"token": token}, headers=origin)
         assert (began.status_code, {"Path=/tools/ai", "Secure"} <= set(session_cookie(began))) == (200, True)
 
-        assert "/tools/ai" not in (await stranger.get("/admin/users", headers=said)).text
+        assert "/tools/ai" not in (await stranger.get("/admin/usage/users", headers=said)).text
         assert (await stranger.get("/", headers=said)).headers["location"] == "/admin"
         refused = await stranger.post("/admin/session", json={"token": token}, headers=origin)
         assert refused.status_code == 403
@@ -116,8 +116,8 @@ async def test_a_trusted_proxy_says_the_prefix_and_nobody_else(empty: Client, to
 async def test_a_hostile_prefix_reaches_no_page_and_no_redirect(empty: Client, hostile: str) -> None:
     said = [(b"x-forwarded-prefix", hostile.encode())]
     async with behind(empty) as proxied:
-        page = await proxied.get("/admin/users", headers=said)
-        assert page.text == (await proxied.get("/admin/users")).text
+        page = await proxied.get("/admin/usage/users", headers=said)
+        assert page.text == (await proxied.get("/admin/usage/users")).text
         assert (await proxied.get("/", headers=said)).headers["location"] == "/admin"
         assert (await proxied.get("/schema/openapi.json", headers=said)).json()["servers"] == [{"url": "/"}]
         ended = await proxied.delete("/admin/session", headers=[*said, (b"sec-fetch-site", b"same-origin")])

@@ -18,7 +18,7 @@ import {
   whoIsThere,
 } from "./session.js";
 import { banner, closeMenu, windowWords, wireShell } from "./shell.js";
-import { DATA, href, isView, OF_NO_TAB, read, reportParameters } from "./state.js";
+import { DATA, href, isView, moduleOf, OF_NO_TAB, placeOf, read, reportParameters } from "./state.js";
 
 /** @import { Committed, Stream } from "./live.js" */
 /** @import { Context, DataName, Days, State, Tab, Who } from "./types.js" */
@@ -166,7 +166,7 @@ class App {
     this.state = state;
     let tab;
     try {
-      ({ default: tab } = await import(`./tabs/${state.tab}.js`));
+      ({ default: tab } = await import(moduleOf(state.tab)));
     } catch (error) {
       console.error("the page could not be loaded", error);
       if (this.state === state) this.broken(unreachable());
@@ -229,12 +229,18 @@ class App {
   drawShell(/** @type {Tab} */ tab, /** @type {Context} */ context) {
     const { state } = context;
     document.title = `${tab.title} · twinmeter`;
-    byId("title").textContent = state.userId && state.tab === "users" ? state.userId : tab.title;
+    byId("title").textContent = state.userId && state.tab === "usage/users" ? state.userId : tab.title;
     byId("meta").textContent = tab.about?.(context) ?? "";
+    const place = placeOf(state.tab);
     for (const link of document.querySelectorAll("a[data-tab]")) {
-      link.setAttribute("href", context.href({ ...OF_NO_TAB, tab: link.getAttribute("data-tab") }));
-      if (link.closest("nav")) link.toggleAttribute("aria-current", link.getAttribute("data-tab") === state.tab);
-      if (link.hasAttribute("aria-current")) link.setAttribute("aria-current", "page");
+      const tab = link.getAttribute("data-tab");
+      link.setAttribute("href", context.href({ ...OF_NO_TAB, tab }));
+      const current = link.closest(".views") ? tab === state.tab : tab === place && link.closest("nav");
+      if (current) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+    for (const bar of document.querySelectorAll("[data-views]")) {
+      bar.toggleAttribute("hidden", bar.getAttribute("data-views") !== place);
     }
     byId("banner").hidden = state.data === "real";
     settle(byId("banner"), banner(context));

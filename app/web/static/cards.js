@@ -103,7 +103,7 @@ export function costNote(/** @type {Priced} */ totals, /** @type {Context["href"
   return el(
     "a",
     {
-      href: href({ tab: "data-quality" }),
+      href: href({ tab: "reliability/data-quality" }),
       "data-link": "",
       "data-figure": "cost.quality",
       "data-value": `${unpriced}/${estimated}`,

@@ -27,14 +27,14 @@ export const CALL_FILTERS = [
   "maxDuration",
 ];
 /** @type {OfFinance[]} */
-const OF_FINANCE = ["view", "by", "allocation", "against", "campaign", "experiment", "month"];
+const OF_FINANCE = ["by", "allocation", "against", "campaign", "experiment", "month"];
 /** @type {Page[]} */
 const PAGES = ["cursor", "deliveriesCursor"];
 /** @type {Choice[]} */
 const OF_A_TAB = [...CALL_FILTERS, "series", "sort", ...PAGES, "call", ...OF_FINANCE];
 /** Changes after which a view has nothing left that belongs to a tab alone. */
 export const OF_NO_TAB = Object.fromEntries(OF_A_TAB.map((name) => [name, null]));
-const HOME = "home";
+const HOME = "overview";
 
 /**
  * What an address asks for.
@@ -55,8 +55,15 @@ export function read({ pathname, search }) {
   });
 }
 
+/** The place of a view. */
+export const placeOf = (/** @type {string} */ tab) => tab.split("/")[0];
+
+/** The module that shows a view. */
+export const moduleOf = (/** @type {string} */ tab) =>
+  `./places/${tab}${tab === HOME || tab.includes("/") ? "" : "/index"}.js`;
+
 /** Whether an address is that of a view. */
-export const isView = (/** @type {string} */ pathname) => /^\/admin(\/[a-z-]+)?$/.test(below(pathname));
+export const isView = (/** @type {string} */ pathname) => /^\/admin(\/[a-z-]+){0,2}$/.test(below(pathname));
 
 /** A path without the prefix. */
 function below(/** @type {string} */ pathname) {

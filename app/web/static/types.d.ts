@@ -24,12 +24,12 @@ export type CallFilter =
   | "maxDuration";
 export type Filter = "clientId" | "provider" | "model" | "feature";
 export type Choice = Filter | CallFilter | Page | OfFinance | "from" | "to" | "compare" | "series" | "sort" | "call";
-/** What pages about money are narrowed to: `view` is a part of such a page. */
-export type OfFinance = "view" | "by" | "allocation" | "against" | "campaign" | "experiment" | "month";
+/** What views about money are narrowed to. */
+export type OfFinance = "by" | "allocation" | "against" | "campaign" | "experiment" | "month";
 /** Where a page of a list begins. */
 export type Page = "cursor" | "deliveriesCursor";
 export type DataName = "real" | "demo" | "all";
-/** What an address asks for. */
+/** What an address asks for. `tab` is a view: its place, and where it is not the first there its name, as "cost/margins". */
 export type Address = { tab: string; days: number | null; data: DataName | null } & Record<Choice, string | null>;
 /** The same once it is known which data it is about; `explicit`: the address says so. */
 export type State = Address & { data: DataName; explicit: boolean };
@@ -79,7 +79,7 @@ export type Section = {
   /** For a window without calls, too. */
   always?: boolean;
 };
-/** What a module of tabs/ declares. */
+/** What a module of places/ declares: a view. */
 export type Tab = {
   title: string;
   /** At most four. */

@@ -7,13 +7,13 @@ import { href, narrowed, read, reportParameters } from "../../../app/web/static/
 const at = (url) => read(new URL(url, "http://localhost"));
 
 for (const [url, expected] of [
-  ["/admin", { tab: "home", days: 30, from: null, data: null }],
-  ["/admin/models/", { tab: "models", days: 30 }],
-  ["/admin/models?days=7&data=demo&model=gpt-4o", { days: 7, data: "demo", model: "gpt-4o" }],
-  ["/admin/models?days=9999", { days: 366 }],
-  ["/admin/models?days=-1", { days: 1 }],
-  ["/admin/models?days=many&data=else", { days: 30, data: null }],
-  ["/admin/models?days=7&from=2026-11-01", { days: null, from: "2026-11-01", to: null }],
+  ["/admin", { tab: "overview", days: 30, from: null, data: null }],
+  ["/admin/usage/models/", { tab: "usage/models", days: 30 }],
+  ["/admin/usage/models?days=7&data=demo&model=gpt-4o", { days: 7, data: "demo", model: "gpt-4o" }],
+  ["/admin/usage/models?days=9999", { days: 366 }],
+  ["/admin/usage/models?days=-1", { days: 1 }],
+  ["/admin/usage/models?days=many&data=else", { days: 30, data: null }],
+  ["/admin/usage/models?days=7&from=2026-11-01", { days: null, from: "2026-11-01", to: null }],
 ]) {
   test(`${url} is a view`, () => {
     const state = at(url);
@@ -23,19 +23,23 @@ for (const [url, expected] of [
 
 for (const [url, changes, expected] of [
   ["/admin/calls?days=7&status=error&cursor=abc", {}, "/admin/calls?days=7&status=error&cursor=abc"],
-  ["/admin/calls?days=7&status=error&model=a", { tab: "models" }, "/admin/models?days=7&model=a"],
+  ["/admin/calls?days=7&status=error&model=a", { tab: "usage/models" }, "/admin/usage/models?days=7&model=a"],
   ["/admin/calls?days=7", { from: "2026-11-01", to: "2026-11-02" }, "/admin/calls?from=2026-11-01&to=2026-11-02"],
   ["/admin/calls?from=2026-11-01&to=2026-11-02", { days: 30 }, "/admin/calls"],
-  ["/admin/models?model=a%26b", { model: null, feature: "c d" }, "/admin/models?feature=c+d"],
-  ["/admin/models", { tab: "home" }, "/admin"],
-  ["/admin/alerts?cursor=a&deliveriesCursor=b", { deliveriesCursor: null }, "/admin/alerts?cursor=a"],
-  ["/admin/alerts?cursor=a&deliveriesCursor=b", { clientId: "c", cursor: null }, "/admin/alerts?clientId=c"],
+  ["/admin/usage/models?model=a%26b", { model: null, feature: "c d" }, "/admin/usage/models?feature=c+d"],
+  ["/admin/usage/models", { tab: "overview" }, "/admin"],
+  ["/admin/settings/alerts?cursor=a&deliveriesCursor=b", { deliveriesCursor: null }, "/admin/settings/alerts?cursor=a"],
+  [
+    "/admin/settings/alerts?cursor=a&deliveriesCursor=b",
+    { clientId: "c", cursor: null },
+    "/admin/settings/alerts?clientId=c",
+  ],
 ]) {
   test(`${url} leads to ${expected}`, () => assert.equal(href(at(url), changes), expected));
 }
 
 test("a report is asked for its window, its filters and which data counts", () => {
-  const { days, from, model, synthetic } = reportParameters(at("/admin/models?days=7&data=all&model=a"));
+  const { days, from, model, synthetic } = reportParameters(at("/admin/usage/models?days=7&data=all&model=a"));
   assert.deepEqual({ days, from, model, synthetic }, { days: 7, from: null, model: "a", synthetic: "include" });
 });
 

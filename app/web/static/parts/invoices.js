@@ -4,8 +4,8 @@ import { el } from "../dom.js";
 import { formOf, textOf } from "../filters.js";
 import * as format from "../format.js";
 import { panel } from "../panels.js";
+import { pages } from "../places/usage/users.js";
 import { table } from "../table.js";
-import { pages } from "../tabs/users.js";
 import { act, field } from "./endpoints.js";
 
 /** @import { Answers, Context } from "../types.js" */

@@ -5,7 +5,7 @@
 /** Links to the calls behind a row, by what the row is about. */
 export function callsBehind(/** @type {Context} */ context) {
   const { tab, userId } = context.state;
-  const own = tab === "users" && userId ? { userId } : {}; // on the page of one user
+  const own = tab === "usage/users" && userId ? { userId } : {}; // on the page of one user
   const to = (/** @type {Changes} */ changes) => context.href({ tab: "calls", ...own, ...changes });
   return {
     day: (/** @type {{day: string}} */ { day }) => to({ from: day, to: day }),

@@ -1,15 +1,15 @@
 // Models: what each costs, in money and tokens, and who uses it; and the providers beside each other.
 
-import { card, cards, costNote } from "../cards.js";
-import { el } from "../dom.js";
-import * as format from "../format.js";
-import { download, labelsOf, measures, panel } from "../panels.js";
-import { costPerCall, tokensCard } from "../parts/figures.js";
-import { callsBehind } from "../parts/links.js";
-import { barsOf, COLUMNS, costOf, ranking } from "../parts/rankings.js";
-import { remainderOf } from "../remainder.js";
+import { card, cards, costNote } from "../../cards.js";
+import { el } from "../../dom.js";
+import * as format from "../../format.js";
+import { download, labelsOf, measures, panel } from "../../panels.js";
+import { costPerCall, tokensCard } from "../../parts/figures.js";
+import { callsBehind } from "../../parts/links.js";
+import { barsOf, COLUMNS, costOf, ranking } from "../../parts/rankings.js";
+import { remainderOf } from "../../remainder.js";
 
-/** @import { Amount, Answers, Column, Context, ModelCosts, Tab, Totals } from "../types.js" */
+/** @import { Amount, Answers, Column, Context, ModelCosts, Tab, Totals } from "../../types.js" */
 
 /** @type {Tab} */
 export default {

@@ -1,15 +1,15 @@
 // Gateway: whom it asks and how they fare, what it adds to calls, what its cache saves, and who may call.
 
-import { card, cards } from "../cards.js";
-import { el } from "../dom.js";
-import * as format from "../format.js";
-import { panel } from "../panels.js";
-import { beginning } from "../parts/gateway-begin.js";
-import { keyPanel } from "../parts/gateway-keys.js";
-import { fault, namePanel, upstreamPanel } from "../parts/upstreams.js";
-import { table } from "../table.js";
+import { card, cards } from "../../cards.js";
+import { el } from "../../dom.js";
+import * as format from "../../format.js";
+import { panel } from "../../panels.js";
+import { beginning } from "../../parts/gateway-begin.js";
+import { keyPanel } from "../../parts/gateway-keys.js";
+import { fault, namePanel, upstreamPanel } from "../../parts/upstreams.js";
+import { table } from "../../table.js";
 
-/** @import { Amount, Answers, Context, GatewayFigures, Known, Tab } from "../types.js" */
+/** @import { Amount, Answers, Context, GatewayFigures, Known, Tab } from "../../types.js" */
 
 /** @type {Tab} */
 export default {

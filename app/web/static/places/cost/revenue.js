@@ -1,39 +1,33 @@
 // Revenue beside the cost of the same days, and what recurs each month.
 
-import { card, cards } from "../cards.js";
-import { el } from "../dom.js";
-import * as format from "../format.js";
-import { colour } from "../palette.js";
-import { legend, panel } from "../panels.js";
-import { ROOT } from "../root.js";
-import { table } from "../table.js";
-import { AXES, dayAxis, lineOf } from "./days.js";
-import { formulas } from "./formulas.js";
-import { snippet } from "./gateway-begin.js";
-import { waterfall } from "./waterfall.js";
+import { card, cards } from "../../cards.js";
+import { el } from "../../dom.js";
+import * as format from "../../format.js";
+import { colour } from "../../palette.js";
+import { legend, panel } from "../../panels.js";
+import { AXES, dayAxis, lineOf } from "../../parts/days.js";
+import { financeParameters, narrowing } from "../../parts/finance.js";
+import { formulas } from "../../parts/formulas.js";
+import { snippet } from "../../parts/gateway-begin.js";
+import { waterfall } from "../../parts/waterfall.js";
+import { ROOT } from "../../root.js";
+import { table } from "../../table.js";
 
-/** @import { Trend } from "../cards.js" */
-/** @import { Amount, Answers, Chart, Child, Context, FinanceDay, FinanceOverview, Requests, Section } from "../types.js" */
+/** @import { Trend } from "../../cards.js" */
+/** @import { Amount, Answers, Chart, Child, Context, FinanceDay, FinanceOverview, Tab } from "../../types.js" */
 
-/** The window, the client and which data counts: what finance is narrowed to. */
-export function financeParameters(/** @type {Context} */ context) {
-  const { days, from, to, clientId, synthetic } = context.parameters();
-  return { days, from, to, clientId, synthetic };
-}
-
-/** @returns {Requests} */
-export const revenueRequests = (/** @type {Context} */ context) => ({
-  finance: ["/api/admin/finance/overview", financeParameters(context)],
-});
-
-/** @type {Section[]} */
-export const REVENUE = [
-  { id: "begin", needs: ["finance"], skeleton: null, render: beginning, always: true },
-  { id: "money", needs: ["finance"], skeleton: "cards", render: money },
-  { id: "recurring", needs: ["finance"], skeleton: "cards", render: recurring },
-  { id: "by-day", needs: ["finance"], skeleton: "charts", render: byDay },
-  { id: "formulas", needs: ["finance"], skeleton: null, render: (_, { finance }) => formulas(finance.formulas) },
-];
+/** @type {Tab} */
+export default {
+  title: "Revenue",
+  requests: (context) => ({ finance: ["/api/admin/finance/overview", financeParameters(context)] }),
+  sections: () => [
+    { id: "begin", needs: ["finance"], skeleton: null, render: beginning, always: true },
+    { id: "money", needs: ["finance"], skeleton: "cards", render: money },
+    { id: "recurring", needs: ["finance"], skeleton: "cards", render: recurring },
+    { id: "by-day", needs: ["finance"], skeleton: "charts", render: byDay },
+    { id: "formulas", needs: ["finance"], skeleton: null, render: (_, { finance }) => formulas(finance.formulas) },
+  ],
+};
 
 /** Whether there is anything to show beside the cost. */
 function hasRevenue(/** @type {FinanceOverview} */ { totals, recurring: now, previous, movement }) {
@@ -142,12 +136,6 @@ function money(/** @type {Context} */ context, /** @type {Answers} */ { finance 
     ),
   ];
 }
-
-/** That filters of calls do not apply here. */
-export const narrowing = (/** @type {Context} */ { state }) =>
-  state.provider || state.model || state.feature
-    ? "Revenue is not kept by provider, model or feature: these filters do not apply here."
-    : null;
 
 function recurring(/** @type {Context} */ _, /** @type {Answers} */ { finance }) {
   const { recurring: now, movement } = finance;

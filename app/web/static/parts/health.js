@@ -1,44 +1,15 @@
-// Executive: how healthy it is, in one figure, and how it develops.
+// How healthy it is, in one figure, and how the month and the day stand.
 
 import { card, cards, costNote } from "../cards.js";
 import { el } from "../dom.js";
 import * as format from "../format.js";
 import { panel } from "../panels.js";
-import { dailyTable, lineOf } from "../parts/days.js";
-import { comparedNote, usageCards } from "../parts/figures.js";
-import { COLUMNS } from "../parts/rankings.js";
 import { narrowed } from "../state.js";
 
-/** @import { Amount, Answers, Context, FigureColumn, Measure, Overview, Tab, UsageDay } from "../types.js" */
+/** @import { Answers, Context, Overview } from "../types.js" */
 
-/** @type {Tab} */
-export default {
-  title: "Executive",
-  controls: { compare: true },
-  requests: (context) => {
-    const { synthetic, clientId } = context.parameters();
-    return {
-      overview: ["/api/admin/ai/overview", { synthetic, clientId }],
-      usage: ["/api/admin/ai/usage", { ...context.parameters(), compare: "previous" }],
-    };
-  },
-  calls: ({ usage }) => usage?.totals.requests,
-  sections: () => [
-    { id: "figures", needs: ["usage"], skeleton: "cards", render: figures, always: true },
-    { id: "health", needs: ["overview"], skeleton: "chart", render: health, always: true },
-    { id: "charts", needs: ["usage"], skeleton: "charts", render: charts },
-  ],
-};
-
-function figures(/** @type {Context} */ context, /** @type {Answers} */ { usage }) {
-  const of = usageCards(context, usage);
-  return [
-    cards([of.requests(), of.cost(), of.activeUsers(), of.successRate(), of.p95(), of.savedCost()]),
-    el("p.compared", {}, comparedNote(usage)),
-  ];
-}
-
-function health(/** @type {Context} */ context, /** @type {Answers} */ { overview }) {
+/** The health score beside the month and the day to date. */
+export function health(/** @type {Context} */ context, /** @type {Answers} */ { overview }) {
   const why = narrowed(context.state)
     ? "Score and month figures cover a whole client: not available with a provider, model or feature filter."
     : null;
@@ -140,46 +111,4 @@ function month(
       ]);
   const note = why ? null : `Compared: ${format.sentence(compared)}; today ${format.sentence(trends.today.compared)}`;
   return panel(context, { id: "month", title: "Month and day to date", span: 6, note, content: list });
-}
-
-function charts(/** @type {Context} */ context, /** @type {Answers} */ { usage }) {
-  const { daily } = usage;
-  const before = context.state.compare ? usage.previous?.daily : null;
-  /** @type {FigureColumn} */
-  const users = { key: "activeUsers", label: "Users", as: "count" };
-  const of = (
-    /** @type {{id: string, title: string}} */ props,
-    /** @type {(day: UsageDay) => Amount | null} */ pick,
-    /** @type {Measure} */ as,
-    /** @type {string} */ name,
-    /** @type {FigureColumn[]} */ columns,
-  ) =>
-    panel(context, {
-      span: 6,
-      ...props,
-      chart: lineOf(context, { daily, before, pick, as, name }),
-      table: dailyTable(context, daily, columns, `${name} by day`),
-    });
-  return el(
-    "div.grid",
-    {},
-    of({ id: "users", title: "Daily active users" }, (day) => day.activeUsers, "count", "Users", [
-      users,
-      COLUMNS.requests,
-    ]),
-    of({ id: "requests", title: "Requests" }, (day) => day.requests, "count", "Requests", [
-      COLUMNS.requests,
-      COLUMNS.successRate,
-    ]),
-    of({ id: "cost", title: "Cost" }, (day) => day.cost, "money", "Cost", [
-      COLUMNS.cost,
-      COLUMNS.unpriced,
-      COLUMNS.estimated,
-    ]),
-    of({ id: "success", title: "Success rate" }, (day) => day.successRate, "percent", "Success", [
-      COLUMNS.successRate,
-      COLUMNS.errors,
-      COLUMNS.requests,
-    ]),
-  );
 }

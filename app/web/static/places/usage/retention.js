@@ -1,13 +1,13 @@
 // Retention: which features people come back to, and of which users then upgrade.
 
-import { el } from "../dom.js";
-import * as format from "../format.js";
-import { panel } from "../panels.js";
-import { formulas } from "../parts/formulas.js";
-import { financeParameters } from "../parts/revenue.js";
-import { table } from "../table.js";
+import { el } from "../../dom.js";
+import * as format from "../../format.js";
+import { panel } from "../../panels.js";
+import { financeParameters } from "../../parts/finance.js";
+import { formulas } from "../../parts/formulas.js";
+import { table } from "../../table.js";
 
-/** @import { Answers, Chart, Child, Context, FeatureRetention, Requests, Tab } from "../types.js" */
+/** @import { Answers, Chart, Child, Context, FeatureRetention, Requests, Tab } from "../../types.js" */
 
 const WEEKS = 12;
 /** Of which weeks after the first the table of features tells. */

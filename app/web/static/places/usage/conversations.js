@@ -1,18 +1,18 @@
-// Analytics: twelve weeks, days, months, and the longest conversations.
+// Conversations: twelve weeks, days, months, and the longest conversations.
 
-import { card, cards, costNote } from "../cards.js";
-import { el } from "../dom.js";
-import * as format from "../format.js";
-import { download, labelsOf, measures, panel } from "../panels.js";
-import { dailyTable, lineOf } from "../parts/days.js";
-import { NO_CALLS, tokensCard } from "../parts/figures.js";
-import { callsBehind } from "../parts/links.js";
-import { monthDays, monthsOf, periodColumns, weekDays, weeksOf } from "../parts/periods.js";
-import { COLUMNS, flat } from "../parts/rankings.js";
-import { narrowed } from "../state.js";
-import { SHOWN, table } from "../table.js";
+import { card, cards, costNote } from "../../cards.js";
+import { el } from "../../dom.js";
+import * as format from "../../format.js";
+import { download, labelsOf, measures, panel } from "../../panels.js";
+import { dailyTable, lineOf } from "../../parts/days.js";
+import { NO_CALLS, tokensCard } from "../../parts/figures.js";
+import { callsBehind } from "../../parts/links.js";
+import { monthDays, monthsOf, periodColumns, weekDays, weeksOf } from "../../parts/periods.js";
+import { COLUMNS, flat } from "../../parts/rankings.js";
+import { narrowed } from "../../state.js";
+import { SHOWN, table } from "../../table.js";
 
-/** @import { Amount, Answers, Column, Context, Conversation, FigureColumn, Tab, Tokens } from "../types.js" */
+/** @import { Amount, Answers, Column, Context, Conversation, FigureColumn, Tab, Tokens } from "../../types.js" */
 
 /** @typedef {{requests: number, cost: Amount, tokens: Tokens}} Figures */
 /** @type {Record<keyof Figures, [label: string, pick: (row: Figures) => Amount, as: "count" | "money"]>} */
@@ -24,7 +24,7 @@ const MEASURES = {
 
 /** @type {Tab} */
 export default {
-  title: "Analytics",
+  title: "Conversations",
   requests: (context) => ({ analytics: ["/api/analytics", { ...context.parameters(), type: "all" }] }),
   calls: ({ analytics }) => analytics?.summary.requests,
   sections: () => [

@@ -1,15 +1,15 @@
 // Alerts: what was crossed or is unusual, where messages about it go, what became of each, and what is muted.
 
-import { el } from "../dom.js";
-import { chosen } from "../filters.js";
-import * as format from "../format.js";
-import { panel } from "../panels.js";
-import { act, endpointPanel, fault } from "../parts/endpoints.js";
-import { mutePanel } from "../parts/mutes.js";
-import { table } from "../table.js";
-import { pages } from "./users.js";
+import { el } from "../../dom.js";
+import { chosen } from "../../filters.js";
+import * as format from "../../format.js";
+import { panel } from "../../panels.js";
+import { act, endpointPanel, fault } from "../../parts/endpoints.js";
+import { mutePanel } from "../../parts/mutes.js";
+import { table } from "../../table.js";
+import { pages } from "../usage/users.js";
 
-/** @import { Alert, Answers, Context, Delivery, Tab } from "../types.js" */
+/** @import { Alert, Answers, Context, Delivery, Tab } from "../../types.js" */
 
 const STATES = ["pending", "delivered", "failed", "stopped"];
 const TAGS = { delivered: "success", failed: "error", stopped: "error", pending: "timeout" };

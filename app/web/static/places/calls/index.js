@@ -1,15 +1,15 @@
 // Calls: the ledger, newest first, and one call with where its price comes from.
 
-import { el } from "../dom.js";
-import { chip, chosen, formOf, textOf } from "../filters.js";
-import * as format from "../format.js";
-import { download, panel } from "../panels.js";
-import { callDialog } from "../parts/call-dialog.js";
-import { callTable } from "../parts/call-rows.js";
-import { CALL_FILTERS } from "../state.js";
-import { pages } from "./users.js";
+import { el } from "../../dom.js";
+import { chip, chosen, formOf, textOf } from "../../filters.js";
+import * as format from "../../format.js";
+import { download, panel } from "../../panels.js";
+import { callDialog } from "../../parts/call-dialog.js";
+import { callTable } from "../../parts/call-rows.js";
+import { CALL_FILTERS } from "../../state.js";
+import { pages } from "../usage/users.js";
 
-/** @import { Answers, CallFilter, Context, Section, Tab } from "../types.js" */
+/** @import { Answers, CallFilter, Context, Section, Tab } from "../../types.js" */
 
 const STATUSES = ["success", "error", "rate_limited", "timeout"];
 const SOURCES = ["priced", "reported", "estimated", "cached", "unpriced"];

@@ -1,16 +1,16 @@
 // Month reports: each month as a page, a PDF and a table; closing one; and providers' invoices.
 
-import { el } from "../dom.js";
-import * as format from "../format.js";
-import { panel } from "../panels.js";
-import { fault } from "../parts/endpoints.js";
-import { enter, invoices } from "../parts/invoices.js";
-import { about, budgets, links, money, parts, reconciliation } from "../parts/month.js";
-import { soFar } from "../parts/periods.js";
-import { flat } from "../parts/rankings.js";
-import { table } from "../table.js";
+import { el } from "../../dom.js";
+import * as format from "../../format.js";
+import { panel } from "../../panels.js";
+import { fault } from "../../parts/endpoints.js";
+import { enter, invoices } from "../../parts/invoices.js";
+import { about, budgets, links, money, parts, reconciliation } from "../../parts/month.js";
+import { soFar } from "../../parts/periods.js";
+import { flat } from "../../parts/rankings.js";
+import { table } from "../../table.js";
 
-/** @import { Answers, Context, Requests, Tab } from "../types.js" */
+/** @import { Answers, Context, Requests, Tab } from "../../types.js" */
 
 const PAGE = 50;
 

@@ -1,22 +1,22 @@
-// AI monitoring: what is called, what it costs, how it goes, and when.
+// Usage: what is called, what it costs, how it goes, and when.
 
-import { cards } from "../cards.js";
-import { el } from "../dom.js";
-import * as format from "../format.js";
-import { download, measures, panel } from "../panels.js";
-import { costOfSeries, dailyTable, dashedNote, hoursOf, lineOf, outcomesOf, weekOf } from "../parts/days.js";
-import { comparedNote, usageCards } from "../parts/figures.js";
-import { callsBehind } from "../parts/links.js";
-import { barsOf, COLUMNS, costOf, flat, otherUsers, ranking, USER_COLUMNS } from "../parts/rankings.js";
-import { SHOWN, table } from "../table.js";
+import { cards } from "../../cards.js";
+import { el } from "../../dom.js";
+import * as format from "../../format.js";
+import { download, measures, panel } from "../../panels.js";
+import { costOfSeries, dailyTable, dashedNote, hoursOf, lineOf, outcomesOf, weekOf } from "../../parts/days.js";
+import { comparedNote, usageCards } from "../../parts/figures.js";
+import { callsBehind } from "../../parts/links.js";
+import { barsOf, COLUMNS, costOf, flat, otherUsers, ranking, USER_COLUMNS } from "../../parts/rankings.js";
+import { SHOWN, table } from "../../table.js";
 
-/** @import { Answers, Context, Tab, Usage } from "../types.js" */
+/** @import { Answers, Context, Tab, Usage } from "../../types.js" */
 
 const SERIES = { provider: "Provider", model: "Model" };
 
 /** @type {Tab} */
 export default {
-  title: "AI monitoring",
+  title: "Usage",
   controls: { compare: true },
   requests: (context) => ({
     usage: ["/api/admin/ai/usage", { ...context.parameters(), compare: "previous", series: seriesOf(context) }],
@@ -207,7 +207,7 @@ function users(/** @type {Context} */ context, /** @type {Usage} */ usage) {
     id: "users",
     title: "Top users",
     tools: [
-      el("a.button.small.quiet", { href: context.href({ tab: "users" }), "data-link": "" }, "All users"),
+      el("a.button.small.quiet", { href: context.href({ tab: "usage/users" }), "data-link": "" }, "All users"),
       download(context, "users"),
     ],
     table: table({

@@ -1,61 +1,35 @@
-// Finance: what it costs, by day, month and provider, and where the month is heading.
+// Cost: what it costs, by day, month and provider, and where the month is heading.
 
-import { card, cards, costNote } from "../cards.js";
-import { el } from "../dom.js";
-import * as format from "../format.js";
-import { download, panel } from "../panels.js";
-import { costOfSeries, dailyTable, dashedNote, lineOf } from "../parts/days.js";
-import { EXPLAIN, explainRequests } from "../parts/explain.js";
-import { comparedNote, costPerCall, usageCards } from "../parts/figures.js";
-import { FORECAST, forecastRequests } from "../parts/forecast.js";
-import { callsBehind } from "../parts/links.js";
-import { MARGINS, marginRequests } from "../parts/margins.js";
-import { monthDays, monthsOf, periodColumns } from "../parts/periods.js";
-import { barsOf, COLUMNS, costOf, flat, ranking } from "../parts/rankings.js";
-import { REVENUE, revenueRequests } from "../parts/revenue.js";
-import { viewLinks } from "../parts/views.js";
-import { narrowed } from "../state.js";
-import { table } from "../table.js";
+import { card, cards, costNote } from "../../cards.js";
+import { el } from "../../dom.js";
+import * as format from "../../format.js";
+import { download, panel } from "../../panels.js";
+import { costOfSeries, dailyTable, dashedNote, lineOf } from "../../parts/days.js";
+import { comparedNote, costPerCall, usageCards } from "../../parts/figures.js";
+import { callsBehind } from "../../parts/links.js";
+import { monthDays, monthsOf, periodColumns } from "../../parts/periods.js";
+import { barsOf, COLUMNS, costOf, flat, ranking } from "../../parts/rankings.js";
+import { narrowed } from "../../state.js";
+import { table } from "../../table.js";
 
-/** @import { Answers, Context, Explain, Requests, Section, Tab, Totals } from "../types.js" */
-
-/** Parts of this page, the first one at its address. @type {[string | null, string][]} */
-const VIEWS = [
-  [null, "Costs"],
-  ["revenue", "Revenue"],
-  ["margins", "Margins"],
-  ["forecast", "Forecast"],
-  ["changes", "What changed"],
-];
-
-/** @type {Record<string, {requests: (context: Context) => Requests, sections: Section[]}>} */
-const OTHERS = {
-  revenue: { requests: revenueRequests, sections: REVENUE },
-  margins: { requests: marginRequests, sections: MARGINS },
-  forecast: { requests: forecastRequests, sections: FORECAST },
-  changes: { requests: explainRequests, sections: EXPLAIN },
-};
-
-const viewOf = (/** @type {Context} */ { state }) => OTHERS[state.view ?? ""];
-
-/** @type {Section} */
-const CHOICE = { id: "views", needs: [], skeleton: null, render: (context) => viewLinks(context, VIEWS), always: true };
+/** @import { Answers, Context, Requests, Tab, Totals } from "../../types.js" */
 
 /** @type {Tab} */
 export default {
-  title: "Finance",
+  title: "Cost",
   controls: { compare: true },
-  requests: (context) => viewOf(context)?.requests(context) ?? costs(context),
-  calls: ({ usage, explain }) => usage?.totals.requests ?? callsOf(explain),
-  sections: (context) => [CHOICE, ...(viewOf(context)?.sections ?? SECTIONS)],
+  requests,
+  calls: ({ usage }) => usage?.totals.requests,
+  sections: () => [
+    { id: "figures", needs: ["usage", "overview", "forecast"], skeleton: "cards", render: figures, always: true },
+    { id: "days", needs: ["usage"], skeleton: "chart", render: days },
+    { id: "months", needs: ["analytics"], skeleton: "chart", render: months },
+    { id: "providers", needs: ["usage"], skeleton: "table", render: providers },
+  ],
 };
 
-/** Whether anything was used in one of two periods. */
-const callsOf = (/** @type {Explain | undefined} */ explain) =>
-  explain && explain.totals.now.requests + explain.totals.earlier.requests;
-
 /** @returns {Requests} */
-function costs(/** @type {Context} */ context) {
+function requests(/** @type {Context} */ context) {
   const { synthetic, clientId, provider, model, feature } = context.parameters();
   return {
     usage: ["/api/admin/ai/usage", { ...context.parameters(), compare: "previous", series: "provider" }],
@@ -64,14 +38,6 @@ function costs(/** @type {Context} */ context) {
     analytics: ["/api/analytics", { ...context.parameters(), type: "monthly" }],
   };
 }
-
-/** @type {Section[]} */
-const SECTIONS = [
-  { id: "figures", needs: ["usage", "overview", "forecast"], skeleton: "cards", render: figures, always: true },
-  { id: "days", needs: ["usage"], skeleton: "chart", render: days },
-  { id: "months", needs: ["analytics"], skeleton: "chart", render: months },
-  { id: "providers", needs: ["usage"], skeleton: "table", render: providers },
-];
 
 function figures(/** @type {Context} */ context, /** @type {Answers} */ { usage, overview, forecast }) {
   const of = usageCards(context, usage);

@@ -1,25 +1,8 @@
-// Pages of several views: each a part of the page with requests of its own, at an address of its own.
+// Choices that are part of the address, and change what a view shows.
 
 import { el } from "../dom.js";
 
 /** @import { Changes, Context, OfFinance } from "../types.js" */
-
-/** What belongs to one view alone. @satisfies {OfFinance[]} */
-const OF_A_VIEW = ["by", "allocation", "against", "campaign", "experiment", "month"];
-const CLEARED = Object.fromEntries(OF_A_VIEW.map((name) => [name, null]));
-
-/**
- * Links to the views of a page. The first one has no name.
- * @param {Context} context
- * @param {[view: string | null, label: string][]} choices
- */
-export const viewLinks = (context, choices) =>
-  links(context, {
-    name: "view",
-    label: "Parts of this page",
-    choices,
-    more: { ...CLEARED, cursor: null, sort: null },
-  });
 
 /**
  * A choice that is part of the address.

@@ -1,16 +1,16 @@
 // Margins of plans, clients, users, features, models and campaigns, and who costs more than they bring.
 
-import { card, cards } from "../cards.js";
-import { el } from "../dom.js";
-import * as format from "../format.js";
-import { panel } from "../panels.js";
-import { otherRow, table } from "../table.js";
-import { pages } from "../tabs/users.js";
-import { formulas } from "./formulas.js";
-import { financeParameters, narrowing } from "./revenue.js";
-import { links } from "./views.js";
+import { card, cards } from "../../cards.js";
+import { el } from "../../dom.js";
+import * as format from "../../format.js";
+import { panel } from "../../panels.js";
+import { links } from "../../parts/choices.js";
+import { financeParameters, narrowing } from "../../parts/finance.js";
+import { formulas } from "../../parts/formulas.js";
+import { otherRow, table } from "../../table.js";
+import { pages } from "../usage/users.js";
 
-/** @import { Answers, Child, Column, Context, Losses, MarginRow, Requests, Row, Section } from "../types.js" */
+/** @import { Answers, Child, Column, Context, Losses, MarginRow, Requests, Row, Tab } from "../../types.js" */
 
 /** What margins are of, and what one of them is called. @type {[string | null, string][]} */
 const BY = [
@@ -24,8 +24,21 @@ const BY = [
 /** By what revenue is shared where it belongs to none of them by itself. */
 const SHARED = ["feature", "model", "campaign"];
 
+/** @type {Tab} */
+export default {
+  title: "Margins",
+  requests,
+  sections: () => [
+    { id: "choices", needs: [], skeleton: null, render: choices, always: true },
+    { id: "totals", needs: ["margins"], skeleton: "cards", render: totals },
+    { id: "margins", needs: ["margins"], skeleton: "table", render: rows },
+    { id: "losses", needs: ["losses"], skeleton: "table", render: losses },
+    { id: "formulas", needs: ["margins"], skeleton: null, render: (_, { margins }) => formulas(margins.formulas) },
+  ],
+};
+
 /** @returns {Requests} */
-export function marginRequests(/** @type {Context} */ context) {
+function requests(/** @type {Context} */ context) {
   const { by, allocation, sort, cursor } = context.state;
   const of = financeParameters(context);
   return {
@@ -33,15 +46,6 @@ export function marginRequests(/** @type {Context} */ context) {
     losses: ["/api/admin/finance/loss-making", of],
   };
 }
-
-/** @type {Section[]} */
-export const MARGINS = [
-  { id: "choices", needs: [], skeleton: null, render: choices, always: true },
-  { id: "totals", needs: ["margins"], skeleton: "cards", render: totals },
-  { id: "margins", needs: ["margins"], skeleton: "table", render: rows },
-  { id: "losses", needs: ["losses"], skeleton: "table", render: losses },
-  { id: "formulas", needs: ["margins"], skeleton: null, render: (_, { margins }) => formulas(margins.formulas) },
-];
 
 const nameOf = (/** @type {Context} */ { state }) => BY.find(([value]) => value === state.by)?.[1] ?? "Plan";
 

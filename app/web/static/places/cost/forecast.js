@@ -1,18 +1,31 @@
 // What the month and the next weeks will cost, how sure that is, and how far such forecasts were off before.
 
-import { card, cards } from "../cards.js";
-import { el } from "../dom.js";
-import * as format from "../format.js";
-import { panel } from "../panels.js";
-import { table } from "../table.js";
-import { budgetPanel } from "./budgets.js";
-import { intervals } from "./intervals.js";
-import { links } from "./views.js";
+import { card, cards } from "../../cards.js";
+import { el } from "../../dom.js";
+import * as format from "../../format.js";
+import { panel } from "../../panels.js";
+import { budgetPanel } from "../../parts/budgets.js";
+import { links } from "../../parts/choices.js";
+import { intervals } from "../../parts/intervals.js";
+import { table } from "../../table.js";
 
-/** @import { Answers, Context, Forecast, Requests, Section, SeriesForecast } from "../types.js" */
+/** @import { Answers, Context, Forecast, Requests, SeriesForecast, Tab } from "../../types.js" */
+
+/** @type {Tab} */
+export default {
+  title: "Forecast",
+  controls: { period: false },
+  requests,
+  sections: () => [
+    { id: "whole", needs: ["forecast"], skeleton: "cards", render: whole },
+    { id: "budgets", needs: ["budgets"], skeleton: "table", render: budgetPanel },
+    { id: "by", needs: [], skeleton: null, render: parted, always: true },
+    { id: "parts", needs: ["forecast"], skeleton: "table", render: parts },
+  ],
+};
 
 /** @returns {Requests} */
-export function forecastRequests(/** @type {Context} */ context) {
+function requests(/** @type {Context} */ context) {
   const { synthetic, clientId, provider, model, feature } = context.parameters();
   const of = { synthetic, clientId, provider, model, feature, by: context.state.by };
   return {
@@ -20,14 +33,6 @@ export function forecastRequests(/** @type {Context} */ context) {
     budgets: ["/api/admin/finance/forecast/budgets", { clientId }],
   };
 }
-
-/** @type {Section[]} */
-export const FORECAST = [
-  { id: "whole", needs: ["forecast"], skeleton: "cards", render: whole },
-  { id: "budgets", needs: ["budgets"], skeleton: "table", render: budgetPanel },
-  { id: "by", needs: [], skeleton: null, render: parted, always: true },
-  { id: "parts", needs: ["forecast"], skeleton: "table", render: parts },
-];
 
 /** The spans of a forecast, and what each is called. */
 const spansOf = (/** @type {SeriesForecast} */ { monthEnd, next30Days, next90Days }) =>

@@ -1,21 +1,21 @@
 // Users: who calls most; and one user's page.
 
-import { card, cards } from "../cards.js";
-import { el } from "../dom.js";
-import { chosen } from "../filters.js";
-import * as format from "../format.js";
-import { download, panel } from "../panels.js";
-import { callTable } from "../parts/call-rows.js";
-import { dailyTable, lineOf } from "../parts/days.js";
-import { NO_CALLS, usageCards } from "../parts/figures.js";
-import { callsBehind } from "../parts/links.js";
-import { barsOf, COLUMNS, flat, otherUsers, ranking, USER_COLUMNS } from "../parts/rankings.js";
-import { table } from "../table.js";
+import { card, cards } from "../../cards.js";
+import { el } from "../../dom.js";
+import { chosen } from "../../filters.js";
+import * as format from "../../format.js";
+import { download, panel } from "../../panels.js";
+import { callTable } from "../../parts/call-rows.js";
+import { dailyTable, lineOf } from "../../parts/days.js";
+import { NO_CALLS, usageCards } from "../../parts/figures.js";
+import { callsBehind } from "../../parts/links.js";
+import { barsOf, COLUMNS, flat, otherUsers, ranking, USER_COLUMNS } from "../../parts/rankings.js";
+import { table } from "../../table.js";
 
 /**
  * @import {
  *   Amount, Answers, Column, Context, FigureColumn, ListedUser, Page, Requests, Tab, Totals, UsageDay,
- * } from "../types.js"
+ * } from "../../types.js"
  */
 
 const PAGE = 20;

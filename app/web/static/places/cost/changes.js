@@ -1,15 +1,15 @@
 // What changed in the cost between two periods, and why: exact parts of the change.
 
-import { card, cards } from "../cards.js";
-import { el } from "../dom.js";
-import * as format from "../format.js";
-import { panel } from "../panels.js";
-import { otherRow, table } from "../table.js";
-import { callsBehind } from "./links.js";
-import { links } from "./views.js";
-import { waterfall } from "./waterfall.js";
+import { card, cards } from "../../cards.js";
+import { el } from "../../dom.js";
+import * as format from "../../format.js";
+import { panel } from "../../panels.js";
+import { links } from "../../parts/choices.js";
+import { callsBehind } from "../../parts/links.js";
+import { waterfall } from "../../parts/waterfall.js";
+import { otherRow, table } from "../../table.js";
 
-/** @import { Amount, Answers, Context, Effect, Explain, Explained, FigureColumn, Requests, Section } from "../types.js" */
+/** @import { Amount, Answers, Context, Effect, Explain, Explained, FigureColumn, Tab } from "../../types.js" */
 
 /** What each effect is called, and what it tells. @type {[Effect, string, string][]} */
 const EFFECTS = [
@@ -28,19 +28,21 @@ const COSTS = [
 ];
 const NAMES = Object.fromEntries(EFFECTS.map(([name, label]) => [name, label]));
 
-/** @returns {Requests} */
-export const explainRequests = (/** @type {Context} */ context) => ({
-  explain: ["/api/admin/ai/explain", { ...context.parameters(), compare: context.state.against }],
-});
-
-/** @type {Section[]} */
-export const EXPLAIN = [
-  { id: "against", needs: [], skeleton: null, render: against, always: true },
-  { id: "change", needs: ["explain"], skeleton: "cards", render: change },
-  { id: "contributors", needs: ["explain"], skeleton: "table", render: contributors },
-  { id: "groups", needs: ["explain"], skeleton: "charts", render: groups },
-  { id: "people", needs: ["explain"], skeleton: "table", render: people },
-];
+/** @type {Tab} */
+export default {
+  title: "What changed",
+  requests: (context) => ({
+    explain: ["/api/admin/ai/explain", { ...context.parameters(), compare: context.state.against }],
+  }),
+  calls: ({ explain }) => explain && explain.totals.now.requests + explain.totals.earlier.requests,
+  sections: () => [
+    { id: "against", needs: [], skeleton: null, render: against, always: true },
+    { id: "change", needs: ["explain"], skeleton: "cards", render: change },
+    { id: "contributors", needs: ["explain"], skeleton: "table", render: contributors },
+    { id: "groups", needs: ["explain"], skeleton: "charts", render: groups },
+    { id: "people", needs: ["explain"], skeleton: "table", render: people },
+  ],
+};
 
 function against(/** @type {Context} */ context) {
   return links(context, {

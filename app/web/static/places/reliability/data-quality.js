@@ -1,14 +1,14 @@
 // Data quality: what the figures leave out, or rest on guesses.
 
-import { card, cards } from "../cards.js";
-import { el } from "../dom.js";
-import * as format from "../format.js";
-import { download, panel } from "../panels.js";
-import { callsBehind } from "../parts/links.js";
-import { COLUMNS, ranking } from "../parts/rankings.js";
-import { table } from "../table.js";
+import { card, cards } from "../../cards.js";
+import { el } from "../../dom.js";
+import * as format from "../../format.js";
+import { download, panel } from "../../panels.js";
+import { callsBehind } from "../../parts/links.js";
+import { COLUMNS, ranking } from "../../parts/rankings.js";
+import { table } from "../../table.js";
 
-/** @import { Amount, Answers, Column, Context, ModelTotals, Row, Tab, Tokens } from "../types.js" */
+/** @import { Amount, Answers, Column, Context, ModelTotals, Row, Tab, Tokens } from "../../types.js" */
 
 /** @type {Tab} */
 export default {
@@ -202,7 +202,7 @@ function findings(/** @type {Context} */ context, /** @type {Answers} */ { quali
   );
 }
 
-/** @param {Context} context @param {import("../types.js").DataQuality["refusedCalls"]} rows */
+/** @param {Context} context @param {import("../../types.js").DataQuality["refusedCalls"]} rows */
 function refused(context, rows) {
   return panel(context, {
     id: "refused",

@@ -1,28 +1,15 @@
-// The main page: today, this month, and what happened last.
+// Overview: today, this month, and what happened last.
 
 import { card, cards, costNote } from "../cards.js";
 import { el } from "../dom.js";
 import * as format from "../format.js";
 import { panel } from "../panels.js";
 import { COST, callColumns, outcome } from "../parts/call-rows.js";
+import { health } from "../parts/health.js";
 import { callsBehind } from "../parts/links.js";
 import { table } from "../table.js";
 
 /** @import { Activity, Answers, Column, Context, Tab } from "../types.js" */
-
-const PAGES = [
-  ["ai-monitoring", "AI monitoring", "Requests, cost, success, peak hours, top users"],
-  ["executive", "Executive", "Health score and key figures"],
-  ["operations", "Operations", "Providers, latency, service types"],
-  ["models", "Models", "Cost, tokens and users of each model"],
-  ["users", "Users", "Most active users, and what they use"],
-  ["finance", "Finance", "Cost by day, month and provider"],
-  ["technical", "Technical", "Latency, errors, writer, spool"],
-  ["analytics", "Analytics", "Twelve weeks, months, conversations"],
-  ["data-quality", "Data quality", "Unpriced, estimated and unmapped calls"],
-  ["calls", "Calls", "The ledger, call by call"],
-  ["alerts", "Alerts", "Limits that are used up, and unusual spending"],
-];
 
 /** @type {Tab} */
 export default {
@@ -39,7 +26,7 @@ export default {
   sections: () => [
     { id: "figures", needs: ["stats", "overview"], skeleton: "cards", render: figures },
     { id: "activity", needs: ["stats"], skeleton: "table", render: activity },
-    { id: "pages", needs: [], skeleton: null, render: pages },
+    { id: "health", needs: ["overview"], skeleton: "chart", render: health },
   ],
 };
 
@@ -115,10 +102,4 @@ function activity(/** @type {Context} */ context, /** @type {Answers} */ { stats
       }),
     }),
   );
-}
-
-function pages(/** @type {Context} */ context) {
-  const link = (/** @type {string[]} */ [tab, title, about]) =>
-    el("a", { href: context.href({ tab }), "data-link": "" }, title, el("span", {}, about));
-  return el("nav.links", { "aria-label": "All dashboards" }, PAGES.map(link));
 }

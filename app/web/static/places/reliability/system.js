@@ -1,118 +1,20 @@
-// Technical: how long calls take, how they fail, and how the process that answers stands.
+// System: how the server that answers stands, and what is wrong just now.
 
-import { card, cards } from "../cards.js";
-import { el } from "../dom.js";
-import * as format from "../format.js";
-import { panel } from "../panels.js";
-import { outcome } from "../parts/call-rows.js";
-import { whyUntimed } from "../parts/figures.js";
-import { callsBehind } from "../parts/links.js";
-import { ranking } from "../parts/rankings.js";
-import { table } from "../table.js";
+import { el } from "../../dom.js";
+import * as format from "../../format.js";
+import { panel } from "../../panels.js";
+import { table } from "../../table.js";
 
-/** @import { Answers, Child, Context, Percentiles, Tab, Technical } from "../types.js" */
+/** @import { Answers, Child, Context, Percentiles, Tab, Technical } from "../../types.js" */
 
 /** @type {Tab} */
 export default {
-  title: "Technical",
-  requests: (context) => ({
-    latency: ["/api/admin/ai/latency", context.parameters()],
-    technical: ["/api/admin/ai/technical", {}],
-  }),
-  sections: () => [
-    { id: "figures", needs: ["latency"], skeleton: "cards", render: figures },
-    { id: "latency", needs: ["latency"], skeleton: "chart", render: distribution },
-    { id: "process", needs: ["technical"], skeleton: "table", render: standing },
-  ],
+  title: "System",
+  about: () => "How this server stands now, whatever the period",
+  controls: { period: false, parts: false, calls: false },
+  requests: () => ({ technical: ["/api/admin/ai/technical", {}] }),
+  sections: () => [{ id: "process", needs: ["technical"], skeleton: "table", render: standing }],
 };
-
-function figures(/** @type {Context} */ context, /** @type {Answers} */ { latency: report }) {
-  const { latency, errors, measured } = report;
-  const missing = whyUntimed(context);
-  const of = (/** @type {keyof Percentiles} */ key, /** @type {string} */ hint) =>
-    card({ name: key, label: key, value: latency[key], write: format.duration, missing, hint });
-  const failed = errors.reduce((all, row) => all + row.count, 0);
-  return cards([
-    of("p50", "50% of calls are faster"),
-    of("p95", "95% of calls are faster"),
-    of("p99", "99% of calls are faster"),
-    card({ name: "measured", label: "Timed calls", value: measured, write: format.short, missing }),
-    card({
-      name: "errors",
-      label: "Failed calls",
-      value: failed,
-      write: format.short,
-      hint: format.plural(new Set(errors.map((row) => row.status)).size, "type"),
-    }),
-  ]);
-}
-
-function distribution(/** @type {Context} */ context, /** @type {Answers} */ { latency: report }) {
-  const { buckets, latency, errors } = report;
-  const drawn = (buckets ?? []).map((bucket) => ({
-    ...bucket,
-    from: Math.max(1, bucket.from),
-    to: Math.max(1, bucket.to) + 1,
-  }));
-  const known = Object.entries(latency).filter(([, value]) => value !== null);
-  const marks = known.map(([name, mark], place) => ({ name, place, mark: Math.max(1, mark ?? 1) }));
-  const rows = (buckets ?? [])
-    .filter((bucket) => bucket.count > 0)
-    .map((bucket) => ({ ...bucket, name: format.durations(bucket.from, bucket.to) }));
-  const failures = errors.map((row) => ({ ...row, requests: row.count }));
-  const empty = rows.length ? null : `${whyUntimed(context)}.`;
-  return el(
-    "div.grid",
-    {},
-    panel(context, {
-      id: "distribution",
-      title: "Latency distribution",
-      span: 7,
-      note: "Log scale; each percentile within 1%",
-      empty,
-      chart: {
-        spec: "histogram",
-        rows: [...drawn, ...marks],
-        height: 390,
-        values: { ticks: format.logTicks(drawn[0]?.from ?? 1, drawn.at(-1)?.to ?? 1) },
-        label: "Request duration distribution",
-        lines: (/** @type {{from: number, to: number, count: number}} */ bucket) => ({
-          title: format.durations(bucket.from, bucket.to - 1),
-          pairs: [["Requests", format.count(bucket.count)]],
-        }),
-      },
-      table: table({
-        caption: "Requests by duration",
-        columns: [
-          { key: "name", label: "Duration" },
-          { key: "count", label: "Requests", as: "count", share: true },
-        ],
-        rows,
-        rowKey: (row) => String(row.from),
-        href: callsBehind(context).duration,
-      }),
-    }),
-    panel(context, {
-      id: "errors",
-      title: "Errors by type",
-      span: 5,
-      empty: failures.length ? null : "No calls in this period failed.",
-      table: ranking(context, {
-        id: "errors",
-        caption: "Errors by type and provider",
-        columns: [
-          { key: "kind", label: "Type", content: outcome },
-          { key: "provider", label: "Provider" },
-          { key: "requests", label: "Calls", as: "count", share: true },
-        ],
-        rows: failures,
-        noun: "type",
-        rowKey: (row) => `${row.status} ${row.provider}`,
-        href: callsBehind(context).status,
-      }),
-    }),
-  );
-}
 
 function standing(/** @type {Context} */ context, /** @type {Answers} */ { technical: of }) {
   const { spool, freshness, breaker, commits } = of;
