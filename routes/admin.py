@@ -1,7 +1,5 @@
 """Reports for administrators."""
 
-from datetime import date
-from enum import StrEnum
 from typing import Annotated
 
 from litestar import Controller, get
@@ -18,7 +16,7 @@ from app.reports.latency import LatencyReport
 from app.reports.overview import OverviewReport
 from app.reports.parts.buckets import Step
 from app.reports.parts.series import SeriesBy
-from app.reports.periods import against, of_window, year_before
+from app.reports.periods import Compare, Days, Wish, against, complete_days
 from app.reports.quality import DataQualityReport
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reports import Reports
@@ -26,7 +24,6 @@ from app.reports.retention import MOST_WEEKS, WEEKS, RetentionReport
 from app.reports.stats import StatsReport
 from app.reports.timeline import TimelineBy, TimelineReport
 from app.reports.usage import UsageReport
-from app.reports.windows import check_days
 from routes.dependencies import Cursor, NameFilter, chosen
 
 MAX_USERS = 100
@@ -34,26 +31,8 @@ SORT = f"One of {', '.join(USER_ORDERS)}; a leading minus sorts in descending or
 
 WEEKS_OF_COHORTS = "How many weeks that are over, the last of them the one before this."
 SERIES = "Adds `series`, one row per day and name, by provider, model or feature."
-EARLIER = (
-    "`previous`, the period of equal length directly before the window (as when left out), or `year`, the same dates "
-    "of the year before; or name the days with `compareFrom` and `compareTo`, which may be of any number."
-)
 STEP = "`minute` (up to 24 hours), `hour` (up to 14 days) or `day`; the shortest that the window may have by default."
 TIMELINE_BY = "Adds `series`, by provider, model, feature or serviceType."
-COMPARE = "`previous` adds the period of equal length directly before the window."
-
-
-class Compare(StrEnum):
-    """What a window can be compared with."""
-
-    PREVIOUS = "previous"
-
-
-class Earlier(StrEnum):
-    """With which window the cost of another is compared, to explain its change."""
-
-    PREVIOUS = "previous"
-    YEAR = "year"
 
 
 class AdminController(Controller):
@@ -77,13 +56,13 @@ class AdminController(Controller):
         self,
         reports: NamedDependency[Reports],
         report_query: NamedDependency[ReportQuery],
-        compare: Annotated[str | None, QueryParameter(max_length=32, description=COMPARE)] = None,
+        compare_with: NamedDependency[Wish | None],
         wanted_series: Annotated[str | None, QueryParameter(name="series", max_length=32, description=SERIES)] = None,
     ) -> UsageReport:
         """Latency is null when filtered by model or feature: it is kept by provider and service type."""
         return await reports.usage(
             report_query,
-            compare=chosen("compare", compare, Compare) is not None,
+            compare=compare_with,
             series_by=chosen("series", wanted_series, SeriesBy),
         )
 
@@ -105,20 +84,18 @@ class AdminController(Controller):
         self,
         reports: NamedDependency[Reports],
         report_query: NamedDependency[ReportQuery],
-        compare: Annotated[str | None, QueryParameter(max_length=32, description=EARLIER)] = None,
-        compare_from: Annotated[date | None, QueryParameter(name="compareFrom", description="First day.")] = None,
-        compare_to: Annotated[date | None, QueryParameter(name="compareTo", description="Last day.")] = None,
+        compare_with: NamedDependency[Wish | None],
     ) -> ExplainReport:
         """The change by volume, mix of models, tokens of a call, price and caching, by feature, model and user. All
-        parts sum to it exactly. A window that ends today is compared without today, unless the other days are named.
+        parts sum to it exactly. The days before the window are compared with where nothing else is named. A window that
+        ends today is compared without today, unless the other days are named.
         """
-        wanted, now = chosen("compare", compare, Earlier), reports.now()
-        if compare_from is not None or compare_to is not None:
-            if wanted is not None:
-                raise invalid("compare", "give either compare, or compareFrom and compareTo")
-            return await reports.explain(against(report_query, *_named_days(compare_from, compare_to)))
-        of_year = wanted is Earlier.YEAR
-        return await reports.explain(year_before(report_query, now) if of_year else of_window(report_query, now))
+        wish = compare_with or Compare.PREVIOUS
+        if isinstance(wish, Days):
+            return await reports.explain(against(report_query, *wish))
+        if (comparison := complete_days(report_query, reports.now(), wish)) is None:
+            raise invalid("from", "is today, of which no day is over yet: name other days, or what to compare it with")
+        return await reports.explain(comparison)
 
     @get("/ai/latency", summary="Request duration distribution, percentiles and errors")
     async def latency(
@@ -131,26 +108,34 @@ class AdminController(Controller):
 
     @get("/ai/providers", summary="Providers: requests, success, latency, service types")
     async def providers(
-        self, reports: NamedDependency[Reports], report_query: NamedDependency[ReportQuery]
+        self,
+        reports: NamedDependency[Reports],
+        report_query: NamedDependency[ReportQuery],
+        compare_with: NamedDependency[Wish | None],
     ) -> ProvidersReport:
-        return await reports.providers(report_query)
+        return await reports.providers(report_query, compare_with)
 
     @get("/ai/models", summary="Models: cost, tokens, media, users")
     async def models(
-        self, reports: NamedDependency[Reports], report_query: NamedDependency[ReportQuery]
+        self,
+        reports: NamedDependency[Reports],
+        report_query: NamedDependency[ReportQuery],
+        compare_with: NamedDependency[Wish | None],
     ) -> ModelsReport:
-        return await reports.models(report_query)
+        return await reports.models(report_query, compare_with)
 
     @get("/ai/users", summary="Users, paginated")
     async def users(
         self,
         reports: NamedDependency[Reports],
         report_query: NamedDependency[ReportQuery],
+        compare_with: NamedDependency[Wish | None],
+        *,
         sort: Annotated[str, QueryParameter(description=SORT, max_length=32)] = "-requests",
         limit: Annotated[int, QueryParameter(ge=1, le=MAX_USERS)] = 20,
         cursor: Cursor = None,
     ) -> UsersReport:
-        return await reports.users(report_query, sort, limit=limit, cursor=cursor)
+        return await reports.users(report_query, sort, limit=limit, cursor=cursor, compare=compare_with)
 
     @get("/ai/retention", summary="Features: who came back in the weeks after the first")
     async def retention(
@@ -198,11 +183,3 @@ class AdminController(Controller):
         scoped_client: NamedDependency[str | None],
     ) -> StatsReport:
         return await reports.stats(synthetic_mode, scoped_client)
-
-
-def _named_days(first: date | None, last: date | None) -> tuple[date, date]:
-    """The days to compare with. Raises InvalidRequestError naming the parameter at fault."""
-    if first is None or last is None:
-        raise invalid("compareTo" if last is None else "compareFrom", "is missing: name the first day and the last one")
-    check_days(first, last, "compareFrom", "compareTo")
-    return first, last

@@ -32,9 +32,10 @@ from app.limits.defining.plans import PlanBook
 from app.limits.defining.subscriptions import SubscriptionBook
 from app.pricing.price_book import PriceBook
 from app.reports.calls import CallFilters
+from app.reports.periods import Compare, Days, Wish
 from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.reports import Reports
-from app.reports.windows import MAX_DAYS, requested_window, timed_window
+from app.reports.windows import MAX_DAYS, check_days, requested_window, timed_window
 from app.settings import Settings
 from app.tracking import Tracker
 from models import CallStatus, CostSource, ServiceType
@@ -57,6 +58,18 @@ SyntheticFilter = Annotated[
     QueryParameter(
         description="Whether demo data is included: exclude, include or only; the deployment's setting by default.",
         max_length=32,
+    ),
+]
+CompareFilter = Annotated[
+    str | None,
+    QueryParameter(
+        max_length=32,
+        description=(
+            "Adds what an earlier period had, up to the same time of day where the window is not over: `previous`, as "
+            "many days directly before the window; `week`, as many days with the same weekdays; `month`, the same days "
+            "of the month before; `year`, the same dates of the year before. Or name the days with `compareFrom` and "
+            "`compareTo`."
+        ),
     ),
 ]
 OF_CALLS = "Calls only."
@@ -240,6 +253,27 @@ async def provide_timed_query(
     return replace(report_query, window=timed_window(from_time, to_time, report_query.window.zone))
 
 
+async def provide_wish(
+    compare: CompareFilter = None,
+    compare_from: Annotated[
+        date | None, QueryParameter(name="compareFrom", description="First day to compare with.")
+    ] = None,
+    compare_to: Annotated[
+        date | None, QueryParameter(name="compareTo", description="Last day to compare with.")
+    ] = None,
+) -> Wish | None:
+    """What to compare with. Raises InvalidRequestError naming the parameter at fault."""
+    if compare_from is None and compare_to is None:
+        return chosen("compare", compare, Compare)
+    if compare is not None:
+        raise invalid("compare", "give either compare, or compareFrom and compareTo")
+    if compare_from is None or compare_to is None:
+        missing = "compareTo" if compare_to is None else "compareFrom"
+        raise invalid(missing, "is missing: name the first day and the last one")
+    check_days(compare_from, compare_to, "compareFrom", "compareTo")
+    return Days(compare_from, compare_to)
+
+
 async def provide_call_filters(
     *,
     status: Annotated[str | None, QueryParameter(max_length=32, description=OF_CALLS)] = None,
@@ -325,5 +359,6 @@ DEPENDENCIES = {
     "scoped_client": Provide(provide_client),
     "report_query": Provide(provide_ledger_query),
     "timed_query": Provide(provide_timed_query),
+    "compare_with": Provide(provide_wish),
     "call_filters": Provide(provide_call_filters),
 }

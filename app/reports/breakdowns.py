@@ -7,14 +7,16 @@ from decimal import Decimal
 
 from app.errors import invalid
 from app.reports.cursors import decoded, encoded
+from app.reports.parts import earlier
 from app.reports.parts.active_users import active_users
 from app.reports.parts.figures import described, grouped
 from app.reports.parts.ranking import Ranking, ranked_users
 from app.reports.parts.user_sheets import UserSheets
+from app.reports.periods import Compared
 from app.reports.queries import rollups
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reader import Document, Documents, Reader
-from app.reports.rows import ListedUser, ModelTotals, Percentiles, ProviderTotals, Row, Totals, Window
+from app.reports.rows import Earlier, ListedUser, ModelTotals, Percentiles, ProviderTotals, Row, Totals, Window
 from models import ServiceType
 from models.latency import merged, percentiles
 from models.money import USD_PLACES, to_decimal
@@ -50,6 +52,8 @@ class ProvidersReport(Row):
 
     window: Window
     synthetic: Synthetic
+    compared: str | None
+    """The window and what `earlier` is of, in words; null unless compared."""
     providers: list[ProviderPerformance]
     generated_at: datetime
 
@@ -74,6 +78,8 @@ class ModelsReport(Row):
 
     window: Window
     synthetic: Synthetic
+    compared: str | None
+    """As of providers."""
     models: list[ModelCosts]
     generated_at: datetime
 
@@ -85,13 +91,17 @@ class UsersReport(Row):
     synthetic: Synthetic
     active_users: int | None
     """How many there are; null when filtered by provider, model or feature."""
+    compared: str | None
+    """As of providers."""
     users: list[ListedUser]
     next_cursor: str | None
     """Pass it as `cursor=` for the next page; null on the last one."""
     generated_at: datetime
 
 
-async def providers(read: Reader, query: ReportQuery, generated_at: datetime) -> ProvidersReport:
+async def providers(
+    read: Reader, query: ReportQuery, generated_at: datetime, compared: Compared | None = None
+) -> ProvidersReport:
     """Providers by requests, with their latency."""
     parts = await read.cells(rollups.by_part(query))
     known = query.filters.model is None and query.filters.feature is None
@@ -99,17 +109,24 @@ async def providers(read: Reader, query: ReportQuery, generated_at: datetime) ->
     return ProvidersReport(
         window=described(query.window),
         synthetic=query.synthetic,
-        providers=await asyncio.to_thread(_performance, parts, sketches),
+        compared=None if compared is None else compared.words,
+        providers=await asyncio.to_thread(_performance, parts, sketches, await _before(read, compared)),
         generated_at=generated_at,
     )
 
 
-def _performance(parts: Documents, sketches: Documents) -> list[ProviderPerformance]:
+async def _before(read: Reader, compared: Compared | None) -> Documents:
+    return [] if compared is None else await earlier.parts(read, compared.before)
+
+
+def _performance(parts: Documents, sketches: Documents, before: Documents) -> list[ProviderPerformance]:
+    of_before = earlier.earlier_by(before, lambda row: row["_id"]["provider"])
     by_service = grouped(parts, lambda row: (row["_id"]["provider"], row["_id"]["serviceType"]))
     return [
         ProviderPerformance.from_stored(
             totals,
             provider=provider,
+            earlier=of_before.get(provider),
             latency=_latency(sketches, provider),
             services=[
                 ServiceTotals.from_stored(of_service, service_type=service, latency=_latency(sketches, name, service))
@@ -131,7 +148,9 @@ def _latency(sketches: Documents, provider: str, service: str | None = None) -> 
     return Percentiles(**percentiles(merged(chosen), PERCENTS))
 
 
-async def models(read: Reader, query: ReportQuery, sheets: UserSheets, generated_at: datetime) -> ModelsReport:
+async def models(
+    read: Reader, query: ReportQuery, sheets: UserSheets, generated_at: datetime, compared: Compared | None = None
+) -> ModelsReport:
     """Models by cost."""
     parts = await read.cells(rollups.by_part(query))
     if (users := await sheets.by_model(query)) is None:
@@ -142,30 +161,34 @@ async def models(read: Reader, query: ReportQuery, sheets: UserSheets, generated
     return ModelsReport(
         window=described(query.window),
         synthetic=query.synthetic,
-        models=await asyncio.to_thread(_costs_of_models, parts, users),
+        compared=None if compared is None else compared.words,
+        models=await asyncio.to_thread(_costs_of_models, parts, users, await _before(read, compared)),
         generated_at=generated_at,
     )
 
 
-def _costs_of_models(parts: Documents, users: Mapping[tuple[str, str], int]) -> list[ModelCosts]:
+def _costs_of_models(parts: Documents, users: Mapping[tuple[str, str], int], before: Documents) -> list[ModelCosts]:
     """By cost. A thousand models take a tenth of a second, for which others must not wait."""
     groups = grouped(parts, lambda row: (row["_id"]["provider"], row["_id"]["model"]), USAGE_TOTALS)
     services: dict[tuple[str, str], set[ServiceType]] = {}
     for row in parts:
         services.setdefault((row["_id"]["provider"], row["_id"]["model"]), set()).add(row["_id"]["serviceType"])
+    of_before = earlier.earlier_by(before, lambda row: (row["_id"]["provider"], row["_id"]["model"]))
     rows = [
-        _model_costs(provider, model, totals, users.get((provider, model), 0), services[provider, model])
-        for (provider, model), totals in groups
+        _model_costs(name, totals, users.get(name, 0), services[name], of_before.get(name)) for name, totals in groups
     ]
     return sorted(rows, key=lambda row: (-row.cost, -row.requests, row.provider, row.model))
 
 
-def _model_costs(provider: str, model: str, totals: Document, users: int, services: set[ServiceType]) -> ModelCosts:
+def _model_costs(
+    name: tuple[str, str], totals: Document, users: int, services: set[ServiceType], before: Earlier | None
+) -> ModelCosts:
     priced = totals["requests"] - totals["unpriced"]
     return ModelCosts.from_stored(
         totals,
-        provider=provider,
-        model=model,
+        provider=name[0],
+        model=name[1],
+        earlier=before,
         input_cost=to_decimal(totals["inputCost"]),
         output_cost=to_decimal(totals["outputCost"]),
         generation_cost=to_decimal(totals["generationCost"]),
@@ -188,6 +211,7 @@ async def users(
     limit: int,
     cursor: str | None,
     generated_at: datetime,
+    compared: Compared | None = None,
 ) -> UsersReport:
     """One page of the users. `order` is a name of `USER_ORDERS`, with a leading minus for descending order."""
     descending, name = order.startswith("-"), order.removeprefix("-")
@@ -198,20 +222,23 @@ async def users(
     skip = 0 if cursor is None else _position(cursor, order)
     ranking = Ranking(USER_ORDERS[name], descending=descending, skip=skip, limit=limit + 1)
     rows = await ranked_users(read, query, state, sheets, ranking)
-    listed = [listed_user(row) for row in rows[:limit]]
+    names = [row["_id"] for row in rows[:limit]]
+    before = {} if compared is None else await earlier.users(read, compared.before, sheets, names)
+    listed = [listed_user(row, before.get(row["_id"])) for row in rows[:limit]]
     return UsersReport(
         window=described(query.window),
         synthetic=query.synthetic,
         active_users=await active_users(read, query, sheets) if not query.filters.any_part() else None,
+        compared=None if compared is None else compared.words,
         users=listed,
         next_cursor=encoded({"sort": order, "skip": skip + limit}) if len(rows) > limit else None,
         generated_at=generated_at,
     )
 
 
-def listed_user(row: Document) -> ListedUser:
+def listed_user(row: Document, before: Earlier | None = None) -> ListedUser:
     """One user, from a row of cells."""
-    return ListedUser.from_stored(row, last_active=date.fromisoformat(row["lastDay"]))
+    return ListedUser.from_stored(row, earlier=before, last_active=date.fromisoformat(row["lastDay"]))
 
 
 def _position(cursor: str, order: str) -> int:

@@ -1,14 +1,14 @@
-"""The previous period of a window, with which its figures are compared like for like."""
+"""What a window is compared with: an earlier period up to the same moment, so that a change is that of its figure."""
 
 from decimal import Decimal
 from typing import NamedTuple
 
-from app.reports.parts.day_rows import latency, usage_days, within
-from app.reports.parts.figures import described, summed, week_hours
-from app.reports.periods import Comparison
-from app.reports.query import ReportQuery
+from app.reports.parts.day_rows import latency, usage_days
+from app.reports.parts.figures import described, summed
+from app.reports.periods import Compared, Comparison
 from app.reports.reader import Document, Documents
 from app.reports.rows import (
+    Earlier,
     Percentiles,
     Row,
     Tokens,
@@ -25,7 +25,7 @@ UNKNOWN = Percentiles(p50=None, p95=None, p99=None)
 
 
 class ComparedTotals(Row):
-    """As `Totals`. Where hours are compared, figures that are not kept by hour are null."""
+    """As `Totals`. Up to a time of the last day, what is not kept by the hour is null."""
 
     requests: int
     cost: Decimal
@@ -42,20 +42,30 @@ class ComparedTotals(Row):
 
 
 class ComparedSpan(Row):
-    """One of two comparable periods."""
+    """Whole days."""
 
     window: Window
-    hours: int | None
-    """Where hours are compared: how many of its single day, from 00:00 on; null for whole days."""
-    totals: ComparedTotals
-    active_users: int | None
-    """Null where hours are compared."""
+    totals: Totals
+    active_users: int
     latency: Percentiles
-    """Null where hours are compared, and when filtered by model or feature (except for a single user)."""
+    """Null when filtered by model or feature (except for a single user)."""
+
+
+class CompleteDays(Row):
+    """The days of a window that are over, against as many earlier ones: for what is not kept by the hour."""
+
+    compared: str
+    """The two periods, in words."""
+    now: ComparedSpan
+    earlier: ComparedSpan
 
 
 class Changes(Row):
-    """From the previous period to this window, each null where either is, or where there is nothing to compare with."""
+    """From the earlier period to this window, each null where either is, or where there is nothing to compare with.
+
+    Those of requests, cost and success rate are of the whole window, to this moment. The others are as well where it is
+    over, else of its complete days; and null on its first day.
+    """
 
     requests: Decimal | None
     """In percent, as are all but the success rate."""
@@ -67,80 +77,89 @@ class Changes(Row):
     active_users: Decimal | None
 
 
-class PreviousSpan(ComparedSpan):
-    """The period of equal length directly before a window, like for like: for a window that ends today, its complete
-    days against as many of the previous period; for today alone, its complete hours against the same hours. So `window`
-    and the figures may cover less than the whole period; `daily` has all of its days.
-    """
+class PreviousSpan(Row):
+    """What a window is compared with: for one that is not over, an earlier period up to the same moment."""
 
+    window: Window
+    """Of which the last day counts up to `until`."""
+    until: str | None
+    """Hours and minutes, as clocks showed them; null for whole days."""
     compared: str
     """The two periods, in words."""
-    of_window: ComparedSpan
-    """The part of the window that is compared with it."""
+    totals: ComparedTotals
     changes: Changes
+    complete_days: CompleteDays | None
+    """Null where the window is over, and on its first day."""
     daily: list[UsageDay]
-    """Every day of the period, in the order of the window's own, so that they can be overlaid."""
+    """Every day of the earlier period, in the order of the window's own, so that they can be overlaid."""
 
 
-class LikeSpan(NamedTuple):
-    """Days, or the first hours of one, with their figures."""
+class Span(NamedTuple):
+    """Whole days with their figures."""
 
-    query: ReportQuery
+    window: Window
     totals: Document
     active_users: int
     latency: Percentiles
 
 
 class PreviousParts(NamedTuple):
-    """What the report needs from the previous period."""
+    """What the report needs of the earlier period."""
 
-    whole: ReportQuery
-    words: str
-    now: LikeSpan
-    before: LikeSpan
+    compared: Compared
+    totals: Document
+    """To the time of its last day where there is one: HOUR_TOTALS."""
+    now: Span | None
+    """The complete days of the window; all of it where it is over. None on its first day."""
+    before: Span | None
+    """Those that they are compared with."""
     days: Documents
-    """Of the whole period."""
+    """Of the whole earlier period."""
     active_by_day: dict[str, int]
+    by_part: Documents
+    """As `parts.earlier.parts`."""
+    top_users: dict[str, Earlier | None]
 
 
-def like_spans(comparison: Comparison) -> tuple[ReportQuery, ReportQuery]:
-    """Both periods of a comparison that has them, as that of a window always does."""
-    now, earlier = comparison.now, comparison.before
-    assert now is not None  # noqa: S101 - says so to the type checker
-    assert earlier is not None  # noqa: S101 - as above
-    return now, earlier
+def whole_days(compared: Compared) -> Comparison | None:
+    """The whole days that can be compared."""
+    if compared.before.until is not None:
+        return compared.complete
+    return Comparison(compared.now, compared.before, compared.words)
 
 
-def like_span(query: ReportQuery, rows: Documents, active_users: int) -> LikeSpan:
-    """A period's figures from the rows of days, with their hours where hours are requested."""
-    chosen = within(rows, query.window)
-    if query.hours_before is None:
-        return LikeSpan(query, summed(chosen), active_users, latency(chosen))
-    hours = week_hours(chosen)
-    early = [row for (_, hour), of_hour in hours.items() if hour < query.hours_before for row in of_hour]
-    return LikeSpan(query, summed(early, HOUR_TOTALS), active_users, UNKNOWN)
-
-
-def previous_span(parts: PreviousParts) -> PreviousSpan:
-    """The part of the response."""
-    now, earlier = _compared(parts.now), _compared(parts.before)
+def previous_span(parts: PreviousParts, totals: Document) -> PreviousSpan:
+    """The part of the response; `totals` are the window's."""
+    compared = parts.compared
+    running = compared.before.until is not None
+    earlier = _of_hours(summed([parts.totals], HOUR_TOTALS)) if running else _of_days(parts.totals)
+    spans = None if parts.now is None or parts.before is None else (_span(parts.now), _span(parts.before))
+    complete = None
+    if running and spans is not None and compared.complete is not None:
+        complete = CompleteDays(compared=compared.complete.words, now=spans[0], earlier=spans[1])
     return PreviousSpan(
-        **dict(earlier),
-        compared=parts.words,
-        of_window=now,
-        changes=_changes(now, earlier),
-        daily=usage_days(parts.whole.window, parts.days, parts.active_by_day),
+        window=described(compared.before.window),
+        until=f"{compared.before.until:%H:%M}" if compared.before.until else None,
+        compared=compared.words,
+        totals=earlier,
+        changes=_changes(Totals.from_stored(totals), earlier, spans),
+        complete_days=complete,
+        daily=usage_days(compared.whole.window, parts.days, parts.active_by_day),
     )
 
 
-def _compared(span: LikeSpan) -> ComparedSpan:
-    hours = span.query.hours_before
+def span(of: Comparison, rows: tuple[Documents, Documents], users: tuple[int, int]) -> tuple[Span, Span]:
+    """Both sides, from the rows of their days."""
+    now, before = (
+        Span(described(query.window), summed(days), count, latency(days))
+        for query, days, count in zip((of.now, of.before), rows, users, strict=True)
+    )
+    return now, before
+
+
+def _span(of: Span) -> ComparedSpan:
     return ComparedSpan(
-        window=described(span.query.window),
-        hours=hours,
-        totals=_of_days(span.totals) if hours is None else _of_hours(span.totals),
-        active_users=span.active_users if hours is None else None,
-        latency=span.latency,
+        window=of.window, totals=Totals.from_stored(of.totals), active_users=of.active_users, latency=of.latency
     )
 
 
@@ -166,16 +185,21 @@ def _of_hours(stored: Document) -> ComparedTotals:
     )
 
 
-def _changes(now: ComparedSpan, before: ComparedSpan) -> Changes:
-    new, old = now.totals, before.totals
+def _changes(new: Totals, old: ComparedTotals, spans: tuple[ComparedSpan, ComparedSpan] | None) -> Changes:
     rates = new.success_rate, old.success_rate
+    saved = p95 = users = None
+    if spans is not None:
+        now, before = spans
+        saved = change(now.totals.saved_cost, before.totals.saved_cost)
+        p95 = _change(now.latency.p95, before.latency.p95)
+        users = change(now.active_users, before.active_users)
     return Changes(
         requests=change(new.requests, old.requests),
         cost=change(new.cost, old.cost),
-        saved_cost=_change(new.saved_cost, old.saved_cost),
+        saved_cost=saved,
         success_rate=None if rates[0] is None or rates[1] is None else rates[0] - rates[1],
-        p95=_change(now.latency.p95, before.latency.p95),
-        active_users=_change(now.active_users, before.active_users),
+        p95=p95,
+        active_users=users,
     )
 
 

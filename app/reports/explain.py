@@ -44,7 +44,7 @@ class ExplainParts(NamedTuple):
 
 async def from_cells(read: Reader, comparison: Comparison, sheets: UserSheets) -> ExplainParts:
     """From the rollups."""
-    now, before = both(comparison)
+    now, before = comparison.now, comparison.before
     names, users = await sheets.differing(now, before, "cost", TOP)
     return ExplainParts(
         now=await read.cells(rollups.by_part(now)),
@@ -66,18 +66,11 @@ async def of_user(read: Reader, comparison: Comparison) -> ExplainParts:
     """Of one user, from what is kept of its days, else from the ledger."""
     now, before = [
         [{**row, "_id": {name: row[name] for name in PART}} for row in await rows_of_user(read, query)]
-        for query in both(comparison)
+        for query in (comparison.now, comparison.before)
     ]
-    name = both(comparison)[0].filters.user_id
+    name = comparison.now.filters.user_id
     users_now, users_before = [[{**row, "_id": name} for row in rows] for rows in (now, before)]
     return ExplainParts(now, before, users_now, users_before, users=int(bool(now or before)))
-
-
-def both(comparison: Comparison) -> tuple[ReportQuery, ReportQuery]:
-    """The windows of a comparison that has both, as one of a window always does."""
-    assert comparison.now is not None  # noqa: S101 - says so to the type checker
-    assert comparison.before is not None  # noqa: S101 - as above
-    return comparison.now, comparison.before
 
 
 class _Part(NamedTuple):
@@ -98,7 +91,7 @@ Key = tuple[str, str, str, str]
 
 def explain_report(comparison: Comparison, found: ExplainParts, generated_at: datetime) -> ExplainReport:
     """The report of these rows."""
-    now, before = both(comparison)
+    now, before = comparison.now, comparison.before
     parts = _parts(found, Ratio(len(before.window.days), len(now.window.days)))
     total = _together(parts.values())
     ranked = sorted(parts.items(), key=lambda part: (-abs(part[1].change), part[0]))

@@ -6,10 +6,12 @@ from decimal import Decimal
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from app.reports.parts import earlier
 from app.reports.parts.active_users import active_in
-from app.reports.parts.figures import summed, week_hours
+from app.reports.parts.day_rows import within
+from app.reports.parts.figures import summed
 from app.reports.parts.health import Health, health
-from app.reports.periods import Comparison, Spans, spans
+from app.reports.periods import Compared, Spans, spans
 from app.reports.queries import ledger, rollups
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reader import Document, Documents, Reader, first
@@ -23,6 +25,7 @@ from app.reports.rows import (
 )
 from models import CallStatus
 from models.latency import merged, percentiles
+from models.rollups import HOUR_TOTALS
 
 PERCENTS = (50, 95, 99)
 
@@ -37,7 +40,7 @@ class Trend(Row):
 
 
 class Trends(Row):
-    """Like for like only: complete hours against the same hours, complete days against as many days."""
+    """To this moment: today against yesterday, and the month against the one before, up to the same day and time."""
 
     today: Trend
     month: Trend
@@ -87,38 +90,26 @@ class OverviewParts:
     day: Period
     month: Period
     statuses: dict[str, int]
-    of_day: tuple[Document, Document]
-    """Totals of the two periods that are compared."""
-    of_month: tuple[Document, Document]
+    before_day: Document
+    """Of what today is compared with: HOUR_TOTALS."""
+    before_month: Document
 
 
 async def from_cells(
     read: Reader, now: datetime, zone: ZoneInfo, synthetic: Synthetic, client_id: str | None = None
 ) -> OverviewParts:
-    """From the rollups: one query for every figure but the users."""
+    """From the rollups."""
     of = spans(now, zone, synthetic, client_id)
-    yesterday = of.of_day.before
-    assert yesterday is not None  # noqa: S101 - a day always has a previous one
-    month_before = of.of_month.before or of.month
-    earliest = min(month_before.window.first, yesterday.window.first)
-    month_start = of.month.window.first.isoformat()
-    rows = await read.cells(
-        rollups.by_day(
-            of.month.over(earliest, of.month.window.last),
-            hours_from=yesterday.window.first.isoformat(),
-            latency_from=month_start,
-        )
-    )
-    today = _within(rows, of.day)
-    month = _within(rows, of.month)
+    rows = await read.cells(rollups.by_day(of.month, latency_from=of.month.window.first.isoformat()))
+    today = within(rows, of.day.window)
     active_today, active_this_month = await active_in(read, [of.day, of.month])
     return OverviewParts(
         spans=of,
         day=Period(summed(today), active_today, _percentiles(today)),
-        month=Period(summed(month), active_this_month, _percentiles(month)),
-        statuses={status: count for status in CallStatus if (count := sum(row[f"status_{status}"] for row in month))},
-        of_day=(_hours_before(rows, of.of_day.now), _hours_before(rows, yesterday)),
-        of_month=(summed(_within(rows, of.of_month.now)), summed(_within(rows, of.of_month.before))),
+        month=Period(summed(rows), active_this_month, _percentiles(rows)),
+        statuses={status: count for status in CallStatus if (count := sum(row[f"status_{status}"] for row in rows))},
+        before_day=summed(await earlier.parts(read, of.of_day.before), HOUR_TOTALS),
+        before_month=summed(await earlier.parts(read, of.of_month.before), HOUR_TOTALS),
     )
 
 
@@ -128,8 +119,8 @@ async def from_ledger(
     """From the ledger. Percentiles are exact."""
     of = spans(now, zone, synthetic, client_id)
 
-    async def totals(query: ReportQuery | None) -> Document:
-        return {} if query is None else first(await read.ledger(ledger.totals(query)))
+    async def totals(query: ReportQuery) -> Document:
+        return first(await read.ledger(ledger.totals(query)))
 
     async def period(query: ReportQuery) -> Period:
         users = first(await read.ledger(ledger.active_users(query))).get("count", 0)
@@ -141,8 +132,8 @@ async def from_ledger(
         day=await period(of.day),
         month=await period(of.month),
         statuses={row["_id"]: row["count"] for row in await read.ledger(ledger.statuses(of.month))},
-        of_day=(await totals(of.of_day.now), await totals(of.of_day.before)),
-        of_month=(await totals(of.of_month.now), await totals(of.of_month.before)),
+        before_day=await totals(of.of_day.before),
+        before_month=await totals(of.of_month.before),
     )
 
 
@@ -155,7 +146,8 @@ def overview_report(
         today=_period_totals(parts.day),
         month=month,
         trends=Trends(
-            today=_trend(parts.spans.of_day, parts.of_day), month=_trend(parts.spans.of_month, parts.of_month)
+            today=_trend(parts.spans.of_day, parts.day.totals, parts.before_day),
+            month=_trend(parts.spans.of_month, parts.month.totals, parts.before_month),
         ),
         quality=Quality(
             success_rate=month.success_rate,
@@ -178,27 +170,9 @@ def _period_totals(period: Period) -> PeriodTotals:
     )
 
 
-def _trend(comparison: Comparison, totals: tuple[Document, Document]) -> Trend:
-    if comparison.now is None:
-        return Trend(requests=None, cost=None, compared=comparison.words)
-    new, old = (Totals.from_stored(each) for each in totals)
-    return Trend(
-        requests=change(new.requests, old.requests), cost=change(new.cost, old.cost), compared=comparison.words
-    )
-
-
-def _within(rows: Documents, query: ReportQuery | None) -> Documents:
-    if query is None:
-        return []
-    return [row for row in rows if query.window.first.isoformat() <= row["_id"] <= query.window.last.isoformat()]
-
-
-def _hours_before(rows: Documents, query: ReportQuery | None) -> Document:
-    """Requests and cost of the first hours of a day."""
-    if query is None or query.hours_before is None:
-        return {}
-    hours = week_hours(_within(rows, query))
-    return summed(row for (_, hour), of_hour in hours.items() if hour < query.hours_before for row in of_hour)
+def _trend(compared: Compared, now: Document, before: Document) -> Trend:
+    new, old = Totals.from_stored(now), Totals.from_stored(before)
+    return Trend(requests=change(new.requests, old.requests), cost=change(new.cost, old.cost), compared=compared.words)
 
 
 def _percentiles(rows: Documents) -> dict[str, int | None]:

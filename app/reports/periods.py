@@ -1,20 +1,63 @@
-"""The periods of the overview, and the comparable periods of its trends."""
+"""The periods of the overview, and the periods with which others are compared."""
 
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time
+from enum import StrEnum
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from app.errors import invalid
 from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.windows import DAY, TimeWindow, today
 
+WEEK = 7 * DAY
+MILLISECOND = 1_000
+"""In microseconds. The ledger's times have no more."""
+
+
+class Compare(StrEnum):
+    """What a window can be compared with."""
+
+    PREVIOUS = "previous"
+    """As many days directly before it."""
+    WEEK = "week"
+    """As many days directly before it, or a few further back, so that weekdays are the same."""
+    MONTH = "month"
+    """The same days of the month before, or all of it where the window is a whole month."""
+    YEAR = "year"
+    """The same dates of the year before."""
+
+
+class Days(NamedTuple):
+    """Both included."""
+
+    first: date
+    last: date
+
+
+Wish = Compare | Days
+"""With what a window is to be compared: days by name may be of any number."""
+
 
 class Comparison(NamedTuple):
-    """Two comparable periods. None where there is nothing to compare yet."""
+    """Two comparable periods."""
 
-    now: ReportQuery | None
-    before: ReportQuery | None
+    now: ReportQuery
+    before: ReportQuery
     words: str
+
+
+class Compared(NamedTuple):
+    """A window and what it is compared with."""
+
+    now: ReportQuery
+    before: ReportQuery
+    """The same span: where the window is not over, up to the same time of as many days."""
+    whole: ReportQuery
+    """Every day of the earlier period, in the order of the window's own, so that they can be overlaid."""
+    words: str
+    complete: Comparison | None
+    """Where the window is not over: its complete days, against as many. None where it has none."""
 
 
 class Spans(NamedTuple):
@@ -22,10 +65,10 @@ class Spans(NamedTuple):
 
     day: ReportQuery
     month: ReportQuery
-    of_day: Comparison
-    """Today's complete hours against the same hours of yesterday, in local time."""
-    of_month: Comparison
-    """The month's complete days against as many days of the previous month, as far as it has that many."""
+    of_day: Compared
+    """Today against yesterday, to the same time."""
+    of_month: Compared
+    """The month to date against the same days of the month before, as far as it has them, to the same time."""
 
 
 def spans(now: datetime, zone: ZoneInfo, synthetic: Synthetic, client_id: str | None = None) -> Spans:
@@ -33,69 +76,99 @@ def spans(now: datetime, zone: ZoneInfo, synthetic: Synthetic, client_id: str | 
     this_day = today(now, zone)
     day = ReportQuery(TimeWindow(this_day, this_day, zone), Filters(client_id=client_id), synthetic)
     month = day.over(this_day.replace(day=1), this_day)
-    return Spans(day, month, _of_day(day, now.astimezone(zone).hour), _of_month(month))
+    return Spans(day, month, compared(day, now), compared(month, now, Compare.MONTH))
 
 
 def before(query: ReportQuery) -> ReportQuery:
     """The period of equal length directly before a window."""
-    window = query.window
-    length = len(window.days) * DAY
-    return query.over(window.first - length, window.last - length)
+    return query.over(*_earlier(query.window, Compare.PREVIOUS))
 
 
-def of_window(query: ReportQuery, moment: datetime) -> Comparison:
-    """A window against the period of equal length directly before it, day by day.
-
-    For a window that ends today, its complete days against as many of the previous period; for today alone, its
-    complete hours against the same hours.
+def compared(query: ReportQuery, moment: datetime, wish: Wish = Compare.PREVIOUS) -> Compared:
+    """A window and the period that it is compared with, like for like: what of a window is still to come is compared
+    with nothing, and a day that is not over with another up to the same time, as clocks showed it.
     """
-    window, earlier = query.window, before(query).window
+    window, whole = query.window, query.over(*_earlier(query.window, wish))
+    this_day = today(moment, window.zone)
+    if not window.first <= this_day <= window.last:
+        return Compared(query, whole, whole, _words(query, whole), None)
+    last = _like(this_day, window, whole.window, wish)
+    until = None if last is None else _clock(moment, window.zone)
+    earlier = whole if last is None else replace(whole.over(whole.window.first, last), until=until)
+    words = _words(query.over(window.first, this_day), earlier)
+    return Compared(query, earlier, whole, words, None if until is None else complete_days(query, moment, wish))
+
+
+def complete_days(query: ReportQuery, moment: datetime, wish: Wish = Compare.PREVIOUS) -> Comparison | None:
+    """The days of a window that are over against those that stand for them; None where no day is over."""
+    window, whole = query.window, query.over(*_earlier(query.window, wish))
     this_day = today(moment, window.zone)
     if window.first == this_day:
-        hour = moment.astimezone(window.zone).hour
-        now = replace(query.over(window.first, window.first), hours_before=hour)
-        words = f"{window.first} against {earlier.first}, 00:00 to {hour:02}:00"
-        return Comparison(now, now.over(earlier.first, earlier.first), words)
-    last = min(window.last, this_day - DAY) if window.first < this_day else window.last
-    last_before = earlier.first + (last - window.first)
-    words = f"{window.first} to {last} against {earlier.first} to {last_before}"
-    return Comparison(query.over(window.first, last), query.over(earlier.first, last_before), words)
-
-
-def year_before(query: ReportQuery, moment: datetime) -> Comparison:
-    """A window against the same dates a year earlier, where 29 February is 28 February. For a window that ends today or
-    later, its complete days; for today alone, its complete hours.
-    """
-    window, this_day = query.window, today(moment, query.window.zone)
-    if window.first == this_day:
-        query = replace(query, hours_before=moment.astimezone(window.zone).hour)
-    last = min(window.last, this_day - DAY) if window.first < this_day else window.last
-    return against(query.over(window.first, last), _year_before(window.first), _year_before(last))
+        return None
+    if not window.first < this_day <= window.last:
+        return against(query, *whole.window.bounds)
+    last = _like(this_day - DAY, window, whole.window, wish) or whole.window.last
+    return against(query.over(window.first, this_day - DAY), whole.window.first, last)
 
 
 def against(query: ReportQuery, first: date, last: date) -> Comparison:
     """A window against other days, which may be of any number."""
-    window = query.window
-    return Comparison(query, query.over(first, last), f"{window.first} to {window.last} against {first} to {last}")
+    earlier = query.over(first, last)
+    return Comparison(query, earlier, _words(query, earlier))
+
+
+def _like(day: date, window: TimeWindow, earlier: TimeWindow, wish: Wish) -> date | None:
+    """The day that stands for this one of the window; None where there is none: in a shorter month, and among days by
+    name that are not as many.
+    """
+    if wish is Compare.YEAR:
+        return _year_before(day)
+    if isinstance(wish, Days) and len(earlier.days) != len(window.days):
+        return None
+    like = earlier.first + (day - window.first)
+    return like if like <= earlier.last else None
+
+
+def _earlier(window: TimeWindow, wish: Wish) -> Days:
+    if isinstance(wish, Days):
+        return wish
+    if wish is Compare.YEAR:
+        return Days(_year_before(window.first), _year_before(window.last))
+    if wish is Compare.MONTH:
+        return _month_before(window)
+    length = len(window.days) * DAY
+    if wish is Compare.WEEK:
+        length = -(-length // WEEK) * WEEK
+    return Days(window.first - length, window.last - length)
+
+
+def _month_before(window: TimeWindow) -> Days:
+    def month_before(day: date) -> date:
+        end = day.replace(day=1) - DAY
+        return end.replace(day=min(day.day, end.day))
+
+    first, last = window.first, window.last
+    if (first.year, first.month) != (last.year, last.month):
+        message = "compares within a month: the window is in several; use previous, week or year"
+        raise invalid("compare", message)
+    whole_month = first.day == 1 and (last + DAY).day == 1
+    return Days(month_before(first), first - DAY if whole_month else month_before(last))
 
 
 def _year_before(day: date) -> date:
     return day.replace(year=day.year - 1, day=28 if (day.month, day.day) == (2, 29) else day.day)
 
 
-def _of_day(day: ReportQuery, hour: int) -> Comparison:
-    this_day, yesterday = day.window.first, day.window.first - DAY
-    complete = replace(day, hours_before=hour)
-    words = f"{this_day} against {yesterday}, 00:00 to {hour:02}:00"
-    return Comparison(complete, complete.over(yesterday, yesterday), words)
+def _clock(moment: datetime, zone: ZoneInfo) -> time:
+    clock = moment.astimezone(zone).time()
+    return clock.replace(microsecond=clock.microsecond // MILLISECOND * MILLISECOND, fold=0)
 
 
-def _of_month(month: ReportQuery) -> Comparison:
-    first = month.window.first
-    first_before = (first - DAY).replace(day=1)
-    days = min((month.window.last - first).days, (first - first_before).days)
-    if days == 0:
-        return Comparison(None, None, "the month has no complete day yet")
-    span = timedelta(days=days - 1)
-    words = f"{first} to {first + span} against {first_before} to {first_before + span}"
-    return Comparison(month.over(first, first + span), month.over(first_before, first_before + span), words)
+def _words(now: ReportQuery, earlier: ReportQuery) -> str:
+    """Such as `2026-11-01 to 2026-11-14 against 2026-10-01 to 2026-10-14, to 09:30`."""
+
+    def days(window: TimeWindow) -> str:
+        return str(window.first) if window.first == window.last else f"{window.first} to {window.last}"
+
+    clock = "" if earlier.until is None else f", to {earlier.until:%H:%M}"
+    return f"{days(now.window)} against {days(earlier.window)}{clock}"

@@ -1,7 +1,7 @@
 """The query of a report: a window, filters, and whether demo data counts."""
 
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, time
 from enum import StrEnum
 from typing import Any, Self
 
@@ -52,8 +52,8 @@ class ReportQuery:
     window: TimeWindow
     filters: Filters = NO_FILTERS
     synthetic: Synthetic = Synthetic.EXCLUDE
-    hours_before: int | None = None
-    """Only the hours 0 to this one, exclusive, of each day."""
+    until: time | None = None
+    """Of the last day only what clocks showed before this."""
 
     def over(self, first: date, last: date) -> Self:
         """The same over other days, which are whole."""

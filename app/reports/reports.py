@@ -42,7 +42,7 @@ from app.reports.parts.known_cells import KnownCells
 from app.reports.parts.known_users import KnownUsers
 from app.reports.parts.series import SeriesBy
 from app.reports.parts.user_sheets import KnownNumbers, UserSheets
-from app.reports.periods import Comparison, of_window
+from app.reports.periods import Compared, Comparison, Wish, compared
 from app.reports.quality import DataQualityReport
 from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.reader import Document, Reader, in_time, opened, reading
@@ -97,24 +97,24 @@ class Reports:
         return await self._share(("overview", synthetic, client_id), compute)
 
     async def usage(
-        self, query: ReportQuery, *, compare: bool = False, series_by: SeriesBy | None = None
+        self, query: ReportQuery, *, compare: Wish | None = None, series_by: SeriesBy | None = None
     ) -> UsageReport:
         """One window by day, hour, feature, model, provider and user. About one user: from its days, and the ledger.
 
-        With `compare`, the period directly before comes with it.
+        What it is to be compared with comes with it, here and in the lists below.
         """
 
         async def compute() -> UsageReport:
             now = self.now()
-            comparison = of_window(query, now) if compare else None
+            beside = self._beside(query, compare)
             if query.filters.user_id is not None:
                 async with self._ledger(query) as read:
-                    parts = await usage.of_user(read, query, comparison, series_by)
+                    parts = await usage.of_user(read, query, beside, series_by)
             else:
                 async with self._rollups() as (read, rollups):
                     known, sheets = self._known_users, self._sheets(read, rollups)
                     parts = await usage.from_cells(
-                        read, query, rollups.state, known, sheets, comparison=comparison, series_by=series_by
+                        read, query, rollups.state, known, sheets, compared=beside, series_by=series_by
                     )
             # here and below in threads: what is long must not hold up those who report
             return await asyncio.to_thread(usage.usage_report, query, parts, now)
@@ -142,9 +142,7 @@ class Reports:
 
     async def explain(self, comparison: Comparison) -> ExplainReport:
         """Why one window cost more or less than another. About one user: from its days, and the ledger."""
-        now, before = explain.both(comparison)
-        if now.hours_before is not None:
-            raise invalid("from", "is today, of which no day is over yet: name other days, or what to compare it with")
+        now, before = comparison.now, comparison.before
 
         async def compute() -> ExplainReport:
             if now.filters.user_id is not None:
@@ -195,38 +193,48 @@ class Reports:
 
         return await self._share(("saved_by_gateway", query), compute, query)
 
-    async def providers(self, query: ReportQuery) -> ProvidersReport:
+    async def providers(self, query: ReportQuery, compare: Wish | None = None) -> ProvidersReport:
         """Providers and their service types."""
         _refuse_user(query)
 
         async def compute() -> ProvidersReport:
             async with self._rollups() as (read, _):
-                return await breakdowns.providers(read, query, self.now())
+                return await breakdowns.providers(read, query, self.now(), self._beside(query, compare))
 
-        return await self._share(("providers", query), compute)
+        return await self._share(("providers", query, compare), compute)
 
-    async def models(self, query: ReportQuery) -> ModelsReport:
+    async def models(self, query: ReportQuery, compare: Wish | None = None) -> ModelsReport:
         """Models, their cost and users."""
         _refuse_user(query)
 
         async def compute() -> ModelsReport:
             async with self._rollups() as (read, rollups):
-                return await breakdowns.models(read, query, self._sheets(read, rollups), self.now())
+                sheets, beside = self._sheets(read, rollups), self._beside(query, compare)
+                return await breakdowns.models(read, query, sheets, self.now(), beside)
 
-        return await self._share(("models", query), compute)
+        return await self._share(("models", query, compare), compute)
 
-    async def users(self, query: ReportQuery, order: str, *, limit: int, cursor: str | None) -> UsersReport:
+    async def users(
+        self, query: ReportQuery, order: str, *, limit: int, cursor: str | None, compare: Wish | None = None
+    ) -> UsersReport:
         """One page of the users."""
         _refuse_user(query)
 
         async def compute() -> UsersReport:
             async with self._rollups() as (read, rollups):
-                sheets, now = self._sheets(read, rollups), self.now()
                 return await breakdowns.users(
-                    read, query, rollups.state, sheets, order, limit=limit, cursor=cursor, generated_at=now
+                    read,
+                    query,
+                    rollups.state,
+                    self._sheets(read, rollups),
+                    order,
+                    limit=limit,
+                    cursor=cursor,
+                    generated_at=self.now(),
+                    compared=self._beside(query, compare),
                 )
 
-        return await self._share(("users", query, order, limit, cursor), compute)
+        return await self._share(("users", query, order, limit, cursor, compare), compute)
 
     async def retention(
         self, weeks: int, synthetic: Synthetic, client_id: str | None = None, feature: str | None = None
@@ -368,6 +376,9 @@ class Reports:
                 return rollups.freshness
 
         return await self._share("freshness", compute)
+
+    def _beside(self, query: ReportQuery, compare: Wish | None) -> Compared | None:
+        return None if compare is None else compared(query, self.now(), compare)
 
     def _sheets(self, read: Reader, rollups: Rollups) -> UserSheets:
         return UserSheets(read, rollups.state, self._known_numbers, self._known_cells)

@@ -75,6 +75,30 @@ class Totals(Row):
         )
 
 
+class Earlier(Row):
+    """What something had in the period that a window is compared with: for a window that is not over, up to the same
+    time of its last day.
+    """
+
+    requests: int
+    cost: Decimal
+    errors: int
+    success_rate: Decimal | None
+
+    @classmethod
+    def from_stored(cls, stored: Mapping[str, Any] | None) -> Self | None:
+        """From a row of sums; None where there was no call."""
+        if stored is None or not stored["requests"]:
+            return None
+        requests, successes = stored["requests"], stored["successes"]
+        return cls(
+            requests=requests,
+            cost=to_decimal(stored["cost"]),
+            errors=requests - successes,
+            success_rate=percent(successes, requests),
+        )
+
+
 class DayTotals(Totals):
     """One day of the reporting time zone."""
 
@@ -102,6 +126,8 @@ class FeatureTotals(Totals):
     """One feature."""
 
     feature: str
+    earlier: Earlier | None = None
+    """Null unless compared, and where there was no call."""
 
 
 class ModelTotals(Totals):
@@ -109,12 +135,16 @@ class ModelTotals(Totals):
 
     provider: str
     model: str
+    earlier: Earlier | None = None
+    """As of a feature."""
 
 
 class ProviderTotals(Totals):
     """One provider."""
 
     provider: str
+    earlier: Earlier | None = None
+    """As of a feature."""
 
 
 class UserFigures(Row):
@@ -127,6 +157,8 @@ class UserFigures(Row):
     tokens: int
     """Input and output together."""
     success_rate: Decimal | None
+    earlier: Earlier | None = None
+    """As of a feature."""
 
     @classmethod
     def from_stored(cls, stored: Mapping[str, Any], **more: Any) -> Self:

@@ -49,6 +49,11 @@ class TimeWindow:
         return midnight(self.last + DAY, self.zone) if self.until is None else self.until
 
     @property
+    def bounds(self) -> tuple[date, date]:
+        """The first day and the last one."""
+        return self.first, self.last
+
+    @property
     def days(self) -> list[date]:
         return [self.first + i * DAY for i in range((self.last - self.first).days + 1)]
 
@@ -76,6 +81,26 @@ class TimeWindow:
                 span = max(first, begin), min(first + length, until)
                 if span[0] < span[1] and weekday in {None, day.isoweekday()}:
                     found.append(span)
+        return found
+
+    def before(self, clock: time) -> list[tuple[datetime, datetime]]:
+        """The instants of all its days but the last, and of the last those at which clocks show less than this."""
+        days_before = [(self.start, midnight(self.last, self.zone))] if self.first < self.last else []
+        return [*days_before, *self.of_last_day(time(), clock)]
+
+    def of_last_day(self, since: time, until: time | None = None) -> list[tuple[datetime, datetime]]:
+        """The instants of the last day at which clocks show at least `since` and less than `until`: from, up to before.
+
+        What clocks show twice is there twice; what they skip is not.
+        """
+        day = TimeWindow(self.last, self.last, self.zone)
+        offsets = day.offsets()
+        found: list[tuple[datetime, datetime]] = []
+        for (begin, offset), end in zip(offsets, [*[change for change, _ in offsets[1:]], day.end], strict=True):
+            first = max(begin, datetime.combine(self.last, since, UTC) - offset)
+            last = end if until is None else min(end, datetime.combine(self.last, until, UTC) - offset)
+            if first < last:
+                found.append((first, last))
         return found
 
     def _offset(self, instant: datetime) -> timedelta:

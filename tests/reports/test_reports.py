@@ -20,6 +20,7 @@ from app.reports.analytics import AnalyticsType
 from app.reports.calls import CallFilters
 from app.reports.downloads import Table
 from app.reports.parts.series import SeriesBy
+from app.reports.periods import Compare
 from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.reader import reading
 from app.reports.reports import Reports
@@ -200,24 +201,22 @@ async def test_overview_equals_a_plain_recount(tracker: Tracker, database: Datab
     assert report.quality.statuses == {s: sum(row["status"] == s for row in month) for s in statuses}
 
 
-async def test_trends_compare_like_spans_only(tracker: Tracker, database: Database) -> None:
-    async def calls(count: int, at: datetime) -> None:
-        for _ in range(count):
-            await tracker.track(user_id="u", content_type="chat", model="gpt-4o", input_tokens=1_000, created_at=at)
+async def test_a_trend_is_that_of_its_own_figure_up_to_this_minute(tracker: Tracker, database: Database) -> None:
+    await calls_at(tracker, 3, datetime(2024, 5, 15, 13, 59, tzinfo=UTC))
+    await calls_at(tracker, 5, datetime(2024, 5, 15, 14, 1, tzinfo=UTC))  # of the running hour
+    await calls_at(tracker, 2, datetime(2024, 5, 14, 13, 59, tzinfo=UTC))
+    await calls_at(tracker, 2, datetime(2024, 5, 14, 14, 0, tzinfo=UTC))
+    await calls_at(tracker, 9, datetime(2024, 5, 14, 14, 20, tzinfo=UTC))  # yesterday went on
+    await calls_at(tracker, 4, datetime(2024, 4, 15, 14, 19, tzinfo=UTC))
+    await calls_at(tracker, 7, datetime(2024, 4, 15, 14, 20, tzinfo=UTC))  # and so did the month before
 
-    await calls(3, datetime(2024, 5, 15, 13, 59, tzinfo=UTC))
-    await calls(5, datetime(2024, 5, 15, 14, 1, tzinfo=UTC))  # the running hour does not count
-    await calls(2, datetime(2024, 5, 14, 13, 59, tzinfo=UTC))
-    await calls(9, datetime(2024, 5, 14, 14, 0, tzinfo=UTC))  # a later hour of yesterday does not count
-    await calls(4, datetime(2024, 4, 14, 23, 59, tzinfo=UTC))
-    await calls(7, datetime(2024, 4, 15, 0, 0, tzinfo=UTC))  # one day more than the month has complete days
+    found = await reports(database).overview(Synthetic.EXCLUDE)
 
-    trends = (await reports(database).overview(Synthetic.EXCLUDE)).trends
-
-    assert (trends.today.requests, trends.today.cost) == (Decimal("50.00"), Decimal("50.00"))
-    assert trends.today.compared == "2024-05-15 against 2024-05-14, 00:00 to 14:00"
-    assert trends.month.requests == Decimal("175.00")  # 11 against 4
-    assert trends.month.compared == "2024-05-01 to 2024-05-14 against 2024-04-01 to 2024-04-14"
+    trends = found.trends
+    assert (found.today.requests, trends.today.requests, trends.today.cost) == (8, Decimal("100.00"), Decimal("100.00"))
+    assert trends.today.compared == "2024-05-15 against 2024-05-14, to 14:20"
+    assert (found.month.requests, trends.month.requests) == (21, Decimal("425.00"))
+    assert trends.month.compared == "2024-05-01 to 2024-05-15 against 2024-04-01 to 2024-04-15, to 14:20"
 
 
 async def calls_at(tracker: Tracker, count: int, at: datetime, **more: Any) -> None:
@@ -230,56 +229,62 @@ def days(first: int, last: int, month: int = 5) -> ReportQuery:
     return ReportQuery(TimeWindow(date(2024, month, first), date(2024, month, last), ZoneInfo("UTC")))
 
 
-async def test_a_window_up_to_today_compares_its_complete_days(tracker: Tracker, database: Database) -> None:
+async def test_a_window_up_to_today_is_compared_to_the_minute(tracker: Tracker, database: Database) -> None:
     await calls_at(tracker, 6, datetime(2024, 5, 14, 23, 59, tzinfo=UTC), request_duration=80)
     await calls_at(tracker, 50, datetime(2024, 5, 15, 9, tzinfo=UTC), user_id="late")
     await calls_at(tracker, 4, datetime(2024, 5, 6, 12, tzinfo=UTC), request_duration=40)
-    await calls_at(tracker, 30, datetime(2024, 5, 8, 12, tzinfo=UTC), user_id="other")
+    await calls_at(tracker, 10, datetime(2024, 5, 8, 14, 19, tzinfo=UTC), user_id="other", content_type="summary")
+    await calls_at(tracker, 30, datetime(2024, 5, 8, 14, 20, tzinfo=UTC), user_id="u")
 
-    report = await reports(database).usage(days(9, 15), compare=True)
+    report = await reports(database).usage(days(9, 15), compare=Compare.PREVIOUS)
 
     previous = report.previous
     assert previous is not None
-    assert (report.totals.requests, report.active_users) == (56, 2)
-    assert (previous.of_window.totals.requests, previous.totals.requests) == (6, 4)
-    assert (previous.of_window.active_users, previous.active_users) == (1, 1)
-    assert (previous.latency.p95, previous.of_window.latency.p95) == (40, 80)
-    assert previous.compared == "2024-05-09 to 2024-05-14 against 2024-05-02 to 2024-05-07"
-    assert [(day.day.day, day.requests) for day in previous.daily] == [
-        (2, 0), (3, 0), (4, 0), (5, 0), (6, 4), (7, 0), (8, 30),
-    ]  # fmt: skip
-    changes = previous.changes
-    assert (changes.requests, changes.cost, changes.success_rate) == (Decimal(50), Decimal(50), Decimal(0))
-    assert (changes.active_users, changes.p95) == (Decimal(0), Decimal(100))
+    assert (report.totals.requests, previous.totals.requests, previous.until) == (56, 14, "14:20")
+    assert previous.compared == "2024-05-09 to 2024-05-15 against 2024-05-02 to 2024-05-08, to 14:20"
+    assert [day.requests for day in previous.daily] == [0, 0, 0, 0, 4, 0, 40]
+    changes, complete = previous.changes, previous.complete_days
+    assert (changes.requests, changes.cost, changes.success_rate) == (Decimal(300), Decimal(300), Decimal(0))
+    # users and percentiles are not kept by the hour
+    assert complete is not None
+    assert complete.compared == "2024-05-09 to 2024-05-14 against 2024-05-02 to 2024-05-07"
+    assert (complete.now.active_users, complete.earlier.active_users, changes.active_users) == (1, 1, Decimal(0))
+    assert (complete.now.latency.p95, complete.earlier.latency.p95, changes.p95) == (80, 40, Decimal(100))
     assert changes.saved_cost is None
+    chat, users = report.by_feature[0].earlier, {each.user_id: each.earlier for each in report.top_users}
+    assert chat is not None
+    assert (len(report.by_feature), chat.requests, chat.errors) == (1, 4, 0)
+    assert users["late"] is None
+    assert users["u"] is not None
+    assert users["u"].requests == 4
 
 
-async def test_today_alone_compares_its_complete_hours(tracker: Tracker, database: Database) -> None:
+async def test_today_alone_is_compared_to_the_minute(tracker: Tracker, database: Database) -> None:
     await calls_at(tracker, 3, datetime(2024, 5, 15, 13, 59, tzinfo=UTC))
-    await calls_at(tracker, 5, datetime(2024, 5, 15, 14, 1, tzinfo=UTC))  # the running hour does not count
-    await calls_at(tracker, 2, datetime(2024, 5, 14, 13, 59, tzinfo=UTC))
-    await calls_at(tracker, 9, datetime(2024, 5, 14, 14, 0, tzinfo=UTC))
+    await calls_at(tracker, 5, datetime(2024, 5, 15, 14, 1, tzinfo=UTC))
+    await calls_at(tracker, 4, datetime(2024, 5, 14, 13, 59, tzinfo=UTC))
+    await calls_at(tracker, 9, datetime(2024, 5, 14, 14, 20, tzinfo=UTC))
 
-    previous = (await reports(database).usage(days(15, 15), compare=True)).previous
+    previous = (await reports(database).usage(days(15, 15), compare=Compare.PREVIOUS)).previous
 
     assert previous is not None
-    assert (previous.of_window.totals.requests, previous.totals.requests, previous.hours) == (3, 2, 14)
-    assert previous.compared == "2024-05-15 against 2024-05-14, 00:00 to 14:00"
-    assert (previous.changes.requests, previous.changes.cost) == (Decimal(50), Decimal(50))
-    assert (previous.active_users, previous.changes.active_users, previous.totals.saved_cost) == (None, None, None)
-    assert [day.requests for day in previous.daily] == [11]
+    assert (previous.totals.requests, previous.until, previous.complete_days) == (4, "14:20", None)
+    assert previous.compared == "2024-05-15 against 2024-05-14, to 14:20"
+    assert (previous.changes.requests, previous.changes.cost) == (Decimal(100), Decimal(100))
+    assert (previous.changes.active_users, previous.changes.p95, previous.totals.saved_cost) == (None, None, None)
+    assert [day.requests for day in previous.daily] == [13]
 
 
 async def test_a_window_that_is_over_compares_all_its_days(tracker: Tracker, database: Database) -> None:
     await calls_at(tracker, 1, datetime(2024, 3, 31, 23, 59, tzinfo=UTC))
     await calls_at(tracker, 3, datetime(2024, 4, 10, 23, 59, tzinfo=UTC))
 
-    previous = (await reports(database).usage(days(1, 10, month=4), compare=True)).previous
+    previous = (await reports(database).usage(days(1, 10, month=4), compare=Compare.PREVIOUS)).previous
 
     assert previous is not None
     assert previous.compared == "2024-04-01 to 2024-04-10 against 2024-03-22 to 2024-03-31"
-    assert (previous.of_window.totals.requests, previous.totals.requests) == (3, 1)
-    assert previous.changes.requests == Decimal(200)
+    assert (previous.totals.requests, previous.until, previous.complete_days) == (1, None, None)
+    assert (previous.changes.requests, previous.changes.active_users) == (Decimal(200), Decimal(0))
 
 
 async def test_a_series_has_the_ten_most_costly_and_exactly_the_rest(tracker: Tracker, database: Database) -> None:
@@ -317,13 +322,13 @@ async def test_there_is_no_trend_without_a_base(tracker: Tracker, database: Data
     trends = (await first_of_month.overview(Synthetic.EXCLUDE)).trends
 
     assert (trends.today.requests, trends.today.cost) == (None, None)
-    assert trends.month.compared == "the month has no complete day yet"
+    assert trends.month.compared == "2024-05-01 against 2024-04-01, to 00:30"
 
 
 async def test_a_long_month_is_compared_with_all_of_a_short_one(tracker: Tracker, database: Database) -> None:  # noqa: ARG001 - makes the rollups
     trends = (await reports(database, now=datetime(2024, 3, 31, 12, tzinfo=UTC)).overview(Synthetic.EXCLUDE)).trends
 
-    assert trends.month.compared == "2024-03-01 to 2024-03-29 against 2024-02-01 to 2024-02-29"
+    assert trends.month.compared == "2024-03-01 to 2024-03-31 against 2024-02-01 to 2024-02-29"
 
 
 async def test_an_empty_window_is_zeros_and_no_rates(tracker: Tracker, database: Database) -> None:  # noqa: ARG001 - makes the rollups

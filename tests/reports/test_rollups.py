@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import product
 from pathlib import Path
@@ -27,7 +27,7 @@ from app.reports.comparison import UNKNOWN
 from app.reports.latency import LatencyReport
 from app.reports.parts.campaigns import campaign_sums
 from app.reports.parts.series import SeriesBy
-from app.reports.periods import of_window
+from app.reports.periods import Compare, Days, Wish, compared
 from app.reports.queries import campaigns as queries_of_campaigns
 from app.reports.queries import panel as queries
 from app.reports.query import Filters, ReportQuery, Synthetic
@@ -67,6 +67,7 @@ from tests.twins import assert_twins, entries
 
 Step = tuple[str, Any]
 Rows = list[dict[str, Any]]
+SIDES = ("now", "earlier")
 CELLS = (DAYS, USAGE, LATENCY, USERS, USER_MONTHS, ACTIVE_USERS, CONVERSATIONS, FINDINGS, CAMPAIGNS, VARIANTS)
 # a spring day with a skipped hour in Los Angeles lies within the last days of this clock
 NOW = datetime(2024, 3, 12, 9, 30, tzinfo=UTC)
@@ -420,12 +421,13 @@ async def check_reports(house: House) -> None:
 
 
 async def check_usage(house: House, query: ReportQuery, rows: Rows, ledger: Rows) -> None:
-    comparison, series_by = of_window(query, NOW), SeriesBy.MODEL
+    wish = wish_of(query, rows)
+    beside, series_by = compared(query, NOW, wish), SeriesBy.MODEL
     async with reading(house.database) as read:
-        truth = usage.usage_report(query, await usage.from_ledger(read, query, comparison, series_by), NOW)
+        truth = usage.usage_report(query, await usage.from_ledger(read, query, beside, series_by), NOW)
         found_quality = quality.quality_report(query, await quality.from_ledger(read, query), NOW)
         true_latency = latency.latency_report(query, await latency.from_ledger(read, query), NOW)
-    found = await house.reports.usage(query, compare=True, series_by=series_by)
+    found = await house.reports.usage(query, compare=wish, series_by=series_by)
     if not known(query):
         truth = without_latency(truth)
         nothing: dict[str, Any] = {"latency": UNKNOWN, "measured": None, "buckets": None}
@@ -453,7 +455,13 @@ def without_latency(report: UsageReport) -> UsageReport:
     changed = {
         "latency": UNKNOWN,
         "daily": days(previous.daily),
-        "of_window": previous.of_window.model_copy(update={"latency": UNKNOWN}),
+        "complete_days": None
+        if (complete := previous.complete_days) is None
+        else complete.model_copy(
+            update={
+                side: getattr(complete, side).model_copy(update={"latency": UNKNOWN}) for side in ("now", "earlier")
+            }
+        ),
         "changes": previous.changes.model_copy(update={"p95": None}),
     }
     previous = previous.model_copy(update=changed)
@@ -492,15 +500,43 @@ def check_days(house: House, query: ReportQuery, rows: Rows, found: UsageReport)
 
 
 def check_previous(house: House, query: ReportQuery, ledger: Rows, found: UsageReport) -> None:
-    """The span before, as far as it is compared."""
+    """What was before, up to the same minute, and of each feature, model, provider and user."""
     previous = found.previous
     assert previous is not None
-    before = query.over(previous.window.first, previous.window.last)
-    rows = [row for row in ledger if chosen(row, before)]
-    assert previous.active_users == (users_in(rows) if previous.hours is None else None)
-    if previous.hours is not None:
-        rows = [row for row in rows if row["createdAt"].astimezone(house.zone).hour < previous.hours]
+    rows = [row for row in ledger if chosen(row, query.over(previous.window.first, previous.window.last))]
+    if previous.until is not None:
+        clock = NOW.astimezone(house.zone).time()
+        assert previous.until == f"{clock:%H:%M}"
+        rows = [
+            row for row in rows if not is_after(row["createdAt"].astimezone(house.zone), previous.window.last, clock)
+        ]
     assert (previous.totals.requests, previous.totals.cost) == figures(rows)[:2]
+    check_earlier(found.by_feature, rows, lambda each: each.feature, lambda row: row["feature"])
+    check_earlier(found.by_provider, rows, lambda each: each.provider, lambda row: row["provider"])
+    check_earlier(
+        found.by_model, rows, lambda each: (each.provider, each.model), lambda row: (row["provider"], row["aiModel"])
+    )
+    check_earlier(found.top_users, rows, lambda each: each.user_id, lambda row: row["userId"])
+
+
+def is_after(moment: datetime, last: date, clock: time) -> bool:
+    return moment.date() == last and moment.time() >= clock
+
+
+def check_earlier(found: list[Any], rows: Rows, name: Callable[[Any], Any], key: Callable[[Any], Any]) -> None:
+    for each in found:
+        own = [row for row in rows if key(row) == name(each)]
+        earlier = None if each.earlier is None else (each.earlier.requests, each.earlier.cost, each.earlier.errors)
+        errors = sum(row["status"] != "success" for row in own)
+        assert earlier == ((*figures(own)[:2], errors) if own else None)
+
+
+def wish_of(query: ReportQuery, rows: Rows) -> Wish:
+    """Each in turn."""
+    first, last = query.window.bounds
+    far = timedelta(days=11)
+    wishes: list[Wish] = [Compare.PREVIOUS, Compare.WEEK, Compare.YEAR, Days(first - far, last - far)]
+    return wishes[len(rows) % 4]
 
 
 def users_in(rows: Rows) -> int:
@@ -615,10 +651,11 @@ async def check_analytics(house: House, query: ReportQuery, rows: list[dict[str,
 
 async def check_usage_of_user(house: House, query: ReportQuery, own: Rows) -> None:
     """One user's report, from what is kept of its days, next to the ledger and a plain count."""
-    comparison, series_by = of_window(query, NOW), SeriesBy.FEATURE
+    wish = wish_of(query, own)
+    beside, series_by = compared(query, NOW, wish), SeriesBy.FEATURE
     async with reading(house.database) as read:
-        truth = usage.usage_report(query, await usage.from_ledger(read, query, comparison, series_by), NOW)
-    found = await house.reports.usage(query, compare=True, series_by=series_by)
+        truth = usage.usage_report(query, await usage.from_ledger(read, query, beside, series_by), NOW)
+    found = await house.reports.usage(query, compare=wish, series_by=series_by)
     for part in type(found).model_fields:
         assert getattr(found, part) == getattr(truth, part), part
     durations = [row["requestDuration"] for row in own if "requestDuration" in row]

@@ -63,8 +63,8 @@ async def test_a_call_is_in_every_report_when_its_receipt_comes(client: Client, 
     }
     assert overview["today"] == {**expected, "activeUsers": 2, "p95Duration": 800}
     assert usage["totals"] == expected
-    assert usage["byFeature"] == [{**expected, "feature": "chat"}]
-    assert usage["byModel"] == [{**expected, "provider": "openai", "model": "gpt-4o"}]
+    assert usage["byFeature"] == [{**expected, "feature": "chat", "earlier": None}]
+    assert usage["byModel"] == [{**expected, "provider": "openai", "model": "gpt-4o", "earlier": None}]
     today = datetime.now(UTC).date().isoformat()
     assert usage["window"] == {"from": today, "to": today, "days": 1, "timezone": "UTC"}
     assert [day["day"] for day in usage["daily"]] == [today]

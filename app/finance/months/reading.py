@@ -64,7 +64,7 @@ async def figures(
     words = f"{query.window.first} to {query.window.last} against {month_before.first} to {month_before.last}"
     comparison = Comparison(query, before, words)
     if query.filters.user_id is None:
-        parts = await usage.from_cells(read, query, state, known, sheets, comparison=None, series_by=SeriesBy.MODEL)
+        parts = await usage.from_cells(read, query, state, known, sheets, series_by=SeriesBy.MODEL)
         changes = await explain.from_cells(read, comparison, sheets)
         guesses = _of_cells(await quality.from_cells(read, query))
     else:

@@ -1,7 +1,6 @@
 """Calls that name a campaign, summed: from their cells, and where these may lack some, from the ledger."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date, timedelta
 
 from app.reports.parts.figures import summed
@@ -39,7 +38,7 @@ async def campaign_sums(
 
 async def top_users(read: Reader, query: ReportQuery, campaign: str, limit: int) -> Documents:
     """Who cost the most in a campaign: requests, tokensUsed and cost by `_id`. From the ledger."""
-    return await read.ledger(campaigns.users(replace(query, hours_before=None), campaign, limit))
+    return await read.ledger(campaigns.users(query, campaign, limit))
 
 
 async def _from_cells(read: Reader, query: ReportQuery, by: Sequence[str], campaign: str | None) -> Documents:

@@ -16,14 +16,13 @@ from app.reports.queries.stages import (
     hour_of_day,
     local_day,
     match,
-    match_hours_before,
     match_spans,
     sort_by,
     weekday,
 )
 from app.reports.query import ReportQuery, Synthetic
 from models import AI_GENERATION, CallStatus, CostSource
-from models.rollups import CONVERSATION_TOTALS
+from models.rollups import CONVERSATION_TOTALS, HOUR_TOTALS, USER_TOTALS
 from models.user_days import TOTALS_OF_ENTRIES, in_steps, step_of
 
 TOP_USERS = 20
@@ -31,10 +30,9 @@ MOST_FINDINGS = 100
 
 
 def _selected(query: ReportQuery) -> list[Stage]:
-    selected = [match(query.window, query.filters, query.synthetic)]
-    if query.hours_before is not None:
-        selected.append(match_hours_before(query.hours_before, query.window))
-    return selected
+    if query.until is not None:
+        return [match_spans(query.window.before(query.until), query.filters, query.synthetic)]
+    return [match(query.window, query.filters, query.synthetic)]
 
 
 def totals(query: ReportQuery) -> list[Stage]:
@@ -96,6 +94,20 @@ def in_steps_of(query: ReportQuery, spans: Sequence[tuple[datetime, datetime]]) 
     """What the filters match within `spans`, by time, client and part: see `models.user_days`."""
     step = step_of(offset for _, offset in query.window.offsets())
     return [match_spans(spans, query.filters, query.synthetic), in_steps(step)]
+
+
+def parts_within(query: ReportQuery, spans: Sequence[tuple[datetime, datetime]]) -> list[Stage]:
+    """What is summed by the hour, of each provider, model, service type and feature, within `spans`."""
+    key = {"provider": "$provider", "model": "$aiModel", "serviceType": "$serviceType", "feature": "$feature"}
+    figures = {name: TOTALS_OF_ENTRIES[name] for name in HOUR_TOTALS}
+    return [match_spans(spans, query.filters, query.synthetic), {"$group": {"_id": key, **figures}}]
+
+
+def users_within(query: ReportQuery, spans: Sequence[tuple[datetime, datetime]], among: list[str]) -> list[Stage]:
+    """What is summed of users, of each of those `among`, within `spans`."""
+    figures = {name: TOTALS_OF_ENTRIES[name] for name in USER_TOTALS}
+    of_users: Stage = {"$match": {"userId": {"$in": among}}}
+    return [of_users, match_spans(spans, query.filters, query.synthetic), {"$group": {"_id": "$userId", **figures}}]
 
 
 def usage(query: ReportQuery) -> list[Stage]:

@@ -74,6 +74,13 @@ def by_part(query: ReportQuery) -> Query:
     return collection, [*rows, {"$group": {"_id": key, **sums(USAGE_TOTALS)}}]
 
 
+def hours_by_part(query: ReportQuery) -> Query:
+    """One row for each provider, model, service type and feature: a list of `hours`."""
+    collection, rows = usage_rows(query, by_part=True)
+    key = {name: f"$key.{name}" for name in PART}
+    return collection, [*rows, {"$group": {"_id": key, "hours": {"$push": "$hours"}}}]
+
+
 def places(query: ReportQuery) -> Query:
     """One row for each feature and model with calls that the filters match, or may match where a name is not kept."""
     filters = query.filters

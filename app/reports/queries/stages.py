@@ -19,8 +19,8 @@ def match(window: TimeWindow, filters: Filters, synthetic: Synthetic) -> Stage:
 
 def match_spans(spans: Sequence[tuple[datetime, datetime]], filters: Filters, synthetic: Synthetic) -> Stage:
     """The entries of several spans, each from its first instant up to before its last."""
-    within = [{"createdAt": {"$gte": start, "$lt": end}} for start, end in spans]
-    return {"$match": {"$or": within, **filters.conditions(), **_reality(synthetic)}}
+    within: list[Stage] = [{"createdAt": {"$gte": start, "$lt": end}} for start, end in spans]
+    return {"$match": {"$or": within or [{"createdAt": {"$in": []}}], **filters.conditions(), **_reality(synthetic)}}
 
 
 def _within(window: TimeWindow) -> dict[str, Any]:
@@ -29,11 +29,6 @@ def _within(window: TimeWindow) -> dict[str, Any]:
 
 def _reality(synthetic: Synthetic) -> dict[str, Any]:
     return {} if synthetic is Synthetic.INCLUDE else {"synthetic": synthetic is Synthetic.ONLY}
-
-
-def match_hours_before(hour: int, window: TimeWindow) -> Stage:
-    """The entries of the hours 0 to `hour` - 1 of each day, in local time."""
-    return {"$match": {"$expr": {"$lt": [hour_of_day(window), hour]}}}
 
 
 def local_day(window: TimeWindow) -> Expression:

@@ -6,8 +6,11 @@ import * as format from "./format.js";
 /** @import { Amount, Child, Context, Known, Priced } from "./types.js" */
 
 /**
- * `points`: in percentage points; `unknown`: the figure before is not known.
- * @typedef {{percent: Known<Amount>, rising: "good" | "bad" | "neutral", points?: boolean, unknown?: boolean}} Trend
+ * `points`: in percentage points; `of`: what the change is of, where that is not the figure itself, in words.
+ * @typedef {{
+ *   percent: Known<Amount>, rising: "good" | "bad" | "neutral", points?: boolean, of?: Known<string>,
+ *   compared?: Known<string>,
+ * }} Trend
  */
 
 /**
@@ -39,9 +42,9 @@ export const cards = (/** @type {Child[]} */ list) => el("dl.cards", {}, list);
 
 /** @returns {Child} */
 function changeOf(/** @type {Known<Trend>} */ trend, /** @type {Known<string>} */ compared) {
+  compared = trend?.compared ?? compared;
   if (!trend || !compared) return null;
-  if (trend.percent === null || trend.percent === undefined)
-    return trend.unknown ? "no hourly trend" : versus(compared).replace(/^vs /, "none in ");
+  if (trend.percent === null || trend.percent === undefined) return null;
   const percent = Number(trend.percent);
   const arrow = percent > 0.05 ? "▲" : percent < -0.05 ? "▼" : "→";
   const direction = percent > 0.05 ? "up" : percent < -0.05 ? "down" : "unchanged";
@@ -54,7 +57,7 @@ function changeOf(/** @type {Known<Trend>} */ trend, /** @type {Known<string>} *
       trend.points ? format.points(percent) : format.change(percent),
     ),
     " ",
-    el("span.versus", {}, versus(compared)),
+    el("span.versus", {}, [versus(compared), trend.of].filter(Boolean).join(", ")),
   ];
 }
 
@@ -65,8 +68,8 @@ function tone(/** @type {number} */ percent, /** @type {Trend["rising"]} */ risi
 }
 
 /**
- * The span that a sentence of the server compares with, shortly: `2026-11-21 against 2026-11-20, 00:00 to 11:00` is
- * "vs 20 Nov, to 11:00".
+ * The span that a sentence of the server compares with, shortly: `2026-11-21 against 2026-11-20, to 11:07` is
+ * "vs 20 Nov, to 11:07".
  */
 function versus(/** @type {string} */ compared) {
   const [, before = ""] = compared.split(" against ");

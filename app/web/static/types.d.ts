@@ -234,7 +234,7 @@ export type Usage = {
   /** Where it was asked to compare. */
   previous: {
     compared: string;
-    hours: number | null;
+    completeDays: { compared: string } | null;
     daily: UsageDay[];
     changes: Record<"requests" | "cost" | "savedCost" | "successRate" | "p95" | "activeUsers", Amount | null>;
   } | null;

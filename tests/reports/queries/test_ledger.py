@@ -1,6 +1,6 @@
 """Pipelines over the raw ledger: the stages, and the rows that a real server gives."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from bson import ObjectId
@@ -59,7 +59,8 @@ def test_a_change_of_the_clock_inside_the_window_changes_the_offset() -> None:
 
 
 def test_like_hours_are_matched_by_the_clock_on_the_wall() -> None:
-    assert ledger.totals(ReportQuery(DAY, hours_before=13))[1] == {"$match": {"$expr": {"$lt": [hour_of_day(DAY), 13]}}}
+    until = ledger.totals(ReportQuery(DAY, until=time(13, 30)))[0]["$match"]["$or"]
+    assert until == [{"createdAt": {"$gte": DAY.start, "$lt": DAY.start + timedelta(hours=13, minutes=30)}}]
 
 
 def test_percentiles_count_durations_by_value_and_never_round_a_rank() -> None:

@@ -16,8 +16,8 @@ export function whyUntimed(/** @type {Context} */ context) {
 
 export const NO_CALLS = "No calls in this period";
 
-/** What is not kept by the hour: of today alone it cannot be compared. */
-const NOT_BY_HOUR = ["savedCost", "p95", "activeUsers"];
+/** What is not kept by the hour: it is compared by complete days. */
+const BY_DAY = ["savedCost", "p95", "activeUsers"];
 
 /** Builders of the cards of a usage report. */
 export function usageCards(/** @type {Context} */ context, /** @type {Usage} */ usage) {
@@ -29,8 +29,9 @@ export function usageCards(/** @type {Context} */ context, /** @type {Usage} */ 
     points = false,
   ) => {
     if (!previous) return null;
-    const unknown = previous.hours !== null && NOT_BY_HOUR.includes(name);
-    return { percent: previous.changes[name], rising, unknown, points };
+    const complete = BY_DAY.includes(name) ? previous.completeDays : null;
+    const of = complete ? { compared: complete.compared, of: "complete days" } : {};
+    return { percent: previous.changes[name], rising, points, ...of };
   };
   const spark = (/** @type {(day: UsageDay) => Amount | null} */ pick) =>
     daily.length > 1 ? daily.map((day) => toNumber(pick(day))) : undefined;
@@ -64,8 +65,17 @@ export function usageCards(/** @type {Context} */ context, /** @type {Usage} */ 
         write: format.shortMoney,
         trend: trend("savedCost", "good"),
         compared,
-        hint: totals.requests ? `${format.percent(totals.cacheHitRate)} of calls cached` : null,
+        hint: totals.requests ? "prompt caching and cached answers" : null,
         spark: spark((day) => day.savedCost),
+      }),
+    cachedAnswers: () =>
+      card({
+        name: "cached",
+        label: "Cached answers",
+        value: totals.cached,
+        write: format.short,
+        hint: totals.requests ? `${format.percent(totals.cacheHitRate)} of calls, which no provider answered` : null,
+        spark: spark((day) => day.cached),
       }),
     successRate: () =>
       card({

@@ -33,7 +33,7 @@ const seriesOf = (/** @type {Context} */ context) => (context.state.series === "
 function figures(/** @type {Context} */ context, /** @type {Answers} */ { usage }) {
   const of = usageCards(context, usage);
   return [
-    cards([of.requests(), of.cost(), of.savedCost(), of.successRate(), of.p95(), of.activeUsers()]),
+    cards([of.requests(), of.cost(), of.savedCost(), of.cachedAnswers(), of.successRate(), of.p95(), of.activeUsers()]),
     el("p.compared", {}, comparedNote(usage)),
   ];
 }
