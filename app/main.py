@@ -56,6 +56,7 @@ from app.web.assets import Assets
 from app.web.pages import templates
 from routes.admin import AdminController
 from routes.administration.alerts import AlertController
+from routes.administration.audit import AuditController
 from routes.administration.deliveries import DeliveryController
 from routes.administration.endpoints import EndpointController
 from routes.administration.finance.budgets import BudgetController
@@ -204,6 +205,7 @@ def create_app(
             DefinedLimitController,
             GrantController,
             AlertController,
+            AuditController,
             DeliveryController,
             EndpointController,
             MuteController,

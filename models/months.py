@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Annotated, Self
 
-from bson import Decimal128
 from pydantic import Field, StringConstraints
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
@@ -12,7 +11,7 @@ from models.documents import Document
 from models.fields import Name
 from models.limits import Id
 from models.revenue import MAX_NOTE, MONTH_CLOSINGS, SignedAmount
-from models.shape import Shape
+from models.shape import Shape, with_decimals
 from models.subjects import escaped_id
 
 INVOICES = "provider_invoices"
@@ -74,7 +73,7 @@ class MonthClosing(Shape):
     @classmethod
     def read(cls, stored: Document) -> Self:
         """One as MongoDB keeps it, with its amounts as Decimal. Raises ValidationError for a damaged one."""
-        return super().read({**stored, "report": _with_decimals(stored.get("report"))})
+        return super().read({**stored, "report": with_decimals(stored.get("report"))})
 
 
 class MonthMail(Shape):
@@ -100,17 +99,6 @@ def mail_id(month: str, address: str) -> str:
 def closing_id(month: str, client_id: str | None) -> str:
     """The `_id` of a closing; that of all clients is made last, and says that the month is closed."""
     return month if client_id is None else f"{month}|{client_id}"
-
-
-def _with_decimals(stored: object) -> object:
-    match stored:
-        case dict():
-            return {name: _with_decimals(value) for name, value in stored.items()}
-        case list():
-            return [_with_decimals(value) for value in stored]
-        case Decimal128():
-            return stored.to_decimal()
-    return stored
 
 
 INDEXES: dict[str, list[IndexModel]] = {

@@ -47,3 +47,15 @@ def stored_value(value: Any) -> Any:
         case date() if not isinstance(value, datetime):
             return value.isoformat()
     return value
+
+
+def with_decimals(stored: Any) -> Any:
+    """The reverse for amounts: a value that MongoDB keeps, with Decimals."""
+    match stored:
+        case dict():
+            return {name: with_decimals(value) for name, value in stored.items()}
+        case list():
+            return [with_decimals(value) for value in stored]
+        case Decimal128():
+            return stored.to_decimal()
+    return stored

@@ -6,7 +6,7 @@ from litestar import Controller, Request, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from app.auth.api_keys import KeyRing, Store, alone
+from app.auth.api_keys import KeyRing, Store
 from app.auth.middleware import requires
 from app.auth.ownership import own_client
 from app.auth.principals import Principal, Scope
@@ -53,7 +53,7 @@ class ApiKeyController(Controller):
             expires_at=data.expires_at,
             created_by=request.user.subject,
             policy=data.policy,
-            together=together if data.limits else alone,
+            together=together if data.limits else None,
         )
         return MadeApiKey.made(key, text, limits)
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.auth.api_keys import KeyRing, Store, alone
+from app.auth.api_keys import KeyRing, Store
 from app.auth.claims import checked_client, checked_name
 from app.auth.principals import Scope
 from app.database import connected
@@ -106,7 +106,7 @@ async def _print_key(arguments: argparse.Namespace, settings: Settings) -> int:
                 expires_at=expires_at,
                 created_by="scripts.create_api_key",
                 policy=arguments.policy,
-                together=together if arguments.limits else alone,
+                together=together if arguments.limits else None,
             )
     sys.stdout.write(f"{text}\n")
     until = "until it is revoked" if expires_at is None else f"until {expires_at:%Y-%m-%d %H:%M} UTC"

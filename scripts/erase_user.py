@@ -53,6 +53,7 @@ async def _erase(arguments: argparse.Namespace, settings: Settings) -> int:
             if arguments.execute:
                 with command.progress("entries", found.entries) as advance:
                     pseudonym, found = await erasure.run(advance)
+                await command.ran(database, "erase_user", {"client": arguments.client, "pseudonym": pseudonym})
             unsearched = spool.unreadable() + len(damaged_files(spool.path))
             spool.close()
     if unsearched:
@@ -71,7 +72,7 @@ async def _erase(arguments: argparse.Namespace, settings: Settings) -> int:
 def _print(summary: dict[str, Any]) -> None:
     done = "erased" if summary["executed"] else "to be erased"
     table = Table("documents", done)
-    for name in ("entries", "events", "cells", "spooled", "limits", "months", "stripe", "revenue"):
+    for name in ("entries", "events", "cells", "spooled", "limits", "months", "stripe", "revenue", "audit"):
         table.add_row(name, f"{summary[name]:,}")
     console = Console()
     console.print(table)

@@ -47,6 +47,7 @@ async def _rebuild(arguments: argparse.Namespace, settings: Settings) -> int:
             counters = CounterCheck(database, settings.zone)
             differences = len(await counters.differences())
             await counters.repair()
+            await command.ran(database, "rebuild_rollups", {"days": len(recounted), "calls": calls})
     seconds = round(time.monotonic() - started, 1)
     summary = {"days": len(recounted), "calls": calls, "countersDiffered": differences, "seconds": seconds}
     if arguments.json:

@@ -6,21 +6,23 @@ from typing import Any
 
 from bson import ObjectId
 
+from app import audit
 from app.alerts.addresses import CheckedTransport, Outside, Resolver
 from app.alerts.email import Mail
-from app.alerts.endpoints import CHANGE_SECONDS, Endpoints
+from app.alerts.endpoints import CHANGE_SECONDS, Endpoints, target_of
 from app.alerts.measures import Measures
 from app.alerts.muting import Mutes
 from app.alerts.outbox import Outbox
-from app.alerts.recording import Clock, add, messages_to, record
+from app.alerts.recording import Clock, insert, messages_to, record
 from app.alerts.records import Records
 from app.alerts.rules import limit_alert, other_alert
 from app.alerts.seals import Seals
 from app.alerts.sending import Send, linked
 from app.alerts.spending.watch import Watch
 from app.alerts.webhooks import Posts
-from app.database import Database
+from app.database import Database, Session
 from app.database.outages import answering
+from app.database.transactions import transact
 from app.errors import ConflictError
 from app.observability.metrics import Counters
 from app.observability.troubles import Troubles
@@ -82,8 +84,13 @@ class Alerts:
         payload = {"text": f"This is a test of the endpoint {endpoint.name}.", "lines": [f"Asked for by: {by}"]}
         alert = other_alert(AlertKind.TEST, str(ObjectId()), {**payload, "clientId": endpoint.client_id}, self._clock())
         messages = messages_to(endpoint, alert, alert.at)
+
+        async def store(session: Session | None) -> None:
+            await insert(self._database, [alert], messages, session)
+            await audit.record(self._database, session, "endpoint.tested", target_of(endpoint))
+
         with answering(CHANGE_SECONDS):
-            await add(self._database, [alert], messages)
+            await transact(self._database, store)
         self.outbox.wake()
         return messages
 

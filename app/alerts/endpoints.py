@@ -3,17 +3,20 @@
 import re
 from collections.abc import Collection, Sequence
 from datetime import timedelta
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
 
 import httpx
 from bson import ObjectId
 
+from app import audit
 from app.alerts.addresses import Address, Outside
 from app.alerts.recording import Clock
 from app.alerts.seals import Seals, new_secret
-from app.database import Database
+from app.database import Database, Session
 from app.database.outages import answering
+from app.database.transactions import transact
 from app.errors import ConflictError, NotFoundError, invalid
 from app.observability.logs import Log
 from models.alerts import (
@@ -26,6 +29,7 @@ from models.alerts import (
     EndpointState,
     Secret,
 )
+from models.audit import Target
 from models.documents import Document
 from models.moments import moment_now
 from models.shape import stored_value
@@ -85,13 +89,17 @@ class Endpoints:
             created_by=by,
         )
         with answering(CHANGE_SECONDS):
-            most = MOST_ENDPOINTS if client is None else MOST_OF_A_CLIENT
-            theirs = {"clientId": {"$eq": client}, "state": {"$ne": EndpointState.ENDED.value}}
-            if await self._endpoints.count_documents(theirs) >= most:
-                raise ConflictError(f"there are {most} endpoints already; end one that is not needed")
-            await self._endpoints.insert_one(endpoint.stored())
+            await transact(self._database, partial(self._insert, endpoint))
         log.info("endpoint.created", endpoint=endpoint.id, kind=kind.value, client=client, by=by)
         return endpoint, secret
+
+    async def _insert(self, endpoint: Endpoint, session: Session | None) -> None:
+        most = MOST_ENDPOINTS if endpoint.client_id is None else MOST_OF_A_CLIENT
+        theirs = {"clientId": {"$eq": endpoint.client_id}, "state": {"$ne": EndpointState.ENDED.value}}
+        if await self._endpoints.count_documents(theirs, session=session) >= most:
+            raise ConflictError(f"there are {most} endpoints already; end one that is not needed")
+        await self._endpoints.insert_one(endpoint.stored(), session=session)
+        await audit.record(self._database, session, "endpoint.created", target_of(endpoint), after=endpoint)
 
     async def all(self, client: str | None, *, ended: bool | None = None) -> list[Endpoint]:
         """The newest first; only those that have ended, or have not, where that is said."""
@@ -186,13 +194,21 @@ class Endpoints:
         unchanged: Document = {"_id": endpoint.id, "state": endpoint.state.value}
         if "secrets" in changes:
             unchanged["secrets"] = [each.stored() for each in endpoint.secrets]
-        with answering(CHANGE_SECONDS):
-            stored = await self._endpoints.find_one_and_update(
-                unchanged, {"$set": stored_value(changes)}, return_document=True
+
+        async def work(session: Session | None) -> Endpoint:
+            before = await self._endpoints.find_one(unchanged, session=session)
+            if before is None:
+                raise ConflictError(f"endpoint {endpoint.id} was changed at the same time; look at it again")
+            after = before | stored_value(changes)
+            await self._endpoints.replace_one({"_id": endpoint.id}, after, session=session)
+            done = "ended" if changes.get("state") == EndpointState.ENDED.value else "changed"
+            await audit.record(
+                self._database, session, f"endpoint.{done}", target_of(endpoint), before=before, after=after
             )
-        if stored is None:
-            raise ConflictError(f"endpoint {endpoint.id} was changed at the same time; look at it again")
-        return Endpoint.model_validate(stored)
+            return Endpoint.model_validate(after)
+
+        with answering(CHANGE_SECONDS):
+            return await transact(self._database, work)
 
     def _target(self, kind: EndpointKind, url: str | None, addresses: Sequence[str]) -> dict[str, Any]:
         """What is stored of where messages go. Raises InvalidRequestError."""
@@ -219,6 +235,10 @@ class Endpoints:
         if address is not None and not self._outside.permits(address):
             raise invalid("url", "is a private address (see TWINMETER_WEBHOOKS_TO_PRIVATE_ADDRESSES)")
         return url
+
+
+def target_of(endpoint: Endpoint) -> Target:
+    return Target(kind="endpoint", id=endpoint.id, client_id=endpoint.client_id, name=endpoint.name)
 
 
 def _parsed(text: str) -> httpx.URL:

@@ -4,11 +4,14 @@ from datetime import datetime, timedelta
 
 from bson import ObjectId
 
+from app import audit
 from app.alerts.recording import Clock
-from app.database import Database
+from app.database import Database, Session
 from app.database.outages import answering
+from app.database.transactions import transact
 from app.errors import ConflictError, NotFoundError, invalid
 from models.alerts import MUTES, SPENDING, AlertKind, Mute
+from models.audit import Target
 from models.documents import Document
 from models.moments import moment_now
 
@@ -22,7 +25,7 @@ class Mutes:
     """Those of a deployment. `client` is the only one whose mutes are seen and changed; None for all."""
 
     def __init__(self, database: Database, clock: Clock = moment_now) -> None:
-        self._mutes = database.writes[MUTES]
+        self._database, self._mutes = database, database.writes[MUTES]
         self._clock = clock
 
     async def all(self, client: str | None) -> list[Mute]:
@@ -50,21 +53,37 @@ class Mutes:
             created_at=at,
             created_by=by,
         )
+
+        async def insert(session: Session | None) -> None:
+            most = MOST if client is None else MOST_OF_A_CLIENT
+            if await self._mutes.count_documents({"clientId": {"$eq": client}}, limit=most, session=session) >= most:
+                raise ConflictError(f"there are {most:,} mutes already: end some")
+            await self._mutes.insert_one(mute.stored(), session=session)
+            await audit.record(self._database, session, "mute.created", _target(mute), after=mute)
+
         with answering(CHANGE_SECONDS):
             await self._mutes.delete_many({"until": {"$lte": at}})
-            most = MOST if client is None else MOST_OF_A_CLIENT
-            if await self._mutes.count_documents({"clientId": {"$eq": client}}, limit=most) >= most:
-                raise ConflictError(f"there are {most:,} mutes already: end some")
-            await self._mutes.insert_one(mute.stored())
+            await transact(self._database, insert)
         return mute
 
     async def end(self, mute_id: str, client: str | None) -> Mute:
         """End one before its time. Raises NotFoundError."""
+        chosen = {"_id": {"$eq": mute_id}, **_of(client)}
+
+        async def delete(session: Session | None) -> Mute:
+            stored = await self._mutes.find_one_and_delete(chosen, session=session)
+            if stored is None:
+                raise NotFoundError(f"there is no mute {mute_id}")
+            mute = Mute.read(stored)
+            await audit.record(self._database, session, "mute.ended", _target(mute), before=mute)
+            return mute
+
         with answering(CHANGE_SECONDS):
-            stored = await self._mutes.find_one_and_delete({"_id": {"$eq": mute_id}, **_of(client)})
-        if stored is None:
-            raise NotFoundError(f"there is no mute {mute_id}")
-        return Mute.read(stored)
+            return await transact(self._database, delete)
+
+
+def _target(mute: Mute) -> Target:
+    return Target(kind="mute", id=mute.id, client_id=mute.client_id, name=mute.kind.value)
 
 
 def _of(client: str | None) -> Document:

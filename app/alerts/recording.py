@@ -68,18 +68,14 @@ async def _record(database: Database, alerts: Sequence[Alert], clock: Clock, ses
             recorded.append(more)
             kept = [*kept, more]
         messages += [message for alert in kept for message in messages_to(endpoint, alert, at)]
-    await _insert(database, recorded, messages, session)
+    await insert(database, recorded, messages, session)
     return recorded
 
 
-async def add(database: Database, alerts: Sequence[Alert], messages: Sequence[Delivery]) -> None:
-    """Record alerts that nobody else can know of, with these messages. Raises PyMongoError."""
-    await transact(database, partial(_insert, database, alerts, messages))
-
-
-async def _insert(
+async def insert(
     database: Database, alerts: Sequence[Alert], messages: Sequence[Delivery], session: Session | None
 ) -> None:
+    """Record alerts that nobody else can know of, with these messages. Raises PyMongoError."""
     await database.writes[ALERTS].insert_many([alert.stored() for alert in alerts], session=session)
     if messages:
         await database.writes[DELIVERIES].insert_many([each.stored() for each in messages], session=session)

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from app import audit
 from app.alerts.recording import Clock
-from app.database import Database
+from app.database import Database, Session
 from app.database.listing import After, following, newest_first
 from app.database.outages import answering
+from app.database.transactions import transact
 from app.errors import ConflictError, NotFoundError
 from models.alerts import (
     ALERTS,
@@ -18,6 +20,7 @@ from models.alerts import (
     DeliveryState,
     EndpointState,
 )
+from models.audit import Target
 from models.documents import Document
 from models.moments import moment_now
 
@@ -28,6 +31,7 @@ class Records:
     """What was recorded. `client` is the only one whose alerts and messages are seen; None for all."""
 
     def __init__(self, database: Database, clock: Clock = moment_now) -> None:
+        self._database = database
         self._alerts = database.writes[ALERTS]
         self._deliveries = database.writes[DELIVERIES]
         self._endpoints = database.writes[ENDPOINTS]
@@ -84,11 +88,22 @@ class Records:
         delivery = await self.delivery(delivery_id, client)
         at = self._clock()
         anew = {"$set": {"state": DeliveryState.PENDING.value, "tries": 0, "dueAt": at}, "$unset": {"claim": ""}}
-        with answering(READ_SECONDS):
-            if not await self._endpoints.find_one({"_id": delivery.endpoint, "state": EndpointState.ON.value}):
+
+        async def work(session: Session | None) -> Delivery:
+            on = {"_id": delivery.endpoint, "state": EndpointState.ON.value}
+            if not await self._endpoints.find_one(on, session=session):
                 raise ConflictError(f"endpoint {delivery.endpoint} is off: switch it on first")
-            stored = await self._deliveries.find_one_and_update({"_id": delivery.id}, anew, return_document=True)
-        return _delivery(stored, delivery_id)
+            stored = await self._deliveries.find_one_and_update(
+                {"_id": delivery.id}, anew, return_document=True, session=session
+            )
+            target = Target(kind="delivery", id=delivery.id, client_id=delivery.client_id)
+            await audit.record(
+                self._database, session, "delivery.resent", target, after={"endpoint": delivery.endpoint}
+            )
+            return _delivery(stored, delivery_id)
+
+        with answering(READ_SECONDS):
+            return await transact(self._database, work)
 
 
 def _delivery(stored: Mapping[str, Any] | None, delivery_id: str) -> Delivery:

@@ -15,6 +15,7 @@ from cachetools import TTLCache
 from pymongo import ReturnDocument, UpdateOne
 from pymongo.errors import PyMongoError
 
+from app import audit
 from app.auth.api_key_text import hashed, id_of, new_key
 from app.auth.key_lookup import KeyLookup
 from app.auth.principals import Principal, Scope
@@ -23,11 +24,13 @@ from app.auth.seen_key import SeenKey, read
 from app.database import Database, Session
 from app.database.following import follow
 from app.database.outages import answering
+from app.database.transactions import transact
 from app.database.updates import latest
 from app.errors import ConflictError, NotFoundError
 from app.observability.logs import Log
 from app.process import background
 from models import ApiKey
+from models.audit import Target
 from models.base import camel
 from models.documents import Document
 from models.key_policy import KeyPolicy
@@ -54,12 +57,6 @@ Together = Callable[[ApiKey, Store], Awaitable[None]]
 log = Log(__name__)
 
 
-async def alone(_: ApiKey, store: Store) -> None:
-    """A key with nothing beside it."""
-    with answering(CHANGE_SECONDS):
-        await store(None)
-
-
 class KeyRing:
     """The stored keys, and those that this process has seen.
 
@@ -67,6 +64,7 @@ class KeyRing:
     """
 
     def __init__(self, database: Database, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._database = database
         self._keys = database.writes[ApiKey.Settings.name]
         self._clock = clock
         # not a library's cache: there a look-up counts as a use, and `refresh` looks every key up
@@ -123,9 +121,10 @@ class KeyRing:
         expires_at: datetime | None,
         created_by: str,
         policy: KeyPolicy | None = None,
-        together: Together = alone,
+        together: Together | None = None,
     ) -> tuple[ApiKey, str]:
-        """A new key, and its text, which cannot be retrieved again. `together` stores it with what else is new.
+        """A new key, and its text, which cannot be retrieved again. `together`, if given, stores it with what else is
+        new.
 
         Raises DatabaseUnavailableError, and what `together` raises.
         """
@@ -148,8 +147,13 @@ class KeyRing:
 
         async def store(session: Session | None) -> None:
             await self._keys.insert_one(stored, session=session)
+            await audit.record(self._database, session, "key.created", _target(key), after=stored)
 
-        await together(key, store)
+        if together is None:
+            with answering(CHANGE_SECONDS):
+                await transact(self._database, store)
+        else:
+            await together(key, store)
         log.info("api_key.created", key=key_id, client=client, scopes=key.scopes, by=created_by)
         return key, text
 
@@ -162,12 +166,23 @@ class KeyRing:
     async def revoke(self, key_id: str, client: str | None) -> ApiKey:
         """Revoke a key of a client, or of any, permanently. Repeating it changes nothing. Raises NotFoundError."""
         chosen = {"keyId": {"$eq": key_id}, **_of(client)}
+
+        async def work(session: Session | None) -> ApiKey:
+            before = await self._keys.find_one(chosen, session=session)
+            if before is None:
+                raise NotFoundError(f"there is no key {key_id}")
+            if before.get("revokedAt") is not None:
+                there: ApiKey = ApiKey.model_validate(before)
+                return there
+            revoked = {"revokedAt": self._clock()}
+            await self._keys.update_one({"_id": before["_id"]}, {"$set": revoked}, session=session)
+            after = before | revoked
+            key: ApiKey = ApiKey.model_validate(after)
+            await audit.record(self._database, session, "key.revoked", _target(key), before=before, after=after)
+            return key
+
         with answering(CHANGE_SECONDS):
-            await self._keys.update_one({**chosen, "revokedAt": None}, {"$set": {"revokedAt": self._clock()}})
-            stored = await self._keys.find_one(chosen)
-        if stored is None:
-            raise NotFoundError(f"there is no key {key_id}")
-        key: ApiKey = ApiKey.model_validate(stored)
+            key = await transact(self._database, work)
         self._renew_here(key)
         log.info("api_key.revoked", key=key_id, client=key.client_id)
         return key
@@ -179,20 +194,27 @@ class KeyRing:
         """
         chosen = {"keyId": {"$eq": key_id}, **_of(client)}
         told = {camel(name): stored_value(value) for name, value in changes.items()}
-        with answering(CHANGE_SECONDS):
-            stored = await self._keys.find_one_and_update(
-                {**chosen, "revokedAt": None, "scopes": Scope.GATEWAY.value},
+
+        async def work(session: Session | None) -> ApiKey:
+            before = await self._keys.find_one(chosen, session=session)
+            if before is None:
+                raise NotFoundError(f"there is no key {key_id}")
+            revoked = before.get("revokedAt") is not None
+            if revoked or Scope.GATEWAY.value not in before["scopes"]:
+                why = "is revoked" if revoked else f"has not the scope {Scope.GATEWAY}, of which its policy would be"
+                raise ConflictError(f"key {key_id} {why}: make another one")
+            after = await self._keys.find_one_and_update(
+                {"_id": before["_id"]},
                 [{"$set": {"policy": {"$mergeObjects": ["$policy", {"$literal": told}]}}}],
                 return_document=ReturnDocument.AFTER,
+                session=session,
             )
-            found = stored or await self._keys.find_one(chosen)
-        if found is None:
-            raise NotFoundError(f"there is no key {key_id}")
-        if stored is None:
-            revoked = found.get("revokedAt") is not None
-            why = "is revoked" if revoked else f"has not the scope {Scope.GATEWAY}, of which its policy would be"
-            raise ConflictError(f"key {key_id} {why}: make another one")
-        key: ApiKey = ApiKey.model_validate(stored)
+            key: ApiKey = ApiKey.model_validate(after)
+            await audit.record(self._database, session, "key.changed", _target(key), before=before, after=after)
+            return key
+
+        with answering(CHANGE_SECONDS):
+            key = await transact(self._database, work)
         self._renew_here(key)
         log.info("api_key.changed", key=key_id, client=key.client_id, fields=sorted(told))
         return key
@@ -282,6 +304,10 @@ class KeyRing:
 
 async def _nothing() -> None:
     pass
+
+
+def _target(key: ApiKey) -> Target:
+    return Target(kind="key", id=key.key_id, client_id=key.client_id, name=key.name)
 
 
 def _of(client: str | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from litestar.datastructures import State
 from litestar.handlers.base import BaseRouteHandler
 from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
 
+from app.audit import Actor, How, act_as
 from app.auth.attempts import RefusedCredentials
 from app.auth.principals import Principal, Recheck, Scope
 from app.auth.refused import Reason, RefusedError, SessionEndedError
@@ -16,6 +17,8 @@ from app.auth.same_origin import check_own_page, from_own_page
 from app.auth.sessions import cleared, session_in
 from app.errors import NotAllowedError
 
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing."""
 API_KEY_PREFIX = "tm_"
 PUBLIC = {"exclude_from_auth": True}
 """`opt` of a route that anyone may call."""
@@ -112,5 +115,13 @@ def requires(scope: Scope) -> Callable[[ASGIConnection[Any, Any, Any, Any], Base
             granted = ", ".join(sorted(principal.scopes)) or "none"
             note = "" if principal.note is None else f": {principal.note}"
             raise NotAllowedError(f"this needs the scope {scope}; the caller has {granted}{note}")
+        if scope is Scope.ADMIN and connection.scope.get("method") not in SAFE:
+            act_as(_actor(principal, connection))
 
     return guard
+
+
+def _actor(principal: Principal, connection: ASGIConnection[Any, Any, Any, Any]) -> Actor:
+    by_key = How.TOKEN if principal.key_id is None else How.KEY
+    how = by_key if credential_in(connection.headers.get("authorization", "")) else How.SESSION
+    return Actor(subject=principal.subject, client_id=principal.client, how=how, key_id=principal.key_id)

@@ -10,6 +10,7 @@ from beanie import PydanticObjectId
 from bson import Decimal128, ObjectId
 from pydantic import ValidationError
 
+from app import audit
 from app.database import Database, Session
 from app.database.following import follow
 from app.database.outages import answering
@@ -21,6 +22,7 @@ from app.pricing.price_data import PriceDataError
 from app.pricing.price_tables import PriceTables, load
 from app.pricing.token_prices import TokenPrices
 from models import PriceOverride, UnitPrices
+from models.audit import Target
 from models.base import camel
 from models.faults import fields_at_fault
 
@@ -100,6 +102,7 @@ class PriceBook:
                     errors=[{"field": "effectiveFrom", "message": f"overlaps override {other['_id']}"}],
                 )
             await self._prices.insert_one(_stored(override), session=session)
+            await audit.record(self._database, session, "price.created", _target(override), after=_stored(override))
 
         await self._change(insert)
         return override
@@ -120,7 +123,9 @@ class PriceBook:
             if effective_to < stored["effectiveFrom"]:
                 raise ConflictError(f"effectiveTo must not be before effectiveFrom ({stored['effectiveFrom']})")
             await self._prices.update_one(key, {"$set": {"effectiveTo": effective_to}}, session=session)
-            ended[:] = [PriceOverride.model_validate({**stored, "effectiveTo": effective_to})]
+            after = {**stored, "effectiveTo": effective_to}
+            ended[:] = [PriceOverride.model_validate(after)]
+            await audit.record(self._database, session, "price.ended", _target(ended[0]), before=stored, after=after)
 
         await self._change(update)
         return ended[0]
@@ -149,6 +154,10 @@ def _read(stored: dict[str, Any]) -> PriceOverride | None:
         log.warning("prices.override_unreadable", override=str(stored.get("_id")), fields=fields_at_fault(error))
         return None
     return override
+
+
+def _target(override: PriceOverride) -> Target:
+    return Target(kind="price", id=str(override.id), client_id=override.client_id, name=override.model)
 
 
 def _overlapping(override: PriceOverride) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from litestar import Controller, Request, delete, get
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 
+from app import audit
 from app.auth.middleware import requires
 from app.auth.ownership import own_client
 from app.auth.principals import Principal, Scope
@@ -15,6 +16,7 @@ from app.gateway.cache.cache import ResponseCache
 from app.maintenance.answers import forget_answers
 from app.reports.rows import Row
 from app.tracking import Tracker
+from models.audit import Target
 
 CHANGE_SECONDS = 5.0
 
@@ -74,6 +76,8 @@ class GatewayCacheController(Controller):
             raise NotAllowedError("these answers are of every client: the deployment's administrator forgets them")
         with answering(CHANGE_SECONDS):
             shared = await forget_answers(state.database)
+            target = Target(kind="gateway", id="cache")
+            await audit.record(state.database, None, "gateway.forgotten", target, after={"answers": shared})
             if state.gateway is not None and state.gateway.cache is not None:
                 await state.gateway.cache.refresh(state.database)
         return ForgottenBody(shared=shared)

@@ -14,6 +14,7 @@ _ADMIN = "/api/admin"
 
 READS = (
     *(f"{_ADMIN}/{name}" for name in ("alerts", "alerts/mutes", "deliveries", "endpoints", "grants", "limits")),
+    f"{_ADMIN}/audit",
     *(f"{_ADMIN}/{name}" for name in ("plans", "subscriptions", "revenue", "revenue/rates")),
     f"{_ADMIN}/revenue/entries.csv",
     f"{_ADMIN}/alerts/{{alert_id:str}}",

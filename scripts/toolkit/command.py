@@ -4,8 +4,9 @@ import argparse
 import inspect
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -14,6 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from app import audit
+from app.audit import Actor, How, Target, act_as
+from app.database import Database
 from app.database.mongod_binary import MongodError
 from app.errors import AppError
 from app.malloc import limit_arenas
@@ -42,6 +46,7 @@ def run(work: Callable[[Settings], Coroutine[Any, Any, int]]) -> int:
     limit_arenas()
     try:
         configure_logging("warning")
+        act_as(Actor(subject=f"command: {Path(sys.argv[0]).stem}", how=How.COMMAND))
         return uvloop.run(work(settings_here()))
     except (AppError, MongodError) as error:
         sys.stderr.write(f"{error}\n")
@@ -52,6 +57,14 @@ def run(work: Callable[[Settings], Coroutine[Any, Any, int]]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return INTERRUPTED
+
+
+async def ran(database: Database, name: str, did: Mapping[str, Any]) -> None:
+    """Tell the audit trail that a command has changed something: what it did, never of which user.
+
+    Raises PyMongoError.
+    """
+    await audit.record(database, None, "command.run", Target(kind="command", id=name), after=dict(did))
 
 
 class _Rate(ProgressColumn):

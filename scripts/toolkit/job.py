@@ -77,6 +77,10 @@ class Job(ABC, Generic[Item]):
         """What distinguishes this run from others of the command: its arguments, as stored."""
         return {}
 
+    def said(self) -> dict[str, Any]:
+        """What the audit trail says of its arguments: never the id of a user."""
+        return {name: value for name, value in self.key().items() if value is not None}
+
     @asynccontextmanager
     async def opened(self, after: Any, *, execute: bool) -> AsyncIterator[None]:  # noqa: ARG002 - for those who need it
         """What the job needs for a run that begins at `after`. Raises AppError where it cannot be done."""
@@ -139,6 +143,8 @@ async def run_job(job: Job[Any], database: Database, *, execute: bool, restart: 
                         await checkpoints.replace_one({"_id": key}, place, upsert=True)
         await job.finish(summary)
     if execute:
+        did = {"arguments": job.said(), "counts": {name: count for name, count in summary.counts.items() if count}}
+        await command.ran(database, job.name, did)
         await checkpoints.delete_one({"_id": key})
     summary.seconds = round(time.monotonic() - started, 1)
     return summary

@@ -289,6 +289,7 @@ PROTECTED = [
     ("POST", "/api/admin/revenue"),
     ("GET", "/api/admin/revenue/rates"),
     ("POST", "/api/admin/revenue/rates"),
+    ("GET", "/api/admin/audit"),
     ("GET", "/api/admin/prices"),
     ("POST", "/api/admin/prices"),
     ("POST", "/api/admin/prices/{override_id:str}/end"),

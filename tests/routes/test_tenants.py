@@ -51,6 +51,7 @@ ROUTES = {
     "/api/admin/ai/download/{file}": ADMIN,
     "/api/admin/ai/data-quality": ADMIN,
     "/api/admin/stats": ADMIN,
+    "/api/admin/audit": ADMIN,
     "/api/admin/prices": ADMIN,
     "/api/admin/keys": ADMIN,
     "/api/admin/plans": ADMIN,

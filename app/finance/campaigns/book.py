@@ -7,13 +7,16 @@ from typing import Any
 from pydantic import ValidationError
 from pymongo.errors import DuplicateKeyError
 
+from app import audit
 from app.database import Database, Session
 from app.database.listing import After, following, newest_first
 from app.database.outages import answering
+from app.database.transactions import transact
 from app.errors import ConflictError, NotFoundError
 from app.limits.defining.limits import LimitBook
 from app.limits.defining.storage import changed, made, new_id
 from app.observability.logs import Log
+from models.audit import Target
 from models.campaigns import CAMPAIGNS, Campaign
 from models.faults import fields_at_fault, shortened
 from models.limits import Allowance, Kind, Limit, LimitScope, Unit, Window
@@ -30,7 +33,7 @@ class CampaignBook:
     """`client` is the only client whose campaigns are seen and changed; None for all, and for those over all."""
 
     def __init__(self, database: Database, limits: LimitBook) -> None:
-        self._stored = database.writes[CAMPAIGNS]
+        self._database, self._stored = database, database.writes[CAMPAIGNS]
         self._limits = limits
 
     async def page(self, client: str | None, *, after: After | None, size: int) -> list[Campaign]:
@@ -74,7 +77,8 @@ class CampaignBook:
         own = {"id": new_id(), "client_id": client, "created_at": moment_now(), "created_by": by}
         campaign = made(Campaign, {**fields, **own})
         if campaign.budget is None:
-            await self._insert(campaign, None, None)
+            with answering(QUERY_SECONDS):
+                await transact(self._database, partial(self._insert, campaign, None))
             return campaign
         limit = await self._set_budget(campaign, by, self._insert)
         return campaign.model_copy(update={"limit": limit.id})
@@ -90,7 +94,8 @@ class CampaignBook:
             after = after.model_copy(update={"limit": None})
             await self._limits.end(limit.id, client=None, beside=partial(self._replace_beside, after))
         elif after.budget is None:
-            await self._replace(after.model_copy(update={"limit": None}), None)
+            with answering(QUERY_SECONDS):
+                await transact(self._database, partial(self._replace, after.model_copy(update={"limit": None})))
         elif limit is None:
             limit = await self._set_budget(after, by, self._replace_with)
             after = after.model_copy(update={"limit": limit.id})
@@ -130,6 +135,7 @@ class CampaignBook:
         try:
             with answering(QUERY_SECONDS):
                 await self._stored.insert_one(stored, session=session)
+                await audit.record(self._database, session, "campaign.created", _target(campaign), after=stored)
         except DuplicateKeyError as error:
             message = f"campaign {shortened(campaign.campaign_id)} is there already: change it by PATCH"
             raise ConflictError(message) from error
@@ -143,10 +149,17 @@ class CampaignBook:
     async def _replace(self, campaign: Campaign, session: Session | None) -> None:
         as_it_was = {"_id": campaign.id, "revision": campaign.revision - 1}
         with answering(QUERY_SECONDS):
-            replaced = await self._stored.replace_one(as_it_was, campaign.stored(), session=session)
-        if not replaced.matched_count:
+            before = await self._stored.find_one_and_replace(as_it_was, campaign.stored(), session=session)
+        if before is None:
             name = shortened(campaign.campaign_id)
             raise ConflictError(f"campaign {name} was changed by somebody else meanwhile: look again")
+        await audit.record(
+            self._database, session, "campaign.changed", _target(campaign), before=before, after=campaign
+        )
+
+
+def _target(campaign: Campaign) -> Target:
+    return Target(kind="campaign", id=campaign.campaign_id, client_id=campaign.client_id, name=campaign.name)
 
 
 def _limit_name(campaign: Campaign) -> str:

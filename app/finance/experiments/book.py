@@ -7,12 +7,15 @@ from typing import Any
 from pydantic import ValidationError
 from pymongo.errors import DuplicateKeyError
 
-from app.database import Database
+from app import audit
+from app.database import Database, Session
 from app.database.listing import After, following, newest_first
 from app.database.outages import answering
+from app.database.transactions import transact
 from app.errors import ConflictError, NotFoundError
 from app.limits.defining.storage import changed, made, new_id
 from app.observability.logs import Log
+from models.audit import Target
 from models.experiments import EXPERIMENTS, Experiment
 from models.faults import fields_at_fault, shortened
 from models.moments import moment_now
@@ -30,7 +33,7 @@ class ExperimentBook:
     """`client` is the only client whose experiments are seen and changed; None for all, and for those over all."""
 
     def __init__(self, database: Database) -> None:
-        self._stored = database.writes[EXPERIMENTS]
+        self._database, self._stored = database, database.writes[EXPERIMENTS]
 
     async def page(self, client: str | None, *, after: After | None, size: int) -> list[Experiment]:
         """The newest first. Raises DatabaseUnavailableError."""
@@ -66,9 +69,14 @@ class ExperimentBook:
         """Define one. Raises InvalidRequestError, ConflictError where it is there, and DatabaseUnavailableError."""
         own = {"id": new_id(), "client_id": client, "created_at": moment_now(), "created_by": by}
         experiment = made(Experiment, {**fields, **own})
+
+        async def insert(session: Session | None) -> None:
+            await self._stored.insert_one(experiment.stored(), session=session)
+            await audit.record(self._database, session, "experiment.created", _target(experiment), after=experiment)
+
         try:
             with answering(QUERY_SECONDS):
-                await self._stored.insert_one(experiment.stored())
+                await transact(self._database, insert)
         except DuplicateKeyError as error:
             message = f"experiment {shortened(experiment.name)} is there already: change it by PATCH"
             raise ConflictError(message) from error
@@ -82,12 +90,23 @@ class ExperimentBook:
         after = changed(before, {**changes, "revision": before.revision + 1})
         if before.begins <= today and any(getattr(before, field) != getattr(after, field) for field in COMPARED):
             after = after.model_copy(update={"redefined_at": moment_now()})
-        with answering(QUERY_SECONDS):
+
+        async def replace(session: Session | None) -> None:
             as_it_was = {"_id": before.id, "revision": before.revision}
-            replaced = await self._stored.replace_one(as_it_was, after.stored())
-        if not replaced.matched_count:
-            raise ConflictError(f"experiment {shortened(name)} was changed by somebody else meanwhile: look again")
+            replaced = await self._stored.replace_one(as_it_was, after.stored(), session=session)
+            if not replaced.matched_count:
+                raise ConflictError(f"experiment {shortened(name)} was changed by somebody else meanwhile: look again")
+            await audit.record(
+                self._database, session, "experiment.changed", _target(after), before=before, after=after
+            )
+
+        with answering(QUERY_SECONDS):
+            await transact(self._database, replace)
         return after
+
+
+def _target(experiment: Experiment) -> Target:
+    return Target(kind="experiment", id=experiment.name, client_id=experiment.client_id)
 
 
 def _of(client: str | None) -> dict[str, Any]:

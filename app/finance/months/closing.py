@@ -3,10 +3,12 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import datetime
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
+from app import audit
 from app.database import Database, Session
 from app.database.outages import answering
 from app.database.transactions import transact
@@ -19,6 +21,7 @@ from app.observability.logs import Log
 from app.reports.reader import Reader
 from app.reports.rows import Totals
 from app.rollups.lease import Lease
+from models.audit import Target
 from models.documents import Document
 from models.faults import fields_at_fault
 from models.months import MONTH_CLOSINGS, MonthClosing, closing_id
@@ -82,9 +85,16 @@ class Closings:
             async for at, report in found:
                 await self._hold(month)
                 document = self._document(month, report, at, by)
-                await self._stored.replace_one({"_id": document["_id"]}, document, upsert=True)
                 kept += 1
+                with answering(CHANGE_SECONDS):
+                    await transact(self._database, partial(self._keep, month, document))
         log.info("month.closed", month=month.text, reports=kept)
+
+    async def _keep(self, month: Month, document: Document, session: Session | None) -> None:
+        await self._stored.replace_one({"_id": document["_id"]}, document, upsert=True, session=session)
+        if document["_id"] == closing_id(month.text, None):  # the last one, which closes the month
+            said = {"at": document["at"]}
+            await audit.record(self._database, session, "month.closed", Target(kind="month", id=month.text), after=said)
 
     async def _hold(self, month: Month) -> None:
         """Raises ConflictError where another one closes a month just now."""

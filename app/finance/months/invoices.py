@@ -2,14 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 from pymongo.errors import DuplicateKeyError
 
-from app.database import Database
+from app import audit
+from app.database import Database, Session
 from app.database.listing import After, following, newest_first
 from app.database.outages import answering
+from app.database.transactions import transact
 from app.errors import ConflictError, NotAllowedError, invalid
 from app.finance.months.month import Month
 from app.finance.months.reconciliation import Invoiced
@@ -17,6 +20,7 @@ from app.finance.revenue.rates import Rates
 from app.observability.logs import Log
 from app.reports.query import Filters
 from app.reports.reader import Documents, Reader
+from models.audit import Target
 from models.currencies import USD
 from models.documents import Document
 from models.faults import fields_at_fault
@@ -36,7 +40,7 @@ class Invoices:
     """The stored invoices. `client` is the only one whose invoices are seen and entered; None for all."""
 
     def __init__(self, database: Database, zone: ZoneInfo) -> None:
-        self._stored = database.writes[INVOICES]
+        self._database, self._stored = database, database.writes[INVOICES]
         self._rates = Rates(database)
         self._zone = zone
 
@@ -58,11 +62,16 @@ class Invoices:
         if execute:
             try:
                 with answering(CHANGE_SECONDS):
-                    await self._stored.insert_one(invoice.stored())
+                    await transact(self._database, partial(self._insert, invoice))
             except DuplicateKeyError:  # entered at the same time
                 await self._same(invoice)
                 return invoice, False
         return invoice, True
+
+    async def _insert(self, invoice: ProviderInvoice, session: Session | None) -> None:
+        await self._stored.insert_one(invoice.stored(), session=session)
+        target = Target(kind="invoice", id=invoice.id, client_id=invoice.client_id, name=invoice.number)
+        await audit.record(self._database, session, "invoice.entered", target, after=invoice)
 
     async def _priced(self, fields: InvoiceFields, by: str) -> ProviderInvoice:
         month = Month.of_text(fields.month)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from app import audit
 from app.database import Database, Session
 from app.database.connection import VERSIONS
 from app.database.listing import After
@@ -16,6 +17,7 @@ from app.finance.revenue.background import AT_ONCE, Background, background_of
 from app.finance.revenue.checks import Asker, differing, entry_of, id_of, owned
 from app.finance.revenue.listing import Wanted, batches, page
 from app.process import in_turns
+from models.audit import Target
 from models.faults import Fault
 from models.moments import moment_now
 from models.revenue import REVENUE, STATE, NewRevenue, Revenue
@@ -25,6 +27,8 @@ NOT_BOOKED = "it may not have been booked: MongoDB does not answer; send it agai
 
 MOST = 1_000
 """Entries that are booked together at most."""
+NAMED = 20
+"""Of those booked together, in the audit trail."""
 
 
 class BookedStatus(StrEnum):
@@ -117,6 +121,9 @@ class RevenueBook:
             await self._database.writes[VERSIONS].update_one(STATE, raised, upsert=True, session=session)
             for start in range(0, len(new), AT_ONCE):
                 await self._database.writes[REVENUE].insert_many(new[start : start + AT_ONCE], session=session)
+            target = Target(kind="revenue", id=booked[0].id, client_id=asker.client)
+            said = {"entries": len(new), "ids": [one.id for one in booked[:NAMED]]}
+            await audit.record(self._database, session, "revenue.booked", target, after=said)
         return receipts
 
 

@@ -7,12 +7,14 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
+from app import audit
 from app.database import Database, Session
 from app.database.connection import VERSIONS
 from app.database.outages import answering
 from app.database.transactions import transact
 from app.errors import invalid
 from app.limits.stored_definitions import read
+from models.audit import Target
 from models.currencies import USD
 from models.documents import Document
 from models.faults import Fault
@@ -114,19 +116,24 @@ class Rates:
         receipts: list[AddedRate] = []
 
         async def work(session: Session | None) -> None:
-            now, changes = moment_now(), 0
+            now, changed = moment_now(), list[CurrencyRate]()
             receipts.clear()
             for rate in rates:
                 made = CurrencyRate(**rate.model_dump(), created_at=now, created_by=by)
                 receipt = await self._receipt(made, session)
                 receipts.append(receipt)
                 if receipt.status in {RateStatus.ADDED, RateStatus.REPLACED} and execute:
-                    changes += 1
+                    changed.append(made)
                     stored = made.stored()
                     await self._stored.replace_one({"_id": stored["_id"]}, stored, upsert=True, session=session)
-            if changes:
+            if changed:
                 # bookings write the same document: none uses a rate that is replaced at the same time
-                await self._database.writes[VERSIONS].update_one(STATE, {"$inc": {"rates": changes}}, session=session)
+                raised = {"$inc": {"rates": len(changed)}}
+                await self._database.writes[VERSIONS].update_one(STATE, raised, session=session)
+                said = {f"{rate.currency} {rate.day}": rate.usd for rate in changed}
+                await audit.record(
+                    self._database, session, "rate.set", Target(kind="rate", id=changed[0].id), after=said
+                )
 
         with answering(SECONDS, REFUSED):
             await transact(self._database, work)

@@ -11,6 +11,7 @@ from app.limits.defining.changes import CHANGE_SECONDS
 from app.limits.defining.storage import MAX_ID, Storage, changed, made
 from app.limits.plans import DEMO
 from app.limits.stored_definitions import read
+from models.documents import Document
 from models.moments import moment_now
 from models.plans import DEMO_PLAN, PLANS, SUBSCRIPTIONS, PlanVersion, Status
 
@@ -88,6 +89,7 @@ class PlanBook(Storage[PlanVersion]):
             if await self._newest(plan.plan, session) is not None:
                 raise ConflictError(f"there is a plan {plan.plan}: PATCH /api/admin/plans/{plan.plan} makes a version")
             await self._keep(plan, version, session)
+            await self._record("created", plan, None, plan.stored(), session)
 
         await self._change(insert)
         return plan
@@ -111,6 +113,7 @@ class PlanBook(Storage[PlanVersion]):
                 made_now = {"version": before.version + 1, "created_at": moment_now(), "created_by": by}
                 newest = newest.model_copy(update=made_now)
                 await self._keep(newest, version, session)
+                await self._record("changed", newest, before.stored(), newest.stored(), session)
             after[:] = [newest]
 
         await self._change(update)
@@ -127,7 +130,8 @@ class PlanBook(Storage[PlanVersion]):
             if newest.ended_at is None:
                 ended = {"endedAt": moment_now(), "changed": version}
                 await self._stored.update_many({"plan": plan, "endedAt": None}, {"$set": ended}, session=session)
-                newest = newest.model_copy(update={"ended_at": ended["endedAt"]})
+                before, newest = newest, newest.model_copy(update={"ended_at": ended["endedAt"]})
+                await self._record("ended", newest, before.stored(), newest.stored(), session)
             after[:] = [newest]
 
         await self._change(update)
@@ -161,6 +165,12 @@ class PlanBook(Storage[PlanVersion]):
         if newest.default:
             others = {"default": True, "plan": {"$ne": newest.plan}}
             await self._stored.update_many(others, {"$set": {"default": False, "changed": version}}, session=session)
+
+    async def _record(
+        self, done: str, one: PlanVersion, before: Document | None, after: Document, session: Session | None
+    ) -> None:
+        """Of the plan, not of one of its versions."""
+        await super()._record(done, one, before, {**after, "_id": one.plan}, session)
 
     async def _newest(self, plan: str, session: Session | None) -> PlanVersion | None:
         stored = await self._stored.find_one({"plan": {"$eq": plan}}, sort=[("version", -1)], session=session)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 from bson import ObjectId
 from pydantic import ValidationError
 
+from app import audit
 from app.database import Database, Session
 from app.database.listing import After, following, newest_first
 from app.database.outages import answering
@@ -14,7 +15,9 @@ from app.errors import AppError, InvalidRequestError, NotFoundError
 from app.limits.defining.changes import CHANGE_SECONDS, Change, change_definitions
 from app.limits.definitions import Definitions
 from app.limits.stored_definitions import read
+from models.audit import Target
 from models.base import camel
+from models.documents import Document
 from models.faults import faults_of
 from models.limits import LimitScope
 from models.shape import Shape
@@ -89,13 +92,25 @@ class Storage(Generic[Kind]):
 
     async def _insert(self, one: Kind, owner: Owner, version: int, session: Session | None) -> None:
         found_by = {name: value for name, value in owner._asdict().items() if value is not None}
-        await self._stored.insert_one({**one.stored(), **found_by, "changed": version}, session=session)
+        document = {**one.stored(), **found_by, "changed": version}
+        await self._stored.insert_one(document, session=session)
+        await self._record("created", one, None, document, session)
 
     async def _replace(self, one: Kind, version: int, session: Session | None) -> None:
-        document = one.stored()
-        key = {"_id": document["_id"]}
-        kept = await self._stored.find_one(key, {"client": 1, "subject": 1}, session=session)
-        await self._stored.replace_one(key, {**document, **(kept or {}), "changed": version}, session=session)
+        key = {"_id": one.stored()["_id"]}
+        found = await self._stored.find_one(key, session=session)
+        before: Document = found if found is not None else {}
+        kept: Document = {name: before[name] for name in ("client", "subject") if name in before}
+        after = {**one.stored(), **kept, "changed": version}
+        await self._stored.replace_one(key, after, session=session)
+        ended = after.get("endedAt") is not None and before.get("endedAt") is None
+        await self._record("ended" if ended else "changed", one, before, after, session)
+
+    async def _record(
+        self, done: str, one: Kind, before: Document | None, after: Document, session: Session | None
+    ) -> None:
+        target = Target(kind=self.what, id=after["_id"], client_id=after.get("client"), name=called(one))
+        await audit.record(self.database, session, f"{self.what}.{done}", target, before=before, after=after)
 
     async def _change(self, change: Change) -> None:
         """Raises what `change` raises, and DatabaseUnavailableError."""
@@ -106,6 +121,13 @@ class Storage(Generic[Kind]):
 
 def _of(client: str | None) -> dict[str, Any]:
     return {} if client is None else {"client": {"$eq": client}}
+
+
+def called(one: Shape) -> str | None:
+    """What a person calls it: by its name, else by whose it is."""
+    name: str | None = getattr(one, "name", None)
+    scope = getattr(one, "scope", None)
+    return told(scope) if name is None and isinstance(scope, LimitScope) else name
 
 
 def new_id() -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
+from app.audit import acting_as
 from app.database import Database, Session
 from app.errors import ConflictError, invalid
 from app.limits.defining.owners import own_scope
@@ -157,8 +158,9 @@ class SubscriptionBook(Storage[Subscription]):
         return there
 
     async def _note_end(self, over: Subscription, version: int, session: Session | None) -> None:
-        """So that its subject may have another one."""
-        await self._replace(over.model_copy(update={"status": Status.ENDED}), version, session)
+        """So that its subject may have another one: it was over before, and nobody ends it now."""
+        with acting_as(None):
+            await self._replace(over.model_copy(update={"status": Status.ENDED}), version, session)
 
     async def _all_active(self, wanted: Sequence[Subscription], session: Session | None) -> dict[str, Subscription]:
         subjects = {"$in": [one.scope.subject for one in wanted]}

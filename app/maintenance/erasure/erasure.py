@@ -20,6 +20,7 @@ from pymongo import ReturnDocument
 from app.database import Database, Session
 from app.database.transactions import transact
 from app.maintenance.answers import forget_answers
+from app.maintenance.erasure.audit import ErasedAudit
 from app.maintenance.erasure.calls import ErasedCalls, conversations_of, entries_of, events_of
 from app.maintenance.erasure.cells import ErasedCells
 from app.maintenance.erasure.conversations import ErasedConversations, conditions_of
@@ -56,6 +57,8 @@ class ErasureCounts:
     """Objects of Stripe's."""
     revenue: int = 0
     """What came due."""
+    audit: int = 0
+    """Entries of the audit trail that name the user."""
 
     def __add__(self, other: Self) -> Self:
         return type(self)(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
@@ -101,7 +104,8 @@ class Erasure:
         months = await ErasedMonths(self._database, rename).count()
         stripe = await ErasedStripe(self._database, rename).count()
         revenue = await ErasedRevenue(self._database, rename).count()
-        return ErasureCounts(entries, events, cells, spooled, limits, months, stripe, revenue)
+        audit = await ErasedAudit(self._database, rename).count()
+        return ErasureCounts(entries, events, cells, spooled, limits, months, stripe, revenue, audit)
 
     async def unfinished(self) -> bool:
         """Whether a run for this user was interrupted, which the next one finishes."""
@@ -155,11 +159,12 @@ class Erasure:
         months = await ErasedMonths(self._database, rename).erase()
         stripe = await ErasedStripe(self._database, rename).erase()
         revenue = await ErasedRevenue(self._database, rename).erase()
+        audit = await ErasedAudit(self._database, rename).erase()
         await forget_answers(self._database)
         # only the notes know whom the pseudonym stands for
         await self._erasures.delete_many({"$or": [{"_id": self._key}, {"of": self._key}]})
         return closed + ErasureCounts(
-            entries, entries + events, conversations, spooled, limits, months, stripe, revenue
+            entries, entries + events, conversations, spooled, limits, months, stripe, revenue, audit
         )
 
     async def _close(self, calls: ErasedCalls, rename: Rename, session: Session | None) -> ErasureCounts | None:

@@ -44,7 +44,6 @@ class ErasedLimits:
         self._defined: Document = scope if client is None else scope | {"scope.clientId": client}
         # an alert that is no client's may be about any
         self._alerts: Document = {} if client is None else {"clientId": {"$in": [client, None]}}
-        self._named = re.compile(rf"(?<![\w.@-]){re.escape(user)}(?![\w@-]|\.\w)")
 
     async def count(self) -> int:
         """How many documents there are. Raises PyMongoError."""
@@ -65,7 +64,7 @@ class ErasedLimits:
             await self._rename_in_uncounted()
         await writes[LEASES].update_many({}, {"$pull": {"counters": {"$regex": self._pattern_of_counters()}}})
         async for alert in self._naming():
-            change = {"$set": {name: self._without(value) for name, value in alert.items() if name != "_id"}}
+            change = {"$set": {name: self._rename.without(value) for name, value in alert.items() if name != "_id"}}
             await writes[ALERTS].update_one({"_id": alert["_id"]}, change)
             erased += 1
         return erased
@@ -140,16 +139,6 @@ class ErasedLimits:
     async def _naming(self) -> Any:
         """Alerts about others in which the user is named, with the fields that name it."""
         async for alert in self._database.reads[ALERTS].find({**self._alerts, "userId": {"$ne": self._rename.user}}):
-            naming = {name: value for name, value in alert.items() if self._without(value) != value}
+            naming = {name: value for name, value in alert.items() if self._rename.without(value) != value}
             if naming:
                 yield {"_id": alert["_id"], **naming}
-
-    def _without(self, value: Any) -> Any:
-        match value:
-            case str():
-                return self._named.sub(self._rename.pseudonym, value)
-            case list():
-                return [self._without(each) for each in value]
-            case dict():
-                return {name: self._without(each) for name, each in value.items()}
-        return value

@@ -1,10 +1,11 @@
 """Pseudonymization of documents: the twins of a call, and other events, without personal data."""
 
 import hmac
+import re
 import secrets
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Self
+from typing import Any, Self
 
 from models import AI_GENERATION
 from models.documents import Document
@@ -44,6 +45,21 @@ class Rename:
     def knows(self, event: Document) -> bool:
         """Whether an event names this user by its external id."""
         return event.get("clerkUserId") == self.user and self._in_scope(event)
+
+    def without(self, value: Any) -> Any:
+        """A value with the pseudonym wherever a text in it names the user."""
+        match value:
+            case str():
+                return self._named.sub(self.pseudonym, value)
+            case list():
+                return [self.without(each) for each in value]
+            case dict():
+                return {name: self.without(each) for name, each in value.items()}
+        return value
+
+    @property
+    def _named(self) -> re.Pattern[str]:
+        return re.compile(rf"(?<![\w.@-]){re.escape(self.user)}(?![\w@-]|\.\w)")
 
     def conversation(self, client: str, conversation: str) -> str:
         if (client, conversation) in self.shared:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from app.auth.api_keys import KeyRing, alone
+from app.auth.api_keys import KeyRing
 from app.auth.attempts import BURST, RefusedCredentials
 from app.auth.principals import Role, Scope
 from app.limits.defining.limits import LimitBook
@@ -44,7 +44,7 @@ async def key_with(site: Site, *limits: Allowance, **policy: Any) -> tuple[str, 
         expires_at=None,
         created_by="test",
         policy=KeyPolicy(**policy),
-        together=together if limits else alone,
+        together=together if limits else None,
     )
     return key.key_id, text
 
