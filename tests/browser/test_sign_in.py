@@ -75,7 +75,8 @@ async def test_a_key_that_is_revoked_ends_the_session_and_the_address_stays(
     await expect(page.locator("#subject")).to_contain_text("acme")
 
     server.revoke(key_id)
-    await page.get_by_role("link", name="7 days").click()
+    await page.get_by_role("button", name="Last 30 days").click()
+    await page.get_by_role("link", name="Last 7 days").click()
 
     await expect(page.locator("#sign-in-why")).to_contain_text("The session has ended")
     assert await page.locator("#view").inner_html() == ""

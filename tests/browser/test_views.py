@@ -37,12 +37,13 @@ async def test_period_filters_and_data_change_figures_and_address_and_the_back_b
 
     month = counted(server, days=30)
     await until_figure(page, "requests", month)
-    await page.get_by_role("link", name="7 days").click()
+    await page.get_by_role("button", name="Last 30 days").click()
+    await page.get_by_role("link", name="Last 7 days").click()
     await until_figure(page, "requests", counted(server, days=7))
     assert query(page) == {"days": "7", "data": "all"}
 
     first, last = TODAY - timedelta(days=2), TODAY - timedelta(days=1)
-    await page.get_by_role("button", name="Custom").click()
+    await page.get_by_role("button", name="Last 7 days").click()
     await page.get_by_label("First day").fill(first.isoformat())
     await page.get_by_label("Last day").fill(last.isoformat())
     await page.keyboard.press("Enter")

@@ -8,6 +8,7 @@ import { Live } from "./live.js";
 import { Page } from "./page.js";
 import { Colours } from "./palette.js";
 import { failure } from "./panels.js";
+import { windowOf } from "./period.js";
 import {
   hideSignIn,
   mayLook,
@@ -59,10 +60,13 @@ class App {
   /**
    * What tabs of this person are given.
    * @param {Who} who
+   * @param {Tab} tab
    * @returns {Context}
    */
-  context(who) {
+  context(who, tab) {
     const { state, ui, colours, names } = this;
+    const dayIn = (/** @type {Date} */ moment) => format.dayIn(moment, who.timezone);
+    const today = () => dayIn(new Date());
     return {
       state,
       who,
@@ -72,8 +76,9 @@ class App {
       address,
       href: (changes) => href(state.explicit ? state : { ...state, data: null }, changes),
       go: (changes) => void this.go(href(state.explicit ? state : { ...state, data: null }, changes)),
-      parameters: () => reportParameters(state),
-      today: () => format.dayIn(new Date(), who.timezone),
+      parameters: ({ wholeDays = !tab.controls?.instants } = {}) =>
+        reportParameters(state, windowOf(state, today(), dayIn, !wholeDays)),
+      today,
       rerender: () => this.page?.render(),
       reload: () => void this.refresh(),
       redrawFilters: () => this.drawFilters(),
@@ -202,7 +207,7 @@ class App {
   }
 
   async show(/** @type {Tab} */ tab, /** @type {Who} */ who) {
-    const context = this.context(who);
+    const context = this.context(who, tab);
     const before = this.page?.tab;
     const moved = before !== tab;
     byId("filters").hidden = false;
@@ -263,7 +268,8 @@ class App {
     if (!this.page) return;
     const { tab, context } = this.page;
     const { timezone } = context.who;
-    if (answer.window && !tab.about) byId("meta").textContent = windowWords(answer.window, context.today());
+    if (answer.window && !tab.about)
+      byId("meta").textContent = windowWords(answer.window, context.today(), context.parameters());
     if (!answer.generatedAt) return;
     byId("updated").textContent = `last updated ${format.clock(answer.generatedAt, timezone)} ${timezone}`;
     byId("updated").dataset.value = answer.generatedAt;

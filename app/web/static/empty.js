@@ -27,7 +27,7 @@ export function emptyState(/** @type {Context} */ context) {
       "div.actions",
       {},
       filtered ? link("Remove the filters", { ...cleared, cursor: null }) : null,
-      state.days === 90 ? null : link("Show 90 days", { days: 90, cursor: null }),
+      state.days === 365 ? null : link("Show 365 days", { days: 365, cursor: null }),
       state.data === "demo" ? link("Show real data", { data: "real" }) : link("Show demo data", { data: "demo" }),
     ),
     filtered || state.data === "demo" ? null : howTo(),

@@ -2,10 +2,11 @@
 
 import { ask } from "./api.js";
 import { el, settle } from "./dom.js";
-import * as format from "./format.js";
-import { DATA, FILTERS, PERIODS } from "./state.js";
+import { periodMenu } from "./parts/period-menu.js";
+import { popover, popoverForm, textOf } from "./parts/popover.js";
+import { DATA, FILTERS } from "./state.js";
 
-/** @import { Changes, Child, Context, Controls, DataName, Filter, Usage } from "./types.js" */
+/** @import { Changes, Context, Controls, DataName, Filter, Usage } from "./types.js" */
 
 /** @type {Record<Filter, string>} */
 const LABELS = { clientId: "Client", provider: "Provider", model: "Model", feature: "Feature" };
@@ -19,13 +20,10 @@ export function drawFilters(
   /** @type {Context} */ context,
   /** @type {Controls} */ controls = {},
 ) {
-  const { period = true, parts = true, compare = false, calls = true } = controls;
+  const { period = true, instants = false, parts = true, compare = false, calls = true } = controls;
   settle(
     root,
-    period
-      ? el("div", { "data-key": "period", class: "segments", role: "group", "aria-label": "Period" }, periods(context))
-      : null,
-    period ? custom(context) : null,
+    period ? periodMenu(context, instants) : null,
     chips(context, parts ? FILTERS : ["clientId"]),
     chooser(context, parts ? FILTERS : ["clientId"]),
     el("span.push", { "data-key": "push" }),
@@ -47,34 +45,6 @@ function segment(
   };
   return el("a", properties, label);
 }
-
-function periods(/** @type {Context} */ context) {
-  return PERIODS.map((days) => segment(context, `${days} days`, { days }, context.state.days === days));
-}
-
-function custom(/** @type {Context} */ context) {
-  const { from, to } = context.state;
-  const today = context.today();
-  const label = from ? format.span(from, to ?? today) : "Custom";
-  const field = (/** @type {string} */ name, /** @type {string} */ text, /** @type {string} */ value) =>
-    el(
-      "div",
-      {},
-      el("label", { for: `custom-${name}` }, text),
-      el("input", { id: `custom-${name}`, name, type: "date", required: true, max: today, value }),
-    );
-  return popover(
-    "custom",
-    label,
-    Boolean(from),
-    (form) => context.go({ from: textOf(form, "from"), to: textOf(form, "to"), cursor: null }),
-    [field("from", `First day (${context.who.timezone})`, from ?? today), field("to", "Last day", to ?? today)],
-  );
-}
-
-/** What was typed into a field; null where nothing was. */
-export const textOf = (/** @type {FormData} */ form, /** @type {string} */ name) =>
-  String(form.get(name) ?? "").trim() || null;
 
 function chips(/** @type {Context} */ context, /** @type {Filter[]} */ names) {
   return names.map((name) => {
@@ -131,18 +101,14 @@ function chooser(/** @type {Context} */ context, /** @type {Filter[]} */ names) 
   const apply = (/** @type {FormData} */ form) =>
     context.go({ ...Object.fromEntries(asked.map((name) => [name, textOf(form, name)])), cursor: null });
   return popover(
-    "filter",
-    "Filter",
-    false,
-    apply,
-    asked.map((name) => el("div", {}, field(name))),
-    () => suggest(context),
+    { key: "filter", label: "Filter", onOpen: () => void suggest(context) },
+    popoverForm(apply, ...asked.map((name) => el("div", {}, field(name)))),
   );
 }
 
 /** Names to choose from, of the period without filters. Without them a name can still be typed. */
 async function suggest(/** @type {Context} */ context) {
-  const { days, from, to, synthetic } = context.parameters();
+  const { days, from, to, synthetic } = context.parameters({ wholeDays: true });
   try {
     /** @type {Usage} */
     const usage = await ask("/api/admin/ai/usage", { days, from, to, synthetic });
@@ -153,69 +119,6 @@ async function suggest(/** @type {Context} */ context) {
   } catch {
     // names to choose from are a help, not a figure
   }
-}
-
-const detailsOf = (/** @type {Event} */ event) =>
-  /** @type {HTMLDetailsElement} */ (/** @type {Element} */ (event.currentTarget).closest("details"));
-
-/** What was chosen in a select. */
-export const chosen = (/** @type {Event} */ event) => /** @type {HTMLSelectElement} */ (event.currentTarget).value;
-
-/** What was typed into a form that is sent. */
-export const formOf = (/** @type {Event} */ event) =>
-  new FormData(/** @type {HTMLFormElement} */ (event.currentTarget));
-
-/**
- * @param {string} key
- * @param {string} label
- * @param {boolean} active
- * @param {(form: FormData) => void} submit
- * @param {Child[]} fields
- * @param {() => void} [onOpen]
- */
-function popover(key, label, active, submit, fields, onOpen) {
-  return el(
-    "details.popover",
-    {
-      "data-key": key,
-      ontoggle: (event) => {
-        const details = detailsOf(event);
-        if (details.open) opened(details, onOpen);
-      },
-      // nothing is returned: false would cancel the key, and with it typing and moving on
-      onkeydown: (event) => {
-        if (event.key !== "Escape") return;
-        const details = detailsOf(event);
-        details.open = false;
-        details.querySelector("summary")?.focus();
-      },
-    },
-    el("summary.button", { "aria-pressed": active ? "true" : null, role: "button" }, label),
-    el(
-      "form",
-      {
-        onsubmit: (event) => {
-          event.preventDefault();
-          detailsOf(event).open = false;
-          submit(formOf(event));
-        },
-      },
-      fields,
-      el("button.button.primary", { type: "submit" }, "Apply"),
-    ),
-  );
-}
-
-/** One at a time; a press elsewhere closes it. */
-function opened(/** @type {HTMLDetailsElement} */ details, /** @type {(() => void) | undefined} */ onOpen) {
-  onOpen?.();
-  details.querySelector("input")?.focus();
-  const closing = new AbortController();
-  const outside = (/** @type {Event} */ { target }) => {
-    if (!details.contains(/** @type {Node} */ (target))) details.open = false;
-  };
-  document.addEventListener("pointerdown", outside, { signal: closing.signal });
-  details.addEventListener("toggle", () => details.open || closing.abort(), { signal: closing.signal });
 }
 
 function comparison(/** @type {Context} */ context) {

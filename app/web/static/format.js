@@ -36,6 +36,10 @@ const dayOf = kept((/** @type {boolean} */ year) => {
 const clockOf = kept(
   (/** @type {string} */ timeZone) => new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone }),
 );
+const minuteOf = kept(
+  (/** @type {string} */ timeZone) =>
+    new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone }),
+);
 const instantOf = kept((/** @type {string} */ timeZone) => {
   /** @type {Intl.DateTimeFormatOptions} */
   const time = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
@@ -154,6 +158,15 @@ export const month = (/** @type {string} */ value) =>
 export const span = (/** @type {string} */ first, /** @type {string} */ last) => {
   if (first === last) return day(first);
   return `${day(first, { year: first.slice(0, 4) !== last.slice(0, 4) })} – ${day(last)}`;
+};
+
+/** 21 Nov 2026, 09:30 – 12:00, or with both days, of instants in a time zone; the end of a day is 24:00. */
+export const times = (/** @type {string} */ begin, /** @type {string} */ end, /** @type {string} */ timeZone) => {
+  const [first, after] = [new Date(begin), new Date(end)];
+  const [day1, day2] = [dayIn(first, timeZone), dayIn(new Date(after.getTime() - 1), timeZone)];
+  const [from, until] = [first, after].map((moment) => minuteOf(timeZone).format(moment));
+  const to = until === "00:00" ? "24:00" : until;
+  return day1 === day2 ? `${day(day1)}, ${from} – ${to}` : `${day(day1)}, ${from} – ${day(day2)}, ${to}`;
 };
 
 /** 23 Sep–21 Oct, 1–20 Oct, 20 Nov */

@@ -104,7 +104,7 @@ export function download(
   /** @type {Parameters} */ more = {},
 ) {
   // people open it in Excel, which takes UTF-8 without a mark for another code page
-  const asked = { ...context.parameters(), ...more, bom: "true" };
+  const asked = { ...context.parameters(name === "calls" ? {} : { wholeDays: true }), ...more, bom: "true" };
   const href = context.address(`/api/admin/ai/download/${name}.csv`, asked);
   return el(
     "a.button.small.quiet",

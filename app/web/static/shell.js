@@ -3,10 +3,16 @@
 import { byId, el } from "./dom.js";
 import * as format from "./format.js";
 
-/** @import { Context, Days } from "./types.js" */
+/** @import { Context, Days, Parameters } from "./types.js" */
 
-/** The window of the figures, in words. */
-export function windowWords(/** @type {Days} */ { from, to, days, timezone }, /** @type {string} */ today) {
+/** The window of the figures, in words; `times` are the instants that it was asked for, if any. */
+export function windowWords(
+  /** @type {Days} */ { from, to, days, timezone },
+  /** @type {string} */ today,
+  /** @type {Parameters} */ times = {},
+) {
+  const { fromTime, toTime } = times;
+  if (fromTime && toTime) return `${format.times(String(fromTime), String(toTime), timezone)} in ${timezone}`;
   const partial = to === today ? " · today is partial: it counts up to now" : "";
   return `${format.span(from, to)} · ${format.plural(days, "day")} in ${timezone}${partial}`;
 }

@@ -1,17 +1,17 @@
 // What a page shows. All of it is in the address, so that a view can be shared and the back button works.
 
+import { OF_PERIOD, readPeriod, USUAL_DAYS, withPeriod } from "./period.js";
 import { ROOT } from "./root.js";
 
-/** @import { Address, CallFilter, Changes, Choice, DataName, Filter, OfFinance, Page, State } from "./types.js" */
+/** @import { Address, CallFilter, Changes, Choice, DataName, Filter, OfFinance, Page, Parameters, State } from "./types.js" */
 
-export const PERIODS = [7, 30, 60, 90];
 /** @type {Filter[]} */
 export const FILTERS = ["clientId", "provider", "model", "feature"];
 /** Which calls count: real ones, demo data, or both; and how the routes call that. */
 /** @type {Record<DataName, string>} */
 export const DATA = { real: "exclude", demo: "only", all: "include" };
 /** @type {(keyof Address)[]} */
-const KEPT = ["days", "from", "to", ...FILTERS, "data", "compare"];
+const KEPT = [...OF_PERIOD, "step", ...FILTERS, "data", "compare"];
 /** What only lists of calls are narrowed to. @type {CallFilter[]} */
 export const CALL_FILTERS = [
   "status",
@@ -43,14 +43,13 @@ const HOME = "overview";
 export function read({ pathname, search }) {
   const query = new URLSearchParams(search);
   const given = Object.fromEntries([...KEPT, ...OF_A_TAB].map((name) => [name, query.get(name) || null]));
-  const days = Math.min(366, Math.max(1, Number.parseInt(given.days ?? "", 10) || 30));
   return /** @type {Address} */ ({
     ...given,
+    ...readPeriod(given),
     tab:
       below(pathname)
         .replace(/^\/admin\/?/, "")
         .replace(/\/$/, "") || HOME,
-    days: given.from === null ? days : null,
     data: given.data !== null && given.data in DATA ? given.data : null,
   });
 }
@@ -78,12 +77,10 @@ function below(/** @type {string} */ pathname) {
 export function href(state, changes) {
   const moves = (changes.tab ?? state.tab) !== state.tab;
   /** @type {Changes} */
-  const next = { ...(moves ? only(state, KEPT) : state), tab: state.tab, ...changes };
-  if (changes.from) next.days = null;
-  if (changes.days) Object.assign(next, { from: null, to: null });
+  const next = { ...(moves ? only(state, KEPT) : state), tab: state.tab, ...withPeriod(changes) };
   if (changes.cursor === null) next.deliveriesCursor = null; // whatever begins a list anew begins all
   const named = [...KEPT, ...OF_A_TAB].filter((name) => next[name] !== null && next[name] !== undefined);
-  const given = named.filter((name) => next[name] !== "" && !(name === "days" && Number(next.days) === 30));
+  const given = named.filter((name) => next[name] !== "" && !(name === "days" && Number(next.days) === USUAL_DAYS));
   const query = new URLSearchParams(given.map((name) => [name, String(next[name])])).toString();
   const path = `${ROOT}/admin${next.tab === HOME ? "" : `/${next.tab}`}`;
   return query ? `${path}?${query}` : path;
@@ -93,10 +90,10 @@ function only(/** @type {Address} */ state, /** @type {(keyof Address)[]} */ nam
   return Object.fromEntries(names.map((name) => [name, state[name]]));
 }
 
-/** The parameters of a report: its window, its filters, and whether demo data counts. */
-export function reportParameters(/** @type {State} */ state) {
-  const { days, from, to, clientId, provider, model, feature } = state;
-  return { days, from, to, clientId, provider, model, feature, synthetic: DATA[state.data] };
+/** The parameters of a report: its `window`, its filters, and whether demo data counts. */
+export function reportParameters(/** @type {State} */ state, /** @type {Parameters} */ window) {
+  const { clientId, provider, model, feature } = state;
+  return { ...window, clientId, provider, model, feature, synthetic: DATA[state.data] };
 }
 
 /** Whether the view is narrowed to a provider, a model or a feature: some figures are not kept by those. */

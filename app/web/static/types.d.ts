@@ -23,7 +23,18 @@ export type CallFilter =
   | "minDuration"
   | "maxDuration";
 export type Filter = "clientId" | "provider" | "model" | "feature";
-export type Choice = Filter | CallFilter | Page | OfFinance | "from" | "to" | "compare" | "series" | "sort" | "call";
+export type PeriodName =
+  | "today"
+  | "yesterday"
+  | "24h"
+  | "this-week"
+  | "this-month"
+  | "last-month"
+  | "this-quarter"
+  | "last-quarter";
+/** Which span of time, see `period.js`; `step` is how long its parts are. */
+export type OfTime = "period" | "from" | "to" | "fromTime" | "toTime" | "step";
+export type Choice = Filter | CallFilter | Page | OfFinance | OfTime | "compare" | "series" | "sort" | "call";
 /** What views about money are narrowed to. */
 export type OfFinance = "by" | "allocation" | "against" | "campaign" | "experiment" | "month";
 /** Where a page of a list begins. */
@@ -58,7 +69,8 @@ export type Context = {
   address(path: string, parameters?: Parameters): string;
   href(changes: Changes): string;
   go(changes: Changes): void;
-  parameters(): Parameters;
+  /** Of reports; where the page is about less than days, `wholeDays` makes them days. */
+  parameters(options?: { wholeDays?: boolean }): Parameters;
   today(): string;
   rerender(): void;
   /** Ask again for what is shown, in place. */
@@ -66,8 +78,11 @@ export type Context = {
   redrawFilters(): void;
 };
 
-/** `calls`: whether it matters which calls count, real ones or demo data. */
-export type Controls = { period?: boolean; parts?: boolean; compare?: boolean; calls?: boolean };
+/**
+ * `instants`: whether what is asked for can be about the time between two; `calls`: whether it matters which calls count,
+ * real ones or demo data.
+ */
+export type Controls = { period?: boolean; instants?: boolean; parts?: boolean; compare?: boolean; calls?: boolean };
 export type Requests = Partial<Record<keyof Answers, [path: string, parameters: Parameters]>>;
 export type Skeleton = "cards" | "charts" | "chart" | "table" | null;
 export type Section = {

@@ -39,8 +39,8 @@ for (const [url, changes, expected] of [
 }
 
 test("a report is asked for its window, its filters and which data counts", () => {
-  const { days, from, model, synthetic } = reportParameters(at("/admin/usage/models?days=7&data=all&model=a"));
-  assert.deepEqual({ days, from, model, synthetic }, { days: 7, from: null, model: "a", synthetic: "include" });
+  const { days, model, synthetic } = reportParameters(at("/admin/usage/models?data=all&model=a"), { days: 7 });
+  assert.deepEqual({ days, model, synthetic }, { days: 7, model: "a", synthetic: "include" });
 });
 
 test("a view by provider, model or feature is narrowed, one by client is not", () => {

@@ -2,10 +2,10 @@
 
 import { ask, RequestError } from "../api.js";
 import { el } from "../dom.js";
-import { formOf, textOf } from "../filters.js";
 import * as format from "../format.js";
 import { panel } from "../panels.js";
 import { table } from "../table.js";
+import { formOf, textOf } from "./popover.js";
 
 /** @import { Answers, Context, Endpoint } from "../types.js" */
 

@@ -1,12 +1,12 @@
 // What providers invoiced, for the reconciliation of months.
 
 import { el } from "../dom.js";
-import { formOf, textOf } from "../filters.js";
 import * as format from "../format.js";
 import { panel } from "../panels.js";
 import { pages } from "../places/usage/users.js";
 import { table } from "../table.js";
 import { act, field } from "./endpoints.js";
+import { formOf, textOf } from "./popover.js";
 
 /** @import { Answers, Context } from "../types.js" */
 

@@ -1,11 +1,11 @@
 // What of unusual spending nobody wants to be told for a while.
 
 import { el } from "../dom.js";
-import { formOf, textOf } from "../filters.js";
 import * as format from "../format.js";
 import { panel } from "../panels.js";
 import { table } from "../table.js";
 import { act, choice, field } from "./endpoints.js";
+import { formOf, textOf } from "./popover.js";
 
 /** @import { Answers, Context, Mute } from "../types.js" */
 

@@ -1,11 +1,12 @@
 // Calls: the ledger, newest first, and one call with where its price comes from.
 
 import { el } from "../../dom.js";
-import { chip, chosen, formOf, textOf } from "../../filters.js";
+import { chip } from "../../filters.js";
 import * as format from "../../format.js";
 import { download, panel } from "../../panels.js";
 import { callDialog } from "../../parts/call-dialog.js";
 import { callTable } from "../../parts/call-rows.js";
+import { chosen, formOf, textOf } from "../../parts/popover.js";
 import { CALL_FILTERS } from "../../state.js";
 import { pages } from "../usage/users.js";
 
@@ -21,6 +22,7 @@ const ONE = { id: "call", needs: ["call"], skeleton: null, render: callDialog, a
 /** @type {Tab} */
 export default {
   title: "Calls",
+  controls: { instants: true },
   requests: (context) => {
     const { cursor, call } = context.state;
     const parameters = { ...context.parameters(), ...wanted(context), limit: PAGE, cursor };

@@ -1,11 +1,11 @@
 // Alerts: what was crossed or is unusual, where messages about it go, what became of each, and what is muted.
 
 import { el } from "../../dom.js";
-import { chosen } from "../../filters.js";
 import * as format from "../../format.js";
 import { panel } from "../../panels.js";
 import { act, endpointPanel, fault } from "../../parts/endpoints.js";
 import { mutePanel } from "../../parts/mutes.js";
+import { chosen } from "../../parts/popover.js";
 import { table } from "../../table.js";
 import { pages } from "../usage/users.js";
 

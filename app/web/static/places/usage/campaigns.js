@@ -1,11 +1,11 @@
 // Campaigns: which there are, what each costs, and how much of its budget is used.
 
 import { el } from "../../dom.js";
-import { formOf, textOf } from "../../filters.js";
 import * as format from "../../format.js";
 import { panel } from "../../panels.js";
 import { bill, days, parts } from "../../parts/campaign.js";
 import { act, fault, field } from "../../parts/endpoints.js";
+import { formOf, textOf } from "../../parts/popover.js";
 import { table } from "../../table.js";
 import { pages } from "./users.js";
 

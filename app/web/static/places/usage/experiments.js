@@ -1,12 +1,12 @@
 // Experiments: what is compared, and what the users of each variant cost and did.
 
 import { el } from "../../dom.js";
-import { formOf, textOf } from "../../filters.js";
 import * as format from "../../format.js";
 import { panel } from "../../panels.js";
 import { act, fault, field } from "../../parts/endpoints.js";
 import { figures, notices, variants } from "../../parts/experiment-results.js";
 import { formulas } from "../../parts/formulas.js";
+import { formOf, textOf } from "../../parts/popover.js";
 import { table } from "../../table.js";
 import { pages } from "./users.js";
 

@@ -2,13 +2,13 @@
 
 import { card, cards } from "../../cards.js";
 import { el } from "../../dom.js";
-import { chosen } from "../../filters.js";
 import * as format from "../../format.js";
 import { download, panel } from "../../panels.js";
 import { callTable } from "../../parts/call-rows.js";
 import { dailyTable, lineOf } from "../../parts/days.js";
 import { NO_CALLS, usageCards } from "../../parts/figures.js";
 import { callsBehind } from "../../parts/links.js";
+import { chosen } from "../../parts/popover.js";
 import { barsOf, COLUMNS, flat, otherUsers, ranking, USER_COLUMNS } from "../../parts/rankings.js";
 import { table } from "../../table.js";
 
