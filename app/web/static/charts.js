@@ -1,31 +1,21 @@
-// Charts by Vega-Lite, drawn once and then updated in place. Specs are files; data goes in as a named dataset.
+// Charts: drawn once and then updated in place. Each is one stop of the Tab key, and leads to the calls behind it.
 
+import { draw, specOf } from "./charts/grammar.js";
+import { marksOf } from "./charts/marks.js";
+import { Pointing } from "./charts/pointing.js";
+import { Points } from "./charts/points.js";
 import { el } from "./dom.js";
-import * as format from "./format.js";
-import { colour } from "./palette.js";
-import { hideTooltip, tooltipOf } from "./tooltip.js";
 
-/** @import { Chart, Component, Tooltip, VegaView } from "./types.js" */
+/** @import { Chart, Component, VegaView } from "./types.js" */
+/** @import { Spec } from "./charts/grammar.js" */
 
 const HEIGHT = 240;
-/** @type {Promise<Record<string, object>> | undefined} */
-let specs;
-
-/** What a spec may call to write a figure on an axis. */
-const expressionFunctions = {
-  axisDay: (/** @type {string} */ value) => format.day(value, { year: false }),
-  axisCount: (/** @type {number} */ value) => (Number.isInteger(value) ? format.short(value) : ""), // no half calls
-  axisMoney: (/** @type {number} */ value) => format.money(value).replace(/\.0+$/, ""),
-  axisDuration: (/** @type {number} */ value) => format.duration(value).replace(".0 s", " s"),
-  axisShare: (/** @type {number} */ value) => `${Math.round(1000 * value) / 10}%`,
-  axisPlain: (/** @type {number} */ value) => format.short(value),
-  axisPercent: (/** @type {number} */ value) => `${value}%`,
-};
+/** Between the margins of a portrait A4 page and of a panel, in px of CSS. */
+const PRINTED = 640;
 
 /** A chart. */
 export function chart(/** @type {Chart} */ props) {
-  const height = `${props.height ?? HEIGHT}px`;
-  return el("div.chart", { role: "img", "aria-label": props.label, styles: { minHeight: height }, component, props });
+  return el("div.chart", { styles: { minHeight: `${props.height ?? HEIGHT}px` }, component, props });
 }
 
 /** What draws each chart of the page. @type {WeakMap<HTMLElement, Drawing>} */
@@ -37,7 +27,6 @@ const component = {
     drawings.set(node, new Drawing(node, props));
   },
   update(node, props) {
-    node.setAttribute("aria-label", props.label);
     drawings.get(node)?.show(props);
   },
 };
@@ -47,20 +36,44 @@ class Drawing {
   constructor(/** @type {HTMLElement} */ node, /** @type {Chart} */ props) {
     this.node = node;
     this.props = props;
+    /** What is compiled: colours and domains are part of it, rows are not. */
     this.drawn = "";
     /** @type {Promise<unknown>} */
     this.steps = Promise.resolve();
     /** @type {VegaView | undefined} */
     this.view = undefined;
+    /** @type {Spec | undefined} */
+    this.spec = undefined;
+    /** @type {Points | undefined} */
+    this.points = undefined;
+    this.plot = el("div.plot", { tabindex: "0", role: "application", "aria-roledescription": "chart" });
+    this.marks = el("div", {});
+    this.over = el("div.chart-over", { "aria-hidden": "true" }, this.marks);
+    const said = el("output.hidden", { "aria-live": "polite" });
+    node.replaceChildren(this.plot, this.over, said);
+    this.pointing = new Pointing(this.plot, this.over, said, () => ({
+      props: this.props,
+      points: this.points,
+      hidden: new Set(this.props.hidden),
+    }));
     this.resized = new ResizeObserver(() => this.next(() => this.resize()));
     this.resized.observe(node);
     this.recolour = () => (node.isConnected ? this.next(() => this.redraw()) : this.end());
     document.addEventListener("twinmeter:theme", this.recolour);
+    this.printing = () => this.fit(PRINTED);
+    this.printed = () => this.fit(node.clientWidth);
+    addEventListener("beforeprint", this.printing);
+    addEventListener("afterprint", this.printed);
     this.show(props);
   }
 
   show(/** @type {Chart} */ props) {
     this.props = props;
+    this.plot.setAttribute(
+      "aria-label",
+      `${props.label}. Arrow keys walk along it${props.onPick ? ", Enter opens the calls" : ""}.`,
+    );
+    this.plot.classList.toggle("spans", Boolean(props.onSpan));
     this.next(() => this.draw());
   }
 
@@ -70,35 +83,43 @@ class Drawing {
       .catch((error) => this.fail(error));
   }
 
+  /** The rows of what is not hidden. */
+  rows() {
+    const hidden = new Set(this.props.hidden);
+    const rows = /** @type {{name?: string}[]} */ (this.props.rows);
+    if (!hidden.size) return rows;
+    // what was before is of all parts
+    return rows.filter(({ name }) => name === undefined || !hidden.has(name)).map((row) => ({ ...row, before: null }));
+  }
+
   async draw() {
-    const { spec, rows, values = {}, height = HEIGHT } = this.props;
-    // colours and domains are part of what is compiled; rows alone are not
+    const { spec, values = {}, height = HEIGHT } = this.props;
+    const rows = this.rows();
     const key = JSON.stringify([spec, values, height]);
     if (this.view && key === this.drawn) {
       await this.view.data("rows", rows).runAsync();
-      return;
+      return this.settle();
     }
     const width = this.node.clientWidth;
     if (width === 0) return; // not laid out yet: the observer comes back
-    const [embed, source] = await Promise.all([vegaEmbed(), specOf(spec)]);
+    this.spec = await specOf(spec);
     await turn();
     this.finalize();
     const canvas = el("div", { "aria-hidden": "true" }); // the label and the table say it better than a thousand marks
-    const whole = {
-      .../** @type {object} */ (filled(source, { ...theme(), ...values })),
-      width,
-      height,
-      datasets: { rows },
-    };
-    const result = await embed(
-      canvas,
-      whole,
-      options((datum) => this.props.lines(/** @type {never} */ (datum))),
-    );
-    this.node.replaceChildren(canvas);
-    this.view = result.view;
+    this.view = await draw(canvas, this.spec, { values, width, height, rows });
+    this.plot.replaceChildren(canvas);
     this.drawn = key;
+    this.settle();
     this.node.dataset.drawn = String(rows.length);
+  }
+
+  /** What lies over the figures goes to their places. */
+  settle() {
+    const { view, spec } = this;
+    if (!view || !spec) return;
+    this.points = new Points(view, this.rows(), spec.usermeta);
+    this.marks.replaceChildren(.../** @type {Node[]} */ (marksOf(this.points, this.props).flat(2)));
+    this.pointing.refresh();
   }
 
   async redraw() {
@@ -109,94 +130,41 @@ class Drawing {
   async resize() {
     const width = this.node.clientWidth;
     if (!this.view) return this.draw();
-    if (width > 0 && Math.abs(width - this.view.width()) > 1) await this.view.width(width).runAsync();
+    if (width === 0 || matchMedia("print").matches) return;
+    await this.view.width(width).runAsync();
+    this.settle();
+  }
+
+  /** Draw it so wide at once: a page that is printed does not wait. */
+  fit(/** @type {number} */ width) {
+    if (!this.node.isConnected) return this.end();
+    if (!this.view || width === 0) return;
+    this.view.width(width).run();
+    this.settle();
   }
 
   fail(/** @type {unknown} */ error) {
     this.finalize();
     console.error("a chart could not be drawn", error);
-    this.node.replaceChildren(el("p.state", {}, "This chart could not be drawn. The table has its figures."));
+    this.plot.replaceChildren(el("p.state", {}, "This chart could not be drawn. The table has its figures."));
   }
 
   finalize() {
     this.view?.finalize();
     this.view = undefined;
-    hideTooltip();
+    this.points = undefined;
+    this.marks.replaceChildren();
+    this.pointing.leave();
   }
 
   end() {
     this.finalize();
     this.resized.disconnect();
     document.removeEventListener("twinmeter:theme", this.recolour);
+    removeEventListener("beforeprint", this.printing);
+    removeEventListener("afterprint", this.printed);
   }
 }
 
 /** A task of its own for each chart: figures are painted first, and the page answers between two charts. */
 const turn = () => new Promise((resolve) => setTimeout(resolve, 0));
-
-/** Vega, as the one module that the shell has started already. */
-function vegaEmbed() {
-  const script = /** @type {HTMLScriptElement} */ (document.getElementById("vega"));
-  return import(script.src).then(() => window.vegaEmbed);
-}
-
-async function specOf(/** @type {string} */ name) {
-  specs ??= fetch(new URL("./charts.json", import.meta.url)).then((response) => response.json());
-  try {
-    return (await specs)[name];
-  } catch (error) {
-    specs = undefined; // the next chart asks again
-    throw error;
-  }
-}
-specOf("").catch(() => {}); // before there are figures to draw
-
-/**
- * The spec with each text `$name` replaced by the value of that name.
- * @param {unknown} spec
- * @param {Record<string, unknown>} values
- * @returns {unknown}
- */
-function filled(spec, values) {
-  if (typeof spec === "string" && spec.startsWith("$")) return values[spec.slice(1)];
-  if (Array.isArray(spec)) return spec.map((part) => filled(part, values));
-  if (spec === null || typeof spec !== "object") return spec;
-  return Object.fromEntries(Object.entries(spec).map(([name, part]) => [name, filled(part, values)]));
-}
-
-function theme() {
-  const names = ["accent", "text", "muted", "line", "surface", "previous", "heat-low", "heat-high", "error", "success"];
-  return Object.fromEntries(names.map((name) => [name, colour(name)]));
-}
-
-function options(/** @type {(datum: unknown) => Tooltip} */ lines) {
-  return {
-    mode: "vega-lite",
-    renderer: "svg",
-    logLevel: 1, // errors: a layer without rows is none
-    ast: true, // a strict Content-Security-Policy allows no compiled expressions
-    actions: false,
-    defaultStyle: false,
-    tooltip: tooltipOf(lines),
-    expressionFunctions,
-    config: config(),
-  };
-}
-
-function config() {
-  const font = getComputedStyle(document.body).fontFamily;
-  const [muted, line] = [colour("muted"), colour("line")];
-  const axis = { labelFont: font, titleFont: font, labelFontSize: 11, titleFontSize: 11, titleFontWeight: 400 };
-  const spaces = { labelPadding: 6, labelSeparation: 6, titlePadding: 8 };
-  const ink = { labelColor: muted, titleColor: muted, gridColor: line, domainColor: line, tickColor: line };
-  return {
-    background: "transparent",
-    customFormatTypes: true,
-    view: { stroke: null },
-    autosize: { type: "fit", contains: "padding" },
-    padding: { left: 2, right: 8, top: 6, bottom: 2 },
-    axis: { ...axis, ...ink, ...spaces, domain: false, ticks: false, labelLimit: 150 },
-    legend: { disable: true }, // the legend is a list beside the chart: it wraps, and names are cut with care
-    font,
-  };
-}

@@ -2,9 +2,10 @@
 
 import { chart } from "./charts.js";
 import { el } from "./dom.js";
+import { zoomReset } from "./parts/zoom.js";
 
 /** @import { RequestError } from "./api.js" */
-/** @import { Chart, Child, Context, Parameters, Skeleton } from "./types.js" */
+/** @import { Chart, Child, Context, Parameters, Series, Skeleton } from "./types.js" */
 
 /**
  * @typedef {{
@@ -31,6 +32,7 @@ export function panel(context, props) {
         "div.panel-tools",
         {},
         props.tools ?? null,
+        props.chart?.onSpan && !props.empty ? zoomReset(context) : null,
         props.chart && props.table && !props.empty ? toggle(context, id, title) : null,
       ),
     ),
@@ -41,8 +43,57 @@ export function panel(context, props) {
 function body(/** @type {Context} */ context, /** @type {Props} */ { id, chart: drawn, table, legend }) {
   if (!drawn || context.ui.get(`table.${id}`))
     return el("div", { "data-key": "table", class: drawn ? "behind" : null }, table);
-  return el("div", { "data-key": "chart" }, chart(drawn), legend ?? null);
+  const { series } = drawn;
+  if (!series) return el("div", { "data-key": "chart" }, chart(drawn), legend ?? null);
+  const hidden = hiddenOf(context, id, series);
+  return el("div", { "data-key": "chart" }, chart({ ...drawn, hidden }), parts(context, id, series, hidden));
 }
+
+/** Which parts of a panel's chart a person has hidden: never all of them. */
+function hiddenOf(/** @type {Context} */ context, /** @type {string} */ id, /** @type {Series} */ series) {
+  const kept = new Set(String(context.ui.get(`hidden.${id}`) ?? "").split("\n"));
+  const hidden = series.map(([name]) => name).filter((name) => kept.has(name));
+  return hidden.length < series.length ? hidden : [];
+}
+
+/** The legend of parts: an entry isolates its part, then adds and takes away others; with Shift it hides its own. */
+function parts(
+  /** @type {Context} */ context,
+  /** @type {string} */ id,
+  /** @type {Series} */ series,
+  /** @type {string[]} */ hidden,
+) {
+  if (series.length < 2) return null;
+  const names = series.map(([name]) => name);
+  const hide = (/** @type {string[]} */ next) => {
+    context.ui.set(`hidden.${id}`, next.length < names.length ? next.join("\n") : "");
+    context.rerender();
+  };
+  const press = (/** @type {string} */ name, /** @type {boolean} */ alone) => {
+    if (alone) return hide(names.filter((each) => each !== name));
+    hide(hidden.includes(name) ? hidden.filter((each) => each !== name) : [...hidden, name]);
+  };
+  const entry = (/** @type {Series[number]} */ [name, colour]) =>
+    el(
+      "li",
+      {},
+      el(
+        "button.legend-entry",
+        {
+          type: "button",
+          "aria-pressed": String(!hidden.includes(name)),
+          title: hidden.length ? `${name}: show or hide` : `Only ${name}; with Shift: without it`,
+          onclick: (/** @type {MouseEvent} */ event) => press(name, !hidden.length && !event.shiftKey),
+        },
+        swatch(colour),
+        el("span", {}, name),
+      ),
+    );
+  const all = el("button.button.small.quiet", { type: "button", onclick: () => hide([]) }, "Show all");
+  return el("ul.legend", { "aria-label": "Shown parts" }, series.map(entry), hidden.length ? el("li", {}, all) : null);
+}
+
+const swatch = (/** @type {string} */ colour) => el("span.swatch", { styles: { background: colour } });
 
 function toggle(/** @type {Context} */ context, /** @type {string} */ id, /** @type {string} */ title) {
   const on = Boolean(context.ui.get(`table.${id}`));
@@ -90,11 +141,11 @@ export const labelsOf = (table) =>
     ([name, [label]]) => /** @type {[M, string]} */ ([name, label]),
   );
 
-/** Names and their colours. */
-export function legend(/** @type {[string, string][]} */ entries) {
-  const item = (/** @type {[string, string]} */ [name, colour]) =>
-    el("li", {}, el("span.swatch", { styles: { background: colour } }), el("span", { title: name }, name));
-  return entries.length > 1 ? el("ul.legend", {}, entries.map(item)) : null;
+/** What the shapes of a chart mean. */
+export function legend(/** @type {[shape: string, meaning: string][]} */ entries) {
+  const item = (/** @type {[string, string]} */ [shape, meaning]) =>
+    el("li", {}, el("span.shape", { "aria-hidden": "true" }, shape), el("span", {}, meaning));
+  return el("ul.legend", {}, entries.map(item));
 }
 
 /** A link to all rows of the filter, as the server writes them. */

@@ -1,43 +1,70 @@
-// What a chart says about the mark under the pointer. Only ever text: names come from whoever reported a call.
+// What a chart says about the point that is looked at. Only ever text: names come from whoever reported a call.
 
 import { el } from "./dom.js";
 
-/** @import { Tooltip } from "./types.js" */
+/** @import { Child, Tooltip } from "./types.js" */
+/** @import { Box } from "./charts/points.js" */
 
-const MARGIN = 14;
+const GAP = 10;
+const EDGE = 4;
+/** Which chart's words are shown. @type {unknown} */
+let owner;
 
 /**
- * Vega's tooltip handler. `lines` gives the heading and the pairs of a datum.
- * @param {(datum: unknown) => Tooltip} lines
+ * Show it beside a point, whose box is in px of the window.
+ * @param {unknown} by what shows it, and hides it again
+ * @param {Tooltip} tooltip
+ * @param {Box} box
+ * @param {Child} [actions] what can be done there: it stays until something else is looked at
  */
-export function tooltipOf(lines) {
-  return (
-    /** @type {unknown} */ _,
-    /** @type {MouseEvent} */ event,
-    /** @type {{datum?: unknown} | null} */ item,
-    /** @type {unknown} */ value,
-  ) => {
-    const box = document.getElementById("tooltip");
-    if (box === null) return;
-    box.hidden = true;
-    if (value === null || value === undefined || value === "" || !item?.datum) return;
-    box.hidden = false;
-    const { title, pairs } = lines(item.datum);
-    const rows = pairs.flatMap(([name, figure]) => [el("dt", {}, name), el("dd", {}, figure)]);
-    box.replaceChildren(el("strong", {}, title), el("dl", {}, rows));
-    place(box, event.clientX, event.clientY);
-  };
+export function showTooltip(by, { title, total, pairs, notes = [] }, box, actions) {
+  const shown = document.getElementById("tooltip");
+  if (shown === null) return;
+  owner = by;
+  const line = (/** @type {Tooltip["pairs"][number]} */ [name, figure, colour]) => [
+    el("dt", {}, colour ? el("span.swatch", { styles: { background: colour } }) : null, name),
+    el("dd", {}, figure),
+  ];
+  shown.replaceChildren(
+    el("strong", {}, title),
+    el("dl", {}, total ? el("div.total", {}, line(total)) : null, pairs.map(line)),
+    ...notes.map((note) => el("p.tooltip-note", {}, note)),
+  );
+  if (actions) shown.append(el("div.tooltip-actions", {}, actions));
+  shown.classList.toggle("stays", Boolean(actions));
+  shown.hidden = false;
+  place(shown, box);
 }
 
-/** Hide what is shown: its chart is gone. */
-export function hideTooltip() {
-  const box = document.getElementById("tooltip");
-  if (box !== null) box.hidden = true;
+/** Hide what `by` shows. */
+export function hideTooltip(/** @type {unknown} */ by) {
+  const shown = document.getElementById("tooltip");
+  if (shown === null || by !== owner) return;
+  shown.hidden = true;
+  owner = undefined;
 }
 
-function place(/** @type {HTMLElement} */ box, /** @type {number} */ x, /** @type {number} */ y) {
-  const { width, height } = box.getBoundingClientRect();
-  const left = x + MARGIN + width > innerWidth ? x - MARGIN - width : x + MARGIN;
-  const top = y + MARGIN + height > innerHeight ? y - MARGIN - height : y + MARGIN;
-  box.style.transform = `translate(${Math.max(4, left)}px, ${Math.max(4, top)}px)`;
+/** Beside the point where there is room, else under or over it: never on what is looked at. */
+function place(/** @type {HTMLElement} */ shown, /** @type {Box} */ { left, top, width, height }) {
+  const { width: own, height: tall } = shown.getBoundingClientRect();
+  const right = left + width + GAP;
+  const across = [right, left - GAP - own].find((start) => start >= EDGE && start + own <= innerWidth - EDGE);
+  if (across !== undefined) return move(shown, across, top + Math.min(height, 160) / 2 - tall / 2, tall);
+  const below = top + height + GAP;
+  const centred = Math.min(Math.max(left + width / 2 - own / 2, EDGE), innerWidth - EDGE - own);
+  move(shown, centred, below + tall <= innerHeight - EDGE ? below : top - GAP - tall, tall);
 }
+
+function move(
+  /** @type {HTMLElement} */ shown,
+  /** @type {number} */ x,
+  /** @type {number} */ y,
+  /** @type {number} */ tall,
+) {
+  const within = Math.max(EDGE, Math.min(y, innerHeight - EDGE - tall));
+  shown.style.transform = `translate(${Math.round(x)}px, ${Math.round(within)}px)`;
+}
+
+/** It in one sentence, for those who hear it. */
+export const spoken = (/** @type {Tooltip} */ { title, total, pairs, notes = [] }) =>
+  `${title}: ${[...(total ? [total] : []), ...pairs].map(([name, figure]) => `${name} ${figure}`).join(", ")}${notes.map((note) => `. ${note}`).join("")}`;

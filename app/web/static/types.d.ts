@@ -125,17 +125,41 @@ export type Properties = Partial<Handlers> & {
   [attribute: string]: unknown;
 };
 
-/** A chart: `spec` names one of the specs, `values` fills its `$names`, `label` says in words what is drawn. */
+/**
+ * A chart: `spec` names one of the specs, `values` fills its `$names`, `label` says in words what is drawn. A point is
+ * where rows have the same place (the spec's `usermeta` says by which fields); its datum is the first of its rows.
+ */
 export type Chart = {
   spec: string;
   rows: object[];
   label: string;
   height?: number;
   values?: Record<string, unknown>;
-  /** The tooltip of a datum, which is one of the rows. */
-  lines(datum: never): Tooltip;
+  /** What is said of a point. */
+  lines(datum: never, hidden: ReadonlySet<string>): Tooltip;
+  /** Names and colours of the parts: the legend, whose entries isolate and hide them. */
+  series?: Series;
+  /** Which of the parts are not drawn: the panel keeps that. */
+  hidden?: string[];
+  /** The address that a point leads to; `part` is the row of the stacked part that is pointed at. */
+  onPick?(datum: never, part: never | undefined): string | null;
+  /** The address of the period between two points, both inclusive: dragging along the axis leads there. */
+  onSpan?(from: never, to: never): string | null;
+  /** Write a note at a point. */
+  onNote?(datum: never): void;
+  /** What happened, at values of the axis of time. */
+  marks?: { at: string; label: string }[];
+  /** Values to compare the figures with, as a budget. */
+  levels?: { value: number; label: string }[];
 };
-export type Tooltip = { title: string; pairs: [name: string, figure: string][] };
+export type Series = [name: string, colour: string][];
+/** `total` stands first; a pair may have the colour of its part. */
+export type Tooltip = {
+  title: string;
+  pairs: [name: string, figure: string, colour?: string][];
+  total?: [name: string, figure: string];
+  notes?: string[];
+};
 /** How a figure is written, and its axis. */
 export type Measure = "count" | "money" | "duration" | "percent";
 
@@ -803,10 +827,16 @@ declare global {
   }
 }
 
+export type VegaScale = ((value: unknown) => number) & { bandwidth?(): number; invert?(place: number): number };
 export type VegaView = {
   data(name: string, rows: object[]): VegaView;
   width(): number;
   width(pixels: number): VegaView;
+  height(): number;
+  /** Where the plotted area begins, in px. */
+  origin(): [x: number, y: number];
+  scale(name: string): VegaScale;
+  run(): VegaView;
   runAsync(): Promise<unknown>;
   finalize(): void;
 };

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { parse } from "../../../app/web/static/money.js";
-import { bandOf, namesByCost } from "../../../app/web/static/parts/days.js";
+import { bandOf } from "../../../app/web/static/parts/days.js";
 import { monthDays, monthsOf, soFar, weekDays, weeksOf } from "../../../app/web/static/parts/periods.js";
 
 for (const [found, expected] of [
@@ -23,21 +23,30 @@ test("a week that is not whole says so, and why", () => {
 
 test("months and weeks are columns with their figure, paler where they are not over", () => {
   const cost = { pick: (row) => row.cost, name: "Cost", as: "money" };
-  const months = monthsOf([{ month: "2026-11", complete: false, cost: parse("0.0075") }], cost);
-  assert.deepEqual(months.rows, [{ name: "Nov 26", title: "November 2026", value: 0.0075, partial: true }]);
+  const context = { state: { tab: "cost" }, href: ({ tab, from, to }) => `${tab} ${from} ${to}` };
+  const row = { month: "2026-11", complete: false, cost: parse("0.0075") };
+  const months = monthsOf(context, [row], "2026-11-20", cost);
+  const behind = "calls 2026-11-01 2026-11-20";
+  assert.deepEqual(months.rows, [
+    { name: "Nov 26", title: "November 2026", value: 0.0075, href: behind, partial: true },
+  ]);
+  assert.equal(months.onPick(months.rows[0]), behind);
   assert.equal(months.label, "Cost by month");
   assert.deepEqual(months.lines(months.rows[0]), {
     title: "November 2026 (partial)",
     pairs: [["Cost", "$0.0075"]],
   });
-  const weeks = weeksOf([{ week: "2026-W47", first: "2026-11-16", complete: true, cost: 2 }], cost);
-  assert.deepEqual(weeks.rows, [{ name: "16 Nov", title: "2026-W47, from 16 Nov 2026", value: 2, partial: false }]);
-});
-
-test("a series begins with the name that cost most, and the rest comes last", () => {
-  const series = parse(`[{"name": "other", "cost": 9.5}, {"name": "a", "cost": 0.5}, {"name": "b", "cost": 0.75},
-                         {"name": "a", "cost": 0.5}]`);
-  assert.deepEqual(namesByCost(series), ["a", "b", "other"]);
+  const week = { week: "2026-W47", first: "2026-11-16", complete: true, cost: 2 };
+  const weeks = weeksOf(context, [week], "2026-12-31", cost);
+  assert.deepEqual(weeks.rows, [
+    {
+      name: "16 Nov",
+      title: "2026-W47, from 16 Nov 2026",
+      value: 2,
+      href: "calls 2026-11-16 2026-11-22",
+      partial: false,
+    },
+  ]);
 });
 
 test("few bars leave their place", () => assert.deepEqual([1, 3, 4].map(bandOf), [0.2, 0.2, 0.72]));

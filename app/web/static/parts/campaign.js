@@ -71,7 +71,11 @@ export function days(/** @type {Context} */ context, /** @type {Answers} */ { ca
     panel(context, {
       id: "days",
       title: "Cost by day",
-      chart: lineOf(context, { daily, pick: (day) => day.cost, name: "Cost", as: "money" }),
+      chart: {
+        ...lineOf(context, { daily, pick: (day) => day.cost, name: "Cost", as: "money" }),
+        onPick: undefined, // no list of calls is narrowed to a campaign
+        onSpan: undefined,
+      },
       table: table({
         caption: "Cost by day",
         columns: [

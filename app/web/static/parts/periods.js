@@ -2,6 +2,7 @@
 
 import * as format from "../format.js";
 import { AXES, bandOf } from "./days.js";
+import { callsBehind } from "./links.js";
 
 /** @import { Amount, Chart, Column, Context, MonthTotals, WeekTotals } from "../types.js" */
 
@@ -56,34 +57,47 @@ export function periodColumns(/** @type {Context} */ context, /** @type {string}
  * @typedef {{pick: (row: T) => Amount, name: string, as?: "count" | "money"}} What
  */
 
-/** Columns by month; the one that is not over is paler. */
-export function monthsOf(/** @type {MonthTotals[]} */ monthly, /** @type {What<MonthTotals>} */ what) {
+/** Columns by month, to `end`, the last day of the period; the one that is not over is paler. */
+export function monthsOf(
+  /** @type {Context} */ context,
+  /** @type {MonthTotals[]} */ monthly,
+  /** @type {string} */ end,
+  /** @type {What<MonthTotals>} */ what,
+) {
   const short = (/** @type {string} */ month) => format.month(month).slice(0, 3);
   return columnsOf(monthly, {
     ...what,
     nameTitle: "Month",
     nameOf: (row) => `${short(row.month)} ${row.month.slice(2, 4)}`,
     titleOf: (row) => format.month(row.month),
+    href: (row) => callsBehind(context).days(...monthDays(row.month, end)),
   });
 }
 
 /** Columns by ISO week. */
-export function weeksOf(/** @type {WeekTotals[]} */ weekly, /** @type {What<WeekTotals>} */ what) {
+export function weeksOf(
+  /** @type {Context} */ context,
+  /** @type {WeekTotals[]} */ weekly,
+  /** @type {string} */ end,
+  /** @type {What<WeekTotals>} */ what,
+) {
   return columnsOf(weekly, {
     ...what,
     nameTitle: "Week, from Monday",
     nameOf: (row) => format.day(row.first, { year: false }),
     titleOf: (row) => `${row.week}, from ${format.day(row.first)}`,
+    href: (row) => callsBehind(context).days(...weekDays(row.first, end)),
   });
 }
 
 /**
  * @template {{complete: boolean}} T
  * @param {T[]} rows
- * @param {What<T> & {nameTitle: string, nameOf: (row: T) => string, titleOf: (row: T) => string}} what
+ * @param {What<T> & {nameTitle: string, nameOf: (row: T) => string, titleOf: (row: T) => string,
+ *   href: (row: T) => string}} what
  * @returns {Chart}
  */
-function columnsOf(rows, { pick, name, as = "count", nameTitle, nameOf, titleOf }) {
+function columnsOf(rows, { pick, name, as = "count", nameTitle, nameOf, titleOf, href }) {
   const [formatType, write] = AXES[as];
   return {
     spec: "columns",
@@ -91,9 +105,11 @@ function columnsOf(rows, { pick, name, as = "count", nameTitle, nameOf, titleOf 
       name: nameOf(row),
       title: titleOf(row),
       value: Number(pick(row)),
+      href: href(row),
       partial: !row.complete,
     })),
     label: `${name} by ${nameTitle.split(",")[0].toLowerCase()}`,
+    onPick: (/** @type {{href: string}} */ row) => row.href,
     values: { nameTitle, formatType, band: bandOf(rows.length) },
     lines: (/** @type {{title: string, value: number, partial: boolean}} */ { title, value, partial }) => ({
       title: partial ? `${title} (partial)` : title,

@@ -76,10 +76,10 @@ export function ranking(context, { id, caption, rows, columns, href, rowKey, nou
  * Bars of one figure: ten and the remainder.
  * @template {Totals} T
  * @param {{rows: T[], name: (row: T) => string, pick: (row: Totals) => Amount | null, label: string,
- *   write: (value: Amount | null, row: Totals) => string}} what
+ *   write: (value: Amount | null, row: Totals) => string, href?: (row: T) => string}} what `href`: where a bar leads
  * @returns {Chart}
  */
-export function barsOf({ rows, name, pick, write, label }) {
+export function barsOf({ rows, name, pick, write, label, href }) {
   const cut = rows.length > SHOWN + 1 ? SHOWN : rows.length;
   const members = /** @type {Totals[]} */ (rows.slice(cut));
   const bars = rows.slice(0, cut).map((row) => ({ title: name(row), row: /** @type {Totals} */ (row), shade: "one" }));
@@ -103,6 +103,7 @@ export function barsOf({ rows, name, pick, write, label }) {
       least: 0,
       labelLimit: innerWidth < 640 ? 110 : 170,
     },
+    onPick: href && ((/** @type {(typeof drawn)[number]} */ { place }) => (place < cut ? href(rows[place]) : null)),
     lines: (/** @type {(typeof drawn)[number]} */ { place }) => ({
       title: bars[place].title,
       pairs: pairsOf(bars[place].row),

@@ -4,11 +4,12 @@ import { card, cards, costNote } from "../../cards.js";
 import { el } from "../../dom.js";
 import * as format from "../../format.js";
 import { download, panel } from "../../panels.js";
-import { costOfSeries, dailyTable, dashedNote, lineOf } from "../../parts/days.js";
+import { dailyTable, dashedNote, lineOf } from "../../parts/days.js";
 import { comparedNote, costPerCall, usageCards } from "../../parts/figures.js";
 import { callsBehind } from "../../parts/links.js";
 import { monthDays, monthsOf, periodColumns } from "../../parts/periods.js";
 import { barsOf, COLUMNS, costOf, flat, ranking } from "../../parts/rankings.js";
+import { costOfSeries, partsTable } from "../../parts/series.js";
 import { narrowed } from "../../state.js";
 import { table } from "../../table.js";
 
@@ -76,28 +77,28 @@ function figures(/** @type {Context} */ context, /** @type {Answers} */ { usage,
 const MONEY = [COLUMNS.cost, COLUMNS.savedCost, COLUMNS.requests, COLUMNS.unpriced, COLUMNS.estimated];
 
 function days(/** @type {Context} */ context, /** @type {Answers} */ { usage }) {
-  const rows = dailyTable(context, usage.daily, MONEY, "Cost by day");
+  const before = context.state.compare ? usage.previous?.daily : null;
+  const rows = usage.series
+    ? partsTable(context, usage.daily, usage.series, MONEY, "Cost by day and provider", usage.byProvider.length)
+    : dailyTable(context, usage.daily, MONEY, "Cost by day");
   const props = {
     id: "cost",
     title: "Cost by day and provider",
     span: 7,
     tools: download(context, "daily"),
     table: rows,
+    note: dashedNote(before),
   };
-  const before = context.state.compare ? usage.previous?.daily : null;
   const drawn =
-    before || !usage.series
-      ? {
-          title: "Cost by day",
-          note: dashedNote(before),
-          chart: lineOf(context, { daily: usage.daily, before, pick: (day) => day.cost, name: "Cost", as: "money" }),
-        }
-      : costOfSeries(
-          context,
-          usage.series,
-          usage.daily.map(({ day }) => day),
-          "stack",
-        );
+    usage.series === null
+      ? { chart: lineOf(context, { daily: usage.daily, before, pick: (day) => day.cost, name: "Cost", as: "money" }) }
+      : costOfSeries(context, usage.series, {
+          days: usage.daily.map(({ day }) => day),
+          spec: "stack",
+          by: "provider",
+          members: usage.byProvider.length,
+          before,
+        });
   const saved = lineOf(context, {
     daily: usage.daily,
     before,
@@ -133,7 +134,7 @@ function months(/** @type {Context} */ context, /** @type {Answers} */ { analyti
       id: "months",
       title: "Cost by month",
       note: "Twelve months to the end of the period. Lighter bars: partial month",
-      chart: monthsOf(monthly, { pick: (row) => row.cost, name: "Cost", as: "money" }),
+      chart: monthsOf(context, monthly, window.to, { pick: (row) => row.cost, name: "Cost", as: "money" }),
       table: table({
         caption: "Cost by month",
         columns: [month, ...MONEY],
@@ -179,6 +180,7 @@ function providers(/** @type {Context} */ context, /** @type {Answers} */ { usag
         name: (row) => row.feature,
         pick: (row) => row.cost,
         write: costOf,
+        href: callsBehind(context).feature,
         label: "Cost by feature",
       }),
       table: ranking(context, {

@@ -4,12 +4,14 @@ import { card, cards } from "../../cards.js";
 import { el } from "../../dom.js";
 import * as format from "../../format.js";
 import { colour } from "../../palette.js";
-import { legend, panel } from "../../panels.js";
+import { panel } from "../../panels.js";
 import { AXES, dayAxis, lineOf } from "../../parts/days.js";
 import { financeParameters, narrowing } from "../../parts/finance.js";
 import { formulas } from "../../parts/formulas.js";
 import { snippet } from "../../parts/gateway-begin.js";
+import { callsBehind } from "../../parts/links.js";
 import { waterfall } from "../../parts/waterfall.js";
+import { zoomTo } from "../../parts/zoom.js";
 import { ROOT } from "../../root.js";
 import { table } from "../../table.js";
 
@@ -223,7 +225,10 @@ function byDay(/** @type {Context} */ context, /** @type {Answers} */ { finance 
       id: "mrr-days",
       title: "MRR by day",
       span: 6,
-      chart: lineOf(context, { daily, pick: (day) => day.mrr, name: "MRR", as: "money" }),
+      chart: {
+        ...lineOf(context, { daily, pick: (day) => day.mrr, name: "MRR", as: "money" }),
+        onPick: undefined, // subscriptions are in no list of calls
+      },
       table: dayTable(context, daily, "MRR by day", [["mrr", "MRR"]]),
     }),
     panel(context, {
@@ -273,7 +278,7 @@ function dayTable(context, daily, caption, columns) {
   });
 }
 
-/** Recognised revenue and cost by day, a line each. @returns {{chart: Chart, legend: Child}} */
+/** Recognised revenue and cost by day, a line each. @returns {{chart: Chart}} */
 function inAndOut(/** @type {Context} */ context, /** @type {FinanceDay[]} */ daily) {
   const today = context.today();
   /** @type {[name: string, colour: string, pick: (day: FinanceDay) => Amount][]} */
@@ -293,8 +298,10 @@ function inAndOut(/** @type {Context} */ context, /** @type {FinanceDay[]} */ da
   );
   const [formatType] = AXES.money;
   return {
-    legend: legend(lines.map(([name, of]) => [name, of])),
     chart: {
+      onPick: callsBehind(context).day,
+      onSpan: zoomTo(context),
+      series: lines.map(([name, of]) => /** @type {[string, string]} */ ([name, of])),
       spec: "lines",
       rows,
       label: `Recognised revenue and AI cost by day, ${format.span(days[0], days[days.length - 1])}`,

@@ -3,13 +3,15 @@
 import { card, cards } from "../../cards.js";
 import { el } from "../../dom.js";
 import * as format from "../../format.js";
+import { minus } from "../../money.js";
 import { download, panel } from "../../panels.js";
 import { outcome } from "../../parts/call-rows.js";
-import { dailyTable, outcomesOf } from "../../parts/days.js";
+import { dailyTable, lineOf } from "../../parts/days.js";
 import { comparedNote, usageCards } from "../../parts/figures.js";
 import { PERCENTILES, withLatency } from "../../parts/latency.js";
 import { callsBehind } from "../../parts/links.js";
 import { COLUMNS, ranking } from "../../parts/rankings.js";
+import { outcomesOf } from "../../parts/series.js";
 
 /** @import { Answers, Context, Tab } from "../../types.js" */
 
@@ -112,6 +114,18 @@ function outcomes(/** @type {Context} */ context, /** @type {Answers} */ { usage
         rowKey: (row) => `${row.status} ${row.provider}`,
         href: callsBehind(context).status,
       }),
+    }),
+    panel(context, {
+      id: "error-rate",
+      title: "Error rate",
+      span: 12,
+      chart: lineOf(context, {
+        daily: usage.daily,
+        pick: ({ successRate }) => (successRate === null ? null : minus(100, successRate)),
+        name: "Error rate",
+        as: "percent",
+      }),
+      table: dailyTable(context, usage.daily, [COLUMNS.errors, COLUMNS.requests, COLUMNS.successRate], "Errors by day"),
     }),
   );
 }

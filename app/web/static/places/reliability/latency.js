@@ -3,7 +3,6 @@
 import { card, cards } from "../../cards.js";
 import { el } from "../../dom.js";
 import * as format from "../../format.js";
-import { colour } from "../../palette.js";
 import { legend, panel } from "../../panels.js";
 import { whyUntimed } from "../../parts/figures.js";
 import { PERCENTILES, withLatency } from "../../parts/latency.js";
@@ -69,6 +68,7 @@ function distribution(/** @type {Context} */ context, /** @type {Answers} */ { l
         height: 390,
         values: { ticks: format.logTicks(drawn[0]?.from ?? 1, drawn.at(-1)?.to ?? 1) },
         label: "Request duration distribution",
+        onPick: callsBehind(context).duration,
         lines: (/** @type {{from: number, to: number, count: number}} */ bucket) => ({
           title: format.durations(bucket.from, bucket.to - 1),
           pairs: [["Requests", format.count(bucket.count)]],
@@ -99,11 +99,11 @@ function providers(/** @type {Context} */ context, /** @type {Answers} */ { prov
       span: 12,
       note: "Request duration from p50 (median) to p99, each within 1%",
       empty: timed.length ? null : `${whyUntimed(context)}.`,
-      chart: rangesOf(timed.slice(0, 12)),
+      chart: rangesOf(context, timed.slice(0, 12)),
       legend: legend([
-        ["p50", colour("success")],
-        ["p95", colour("accent")],
-        ["p99", colour("error")],
+        ["●", "p50"],
+        ["◆", "p95"],
+        ["▲", "p99"],
       ]),
       table: ranking(context, {
         id: "latency",
@@ -118,7 +118,7 @@ function providers(/** @type {Context} */ context, /** @type {Answers} */ { prov
 }
 
 /** @returns {Chart} */
-function rangesOf(/** @type {(Percentiles & {provider: string})[]} */ rows) {
+function rangesOf(/** @type {Context} */ context, /** @type {(Percentiles & {provider: string})[]} */ rows) {
   const [shortest, longest] = [
     Math.min(...rows.map((row) => row.p50 ?? 1)),
     Math.max(...rows.map((row) => row.p99 ?? 1)),
@@ -126,6 +126,7 @@ function rangesOf(/** @type {(Percentiles & {provider: string})[]} */ rows) {
   return {
     spec: "ranges",
     rows: rows.map(({ provider, p50, p95, p99 }) => ({
+      provider,
       name: provider.length > 24 ? `${provider.slice(0, 24)}…` : provider,
       p50: Math.max(1, p50 ?? 1),
       p95: Math.max(1, p95 ?? 1),
@@ -133,6 +134,7 @@ function rangesOf(/** @type {(Percentiles & {provider: string})[]} */ rows) {
     })),
     height: Math.max(2, rows.length) * ROW_HEIGHT + 46,
     label: "Latency by provider",
+    onPick: callsBehind(context).provider,
     values: { ticks: format.logTicks(shortest / 3, longest * 3) },
     lines: (/** @type {Percentiles & {name: string}} */ { name, p50, p95, p99 }) => ({
       title: name,

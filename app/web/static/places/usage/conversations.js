@@ -76,7 +76,7 @@ function charts(
       note: "To the end of the period. Lighter bars: partial week",
       span: 6,
       tools: buttons,
-      chart: weeksOf(weekly, { pick, name, as }),
+      chart: weeksOf(context, weekly, end, { pick, name, as }),
       table: table({
         caption: "Twelve weeks",
         columns: [week, COLUMNS.requests, change("requestsChange"), COLUMNS.cost, change("costChange"), COLUMNS.tokens],
@@ -90,7 +90,7 @@ function charts(
       title: "Twelve months",
       note: "To the end of the period. Lighter bars: partial month",
       span: 6,
-      chart: monthsOf(monthly, { pick, name, as }),
+      chart: monthsOf(context, monthly, end, { pick, name, as }),
       table: table({
         caption: "Twelve months",
         columns: [month, COLUMNS.requests, COLUMNS.cost, COLUMNS.tokens, COLUMNS.unpriced],

@@ -38,7 +38,14 @@ function features(/** @type {Context} */ context, /** @type {Answers} */ { usage
       id: "features",
       title: `${label} by feature`,
       tools: [buttons, download(context, "features")],
-      chart: barsOf({ rows, name: (row) => row.feature, pick, write, label: `${label} by feature` }),
+      chart: barsOf({
+        rows,
+        name: (row) => row.feature,
+        pick,
+        write,
+        label: `${label} by feature`,
+        href: callsBehind(context).feature,
+      }),
     }),
     panel(context, {
       id: "list",

@@ -4,10 +4,11 @@ import { cards } from "../../cards.js";
 import { el } from "../../dom.js";
 import * as format from "../../format.js";
 import { download, measures, panel } from "../../panels.js";
-import { costOfSeries, dailyTable, dashedNote, hoursOf, lineOf, outcomesOf, weekOf } from "../../parts/days.js";
+import { dailyTable, dashedNote, hoursOf, lineOf, weekOf } from "../../parts/days.js";
 import { comparedNote, usageCards } from "../../parts/figures.js";
 import { callsBehind } from "../../parts/links.js";
 import { barsOf, COLUMNS, costOf, flat, otherUsers, ranking, USER_COLUMNS } from "../../parts/rankings.js";
+import { costOfSeries, outcomesOf, partsTable } from "../../parts/series.js";
 import { SHOWN, table } from "../../table.js";
 
 /** @import { Answers, Context, Tab, Usage } from "../../types.js" */
@@ -73,24 +74,29 @@ function requests(/** @type {Context} */ context, /** @type {Usage} */ usage) {
 function cost(/** @type {Context} */ context, /** @type {Usage} */ usage) {
   const by = seriesOf(context);
   const props = { id: "cost", title: "Cost over time", span: 6, tools: seriesSwitch(context, by) };
-  const rows = dailyTable(
-    context,
-    usage.daily,
-    [COLUMNS.cost, COLUMNS.unpriced, COLUMNS.estimated, COLUMNS.savedCost],
-    "Cost by day",
-  );
+  const columns = [COLUMNS.cost, COLUMNS.unpriced, COLUMNS.estimated, COLUMNS.savedCost];
+  const before = context.state.compare ? usage.previous?.daily : null;
   if (!usage.series) {
     return panel(context, {
       ...props,
+      note: dashedNote(before),
       tools: null,
-      chart: lineOf(context, { daily: usage.daily, pick: (day) => day.cost, name: "Cost", as: "money" }),
-      table: rows,
+      chart: lineOf(context, { daily: usage.daily, before, pick: (day) => day.cost, name: "Cost", as: "money" }),
+      table: dailyTable(context, usage.daily, columns, "Cost by day"),
     });
   }
   const days = usage.daily.map(({ day }) => day);
-  const drawn = costOfSeries(context, usage.series, days, days.length > 2 ? "area" : "stack");
-  return panel(context, { ...props, ...drawn, table: rows });
+  const members = new Set((by === "model" ? usage.byModel : usage.byProvider).map((row) => nameOf(row, by))).size;
+  return panel(context, {
+    ...props,
+    ...costOfSeries(context, usage.series, { days, spec: days.length > 2 ? "area" : "stack", by, members, before }),
+    note: dashedNote(before),
+    table: partsTable(context, usage.daily, usage.series, columns, `Cost by day and ${by}`, members),
+  });
 }
+
+const nameOf = (/** @type {{model?: string, provider: string}} */ row, /** @type {"model" | "provider"} */ by) =>
+  row[by];
 
 function seriesSwitch(/** @type {Context} */ context, /** @type {string} */ by) {
   return Object.entries(SERIES).map(([name, label]) =>
@@ -127,6 +133,7 @@ function features(/** @type {Context} */ context, /** @type {Usage} */ usage) {
       pick: (row) => row[chosen],
       write,
       label: `${chosen} by feature`,
+      href: callsBehind(context).feature,
     }),
     table: ranking(context, {
       id: "features",

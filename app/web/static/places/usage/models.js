@@ -59,18 +59,19 @@ const MEASURES = {
  * @param {string} id
  * @param {T[]} rows
  * @param {(row: T) => string} name
+ * @param {(row: T) => string} href
  */
-function bars(context, id, rows, name) {
+function bars(context, id, rows, name, href) {
   const { chosen, buttons } = measures(context, id, labelsOf(MEASURES));
   const [label, pick, write] = MEASURES[chosen];
   const sorted = [...rows].sort((a, b) => Number(pick(b)) - Number(pick(a)));
-  return { buttons, chart: barsOf({ rows: sorted, name, pick, write, label: `${label} by ${id}` }) };
+  return { buttons, chart: barsOf({ rows: sorted, name, pick, write, label: `${label} by ${id}`, href }) };
 }
 
 function charts(/** @type {Context} */ context, /** @type {Answers} */ { models: { models } }) {
   const providers = byProvider(models);
-  const ofModels = bars(context, "model", models, (row) => row.model);
-  const ofProviders = bars(context, "provider", providers, (row) => row.provider);
+  const ofModels = bars(context, "model", models, (row) => row.model, callsBehind(context).model);
+  const ofProviders = bars(context, "provider", providers, (row) => row.provider, callsBehind(context).provider);
   const few = [COLUMNS.requests, COLUMNS.cost, COLUMNS.tokens, COLUMNS.successRate];
   return el(
     "div.grid",

@@ -186,6 +186,7 @@ function userCharts(/** @type {Context} */ context, /** @type {Answers} */ { usa
         pick: (row) => row.requests,
         write: format.count,
         label: title,
+        href,
       }),
       table: ranking(context, {
         id,
