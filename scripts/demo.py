@@ -1,8 +1,10 @@
-"""Run twinmeter with 30 days of generated calls, a trickle of new ones, and a gateway to a stand-in for providers.
+"""Run twinmeter with thirteen months of generated calls, a trickle of new ones, and a gateway to a stand-in.
 
-The history is that of `seed_demo`, and new calls go through the tracker like any other. All are marked synthetic, and
-live in a database of their own (`twinmeter_demo` unless TWINMETER_DATABASE says otherwise). The stand-in
-(`scripts.provider`) runs in this process: clients of OpenAI, Anthropic and Gemini are answered without a network.
+The history is that of `seed_demo --story`: it grows, and has a new model, one without a price, an incident, and a script
+that ran away. New calls come at the pace of its last days, and go through the tracker like any other. All are marked
+synthetic, and live in a database of their own (`twinmeter_demo` unless TWINMETER_DATABASE says otherwise). The stand-in
+for providers (`scripts.provider`) runs in this process: clients of OpenAI, Anthropic and Gemini are answered without a
+network.
 """
 
 import asyncio
@@ -24,7 +26,7 @@ from app.server import serve
 from app.setting_words import settings_here
 from app.settings import Settings
 from app.tracking import track_ai_request
-from scripts.seed_demo import CALLS, DAYS, SeedDemo, plan
+from scripts.seed_demo import SeedDemo, plan
 from scripts.toolkit import command
 from scripts.toolkit.call_store import storing
 from scripts.toolkit.demo_calls import demo_call
@@ -34,7 +36,11 @@ from scripts.toolkit.demo_money import add_money
 from scripts.toolkit.job import run_job
 
 DATABASE = "twinmeter_demo"
-CALLS_PER_SECOND = 2.0
+DAYS = 396
+"""Thirteen months, so that every month of a year has one before it."""
+CALLS = 120_000
+TOKEN_DAYS = 30
+SECONDS_OF_DAY = 86_400
 
 
 def main() -> int:
@@ -64,14 +70,15 @@ async def _demo(settings: Settings, uri: str) -> None:
 async def _fill(settings: Settings, uri: str) -> str:
     """The history, and a key for the gateway."""
     async with connected(uri, settings.database) as database, storing(database, settings, execute=True) as store:
-        await run_job(SeedDemo(store, plan(DAYS, CALLS)), database, execute=True, restart=True)
-        await add_money(database, settings, plan(DAYS, CALLS))
+        history = plan(DAYS, CALLS, tells=True)
+        await run_job(SeedDemo(store, history), database, execute=True, restart=True)
+        await add_money(database, settings, history)
         await define_demo(database, settings)
         return await demo_key(database)
 
 
 async def _welcome(settings: Settings, address: str, key: str) -> None:
-    token = Tokens.of(settings).issue("demo", Role.ADMIN, timedelta(days=DAYS))
+    token = Tokens.of(settings).issue("demo", Role.ADMIN, timedelta(days=TOKEN_DAYS))
     sys.stdout.write(
         f"\ntwinmeter answers at {address}, with demo data shown and labelled as such\n\n"
         f"the dashboard is at {address}/admin; sign in with this token:\n{token}\n\n"
@@ -88,8 +95,9 @@ async def _welcome(settings: Settings, address: str, key: str) -> None:
 async def _trickle() -> None:
     rng = random.Random()
     while True:
-        await asyncio.sleep(rng.expovariate(CALLS_PER_SECOND))
-        await track_ai_request(**demo_call(rng, datetime.now(UTC)))
+        today = plan(DAYS, CALLS, tells=True)
+        await asyncio.sleep(rng.expovariate(today.calls_of_last_day / SECONDS_OF_DAY))
+        await track_ai_request(**demo_call(rng, datetime.now(UTC), today.story))
 
 
 if __name__ == "__main__":

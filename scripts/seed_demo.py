@@ -38,10 +38,10 @@ PAGE = 1_000
 Call = dict[str, Any]
 
 
-def plan(days: int, calls: int, seed: int = 1) -> Plan:
+def plan(days: int, calls: int, seed: int = 1, *, tells: bool = False) -> Plan:
     """The plan of the last `days` days, today included."""
     now = datetime.now(UTC)
-    return Plan(now.date() - timedelta(days=days - 1), now, calls, seed)
+    return Plan(now.date() - timedelta(days=days - 1), now, calls, seed, tells)
 
 
 class SeedDemo(Job[Call]):
@@ -57,7 +57,12 @@ class SeedDemo(Job[Call]):
         self._plan = plan
 
     def key(self) -> dict[str, Any]:
-        return {"seed": self._plan.seed, "first": self._plan.first.isoformat(), "calls": self._plan.calls}
+        return {
+            "seed": self._plan.seed,
+            "first": self._plan.first.isoformat(),
+            "calls": self._plan.calls,
+            "story": self._plan.tells,
+        }
 
     async def total(self) -> int:
         return self._plan.calls
@@ -94,6 +99,9 @@ def main() -> int:
     parser = command.parser("seed_demo", __doc__)
     parser.add_argument("--days", type=_count(3_650), default=DAYS, help=f"up to today (default: {DAYS})")
     parser.add_argument("--calls", type=_count(100_000_000), default=CALLS, help=f"in total (default: {CALLS:,})")
+    parser.add_argument(
+        "--story", action="store_true", help="growth, a new model, an incident and a runaway script, too"
+    )
     parser.add_argument("--money", action="store_true", help="subscriptions, revenue and purchases of their users, too")
     parser.add_argument("--seed", type=int, default=1, help="a different seed gives different calls (default: 1)")
     job.add_arguments(parser)
@@ -108,7 +116,7 @@ async def _seed(arguments: argparse.Namespace, settings: Settings) -> int:
             connected(uri, settings.database) as database,
             storing(database, settings, execute=arguments.execute) as store,
         ):
-            planned = plan(arguments.days, arguments.calls, arguments.seed)
+            planned = plan(arguments.days, arguments.calls, arguments.seed, tells=arguments.story)
             work = SeedDemo(store, planned)
             summary = await job.run_job(work, database, execute=arguments.execute, restart=arguments.restart)
             if arguments.money and arguments.execute:

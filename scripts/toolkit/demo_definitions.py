@@ -16,14 +16,21 @@ from app.reports.query import ReportQuery, Synthetic
 from app.reports.reports import Reports
 from app.reports.windows import TimeWindow
 from app.settings import Settings
+from models import AIUsage
 from models.experiments import Variant
+from models.limits import LIMITS, Allowance, Kind, LimitScope, Unit, Window
 from models.moments import moment_now
-from models.money import ZERO
+from models.money import ZERO, to_decimal
 from models.months import InvoiceFields
-from scripts.toolkit.demo_calls import CAMPAIGNS, EXPERIMENT
+from scripts.toolkit.demo_calls import CAMPAIGNS, CLIENT, EXPERIMENT
 from scripts.toolkit.demo_money import CONVERSION, RATES
 
 BY = "scripts.demo"
+LETTERS = CAMPAIGNS["cover-letter"]
+NEARLY = Decimal("0.94")
+"""So much of the campaign's budget is spent."""
+ROOM = Decimal("1.02")
+"""The budget of a month against what was spent before."""
 PROVIDER = "openai"
 INVOICED = Decimal("1.03")
 """The invoice against what was recorded."""
@@ -45,19 +52,40 @@ async def define_demo(database: Database, settings: Settings) -> None:
         "note": "Do people buy more after a warmer answer?",
     }
     await _invoice(database, settings)
-    campaigns = CampaignBook(database, LimitBook(database, Definitions(database, settings.zone)))
-    for fields in _campaigns(today):
+    limits = LimitBook(database, Definitions(database, settings.zone))
+    await _budget(database, limits)
+    campaigns = CampaignBook(database, limits)
+    for fields in _campaigns(today, await _spent(database, campaignId=LETTERS)):
         with suppress(ConflictError):
             await campaigns.add(fields, client=None, by=BY)
     with suppress(ConflictError):  # it is there from an earlier demo
         await ExperimentBook(database).add(experiment, client=None, by=BY)
 
 
-def _campaigns(today: date) -> list[dict[str, Any]]:
+async def _spent(database: Database, **of: str) -> Decimal:
+    """The cost of such calls of the last days."""
+    since = moment_now() - timedelta(days=DAYS)
+    total = {"$group": {"_id": None, "cost": {"$sum": "$cost"}}}
+    cursor = database.writes[AIUsage.Settings.name].aggregate([{"$match": {"createdAt": {"$gte": since}, **of}}, total])
+    found = [each async for each in cursor]
+    return to_decimal(found[0]["cost"]) if found else ZERO
+
+
+async def _budget(database: Database, limits: LimitBook) -> None:
+    """Of a month, for everything: a little more than the last days have cost."""
+    amount = round(await _spent(database) * ROOM)
+    if amount > 0 and await database.writes[LIMITS].count_documents({}, limit=1) == 0:
+        budget = Allowance(amount=Decimal(amount), unit=Unit.USD, window=Window.MONTH, kind=Kind.SOFT, name="AI budget")
+        await limits.add(LimitScope(client_id=CLIENT), budget, client=None, by=BY)
+
+
+def _campaigns(today: date, spent: Decimal) -> list[dict[str, Any]]:
     """One whose budget is nearly used up, and one that is left undefined."""
+    if (budget := round(spent / NEARLY, 2)) <= 0:
+        return []
     begins = today - timedelta(days=DAYS)
-    letters = {"campaign_id": CAMPAIGNS["cover-letter"], "name": "Autumn letters", "owner": "marketing"}
-    return [{**letters, "begins": begins, "ends": today + timedelta(days=DAYS), "budget": Decimal(18)}]
+    letters = {"campaign_id": LETTERS, "name": "Autumn letters", "owner": "marketing"}
+    return [{**letters, "begins": begins, "ends": today + timedelta(days=DAYS), "budget": budget}]
 
 
 async def _invoice(database: Database, settings: Settings) -> None:

@@ -72,11 +72,12 @@ def subscriptions(calls: Plan) -> Iterator[Subscription]:
     """Those of the demo's users: trials, upgrades, discounts, and some that have ended. The busiest user has the
     cheapest plan, and costs more than it.
     """
+    later = max(24, (calls.until.date() - calls.first).days - 5)
     for user in range(USERS):
         rng = random.Random(f"{calls.seed}:money:{user}")
         if user and not _happens(rng, PAYING):
             continue
-        days_before = rng.randint(1, BEFORE_DAYS) if _happens(rng, 70) else -rng.randint(0, 24)
+        days_before = rng.randint(1, BEFORE_DAYS) if _happens(rng, 70) else -rng.randint(0, later)
         since = calls.first - timedelta(days=days_before)
         if _midnight(since) > calls.until:
             continue
@@ -155,8 +156,8 @@ def _once(calls: Plan) -> Iterator[NewRevenue]:
 
 
 def purchases(calls: Plan) -> Iterator[ProductEvent]:
-    """What users of the experiment bought, in the last third of the demo's days."""
-    begin, end = _midnight(calls.first), calls.until
+    """What users of the experiment bought, in the last third of the demo's days, or of its last month."""
+    begin, end = max(_midnight(calls.first), calls.until - timedelta(days=30)), calls.until
     for user in range(USERS):
         rng = random.Random(f"{calls.seed}:purchase:{user}")
         variant = variant_of(user)

@@ -20,7 +20,8 @@ from app.tracking import AICall
 from scripts import seed_demo
 from scripts.seed_demo import SeedDemo
 from scripts.toolkit.call_store import Store, storing
-from scripts.toolkit.demo_calls import MODELS, Plan
+from scripts.toolkit.demo_calls import Plan
+from scripts.toolkit.demo_models import MODELS
 from scripts.toolkit.job import CHECKPOINTS, Summary, run_job
 from tests.scripts.conftest import Command
 from tests.scripts.ledgers import dump
