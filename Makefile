@@ -34,7 +34,7 @@ $(VENV)/installed-dev: requirements-dev.lock | install
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
 
-demo: install ## serve with 30 days of demo data and a trickle of live calls
+demo: install ## serve with thirteen months of demo data and a trickle of live calls
 	@$(BIN)/python -m scripts.demo
 
 run: install ## serve

@@ -1,10 +1,10 @@
 """Run twinmeter with thirteen months of generated calls, a trickle of new ones, and a gateway to a stand-in.
 
-The history is that of `seed_demo --story`: it grows, and has a new model, one without a price, an incident, and a script
-that ran away. New calls come at the pace of its last days, and go through the tracker like any other. All are marked
-synthetic, and live in a database of their own (`twinmeter_demo` unless TWINMETER_DATABASE says otherwise). The stand-in
-for providers (`scripts.provider`) runs in this process: clients of OpenAI, Anthropic and Gemini are answered without a
-network.
+The history is that of `seed_demo --story`: it grows, and has a new model, one without a price, an incident, and a
+script that ran away. New calls come at the pace of its last days, and go through the tracker like any other. All are
+marked synthetic, and live in a database of their own (`twinmeter_demo` unless TWINMETER_DATABASE says otherwise). The
+stand-in for providers (`scripts.provider`) runs in this process: clients of OpenAI, Anthropic and Gemini are answered
+without a network.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ from scripts.toolkit.job import run_job
 DATABASE = "twinmeter_demo"
 DAYS = 396
 """Thirteen months, so that every month of a year has one before it."""
-CALLS = 120_000
+CALLS = 80_000
 TOKEN_DAYS = 30
 SECONDS_OF_DAY = 86_400
 

@@ -25,6 +25,7 @@ USUAL = (965, 17, 12, 6)
 """In thousandths: how calls end, in the order of `STATUSES`."""
 DURING_INCIDENT = (420, 380, 20, 180)
 SLOWED = 4.0
+FRIDAY = 4
 
 
 class Scene(NamedTuple):
@@ -48,8 +49,8 @@ class Story:
     def __init__(self, today: date) -> None:
         self._newcomer = today - timedelta(days=NEWCOMER_DAYS)
         self._unpriced = today - timedelta(days=UNPRICED_DAYS)
-        self._incident = today - timedelta(days=INCIDENT_DAYS)
-        self._runaway = today - timedelta(days=RUNAWAY_DAYS)
+        self._incident = _working_day(today - timedelta(days=INCIDENT_DAYS))
+        self._runaway = _working_day(today - timedelta(days=RUNAWAY_DAYS))
         self._today = today
 
     def level(self, day: date) -> float:
@@ -83,3 +84,8 @@ class Story:
         midnight = datetime.combine(self._incident, time(), UTC)
         hours = INCIDENT_HOURS
         return midnight + timedelta(hours=hours.start), midnight + timedelta(hours=hours.stop)
+
+
+def _working_day(day: date) -> date:
+    """A day, or the Friday before it: little happens at weekends."""
+    return day - timedelta(days=max(0, day.weekday() - FRIDAY))
