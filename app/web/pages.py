@@ -41,7 +41,7 @@ PLACES = {
     ),
     "reliability": ("Reliability", {"latency": "Latency", "data-quality": "Data quality", "system": "System"}),
     "calls": ("Calls", {}),
-    "settings": ("Settings", {"alerts": "Alerts", "gateway": "Gateway"}),
+    "settings": ("Settings", {"keys": "API keys", "alerts": "Alerts", "gateway": "Gateway"}),
 }
 """Every place in the order of the menu with its title, and the views beside its first one with theirs."""
 MOVED = {

@@ -13,14 +13,20 @@ const KINDS = new Map([
 
 /** Why a request has no answer. `title` and `detail` are sentences for a person. */
 export class RequestError extends Error {
-  /** @param {{kind: string, title: string, detail: string, status?: number}} about */
-  constructor({ kind, title, detail, status = 0 }) {
+  /**
+   * @param {{
+   *   kind: string, title: string, detail: string, status?: number, errors?: {field: string, message: string}[],
+   * }} about
+   */
+  constructor({ kind, title, detail, status = 0, errors = [] }) {
     super(`${title}: ${detail}`);
     /** signed-out, not-allowed, slow, offline, or refused */
     this.kind = kind;
     this.title = title;
     this.detail = detail;
     this.status = status;
+    /** What is wrong with single fields. */
+    this.errors = errors;
   }
 }
 
@@ -65,10 +71,10 @@ function refused(/** @type {Response} */ response, /** @type {string} */ text) {
   const kind = KINDS.get(response.status) ?? "refused";
   const title = problem.title ?? `The server answered ${response.status}`;
   const detail = problem.detail ?? "It gave no reason; see the server's log.";
-  return new RequestError({ kind, title, detail, status: response.status });
+  return new RequestError({ kind, title, detail, status: response.status, errors: problem.errors });
 }
 
-/** @returns {{title?: string, detail?: string}} */
+/** @returns {{title?: string, detail?: string, errors?: {field: string, message: string}[]}} */
 function described(/** @type {string} */ text) {
   try {
     return JSON.parse(text) ?? {};

@@ -924,6 +924,8 @@ export type ApiKey = {
   cache: boolean | null;
   cacheSeconds: number | null;
   onDisconnect: string | null;
+  createdAt: string;
+  createdBy: string;
   expiresAt: string | null;
   lastUsedAt: string | null;
   revokedAt: string | null;
