@@ -20,6 +20,10 @@ USAGE = "rollup_usage"
 """Day x scope x synthetic x provider x model x service type x feature: every figure, by hour."""
 LATENCY = "rollup_latency"
 """Day x scope x synthetic x provider x service type: a latency sketch."""
+SPEEDS = "rollup_speeds"
+"""Day x scope x synthetic x part: the sketches of `models.speeds`; of a part, of a model over all features, with null
+for the feature, and of a feature over all models, with null for all else.
+"""
 USERS = "rollup_users"
 """Day x client x synthetic x user: the totals, over all and by part."""
 USER_MONTHS = "rollup_user_months"
@@ -61,6 +65,7 @@ ROLLUPS = (
     DAYS,
     USAGE,
     LATENCY,
+    SPEEDS,
     USERS,
     USER_MONTHS,
     ACTIVE_USERS,
@@ -86,15 +91,24 @@ NOT_MERGED = {"merged": {"$exists": False}}
 TAGGED = {"tagged": True}
 """Matches a delta whose writer counted by campaign and experiment. Those of releases up to 0.5.0 did not."""
 NOT_TAGGED = {"tagged": {"$exists": False}}
-CHANGED = {"merges": 1, "tagged": 1}
-"""What every change of cells adds to the state, whose `tagged` counts those that knew campaigns and experiments: the
-cells of these are whole where it equals `merges`.
+TIMED = {"timed": True}
+"""Matches a delta whose writer counted speeds by model and feature. Those of releases up to 0.5.0 did not."""
+NOT_TIMED = {"timed": {"$exists": False}}
+MARKS = ("tagged", "timed")
+CHANGED = {"merges": 1, **dict.fromkeys(MARKS, 1)}
+"""What every change of cells adds to the state, whose `tagged` counts those that knew campaigns and experiments, and
+whose `timed` those that knew speeds: the cells of these are whole where it equals `merges`.
 """
 
 
 def is_tagged(state: dict[str, Any]) -> bool:
     """Whether the cells of campaigns and experiments, with the deltas that wait, hold every call."""
     return bool(state.get("tagged") == state["merges"])
+
+
+def is_timed(state: dict[str, Any]) -> bool:
+    """Whether the cells of speeds do, likewise."""
+    return bool(state.get("timed") == state["merges"])
 
 
 CORRECTS = {"corrects": True}
@@ -225,6 +239,7 @@ INDEXES = {
     DAYS: [_WINDOW],
     USAGE: [_WINDOW],
     LATENCY: [_WINDOW],
+    SPEEDS: [_WINDOW],
     FINDINGS: [_WINDOW],
     USERS: [
         # no figures: each merge would move the entries of all its users, which costs as much again as the cells

@@ -28,12 +28,14 @@ from models.rollups import (
     FINDINGS,
     HOUR_TOTALS,
     LATENCY,
+    MARKS,
     MERGE,
     NAMES,
     OPTIONAL_AMOUNTS,
     OPTIONAL_COUNTS,
     PART,
     SHEET_PART,
+    SPEEDS,
     STATE,
     TOTALS,
     TRAILING,
@@ -49,6 +51,7 @@ from models.rollups import (
     VARIANT_TOTALS,
     VARIANTS,
 )
+from models.speeds import SKETCHES
 
 Schema = dict[str, Any]
 
@@ -146,11 +149,12 @@ def _delta() -> Schema:
             "conversations": _subjects(CONVERSATION_TOTALS, "conversation"),
             "campaigns": _subjects(CAMPAIGN_TOTALS, "campaign"),
             "variants": _subjects(VARIANT_TOTALS, *VARIANT),
+            "speeds": _all_optional(dict.fromkeys(SKETCHES, _SKETCH)),
         },
-        optional=(*USAGE_TOTALS, "campaigns", "variants"),
+        optional=(*USAGE_TOTALS, "campaigns", "variants", "speeds"),
     )
     findings = _object({**_OF_CLIENT, **_FINDING, **_figures(TOTALS)}, optional=TOTALS)
-    marks = {mark: {"enum": [True]} for mark in ("merged", "tagged")}
+    marks = {mark: {"enum": [True]} for mark in ("merged", *MARKS)}
     return _object(
         {
             "at": _DATE,
@@ -221,7 +225,7 @@ def _event() -> Schema:
 
 def _state() -> Schema:
     kept = _object({"days": _count(), "first": _DAY, "last": _DAY, "build": _TEXT})
-    counts = ("heeded", "sheets", "figures", "tagged", "filled")
+    counts = ("heeded", "sheets", "figures", *MARKS, "filled")
     optional = {"lastCommit": _DATE, "wholeFrom": _DAY, **dict.fromkeys(counts, _count(2**62))}
     return _object(
         {
@@ -244,6 +248,14 @@ SHAPES: dict[str, Schema] = {
     DAYS: _cell(_WHERE, {**_COUNTED, "latency": _SKETCH}),
     USAGE: _cell({**_WHERE, **_PART}, _COUNTED),
     LATENCY: _cell({**_WHERE, "provider": _TEXT, "serviceType": _SERVICE}, {"latency": _SKETCH}),
+    SPEEDS: _cell(
+        {
+            **_WHERE,
+            **{name: _or_null(of) for name, of in _PART.items() if name != "serviceType"},
+            "serviceType": {"enum": [None, *_SERVICE["enum"]]},
+        },
+        dict.fromkeys(SKETCHES, _SKETCH),
+    ),
     FINDINGS: _cell({**_WHERE, **_FINDING}, _figures(TOTALS)),
     USERS: _cell(
         {**_OF_CLIENT, "user": _TEXT},

@@ -59,7 +59,7 @@ class AdminController(Controller):
         compare_with: NamedDependency[Wish | None],
         wanted_series: Annotated[str | None, QueryParameter(name="series", max_length=32, description=SERIES)] = None,
     ) -> UsageReport:
-        """Latency is null when filtered by model or feature: it is kept by provider and service type."""
+        """Percentiles of up to 300 calls are exact, of more within 1 %, and by model or feature within 2 %."""
         return await reports.usage(
             report_query,
             compare=compare_with,
@@ -97,16 +97,16 @@ class AdminController(Controller):
             raise invalid("from", "is today, of which no day is over yet: name other days, or what to compare it with")
         return await reports.explain(comparison)
 
-    @get("/ai/latency", summary="Request duration distribution, percentiles and errors")
+    @get("/ai/latency", summary="Request duration, time to first token, output speed, and errors")
     async def latency(
         self, reports: NamedDependency[Reports], report_query: NamedDependency[ReportQuery]
     ) -> LatencyReport:
-        """Errors are reported under every filter. When filtered by model or feature, the distribution is null: latency
-        is kept by provider and service type.
+        """By day, model, provider and feature, the slowest first. Percentiles of up to 300 calls are exact, of more
+        within 1 %, and by model or feature within 2 %.
         """
         return await reports.latency(report_query)
 
-    @get("/ai/providers", summary="Providers: requests, success, latency, service types")
+    @get("/ai/providers", summary="Providers: requests, success, latency, speed, service types")
     async def providers(
         self,
         reports: NamedDependency[Reports],
@@ -115,7 +115,7 @@ class AdminController(Controller):
     ) -> ProvidersReport:
         return await reports.providers(report_query, compare_with)
 
-    @get("/ai/models", summary="Models: cost, tokens, media, users")
+    @get("/ai/models", summary="Models: cost, tokens, media, users, latency, speed")
     async def models(
         self,
         reports: NamedDependency[Reports],

@@ -107,6 +107,7 @@ class Template:
             input_tokens=[each.input_tokens for each in said],
             output_tokens=[each.output_tokens for each in said],
             durations=[each.duration for each in said],
+            first_tokens=[each.first_token for each in said],
             costs=[pair.cost for pair in pairs],
         )
 

@@ -15,7 +15,7 @@ from app.database.transactions import transact
 from app.errors import AppError
 from app.rollups.set_aside import WAY_OUT
 from app.rollups.state import REBUILD, STATE_KEY, RollupState
-from models.rollups import CHANGED, DELTAS, NOT_TAGGED, SET_ASIDE, STATE, in_other_zone, is_tagged
+from models.rollups import CHANGED, DELTAS, NOT_TAGGED, NOT_TIMED, SET_ASIDE, STATE, in_other_zone, is_tagged, is_timed
 
 
 class NotCountedError(AppError):
@@ -43,11 +43,11 @@ class Retention:
         if await self._database.writes[DELTAS].find_one(in_other_zone(zone.key), {"_id": 1}):
             raise NotCountedError("calls counted in another time zone are being sorted into days; try again shortly")
         stored = await self._database.writes[STATE].find_one(STATE_KEY)
-        untagged = await self._database.writes[DELTAS].find_one(NOT_TAGGED, {"_id": 1})
-        if stored is not None and (untagged or not is_tagged(stored)):
+        unmarked = await self._database.writes[DELTAS].find_one({"$or": [NOT_TAGGED, NOT_TIMED]}, {"_id": 1})
+        if stored is not None and (unmarked or not (is_tagged(stored) and is_timed(stored))):
             raise NotCountedError(
-                "calls are not in the rollups of campaigns and experiments yet, which a running server counts after an "
-                "upgrade; try again when it has"
+                "calls are not in the rollups of campaigns and experiments or of speeds yet, which a running server "
+                "counts after an upgrade; try again when it has"
             )
         if unread := await self._database.writes[SET_ASIDE].count_documents({}):
             raise NotCountedError(f"{unread} deltas could not be read, so cells may lack calls: {WAY_OUT}")

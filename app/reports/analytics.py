@@ -6,6 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
+from app.reports.parts import day_rows
 from app.reports.parts.active_users import active_users
 from app.reports.parts.figures import daily, described, grouped, summed
 from app.reports.parts.user_sheets import UserSheets
@@ -22,7 +23,6 @@ from app.reports.rows import (
     change,
 )
 from app.reports.windows import DAY, today
-from models.latency import merged, percentiles
 from models.money import to_decimal
 
 WEEKS = 12
@@ -107,7 +107,6 @@ async def from_cells(read: Reader, query: ReportQuery, wanted: AnalyticsType, sh
     """From the rollups."""
     first_day = query.window.first.isoformat()
     days = await read.cells(rollups.by_day(_whole_span(query, wanted), latency_from=first_day))
-    sketches = (sketch for row in _asked(days, query) for sketch in row["latency"])
     parts = await read.cells(rollups.by_part(query))
     top = rollups.conversations(query, TOP_CONVERSATIONS)
     # the cells of conversations do not distinguish providers, models and features
@@ -115,7 +114,7 @@ async def from_cells(read: Reader, query: ReportQuery, wanted: AnalyticsType, sh
     return AnalyticsParts(
         days=days,
         active_users=await active_users(read, query, sheets),
-        p95=percentiles(merged(sketches), (95,))["p95"],
+        p95=(await day_rows.latency_of(read, query, _asked(days, query))).p95,
         providers=grouped(parts, lambda row: row["_id"]["provider"]),
         conversations=await read.cells(top) if told else None,
     )

@@ -4,19 +4,21 @@ import asyncio
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 from app.errors import invalid
 from app.reports.cursors import decoded, encoded
-from app.reports.parts import earlier
+from app.reports.parts import earlier, speeds
 from app.reports.parts.active_users import active_users
 from app.reports.parts.figures import described, grouped
 from app.reports.parts.ranking import Ranking, ranked_users
+from app.reports.parts.speeds import Times
 from app.reports.parts.user_sheets import UserSheets
 from app.reports.periods import Compared
 from app.reports.queries import rollups
 from app.reports.query import ReportQuery, Synthetic
 from app.reports.reader import Document, Documents, Reader
-from app.reports.rows import Earlier, ListedUser, ModelTotals, Percentiles, ProviderTotals, Row, Totals, Window
+from app.reports.rows import Earlier, ListedUser, ModelTotals, Percentiles, ProviderTotals, Row, Timed, Totals, Window
 from models import ServiceType
 from models.latency import merged, percentiles
 from models.money import USD_PLACES, to_decimal
@@ -32,18 +34,15 @@ MOST_USERS = 10_000_000
 _QUANTUM = Decimal(1).scaleb(-USD_PLACES)
 
 
-class ServiceTotals(Totals):
+class ServiceTotals(Totals, Timed):
     """One service type of a provider."""
 
     service_type: ServiceType
-    latency: Percentiles
 
 
-class ProviderPerformance(ProviderTotals):
+class ProviderPerformance(ProviderTotals, Timed):
     """One provider, over all and by service type."""
 
-    latency: Percentiles
-    """Null when filtered by model or feature: latency is kept by provider and service type."""
     services: list[ServiceTotals]
 
 
@@ -58,8 +57,8 @@ class ProvidersReport(Row):
     generated_at: datetime
 
 
-class ModelCosts(ModelTotals):
-    """The cost and usage of one model."""
+class ModelCosts(ModelTotals, Timed):
+    """The cost, usage and speed of one model."""
 
     input_cost: Decimal
     output_cost: Decimal
@@ -100,17 +99,21 @@ class UsersReport(Row):
 
 
 async def providers(
-    read: Reader, query: ReportQuery, generated_at: datetime, compared: Compared | None = None
+    read: Reader, query: ReportQuery, state: Document, generated_at: datetime, compared: Compared | None = None
 ) -> ProvidersReport:
-    """Providers by requests, with their latency."""
+    """Providers by requests, with their latency. `state` is that of the rollups."""
     parts = await read.cells(rollups.by_part(query))
     known = query.filters.model is None and query.filters.feature is None
-    sketches = await read.cells(rollups.latency(query)) if known else []
+    sketches = await read.cells(rollups.latency(query)) if known else None
+    of_providers = await speeds.by_part(read, query, state, parts, ("provider",))
+    of_services = await speeds.by_part(read, query, state, parts, ("provider", "serviceType"))
     return ProvidersReport(
         window=described(query.window),
         synthetic=query.synthetic,
         compared=None if compared is None else compared.words,
-        providers=await asyncio.to_thread(_performance, parts, sketches, await _before(read, compared)),
+        providers=await asyncio.to_thread(
+            _performance, parts, sketches, of_providers | of_services, await _before(read, compared)
+        ),
         generated_at=generated_at,
     )
 
@@ -119,7 +122,9 @@ async def _before(read: Reader, compared: Compared | None) -> Documents:
     return [] if compared is None else await earlier.parts(read, compared.before)
 
 
-def _performance(parts: Documents, sketches: Documents, before: Documents) -> list[ProviderPerformance]:
+def _performance(
+    parts: Documents, sketches: Documents | None, times: Mapping[speeds.Key, Times], before: Documents
+) -> list[ProviderPerformance]:
     of_before = earlier.earlier_by(before, lambda row: row["_id"]["provider"])
     by_service = grouped(parts, lambda row: (row["_id"]["provider"], row["_id"]["serviceType"]))
     return [
@@ -127,47 +132,62 @@ def _performance(parts: Documents, sketches: Documents, before: Documents) -> li
             totals,
             provider=provider,
             earlier=of_before.get(provider),
-            latency=_latency(sketches, provider),
             services=[
-                ServiceTotals.from_stored(of_service, service_type=service, latency=_latency(sketches, name, service))
-                for (name, service), of_service in by_service
-                if name == provider
+                ServiceTotals.from_stored(of_service, service_type=key[1], **_timed(sketches, times[key], *key))
+                for key, of_service in by_service
+                if key[0] == provider
             ],
+            **_timed(sketches, times[provider,], provider),
         )
         for provider, totals in grouped(parts, lambda row: row["_id"]["provider"])
     ]
 
 
-def _latency(sketches: Documents, provider: str, service: str | None = None) -> Percentiles:
+def _timed(sketches: Documents | None, times: Times, provider: str, service: str | None = None) -> dict[str, Any]:
+    """With the finer sketches by provider and service type, where these are what is asked for."""
+    if sketches is None or times.exact:
+        return times.shown()
     chosen = [
         sketch
         for row in sketches
         if row["_id"]["provider"] == provider and service in {None, row["_id"]["serviceType"]}
         for sketch in row["latency"]
     ]
-    return Percentiles(**percentiles(merged(chosen), PERCENTS))
+    return times.shown() | {"latency": Percentiles(**percentiles(merged(chosen), PERCENTS))}
 
 
 async def models(
-    read: Reader, query: ReportQuery, sheets: UserSheets, generated_at: datetime, compared: Compared | None = None
+    read: Reader,
+    query: ReportQuery,
+    state: Document,
+    sheets: UserSheets,
+    generated_at: datetime,
+    *,
+    compared: Compared | None = None,
 ) -> ModelsReport:
-    """Models by cost."""
+    """Models by cost. `state` is that of the rollups."""
     parts = await read.cells(rollups.by_part(query))
     if (users := await sheets.by_model(query)) is None:
         users = {
             (unescaped(row["_id"]["provider"]), unescaped(row["_id"]["model"])): row["users"]
             for row in await read.cells(rollups.unique_users_by_model(query))
         }
+    times = await speeds.by_part(read, query, state, parts, ("provider", "model"))
     return ModelsReport(
         window=described(query.window),
         synthetic=query.synthetic,
         compared=None if compared is None else compared.words,
-        models=await asyncio.to_thread(_costs_of_models, parts, users, await _before(read, compared)),
+        models=await asyncio.to_thread(_costs_of_models, parts, users, times, await _before(read, compared)),
         generated_at=generated_at,
     )
 
 
-def _costs_of_models(parts: Documents, users: Mapping[tuple[str, str], int], before: Documents) -> list[ModelCosts]:
+def _costs_of_models(
+    parts: Documents,
+    users: Mapping[tuple[str, str], int],
+    times: Mapping[speeds.Key, Times],
+    before: Documents,
+) -> list[ModelCosts]:
     """By cost. A thousand models take a tenth of a second, for which others must not wait."""
     groups = grouped(parts, lambda row: (row["_id"]["provider"], row["_id"]["model"]), USAGE_TOTALS)
     services: dict[tuple[str, str], set[ServiceType]] = {}
@@ -175,20 +195,24 @@ def _costs_of_models(parts: Documents, users: Mapping[tuple[str, str], int], bef
         services.setdefault((row["_id"]["provider"], row["_id"]["model"]), set()).add(row["_id"]["serviceType"])
     of_before = earlier.earlier_by(before, lambda row: (row["_id"]["provider"], row["_id"]["model"]))
     rows = [
-        _model_costs(name, totals, users.get(name, 0), services[name], of_before.get(name)) for name, totals in groups
+        _model_costs(
+            totals,
+            provider=key[0],
+            model=key[1],
+            earlier=of_before.get(key),
+            unique_users=users.get(key, 0),
+            service_types=sorted(services[key]),
+            **times[key].shown(),
+        )
+        for key, totals in groups
     ]
     return sorted(rows, key=lambda row: (-row.cost, -row.requests, row.provider, row.model))
 
 
-def _model_costs(
-    name: tuple[str, str], totals: Document, users: int, services: set[ServiceType], before: Earlier | None
-) -> ModelCosts:
+def _model_costs(totals: Document, **more: Any) -> ModelCosts:
     priced = totals["requests"] - totals["unpriced"]
     return ModelCosts.from_stored(
         totals,
-        provider=name[0],
-        model=name[1],
-        earlier=before,
         input_cost=to_decimal(totals["inputCost"]),
         output_cost=to_decimal(totals["outputCost"]),
         generation_cost=to_decimal(totals["generationCost"]),
@@ -196,8 +220,7 @@ def _model_costs(
         images=totals["images"],
         video_seconds=to_decimal(totals["videoSeconds"]),
         audio_seconds=to_decimal(totals["audioSeconds"]),
-        unique_users=users,
-        service_types=sorted(services),
+        **more,
     )
 
 

@@ -48,7 +48,6 @@ class ComparedSpan(Row):
     totals: Totals
     active_users: int
     latency: Percentiles
-    """Null when filtered by model or feature (except for a single user)."""
 
 
 class CompleteDays(Row):

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from app.reports.parts import earlier
+from app.reports.parts import day_rows, earlier
 from app.reports.parts.active_users import active_in
 from app.reports.parts.day_rows import within
 from app.reports.parts.figures import summed
@@ -24,7 +24,6 @@ from app.reports.rows import (
     percent,
 )
 from models import CallStatus
-from models.latency import merged, percentiles
 from models.rollups import HOUR_TOTALS
 
 PERCENTS = (50, 95, 99)
@@ -105,8 +104,8 @@ async def from_cells(
     active_today, active_this_month = await active_in(read, [of.day, of.month])
     return OverviewParts(
         spans=of,
-        day=Period(summed(today), active_today, _percentiles(today)),
-        month=Period(summed(rows), active_this_month, _percentiles(rows)),
+        day=Period(summed(today), active_today, await _percentiles(read, of.day, today)),
+        month=Period(summed(rows), active_this_month, await _percentiles(read, of.month, rows)),
         statuses={status: count for status in CallStatus if (count := sum(row[f"status_{status}"] for row in rows))},
         before_day=summed(await earlier.parts(read, of.of_day.before), HOUR_TOTALS),
         before_month=summed(await earlier.parts(read, of.of_month.before), HOUR_TOTALS),
@@ -175,5 +174,5 @@ def _trend(compared: Compared, now: Document, before: Document) -> Trend:
     return Trend(requests=change(new.requests, old.requests), cost=change(new.cost, old.cost), compared=compared.words)
 
 
-def _percentiles(rows: Documents) -> dict[str, int | None]:
-    return percentiles(merged(sketch for row in rows for sketch in row["latency"]), PERCENTS)
+async def _percentiles(read: Reader, query: ReportQuery, rows: Documents) -> dict[str, int | None]:
+    return dict(await day_rows.latency_of(read, query, rows))

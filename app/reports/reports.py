@@ -156,16 +156,16 @@ class Reports:
         return await self._share(("explain", comparison), compute, now)
 
     async def latency(self, query: ReportQuery) -> LatencyReport:
-        """Request durations and errors. About one user: from the ledger."""
+        """How long calls took, how fast models answered, and errors. About one user: from the ledger."""
 
         async def compute() -> LatencyReport:
             if query.filters.user_id is not None:
                 async with self._ledger(query) as read:
                     parts = await latency.from_ledger(read, query)
             else:
-                async with self._rollups() as (read, _):
-                    parts = await latency.from_cells(read, query)
-            return latency.latency_report(query, parts, self.now())
+                async with self._rollups() as (read, rollups):
+                    parts = await latency.from_cells(read, query, rollups.state)
+            return await asyncio.to_thread(latency.latency_report, query, parts, self.now())
 
         return await self._share(("latency", query), compute, query)
 
@@ -198,8 +198,9 @@ class Reports:
         _refuse_user(query)
 
         async def compute() -> ProvidersReport:
-            async with self._rollups() as (read, _):
-                return await breakdowns.providers(read, query, self.now(), self._beside(query, compare))
+            async with self._rollups() as (read, rollups):
+                beside = self._beside(query, compare)
+                return await breakdowns.providers(read, query, rollups.state, self.now(), beside)
 
         return await self._share(("providers", query, compare), compute)
 
@@ -210,7 +211,7 @@ class Reports:
         async def compute() -> ModelsReport:
             async with self._rollups() as (read, rollups):
                 sheets, beside = self._sheets(read, rollups), self._beside(query, compare)
-                return await breakdowns.models(read, query, sheets, self.now(), beside)
+                return await breakdowns.models(read, query, rollups.state, sheets, self.now(), compared=beside)
 
         return await self._share(("models", query, compare), compute)
 

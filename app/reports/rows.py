@@ -194,11 +194,43 @@ class TimedWindow(Window):
 
 
 class Percentiles(Row):
-    """Of the request duration, in ms, each within 1 % of the exact one. Null where it is not known."""
+    """Of the request duration, in ms, by nearest rank: the least duration that at least so many in a hundred calls do
+    not exceed. Exact up to 300 calls; of more within 1 % of the exact one, and by model or feature within 2 %. Null
+    where it is not known.
+    """
 
     p50: int | None
     p95: int | None
     p99: int | None
+
+
+class FirstToken(Row):
+    """Percentiles of the time to first token, in ms, likewise: of the calls that report it."""
+
+    p50: int | None
+    p95: int | None
+
+
+class OutputSpeed(Row):
+    """Percentiles of output tokens per second, likewise, to one decimal: of successful calls that were not answered
+    from a cache. The tokens of a call over the time from its first token to its end, where that is known and the model
+    was not reasoning; else over its whole duration.
+    """
+
+    p5: Decimal | None
+    """What the slowest twentieth stays below."""
+    p50: Decimal | None
+    p95: Decimal | None
+
+
+class Timed(Row):
+    """How long a group of calls took, and how fast its models answered."""
+
+    latency: Percentiles
+    time_to_first_token: FirstToken
+    tokens_per_second: OutputSpeed
+    exact: bool
+    """Whether the percentiles are: those of a group of 300 calls or fewer, unless they would take long to find."""
 
 
 class UsageDay(DayTotals):
@@ -208,8 +240,7 @@ class UsageDay(DayTotals):
     statuses: dict[str, int]
     """Calls by status; a status without any is left out."""
     p95: int | None
-    """Of the request duration, in ms, within 1 %. Null where no call reports a duration, and when filtered by model or
-    feature (except for a single user): latency is kept by provider and service type."""
+    """Of the request duration, in ms, as the percentiles. Null where no call reports a duration."""
 
 
 class ListedUser(UserFigures):

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from app.reports.comparison import PreviousParts, PreviousSpan, previous_span, span, whole_days
-from app.reports.parts import day_rows, earlier, user_days
+from app.reports.parts import day_rows, earlier, speeds, user_days
 from app.reports.parts.active_users import active_by_day
 from app.reports.parts.figures import WeekHours, by_hour, by_weekday_hour, described, grouped, summed, week_hours
 from app.reports.parts.known_users import KnownUsers
@@ -45,7 +45,6 @@ class UsageReport(Row):
     totals: Totals
     active_users: int
     latency: Percentiles
-    """Null when filtered by model or feature (except for a single user): latency is kept by provider and service."""
     statuses: dict[str, int]
     """Calls by status; a status without any is left out."""
     daily: list[UsageDay]
@@ -93,7 +92,7 @@ async def from_cells(
     series_by: SeriesBy | None = None,
 ) -> UsageParts:
     """From the rollups, whose `state` this is. `known` are users of windows that were counted before."""
-    days = await day_rows.from_cells(read, query, hours_from=query.window.first)
+    days = await day_rows.from_cells(read, query, state, hours_from=query.window.first)
     parts = await read.cells(rollups.by_part(query))
     windows = [query.window, *_complete(compared)]
     active = await active_by_day(read, query, windows, known, state["epoch"], sheets=sheets)
@@ -106,7 +105,7 @@ async def from_cells(
         users = (active.in_windows[-1], active_before.in_windows[0]) if of_whole else (0, 0)
         previous = _previous(
             compared,
-            days=(days, await day_rows.from_cells(read, whole, hours_from=whole.window.last + DAY)),
+            days=(days, await day_rows.from_cells(read, whole, state, hours_from=whole.window.last + DAY)),
             users=users,
             active_by_day=active_before.by_day,
             by_part=await earlier.parts(read, compared.before),
@@ -168,10 +167,11 @@ async def of_user(
 ) -> UsageParts:
     """Of one user, from what is kept of its days, else from the ledger."""
     rows = await rows_of_user(read, query)
-    parts = await asyncio.to_thread(_of_user, query, rows, series_by)
+    of_query = await _days_of_user(read, query, rows)
+    parts = await asyncio.to_thread(_of_user, query, rows, of_query, series_by)
     if compared is None:
         return parts
-    days = parts.days, await asyncio.to_thread(user_days.by_day, await rows_of_user(read, compared.whole))
+    days = parts.days, await _days_of_user(read, compared.whole, await rows_of_user(read, compared.whole))
     windows = _complete(compared), _complete(compared, earlier=True)
     now, before = (
         sum(bool(day_rows.within(of, window)) for window in spans) for of, spans in zip(days, windows, strict=True)
@@ -189,8 +189,14 @@ async def of_user(
     return parts._replace(previous=previous)
 
 
-def _of_user(query: ReportQuery, rows: Documents, series_by: SeriesBy | None) -> UsageParts:
-    days = user_days.by_day(rows)
+async def _days_of_user(read: Reader, query: ReportQuery, rows: Documents) -> Documents:
+    days = await asyncio.to_thread(user_days.by_day, rows)
+    if sum(day["requests"] for day in days) > speeds.EXACT_CALLS:
+        return days
+    return day_rows.with_latency(query, days, await read.ledger(ledger.durations_by_day(query)))
+
+
+def _of_user(query: ReportQuery, rows: Documents, days: Documents, series_by: SeriesBy | None) -> UsageParts:
     totals = summed(days)
     return UsageParts(
         totals=totals,
@@ -217,7 +223,7 @@ async def from_ledger(
     (found,) = await read.ledger(ledger.usage(query))
     names = {SeriesBy.MODEL: "aiModel"}
     by_name = None if series_by is None else ledger.by_day_and_name(query, names.get(series_by, series_by))
-    days = day_rows.with_latency(found["days"], await read.ledger(ledger.durations_by_day(query)))
+    days = day_rows.with_latency(query, found["days"], await read.ledger(ledger.durations_by_day(query)))
     users = [row["_id"] for row in found["topUsers"]]
     return UsageParts(
         totals=first(found["totals"]),

@@ -17,6 +17,7 @@ from models.rollups import (
     LATENCY,
     MERGE,
     PART,
+    SPEEDS,
     TOTALS,
     USAGE,
     USAGE_TOTALS,
@@ -26,6 +27,7 @@ KEYS = {
     DAYS: ("day", "scope", "synthetic"),
     USAGE: ("day", "scope", "synthetic", *PART),
     LATENCY: ("day", "scope", "synthetic", "provider", "serviceType"),
+    SPEEDS: ("day", "scope", "synthetic", *PART),
     FINDINGS: ("day", "scope", "synthetic", "kind", "provider", "model", "name"),
     CAMPAIGNS: ("day", "client", "synthetic", "campaign"),
 }
@@ -73,6 +75,8 @@ class CellChanges:
         """By day, client, synthetic and part."""
         self._latency: dict[Key, _Sums] = {}
         """By day, client, synthetic, provider and service type."""
+        self._speeds: dict[Key, _Sums] = {}
+        """By day, client, synthetic and part."""
         self._findings: dict[Key, _Sums] = {}
         """By day, client, synthetic, kind, provider, model and name."""
         self._campaigns: dict[Key, _Sums] = {}
@@ -94,6 +98,8 @@ class CellChanges:
             if row["latency"]:
                 sketch = _at(self._latency, (*where, row["provider"], row["serviceType"]))
                 sketch.add_counts(row["latency"], "latency.")
+            for name, counts in row.get("speeds", {}).items():
+                _at(self._speeds, (*where, *(row[each] for each in PART))).add_counts(counts, f"{name}.")
         for row in delta["findings"]:
             names = row["day"], row["client"], row["synthetic"], row["kind"], row["provider"], row["model"], row["name"]
             _at(self._findings, names).add_row(row, TOTALS)
@@ -111,7 +117,16 @@ class CellChanges:
                     for collection in collections:
                         where = day, scope, synthetic
                         _at(cells[collection], where if collection == DAYS else (*where, *names)).add(sums)
+        for (day, client, synthetic, *part), sums in self._speeds.items():
+            for scope in (EVERYONE, client):
+                for counted_as in parts_of_speeds(*part):
+                    _at(cells[SPEEDS], (day, scope, synthetic, *counted_as)).add(sums)
         return {collection: _upserts(KEYS[collection], of_collection) for collection, of_collection in cells.items()}
+
+
+def parts_of_speeds(provider: str, model: str, service_type: str, feature: str) -> tuple[Key, ...]:
+    """What the speeds of a part are counted as: it, its model over all features, and its feature over all models."""
+    return (provider, model, service_type, feature), (provider, model, service_type, None), (None, None, None, feature)
 
 
 def figures_of(cell: Document, path: str = "") -> Document:

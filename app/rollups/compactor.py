@@ -28,6 +28,7 @@ from app.rollups.merge import Merged, Merger, UnreadableError
 from app.rollups.set_aside import say, set_aside
 from app.rollups.state import stored_state
 from app.rollups.tagged import TaggedCells
+from app.rollups.timed import TimedCells
 from app.rollups.trailing import Trailing
 from app.rollups.user_days import UserDays
 from app.rollups.user_sheets import UserSheets
@@ -80,6 +81,7 @@ class Compactor:
         self.sheets = UserSheets(database, session)
         self.user_days = UserDays(database, session)
         self.tagged = TaggedCells(database, session)
+        self.timed = TimedCells(database, session)
         self._merger = Merger(database, session)
         self._thread = OwnThread("compactor")
         self._subjects_merged = 0.0
@@ -127,7 +129,8 @@ class Compactor:
                 return
         await self._in_time(lambda: self._holding_lease(self.trailing.keep_up()))
         with pymongo.timeout(FILL_SECONDS):
-            await self._holding_lease(self.tagged.keep_up())
+            for filling in (self.tagged, self.timed):
+                await self._holding_lease(filling.keep_up())
         await self._in_time(lambda: self._holding_lease(self.sheets.keep_up()))
         await self._in_time(lambda: self._holding_lease(self.user_days.keep_up()))
 

@@ -23,10 +23,12 @@ from models.rollups import (
     PART,
     REQUESTS,
     TAGGED,
+    TIMED,
     TOTALS,
     Finding,
     joined,
 )
+from models.speeds import output_speed, speed_bucket
 from models.unpriced import code_of
 
 Key = tuple[Any, ...]
@@ -55,6 +57,7 @@ COUNTED_FIELDS = (
     "aggregated",
     "unreadableUsage",
     "requestDuration",
+    "timeToFirstToken",
     "synthetic",
     "createdAt",
     "campaignId",
@@ -123,6 +126,12 @@ class Increments:
         increase(usage.statuses, entry["status"], 1)
         if (duration := entry.get("requestDuration")) is not None:
             increase(usage.latency, bucket_of(duration), 1)
+        if (first_token := entry.get("timeToFirstToken")) is not None:
+            increase(usage.first_tokens, speed_bucket(first_token), 1)
+        if success and not entry["cached"]:
+            reasoning = entry.get("reasoningTokens") or 0
+            if (speed := output_speed(entry["outputTokens"], duration, first_token, reasoning)) is not None:
+                increase(usage.per_second, speed_bucket(speed), 1)
         for more in entry.keys() & _OPTIONAL:
             if (value := entry[more]) is not None:
                 increase(usage.more, more, stored_units(value) if more in AMOUNTS else value)
@@ -165,7 +174,7 @@ class Increments:
         """The delta document of everything that was added. It asks MongoDB, in a thread. Raises PyMongoError."""
         self.admit_names()
         about = {"at": datetime.now(UTC), "calls": calls, "timezone": self._local_time.zone.key}
-        return {**about, **TAGGED, **self.rows()}
+        return {**about, **TAGGED, **TIMED, **self.rows()}
 
     def admit_names(self) -> None:
         """Admit the names that `rows` will distinguish, likewise."""

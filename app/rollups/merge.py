@@ -24,7 +24,7 @@ from app.rollups.state import STATE_KEY
 from app.rollups.subject_updates import conversation_updates, user_updates, variant_updates
 from app.rollups.trailing import add_late
 from models.documents import Document
-from models.rollups import CHANGED, CONVERSATIONS, DELTAS, MERGED, NOT_MERGED, STATE, USERS, VARIANTS
+from models.rollups import CHANGED, CONVERSATIONS, DELTAS, MARKS, MERGED, NOT_MERGED, STATE, USERS, VARIANTS
 from models.stored_shapes import damaged
 
 log = Log(__name__)
@@ -63,8 +63,8 @@ class _Waiting(NamedTuple):
     calls: int
     first_day: str
     full: bool
-    tagged: bool
-    """Whether all of them are counted by campaign and experiment."""
+    lacking: frozenset[str]
+    """Marks that not all of them have."""
 
 
 Step = Callable[[_Waiting, Document], None]
@@ -131,7 +131,7 @@ class Merger:
 
         self._look_for_strange_ones()
         if self._deltas.find_one(which, {"_id": 1}) is None:
-            return Merged(0, 0, more=False), _Waiting([], [], 0, "", full=False, tagged=True)
+            return Merged(0, 0, more=False), _Waiting([], [], 0, "", full=False, lacking=frozenset())
         waiting = work() if self._session is None else transact_blocking(self._session, work)
         milliseconds = round((time.monotonic() - started) * 1000, 1)
         log.debug("compactor.merged", deltas=len(waiting.ids), of=step.__name__, milliseconds=milliseconds)
@@ -151,15 +151,15 @@ class Merger:
             raise UnreadableError(which)
 
     def _oldest(self, which: Document, most: int) -> _Waiting:
-        shown = {"calls": 1, "first": {"$min": "$days"}, "size": {"$bsonSize": "$$ROOT"}, "tagged": 1}
+        shown = {"calls": 1, "first": {"$min": "$days"}, "size": {"$bsonSize": "$$ROOT"}, **dict.fromkeys(MARKS, 1)}
         ids: list[ObjectId] = []
         sizes: list[int] = []
         days: list[str] = []
-        unknown, calls, full, tagged = [], 0, False, True
+        unknown, calls, full, lacking = [], 0, False, set[str]()
         for delta in self._deltas.find(which, shown, session=self._session).sort("_id").limit(MAX_DELTAS):
             ids.append(delta["_id"])
             sizes.append(delta["size"])
-            tagged &= "tagged" in delta
+            lacking.update(mark for mark in MARKS if mark not in delta)
             if self._sound.get(delta["_id"]) != delta["size"]:
                 unknown.append(delta["_id"])
                 if not isinstance(delta.get("calls"), int):
@@ -169,7 +169,7 @@ class Merger:
             if full := calls >= most or len(ids) == MAX_DELTAS:
                 break
         self._require_sound(unknown, within=True)
-        return _Waiting(ids, sizes, calls, min(days, default=""), full, tagged)
+        return _Waiting(ids, sizes, calls, min(days, default=""), full, frozenset(lacking))
 
     def _figures(self, waiting: _Waiting, state: Document) -> None:
         if state["epoch"] != self._epoch:
@@ -183,8 +183,8 @@ class Merger:
             apply_updates_blocking(self._database, collection, updates, self._session)
         self._active = self._users.store(waiting.ids, self._session)
         self._deltas.update_many({"_id": {"$in": waiting.ids}}, {"$set": MERGED}, session=self._session)
-        if not waiting.tagged:
-            self._states.update_one(STATE_KEY, {"$inc": {"tagged": -1}}, session=self._session)
+        if waiting.lacking:
+            self._states.update_one(STATE_KEY, {"$inc": dict.fromkeys(waiting.lacking, -1)}, session=self._session)
         last = latest("lastCommit", max(newest))
         self._states.update_one(STATE_KEY, [{"$set": {"lastCommit": last}}], session=self._session)
 

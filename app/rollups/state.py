@@ -11,7 +11,7 @@ from app.database import Database, Session
 from app.errors import ConfigurationError
 from app.observability.logs import Log
 from models.documents import Document
-from models.rollups import CHANGED, STATE
+from models.rollups import CHANGED, MARKS, STATE
 
 log = Log(__name__)
 
@@ -38,7 +38,7 @@ class RollupState:
                 "timezone": zone.key,
                 "complete": await _is_unused(database),
                 "merges": 0,
-                "tagged": 0,
+                **dict.fromkeys(MARKS, 0),
                 "late": 0,
                 "epoch": 0,
                 "today": datetime.now(zone).date().isoformat(),

@@ -29,6 +29,7 @@ from models.rollups import (
     VARIANT,
     VARIANT_TOTALS,
 )
+from models.speeds import SKETCHES, coarse, output_speed, speed_bucket
 
 Row = dict[str, Any]
 
@@ -47,6 +48,7 @@ class Columns(NamedTuple):
     input_tokens: Sequence[int]
     output_tokens: Sequence[int]
     durations: Sequence[int | None]
+    first_tokens: Sequence[int | None]
     costs: Sequence[int]
 
     def by(self, kind_of: Callable[[datetime], object]) -> "Iterator[Columns]":
@@ -81,7 +83,10 @@ TAGS = frozenset({"campaignId", "experiment"})
 class UsageSums:
     """Lists are in the order of TOTALS, HOUR_TOTALS and so on. Amounts are integers in units of their last decimal."""
 
-    __slots__ = ("campaigns", "conversations", "hours", "latency", "more", "statuses", "totals", "users", "variants")
+    __slots__ = (
+        *("campaigns", "conversations", "first_tokens", "hours", "latency", "more", "per_second", "statuses", "totals"),
+        *("users", "variants"),
+    )
 
     def __init__(self) -> None:
         self.totals = [0] * len(TOTALS)
@@ -89,6 +94,8 @@ class UsageSums:
         self.statuses: dict[str, int] = {}
         self.hours: dict[str, list[int]] = {}
         self.latency: dict[int, int] = {}
+        self.first_tokens: dict[int, int] = {}
+        self.per_second: dict[int, int] = {}
         self.users: dict[str, list[int]] = {}
         self.conversations: dict[str, list[int]] = {}
         self.campaigns: dict[str, list[int]] = {}
@@ -106,9 +113,7 @@ class UsageSums:
             _add_each(one.conversations, part.conversations)
             _add_each(one.campaigns, part.campaigns)
             _add_each(one.variants, part.variants)
-            for counts, others in ((one.more, part.more), (one.statuses, part.statuses), (one.latency, part.latency)):
-                for name, value in others.items():
-                    increase(counts, name, value)
+            one._add_counts(part, 1)
         return one
 
     def add_times(self, other: Self, users: Mapping[str, int], hours: Mapping[str, int]) -> None:
@@ -118,9 +123,7 @@ class UsageSums:
         (of_hour,) = other.hours.values()
         for hour, calls in hours.items():
             add_times(self.hours.setdefault(hour, [0] * len(HOUR_TOTALS)), of_hour, calls)
-        for mine, theirs in ((self.more, other.more), (self.statuses, other.statuses), (self.latency, other.latency)):
-            for name, value in theirs.items():
-                increase(mine, name, times * value)
+        self._add_counts(other, times)
         (of_user,) = other.users.values()
         for user, calls in users.items():
             add_times(self.users.setdefault(user, [0] * len(of_user)), of_user, calls)
@@ -144,6 +147,14 @@ class UsageSums:
         increase(self.statuses, columns.entry["status"], calls)
         for bucket, count in Counter(map(bucket_of, durations)).items():
             increase(self.latency, bucket, count)
+        for value in columns.first_tokens:
+            if value is not None:
+                increase(self.first_tokens, speed_bucket(value), 1)
+        if success:
+            times = zip(columns.output_tokens, columns.durations, columns.first_tokens, strict=True)
+            for tokens, duration, first_token in times:
+                if (speed := output_speed(tokens, duration, first_token)) is not None:
+                    increase(self.per_second, speed_bucket(speed), 1)
         self._add_subjects(columns, success)
         if any(columns.tags):
             self._add_tagged(columns, success)
@@ -174,6 +185,12 @@ class UsageSums:
             for name, figures in each.items():
                 _add_each(mine, {names[name]: figures})
         return renamed
+
+    def _add_counts(self, other: Self, times: int) -> None:
+        for name in ("more", "statuses", "latency", "first_tokens", "per_second"):
+            mine = getattr(self, name)
+            for key, value in getattr(other, name).items():
+                increase(mine, key, times * value)
 
     def _add_tagged(self, columns: Columns, success: int) -> None:
         figures = zip(
@@ -229,7 +246,16 @@ class UsageSums:
                 for name, (requests, tokens, cost) in self.conversations.items()
             ],
             **tagged,
+            **self._speeds(),
         }
+
+    def _speeds(self) -> Row:
+        durations: dict[int, int] = {}
+        for bucket, count in self.latency.items():
+            increase(durations, coarse(bucket), count)
+        sketches = zip(SKETCHES, (durations, self.first_tokens, self.per_second), strict=True)
+        found = {name: {str(bucket): count for bucket, count in counts.items()} for name, counts in sketches if counts}
+        return {"speeds": found} if found else {}
 
 
 def add_totals(totals: list[int], entry: Document, cost: int, saved: int) -> None:

@@ -19,7 +19,7 @@ from app.reports.windows import midnight
 from app.rollups.lease import LEASE_SECONDS
 from app.rollups.set_aside import WAY_OUT
 from app.rollups.state import REBUILD, STATE_KEY
-from models.rollups import DAYS, DELTAS, EVERYONE, SET_ASIDE, STATE, in_other_zone, is_tagged
+from models.rollups import DAYS, DELTAS, EVERYONE, SET_ASIDE, STATE, in_other_zone, is_tagged, is_timed
 from scripts.diagnosis import server, words
 from scripts.diagnosis.finding import START, Check, Deployment, Finding, Group, notice, ok, problem, unchecked
 
@@ -60,6 +60,10 @@ async def completeness(deployment: Deployment) -> Finding:
     if not is_tagged(state):
         said = "campaigns and experiments are counted anew, as after an upgrade: meanwhile reports read the ledger"
         return notice(said, "a running server does it; where one of an earlier release runs as well, stop that")
+    if not is_timed(state):
+        left = state.get("filling", {}).get("timed", {}).get("from", "today")
+        said = f"speeds of models are counted anew, as after an upgrade, newest days first, and are at {left}"
+        return notice(said, "a running server does it; until then latency by model or feature is not known")
     since = f"; raw calls are kept from {state['wholeFrom']} on" if "wholeFrom" in state else ""
     return ok(f"the rollups hold the whole ledger{since}")
 

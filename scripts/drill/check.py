@@ -20,6 +20,7 @@ from models.rollups import (
     FINDINGS,
     LATENCY,
     MERGE,
+    SPEEDS,
     USAGE,
     USER_MONTHS,
     USERS,
@@ -31,7 +32,7 @@ from scripts.drill.load import Told
 from scripts.drill.server import DrillError, Server
 from scripts.toolkit import command
 
-CELLS = (DAYS, USAGE, LATENCY, USERS, USER_MONTHS, ACTIVE_USERS, CONVERSATIONS, CAMPAIGNS, VARIANTS, FINDINGS)
+CELLS = (DAYS, USAGE, LATENCY, SPEEDS, USERS, USER_MONTHS, ACTIVE_USERS, CONVERSATIONS, CAMPAIGNS, VARIANTS, FINDINGS)
 REPLAY_SECONDS = 300.0
 POLL_SECONDS = 0.05
 NAMED = 5

@@ -24,6 +24,7 @@ from models.rollups import (
     FINDINGS,
     LATENCY,
     ROLLUPS,
+    SPEEDS,
     STATE,
     USAGE,
     USER_MONTHS,
@@ -74,7 +75,7 @@ async def test_each_kind_of_document_alone_tells_its_day(database: Database) -> 
     for name in (*set(ROLLUPS) - {STATE, DELTAS}, "aiusages", "analytics"):
         documents[name] = await database.writes[name].find().to_list(None)
 
-    cells = (DAYS, USAGE, LATENCY, FINDINGS, USERS, CONVERSATIONS, CAMPAIGNS, VARIANTS)
+    cells = (DAYS, USAGE, LATENCY, SPEEDS, FINDINGS, USERS, CONVERSATIONS, CAMPAIGNS, VARIANTS)
     kinds = (*cells, ACTIVE_USERS, USER_MONTHS, DELTAS)
     for kind in (*kinds, "aiusages", "analytics"):
         for name in documents:

@@ -21,7 +21,7 @@ from app.reports.parts.campaigns import campaign_sums, top_users
 from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.reader import reading
 from app.reports.windows import TimeWindow
-from app.rollups import tagged
+from app.rollups import filling
 from app.rollups.cell_updates import figures_of
 from app.rollups.compactor import Compactor
 from app.rollups.recount import Recount
@@ -164,7 +164,7 @@ ACTS = st.one_of(
 
 
 async def test_no_mixture_of_releases_makes_a_report_wrong(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tagged, "AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(filling, "AGAIN_SECONDS", 0.0)
     histories: list[list[tuple[str, int]]] = []
 
     @settings(max_examples=4, suppress_health_check=list(HealthCheck), database=None)
@@ -206,14 +206,14 @@ async def _do(house: House, act: str, days: int, number: int) -> None:
 async def test_days_of_an_earlier_release_are_filled_while_others_write_and_merge(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tagged, "SLICE_SECONDS", -1.0)  # one day each time
+    monkeypatch.setattr(filling, "SLICE_SECONDS", -1.0)  # one day each time
     for number in range(30):
         await house.track(number, days=number % 4, campaign_id="spring", **(TRIED if number % 2 else {}))
     await house.forget_tags()
-    filling, passes = TaggedCells(house.database, house.compactor._session), 0
+    cells, passes = TaggedCells(house.database, house.compactor._session), 0
 
     while not is_tagged(await house.state()):
-        await filling.keep_up()
+        await cells.keep_up()
         for days in (passes % 4, (passes + 1) % 4):  # that has been filled, and that is next
             await house.track(100 + passes, days=days, campaign_id="spring", **TRIED)
         await house.check()
@@ -291,7 +291,7 @@ async def test_nothing_is_deleted_by_retention_that_is_not_filled(house: House) 
 
 
 async def test_days_whose_calls_are_deleted_keep_their_cells(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tagged, "AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(filling, "AGAIN_SECONDS", 0.0)
     for days in (0, 3):
         await house.track(1, days=days, campaign_id="spring", **TRIED)
     await house.compactor.merge_all()

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from app.rollups.usage_sums import Columns, Tags, UsageSums
 from models.money import from_units
+from models.speeds import speed_bucket
 
 NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
 
@@ -21,6 +22,7 @@ def columns(users: str, *, success: bool = True, conversations: str = "", campai
         input_tokens=tokens,
         output_tokens=[1] * len(users),
         durations=[100 * count if count != 2 else None for count in tokens],
+        first_tokens=[50 if count == 1 else None for count in tokens],
         costs=[10 * count + 25 for count in tokens],
     )
 
@@ -44,6 +46,8 @@ def test_columns_are_summed_by_user_and_conversation_with_fees_and_without_what_
 
     assert (row["requests"], row["successes"], row["tokensUsed"], row["durations"]) == (3, 3, 9, 2)
     assert (row["duration"], row["cost"]) == (400, from_units(135))
+    speeds = {"duration": (100, 300), "firstToken": (50,), "perSecond": (20_000, 3_333)}
+    assert row["speeds"] == {name: {str(speed_bucket(value)): 1 for value in each} for name, each in speeds.items()}
     amounts = {"inputCost": from_units(60), "outputCost": from_units(60), "generationCost": from_units(15)}
     assert {name: row[name] for name in amounts} == amounts
     assert row["users"] == [

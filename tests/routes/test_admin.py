@@ -157,7 +157,8 @@ async def test_latency_is_a_distribution_and_errors_have_kinds(client: Client, t
         {"status": "timeout", "provider": "openai", "count": 1},
     ]
     assert (of_one["measured"], of_one["buckets"], len(of_one["errors"])) == (0, [], 1)
-    assert (of_model["measured"], of_model["buckets"], of_model["latency"]["p50"]) == (None, None, None)
+    assert (of_model["measured"], of_model["latency"]) == (5, everything["latency"])
+    assert [(row["model"], row["measured"], row["exact"]) for row in of_model["byModel"]] == [("gpt-4o", 5, True)]
     assert of_model["errors"] == everything["errors"][1:]
 
 

@@ -37,6 +37,7 @@ from models.rollups import (
     FINDINGS,
     LATENCY,
     NAMES,
+    SPEEDS,
     STATE,
     TRAILING,
     USER_DAYS,
@@ -68,6 +69,7 @@ READERS: dict[str, tuple[str, ...]] = {
     NAMES: ("/usage", "/users"),
     FINDINGS: ("quality",),
     LATENCY: ("/latency", "/providers"),
+    SPEEDS: ("/latency", "/models", "/providers", "/usage"),
     TRAILING: ("/usage", "/users"),
     CONVERSATIONS: ("conversations", "/analytics"),
     CAMPAIGNS: ("/campaigns",),
@@ -98,7 +100,14 @@ WAYS: dict[str, Any] = {
 }
 CALL = {"contentType": "chat", "model": "gpt-4o", "provider": "openai", "inputTokens": 1_000, "outputTokens": 500}
 TAGS = {"campaignId": "spring", "experiment": "tone", "variant": "b"}
-MORE = {**TAGS, "conversationId": "talk", "requestDuration": 120, "metadata": {"a": 1}, "cacheReadTokens": 10}
+MORE = {
+    **TAGS,
+    "conversationId": "talk",
+    "requestDuration": 120,
+    "timeToFirstToken": 30,
+    "metadata": {"a": 1},
+    "cacheReadTokens": 10,
+}
 TAGS = {"campaignId": "spring", "experiment": "tone", "variant": "b"}
 CALLS: list[Document] = [
     {**CALL, **MORE, **TAGS, "userId": "ann", "clerkUserId": "clerk"},

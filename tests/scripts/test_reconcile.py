@@ -29,6 +29,7 @@ from models.rollups import (
     DELTAS,
     FINDINGS,
     LATENCY,
+    SPEEDS,
     STATE,
     TRAILING,
     USAGE,
@@ -44,7 +45,19 @@ from tests.scripts.conftest import Command
 from tests.scripts.jobs import Interrupted, assert_counted, dump, failing_after, run
 from tests.twins import assert_twins, entries
 
-COLLECTIONS = (DAYS, USAGE, LATENCY, FINDINGS, USERS, USER_MONTHS, ACTIVE_USERS, CONVERSATIONS, CAMPAIGNS, VARIANTS)
+COLLECTIONS = (
+    DAYS,
+    USAGE,
+    LATENCY,
+    SPEEDS,
+    FINDINGS,
+    USERS,
+    USER_MONTHS,
+    ACTIVE_USERS,
+    CONVERSATIONS,
+    CAMPAIGNS,
+    VARIANTS,
+)
 AGES = (12, 8, 2, 1, 0)
 DAYS_OF_HOUSE = ("--from", "2024-02-20", "--to", "2024-03-12")
 QUIET_DAYS = ("2024-02-29", "2024-03-10")

@@ -32,12 +32,12 @@ from models.rollups import (
     DAYS,
     DELTAS,
     EVERYONE,
+    SPEEDS,
     STATE,
     USER_MONTHS,
     USERS,
     VARIANTS,
     in_other_zone,
-    is_tagged,
 )
 from models.stored_shapes import SHAPES
 
@@ -182,9 +182,10 @@ class _Snapshot:
             stored.add(cell[0], dict(cell[1]), dict.fromkeys(parts, 1))
         for delta in waiting:
             self._add_bits(stored, delta)
-        if not (state and is_tagged(state) and all("tagged" in delta for delta in deltas)):
-            for each in (wanted, stored):  # a server fills them, after an upgrade, and until then nobody reads them
-                each.forget(CAMPAIGNS, VARIANTS)
+        for mark, collections in (("tagged", (CAMPAIGNS, VARIANTS)), ("timed", (SPEEDS,))):
+            if not (state and state.get(mark) == state["merges"] and all(mark in delta for delta in deltas)):
+                for each in (wanted, stored):  # a server fills them, after an upgrade, and until then nobody reads them
+                    each.forget(*collections)
         for one, other in ((stored, wanted), counts):
             for (collection, key), figures in one.differences(other):
                 said = ", ".join(f"{path} {is_}, not {should}" for path, (is_, should) in figures.items())
