@@ -19,7 +19,8 @@ STYLE, CHARTS = "style.css", "charts.json"
 """Files that are sent as one, because a browser draws nothing before it has them all."""
 FOLDER = Path(__file__).with_name("static")
 CHARTS_FOLDER = Path(__file__).with_name("charts")
-SHEETS = ("app.css", *(f"css/{n}.css" for n in ("layout", "controls", "parts", "charts", "tables", "states", "dialog")))
+_SHEETS = ("layout", "controls", "parts", "charts", "tables", "states", "dialog", "print")
+SHEETS = ("app.css", *(f"css/{name}.css" for name in _SHEETS))
 """What `style.css` is made of: later ones have the last word."""
 EMBED = "twinmeter-usage.js"
 """The script of the panel that other pages show: one file of several, because it has one address that never changes."""

@@ -18,7 +18,7 @@ import {
   whenSignedOutElsewhere,
   whoIsThere,
 } from "./session.js";
-import { banner, closeMenu, windowWords, wireShell } from "./shell.js";
+import { banner, closeMenu, filterWords, windowWords, wireShell } from "./shell.js";
 import { DATA, href, isView, moduleOf, OF_NO_TAB, placeOf, read, reportParameters } from "./state.js";
 
 /** @import { Committed, Stream } from "./live.js" */
@@ -236,6 +236,7 @@ class App {
     document.title = `${tab.title} · twinmeter`;
     byId("title").textContent = state.userId && state.tab === "usage/users" ? state.userId : tab.title;
     byId("meta").textContent = tab.about?.(context) ?? "";
+    byId("printed").textContent = filterWords(state);
     const place = placeOf(state.tab);
     for (const link of document.querySelectorAll("a[data-tab]")) {
       const tab = link.getAttribute("data-tab");

@@ -11,7 +11,7 @@ import { el } from "./dom.js";
 
 const HEIGHT = 240;
 /** Between the margins of a portrait A4 page and of a panel, in px of CSS. */
-const PRINTED = 640;
+const PRINTED = 664;
 
 /** A chart. */
 export function chart(/** @type {Chart} */ props) {

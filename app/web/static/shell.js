@@ -2,8 +2,9 @@
 
 import { byId, el } from "./dom.js";
 import * as format from "./format.js";
+import { CALL_FILTERS, FILTERS } from "./state.js";
 
-/** @import { Context, Days, Parameters } from "./types.js" */
+/** @import { Context, Days, Parameters, State } from "./types.js" */
 
 /** The window of the figures, in words; `times` are the instants that it was asked for, if any. */
 export function windowWords(
@@ -15,6 +16,15 @@ export function windowWords(
   if (fromTime && toTime) return `${format.times(String(fromTime), String(toTime), timezone)} in ${timezone}`;
   const partial = to === today ? " · today is partial: it counts up to now" : "";
   return `${format.span(from, to)} · ${format.plural(days, "day")} in ${timezone}${partial}`;
+}
+
+/** The filters that are on, in words: paper has no controls to read them from. */
+export function filterWords(/** @type {State} */ state) {
+  const set = [...FILTERS, ...CALL_FILTERS].filter((name) => state[name]);
+  const words = set.map((name) => `${name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)}: ${state[name]}`);
+  const data = { real: [], demo: ["demo data"], all: ["real and demo data"] }[state.data];
+  const all = [...words, ...data].join(" · ");
+  return all.charAt(0).toUpperCase() + all.slice(1);
 }
 
 /** That demo data is shown; null where none is. */
