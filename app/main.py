@@ -95,6 +95,7 @@ from routes.panel import PanelController
 from routes.prices import PriceController
 from routes.sessions import SessionController
 from routes.stripe_webhook import StripeWebhookController
+from routes.summary import SummaryController
 from routes.technical import TechnicalController
 from routes.track import TrackController
 
@@ -195,6 +196,7 @@ def create_app(
             AdminController,
             LiveController,
             DownloadController,
+            SummaryController,
             TechnicalController,
             AnalyticsController,
             EventController,

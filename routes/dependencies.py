@@ -24,6 +24,7 @@ from app.finance.months.months import Months
 from app.finance.months.printing.printer import Printer
 from app.finance.revenue.book import RevenueBook
 from app.finance.revenue.rates import Rates
+from app.finance.summary import Summaries
 from app.finance.upgrades.upgrades import FeatureUpgradesReports
 from app.limits import Limits
 from app.limits.defining.grants import GrantBook
@@ -135,6 +136,13 @@ async def provide_finance(state: State) -> Finance:
 async def provide_forecasts(state: State) -> Forecasts:
     forecasts: Forecasts = state.forecasts
     return forecasts
+
+
+async def provide_summaries(
+    state: State, reports: NamedDependency[Reports], forecasts: NamedDependency[Forecasts]
+) -> Summaries:
+    book = LimitBook(state.database, state.limits.definitions)
+    return Summaries(reports, forecasts, state.alerts, state.limits, book)
 
 
 async def provide_months(state: State) -> Months:
@@ -344,6 +352,7 @@ DEPENDENCIES = {
     "finance": Provide(provide_finance),
     "forecasts": Provide(provide_forecasts),
     "feature_upgrades": Provide(provide_feature_upgrades),
+    "summaries": Provide(provide_summaries),
     "months": Provide(provide_months),
     "printer": Provide(provide_printer),
     "api_keys": Provide(provide_api_keys),

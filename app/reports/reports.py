@@ -23,6 +23,7 @@ from app.reports import (
     retention,
     saved,
     stats,
+    summary,
     timeline,
     usage,
 )
@@ -52,6 +53,7 @@ from app.reports.rows import FeatureTotals, Row, UsageDay
 from app.reports.saved import SavedByGateway
 from app.reports.single_flight import SharedComputations
 from app.reports.stats import StatsReport
+from app.reports.summary import SummaryFigures
 from app.reports.timeline import TimelineBy, TimelineReport
 from app.reports.usage import UsageReport
 
@@ -357,6 +359,21 @@ class Reports:
                 return await stats.stats(read, self.now(), self.zone, synthetic, client_id)
 
         return await self._share(("stats", synthetic, client_id), compute)
+
+    async def summary(
+        self, synthetic: Synthetic, client_id: str | None, beside: Callable[[Reader], Awaitable[Beside]]
+    ) -> tuple[SummaryFigures, Beside]:
+        """What one page says at a glance, and what another room reads beside it as of the same moment."""
+
+        async def compute() -> tuple[SummaryFigures, Beside]:
+            now = self.now()
+            query = summary.today_query(now, self.zone, synthetic, client_id)
+            async with self._rollups() as (read, rollups):
+                parts = await summary.read_parts(read, rollups.state, self._sheets(read, rollups), query, now)
+                found = await beside(read)
+            return await summary.summary_figures(parts, now), found
+
+        return await self._share(("summary", synthetic, client_id), compute)
 
     async def panel(self, of: Filters, synthetic: Synthetic, beside: ReadBeside[Beside]) -> tuple[Figures, Beside]:
         """What a user, or a client, sees of its own, and what is read beside it as of the same moment."""

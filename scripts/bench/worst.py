@@ -83,6 +83,7 @@ def of_routes() -> dict[tuple[str, str], Requests]:
         f"{admin}/models": [f"?{year}"],
         f"{admin}/overview": ["?synthetic=include"],
         f"{admin}/providers": [f"?{year}"],
+        f"{admin}/summary": ["", "?synthetic=include"],
         f"{admin}/retention": ["?weeks=52&synthetic=include"],
         f"{admin}/upgrades": [f"?{year}"],
         "/api/admin/stats": ["?synthetic=include"],

@@ -252,6 +252,7 @@ PROTECTED = [
     ("GET", "/api/admin/ai/models"),
     ("GET", "/api/admin/ai/users"),
     ("GET", "/api/admin/ai/retention"),
+    ("GET", "/api/admin/ai/summary"),
     ("GET", "/api/admin/ai/upgrades"),
     ("GET", "/api/admin/ai/calls"),
     ("GET", "/api/admin/ai/calls/{call_id:str}"),
@@ -436,3 +437,22 @@ async def test_an_unknown_address_is_a_problem_too(empty: Client) -> None:
     response = await empty.get("/api/nowhere")
 
     assert (response.status_code, response.headers["content-type"]) == (404, "application/problem+json")
+
+
+async def test_the_summary_has_its_month_end_budgets_and_what_wants_attention(client: Client, tokens: Tokens) -> None:
+    limit = {"unit": "usd", "window": "month", "amount": 10, "name": "All of it", "scope": {"everyone": True}}
+    made = await client.post("/api/admin/limits", json=limit, headers=bearer(tokens, Role.ADMIN))
+    assert made.status_code == 201, made.text
+    await track(client, tokens, cost=9)
+    await track(client, tokens, model="nobody-sells-this")
+
+    found = await ask(client, tokens, "/api/admin/ai/summary")
+
+    ahead = found["forecast"]
+    assert (found["month"]["totals"]["cost"], ahead["monthToDate"], ahead["monthEnd"]) == (9, 9, None)
+    assert "14 full days" in ahead["refused"]["why"]
+    (budget,) = found["budgets"]
+    assert (budget["name"], budget["amount"], budget["used"], budget["usedPercent"]) == ("All of it", 10, 9, 90)
+    told = {each["kind"]: (each["text"], each["view"]) for each in found["attention"]}
+    assert told["limit"] == ("All of it: 90% of $10.00 per month used", "settings/limits")
+    assert told["unpriced"] == ("1 call this month without a price: not in any cost", "reliability/data-quality")

@@ -203,7 +203,7 @@ async def test_weeks_are_iso_weeks_and_compared_with_the_week_before(client: Cli
         ("/api/admin/ai/calls", {"fromTime": "today", "toTime": "2024-05-01T10:00:00Z"}, "fromTime", "time zone"),
         ("/api/admin/ai/calls", {"fromTime": "2024-05-01T10:00:00Z", "days": "7"}, "days", "give either"),
         ("/api/admin/ai/explain", {"days": "1"}, "from", "is today"),
-        ("/api/admin/ai/explain", {"compare": "next"}, "compare", "previous, year"),
+        ("/api/admin/ai/explain", {"compare": "next"}, "compare", "previous, week, month, year"),
         ("/api/admin/ai/explain", {"compareFrom": "2024-05-02"}, "compareTo", "is missing"),
         ("/api/admin/ai/explain", {"compareTo": "2024-05-02"}, "compareFrom", "is missing"),
         (

@@ -77,6 +77,13 @@ class Forecasts:
 
         return await self._shared.share((filters, synthetic, by), partial(self._damage.named, compute))
 
+    async def of_all(self, read: Reader, filters: Filters, synthetic: Synthetic) -> SeriesForecast:
+        """Of all calls that the filters match together, as of the moment of a reader."""
+        query = self._query(filters, synthetic, self._clock())
+        days = daily.together((await daily.by_name(read, query, None)).values())
+        missing = missing_days(await daily.calls_of_everyone(read, query), query.window.last)
+        return await asyncio.to_thread(lambda: self._series_forecast(None, series_of(days, query.window.last, missing)))
+
     async def reached(self, budgets: Sequence[Budget]) -> list[Reached]:
         """When each will be used up. Without demo data, which no limit counts."""
 

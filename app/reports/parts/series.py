@@ -40,12 +40,12 @@ class _Point(NamedTuple):
     name: str
 
 
-def series(window: TimeWindow, rows: Documents) -> list[SeriesPoint]:
-    """Every day of each name, the one with the most cost first and `other` last. Rows have `_id` {day, name}.
+def series(window: TimeWindow, rows: Documents, most: int = MOST_NAMES) -> list[SeriesPoint]:
+    """Every day of so many names, the one with the most cost first and `other` last. Rows have `_id` {day, name}.
 
     Names beyond a client's cap are counted as `other` already, so they are part of the rest.
     """
-    top = _top(rows)
+    top = _top(rows, most)
     points: dict[_Point, Documents] = {}
     for row in rows:
         name = row["_id"]["name"]
@@ -60,12 +60,10 @@ def _point(day: date, name: str, rows: Documents) -> SeriesPoint:
     return SeriesPoint(day=day, name=name, requests=totals["requests"], cost=to_decimal(totals["cost"]))
 
 
-def _top(rows: Documents) -> list[str]:
+def _top(rows: Documents, most: int) -> list[str]:
     by_name: dict[str, Documents] = {}
     for row in rows:
         by_name.setdefault(row["_id"]["name"], []).append(row)
     by_name.pop(OTHER, None)
     totals = {name: summed(of_name, FIGURES) for name, of_name in by_name.items()}
-    return sorted(totals, key=lambda name: (-to_decimal(totals[name]["cost"]), -totals[name]["requests"], name))[
-        :MOST_NAMES
-    ]
+    return sorted(totals, key=lambda name: (-to_decimal(totals[name]["cost"]), -totals[name]["requests"], name))[:most]

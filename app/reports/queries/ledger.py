@@ -213,6 +213,19 @@ def guesses(query: ReportQuery) -> list[Stage]:
     return [*_selected(query), rare, group_totals(key), sort_by("-requests", "_id")]
 
 
+def failures(query: ReportQuery, limit: int) -> list[Stage]:
+    """The latest calls that failed, by the index of them."""
+    failed = [status.value for status in CallStatus if status is not CallStatus.SUCCESS]
+    fields = ("createdAt", "userId", "feature", "provider", "aiModel", "status")
+    return [
+        {"$match": {"status": {"$in": failed}}},
+        *_selected(query),
+        sort_by("-createdAt", "-_id"),
+        {"$limit": limit},
+        {"$project": dict.fromkeys(fields, 1)},
+    ]
+
+
 def newest(query: ReportQuery, limit: int) -> list[Stage]:
     """The ids of the latest calls."""
     return [*_selected(query), sort_by("-createdAt", "-_id"), {"$limit": limit}, {"$project": {"_id": 1}}]
