@@ -1,4 +1,4 @@
-"""Pages and the files that they load. All of them are public, because none contains a figure."""
+"""Pages and the files that they load. All of them are public: a page says who has signed in to them alone."""
 
 from litestar import Controller, Request, Response, get
 from litestar.datastructures import State
@@ -8,6 +8,7 @@ from litestar.response import Redirect, Template
 from app.auth.middleware import PUBLIC
 from app.settings import Settings
 from app.web import assets, pages
+from routes.sessions import told
 
 AnyRequest = Request[None, None, State]
 FOR_ANY_PAGE = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
@@ -26,17 +27,17 @@ class PageController(Controller):
 
     @get(pages.PATH)
     async def home(self, request: AnyRequest) -> Template:
-        return _page(pages.HOME, request)
+        return await _page(pages.HOME, request)
 
     @get(pages.PATH + "/{place:str}", status_code=200)
     async def place(self, place: FromPath[str], request: AnyRequest) -> Template | Redirect:
         root: str = request.scope["root_path"]
         leads = pages.moved(place, request.scope["query_string"].decode("latin-1"))
-        return Redirect(root + leads, status_code=308) if leads else _page(place, request)
+        return Redirect(root + leads, status_code=308) if leads else await _page(place, request)
 
     @get(pages.PATH + "/{place:str}/{view:str}")
     async def view(self, place: FromPath[str], view: FromPath[str], request: AnyRequest) -> Template:
-        return _page(f"{place}/{view}", request)
+        return await _page(f"{place}/{view}", request)
 
     @get(assets.PATH + "/{version:str}/{name:path}")
     async def file(self, version: FromPath[str], name: FromPath[str], request: AnyRequest) -> Response[bytes]:
@@ -67,5 +68,7 @@ def _sent(found: assets.Asset, request: AnyRequest, headers: dict[str, str]) -> 
     return Response(found.gzipped if zipped else found.content, media_type=found.media_type, headers=headers)
 
 
-def _page(slug: str, request: AnyRequest) -> Template:
-    return pages.page(slug, request.app.state.assets, request.scope["root_path"])
+async def _page(slug: str, request: AnyRequest) -> Template:
+    who = await told(request)
+    said = None if who is None else who.model_dump(mode="json", by_alias=True)
+    return pages.page(slug, request.app.state.assets, request.scope["root_path"], said)

@@ -1,7 +1,8 @@
 """Signing in to the pages, and out of them."""
 
+import asyncio
 from functools import partial
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from litestar import Controller, Request, Response, delete, get, post
 from litestar.datastructures import State
@@ -10,12 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from app import __version__
 from app.auth.middleware import PUBLIC, checked, principal_of
+from app.auth.ownership import visible_client
 from app.auth.principals import Principal, Scope
 from app.auth.same_origin import came_by_https, own_page_only
-from app.auth.sessions import Sessions, cleared
-from app.errors import NotAllowedError
+from app.auth.sessions import Sessions, cleared, session_in
+from app.errors import AppError, NotAllowedError
 from app.http.serialization import ExactResponse
+from app.reports.query import Synthetic
+from app.reports.reports import Reports
 from app.reports.rows import Row
+from routes.dependencies import ClientFilter
 
 
 class SignIn(BaseModel):
@@ -25,6 +30,11 @@ class SignIn(BaseModel):
 
     token: Annotated[SecretStr, Field(min_length=1, max_length=16_384)]
     """A token or an API key."""
+
+
+Shows = Literal["real", "demo"]
+LOOK_SECONDS = 2.0
+"""A page without figures comes sooner than one that waits for a database which does not answer."""
 
 
 class Features(Row):
@@ -44,20 +54,51 @@ class Who(Row):
     timezone: str
     show_synthetic: bool
     """Whether reports of this deployment include demo data by default."""
+    shows: Shows
+    """What a page shows that was asked for no particular data."""
     version: str
     features: Features
 
     @classmethod
-    def of(cls, principal: Principal, state: State) -> Self:
+    async def of(cls, principal: Principal, state: State, client: str | None) -> Self:
+        """`client` is the one that the page is about. Raises NotAllowedError where that is not theirs."""
         return cls(
             subject=principal.subject,
             client=principal.client,
             scopes=sorted(principal.scopes),
             timezone=state.settings.timezone,
             show_synthetic=state.settings.show_synthetic,
+            shows=await _shown(state.reports, visible_client(principal, client)),
             version=__version__,
             features=Features(live=state.database.transactional),
         )
+
+
+async def _shown(reports: Reports, client: str | None) -> Shows:
+    """Real calls, as soon as there is one: none is lost among demo data."""
+    try:
+        async with asyncio.timeout(LOOK_SECONDS):
+            real = await reports.any_calls(Synthetic.EXCLUDE, client)
+            return "real" if real or not await reports.any_calls(Synthetic.ONLY, client) else "demo"
+    except (TimeoutError, AppError):
+        return "real"  # the figures' own requests say what is wrong
+
+
+async def told(request: Request[Any, Any, State]) -> Who | None:
+    """Who has the session that this request sends along; None where there is none, or that cannot be told at once.
+
+    A page says it, so that its figures are asked for without a question before.
+    """
+    cookie = session_in(request.headers.get("cookie", ""))
+    if cookie is None:
+        return None
+    state = request.app.state
+    try:
+        async with asyncio.timeout(LOOK_SECONDS):
+            principal = await principal_of(state.sessions.opened(cookie), state)
+            return await Who.of(principal, state, request.query_params.get("clientId"))
+    except (TimeoutError, AppError):
+        return None
 
 
 class SessionController(Controller):
@@ -68,7 +109,7 @@ class SessionController(Controller):
 
     @post("/", status_code=200, opt=PUBLIC, guards=(own_page_only,))
     async def sign_in(
-        self, data: JSONBody[SignIn], state: State, request: Request[None, Any, State]
+        self, data: JSONBody[SignIn], state: State, request: Request[None, Any, State], client: ClientFilter = None
     ) -> ExactResponse[Who]:
         """For any valid credential, even one without the scope that the pages' figures need."""
         credential = data.token.get_secret_value().strip()
@@ -79,11 +120,11 @@ class SessionController(Controller):
         secure = came_by_https(request.scope["scheme"], request.headers)
         root_path = request.scope["root_path"]
         cookie = sessions.cookie(credential, principal.expires, secure=secure, root_path=root_path)
-        return ExactResponse(Who.of(principal, state), cookies=[cookie])
+        return ExactResponse(await Who.of(principal, state, client), cookies=[cookie])
 
     @get("/")
-    async def who(self, state: State, request: Request[Principal, Any, State]) -> Who:
-        return Who.of(request.user, state)
+    async def who(self, state: State, request: Request[Principal, Any, State], client: ClientFilter = None) -> Who:
+        return await Who.of(request.user, state, client)
 
     @delete("/", opt=PUBLIC, guards=(own_page_only,))
     async def sign_out(self, request: Request[None, Any, State]) -> Response[None]:

@@ -375,6 +375,11 @@ class Reports:
 
         return await self._share(("summary", synthetic, client_id), compute)
 
+    async def any_calls(self, synthetic: Synthetic, client_id: str | None = None) -> bool:
+        """Whether there has ever been a call, of one client or of all."""
+        async with reading(self._database) as read:
+            return await stats.any_calls(read, self.now(), self.zone, synthetic, client_id)
+
     async def panel(self, of: Filters, synthetic: Synthetic, beside: ReadBeside[Beside]) -> tuple[Figures, Beside]:
         """What a user, or a client, sees of its own, and what is read beside it as of the same moment."""
 

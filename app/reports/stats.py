@@ -8,13 +8,13 @@ from app.reports.parts.active_users import active_in
 from app.reports.parts.figures import summed
 from app.reports.periods import spans
 from app.reports.queries import ledger, rollups
-from app.reports.query import Synthetic
+from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.readable import ReadableRow, readable, value_of
 from app.reports.reader import Document, Reader
 from app.reports.rows import (
     Row,
 )
-from app.reports.windows import DAY
+from app.reports.windows import DAY, TimeWindow, today
 from models.base import camel
 from models.money import to_decimal
 
@@ -55,6 +55,19 @@ class StatsReport(Row):
     generated_at: datetime
 
 
+def _ever(now: datetime, zone: ZoneInfo, synthetic: Synthetic, client_id: str | None) -> ReportQuery:
+    """All calls of one client or of all. They may be dated a little ahead of our clock."""
+    window = TimeWindow(date(2000, 1, 1), today(now, zone) + DAY, zone)
+    return ReportQuery(window, Filters(client_id=client_id), synthetic)
+
+
+async def any_calls(
+    read: Reader, now: datetime, zone: ZoneInfo, synthetic: Synthetic, client_id: str | None = None
+) -> bool:
+    """Whether there has ever been a call, of one client or of all."""
+    return bool(await read.ledger(ledger.newest(_ever(now, zone, synthetic, client_id), 1)))
+
+
 async def stats(
     read: Reader, now: datetime, zone: ZoneInfo, synthetic: Synthetic, client_id: str | None = None
 ) -> StatsReport:
@@ -67,9 +80,7 @@ async def stats(
     day = summed(row for row in rows if row["_id"] == of.day.window.first.isoformat())
     month = summed(rows)
     (active,) = await active_in(read, [of.day])
-    # calls may be dated a little ahead of our clock; recent activity includes them
-    ever = of.day.over(date(2000, 1, 1), of.day.window.last + DAY)
-    newest = await read.ledger(ledger.newest(ever, RECENT_ACTIVITY))
+    newest = await read.ledger(ledger.newest(_ever(now, zone, synthetic, client_id), RECENT_ACTIVITY))
     recent = await read.events(ledger.events_of([entry["_id"] for entry in newest]))
     return StatsReport(
         ai_requests_today=day["requests"],

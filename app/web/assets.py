@@ -12,6 +12,7 @@ from pathlib import Path
 
 from app.errors import NotFoundError
 from app.web.bundle import VegaBundle
+from app.web.modules import one_module
 
 PATH = "/admin/static"
 BUNDLE = "vega.js"
@@ -22,6 +23,10 @@ CHARTS_FOLDER = Path(__file__).with_name("charts")
 _SHEETS = ("layout", "controls", "parts", "charts", "tables", "states", "dialog", "print")
 SHEETS = ("app.css", *(f"css/{name}.css" for name in _SHEETS))
 """What `style.css` is made of: later ones have the last word."""
+APP = "app.js"
+"""The dashboard: the module that starts it, and all others with it."""
+APART = re.compile(r"theme\.js|panel/.*")
+"""Scripts that are no modules of the dashboard: one runs before anything is painted, others are the panel's."""
 EMBED = "twinmeter-usage.js"
 """The script of the panel that other pages show: one file of several, because it has one address that never changes."""
 PANEL = tuple(f"panel/{name}.js" for name in ("text", "words", "feed", "styles", "nodes", "element"))
@@ -69,13 +74,15 @@ class Assets:
         }
         style = b"".join(files.pop(name) for name in SHEETS)
         embed = _one_script(files[name] for name in PANEL)
-        self._files = {**files, STYLE: style, CHARTS: _charts(), EMBED: embed}
+        modules = {name: files.pop(name) for name in list(files) if name.endswith(".js") and not APART.fullmatch(name)}
+        app = one_module(modules, APP)
+        self._files = {**files, APP: app, STYLE: style, CHARTS: _charts(), EMBED: embed}
         self._bundle = VegaBundle(data_dir)
         self._asked: dict[str, Asset] = {}
         self.version = _version(self._files, self._bundle.version)
 
     def url(self, name: str) -> str:
-        """The address of a file, such as `app.js` or `parts/days.js`. Raises KeyError where there is none."""
+        """The address of a file, such as `app.js`. Raises KeyError where there is none."""
         if name != BUNDLE and name not in self._files:
             raise KeyError(name)
         return f"{PATH}/{self.version}/{name}"

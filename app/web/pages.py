@@ -1,8 +1,8 @@
 """The shell of every page: markup without data, public. Figures are requested by whoever has signed in."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -75,11 +75,6 @@ class View(NamedTuple):
         """Its address."""
         return PATH if self.slug == HOME else f"{PATH}/{self.slug}"
 
-    @property
-    def module(self) -> str:
-        """The file that shows it."""
-        return f"places/{self.slug}{'' if self.slug == HOME or '/' in self.slug else '/index'}.js"
-
 
 def _views(place: str, title: str, others: dict[str, str]) -> list[View]:
     return [View(place, title), *(View(f"{place}/{name}", each) for name, each in others.items())]
@@ -132,18 +127,19 @@ def moved(slug: str, query: str) -> str | None:
     return f"{_BY_SLUG[view].path}{'?' if kept else ''}{kept}"
 
 
-def page(slug: str, assets: Assets, root: str) -> Template:
+def page(slug: str, assets: Assets, root: str, who: Mapping[str, Any] | None) -> Template:
     """The page of a view; for a slug that is none a page that says so, with 404.
 
-    `root` is the prefix under which a proxy serves this deployment; scripts read it from their own address.
+    `root` is the prefix under which a proxy serves this deployment; scripts read it from their own address. `who` is
+    what pages have to know about whoever has signed in, as JSON; None where that is not known.
     """
     view = _BY_SLUG.get(slug)
     context = {
         "tab": view.slug if view else NOWHERE,
         "place": slug.partition("/")[0] if view else NOWHERE,
         "title": view.title if view else "Not found",
-        "module": view and view.module,
         "root": root,
+        "who": who,
         "places": VIEWS,
         "asset": lambda name: root + assets.url(name),
     }

@@ -9,7 +9,6 @@ from urllib.parse import parse_qs, urlsplit
 
 from playwright.async_api import Page, Route, expect
 
-from app.http.serialization import encode
 from tests.browser.deployment import CALL_COST, LONG, REAL_CALLS, Served
 from tests.browser.reading import opened, settled, shown, until_figure
 from tests.browser.watch import Watch
@@ -75,12 +74,11 @@ async def test_period_filters_and_data_change_figures_and_address_and_the_back_b
 
 
 async def test_where_there_is_only_demo_data_a_page_opens_on_it_and_says_so(signed_in: Page, server: Served) -> None:
-    nothing = {**server.get("/api/admin/stats"), "recentActivity": []}
+    async def without_real_calls(route: Route) -> None:
+        answer = await route.fetch()
+        await route.fulfill(response=answer, body=(await answer.text()).replace('"shows": "real"', '"shows": "demo"'))
 
-    async def empty(route: Route) -> None:
-        await route.fulfill(content_type="application/json", body=encode(nothing))
-
-    await signed_in.route(re.compile(r"/api/admin/stats\?.*synthetic=exclude"), empty)
+    await signed_in.route("**/admin/usage", without_real_calls)
     page = await opened(signed_in, "/admin/usage")
     await expect(page.get_by_role("note")).to_contain_text("every figure here is from generated calls")
     await until_figure(page, "requests", counted(server, days=30, synthetic="only"))

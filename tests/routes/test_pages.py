@@ -1,13 +1,18 @@
 """The shell of the pages and its files: public, without a figure, and strict with browsers."""
 
 import gzip
+import json
 import re
+from datetime import timedelta
 
 import pytest
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
-from app.web.assets import CHARTS, FOLDER, STYLE
+from app.auth.principals import Role
+from app.auth.sessions import COOKIE
+from app.auth.tokens import Tokens
+from app.web.assets import APP, CHARTS, FOLDER, STYLE
 from app.web.pages import MOVED, VIEWS
 
 Client = AsyncTestClient[Litestar]
@@ -91,8 +96,14 @@ async def test_every_address_of_before_leads_somewhere(empty: Client) -> None:
 
 async def test_every_file_is_kept_for_ever_under_an_address_of_its_version(empty: Client) -> None:
     version = empty.app.state.assets.version
-    files = [STYLE, CHARTS, *(file.relative_to(FOLDER).as_posix() for file in FOLDER.rglob("*.js"))]
-    assert {"app.js", "places/cost/index.js"} <= set(files)
+    files = [
+        STYLE,
+        CHARTS,
+        APP,
+        "theme.js",
+        "icon.svg",
+        *(f"panel/{file.name}" for file in (FOLDER / "panel").glob("*.js")),
+    ]
     for name in files:
         zipped = await empty.get(f"/admin/static/{version}/{name}")
         plain = await empty.get(f"/admin/static/{version}/{name}", headers={"Accept-Encoding": "identity"})
@@ -113,10 +124,10 @@ async def test_a_page_loads_files_of_ours_that_are_there(client: Client, monkeyp
     monkeypatch.setattr("app.web.bundle.VegaBundle.gzipped", gzipped)
     page = (await client.get("/admin")).text
 
-    assert {file.rpartition("/")[2] for file in files_of(page)} >= {"style.css", "app.js", "vega.js"}
+    assert {file.rpartition("/")[2] for file in files_of(page)} >= {"style.css", "app.js", "theme.js"}
     for file in files_of(page):
         assert (await client.get(file)).status_code == 200, file
-    (bundle,) = [file for file in files_of(page) if file.endswith("/vega.js")]
+    (bundle,) = re.findall(r'data-vega="([^"]+)"', page)
     response = await client.get(bundle)
     assert (response.text, response.headers["content-encoding"]) == ("window.vegaEmbed = 1;", "gzip")
 
@@ -154,3 +165,25 @@ async def test_pages_are_no_part_of_the_interface(empty: Client) -> None:
     paths = (await empty.get("/schema/openapi.json")).json()["paths"]
 
     assert [path for path in paths if path == "/" or path.startswith("/admin")] == []
+
+
+async def test_a_page_says_who_has_signed_in_so_that_its_figures_need_no_question_before(
+    empty: Client, tokens: Tokens
+) -> None:
+    token = tokens.issue("</script><script>alert(1)</script>", Role.ADMIN, timedelta(hours=1))
+    own = {"Sec-Fetch-Site": "same-origin"}
+    who = (await empty.post("/admin/session", json={"token": token}, headers=own)).json()
+
+    page = await empty.get("/admin/cost")
+
+    (told,) = re.findall(r'<script type="application/json" id="who">(.*?)</script>', page.text)
+    assert (json.loads(told), page.headers["cache-control"]) == (who, "no-store")
+    assert 'data-session="in"' in page.text
+    assert "alert(1)</script>" not in page.text
+
+    # whoever has none, or one that does not hold, is told nothing; the page asks once it is there
+    for cookie in ("", "x" * 200):
+        empty.cookies.clear()
+        page = await empty.get("/admin/cost", headers={"Cookie": f"{COOKIE}={cookie}"})
+        assert (page.status_code, 'id="who"' in page.text, 'data-session="unknown"' in page.text) == (200, False, True)
+        assert "set-cookie" not in page.headers

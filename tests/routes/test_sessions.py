@@ -61,6 +61,7 @@ async def test_a_token_signs_in_and_its_session_reads_figures_and_signs_out(empt
         "scopes": ["admin", "gateway", "ingest", "read"],
         "timezone": "UTC",
         "showSynthetic": False,
+        "shows": "real",
         "version": __version__,
         "features": {"live": True},
     }

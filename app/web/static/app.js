@@ -1,6 +1,6 @@
 // Starts a page: who is looking, which tab, and what keeps it fresh.
 
-import { address, ask, RequestError, unreachable } from "./api.js";
+import { address, RequestError, unreachable } from "./api.js";
 import { byId, settle } from "./dom.js";
 import { drawFilters } from "./filters.js";
 import * as format from "./format.js";
@@ -14,27 +14,15 @@ import {
   mayLook,
   showSignIn,
   signOut,
-  wasSignedIn,
+  toldOnThePage,
   whenSignedOutElsewhere,
   whoIsThere,
 } from "./session.js";
 import { banner, closeMenu, filterWords, windowWords, wireShell } from "./shell.js";
-import { DATA, href, isView, moduleOf, OF_NO_TAB, placeOf, read, reportParameters } from "./state.js";
+import { href, isView, moduleOf, OF_NO_TAB, placeOf, read, reportParameters } from "./state.js";
 
 /** @import { Committed, Stream } from "./live.js" */
-/** @import { Context, DataName, Days, State, Tab, Who } from "./types.js" */
-
-/** Whether there are calls, in the view of the address: real ones or invented ones. */
-async function anyCalls(/** @type {string} */ synthetic) {
-  const stats = await ask("/api/admin/stats", { synthetic, clientId: read(location).clientId });
-  return stats.recentActivity.length > 0;
-}
-
-/** @returns {Promise<DataName>} */
-async function usualOf(/** @type {Who} */ who, /** @type {boolean} */ anyReal) {
-  if (who.showSynthetic) return anyReal ? "all" : "demo"; // a deployment that shows demo data has some
-  return anyReal || !(await anyCalls(DATA.demo)) ? "real" : "demo";
-}
+/** @import { Context, Days, State, Tab, Who } from "./types.js" */
 
 class App {
   constructor() {
@@ -51,10 +39,6 @@ class App {
     this.live = undefined;
     /** Who signed in. @type {Who | undefined} */
     this.who = undefined;
-    /** Which data a view without a choice shows. @type {DataName | undefined} */
-    this.usual = undefined;
-    /** @type {Promise<boolean> | undefined} */
-    this.early = undefined;
   }
 
   /**
@@ -92,12 +76,8 @@ class App {
     addEventListener("popstate", () => this.navigate());
     whenSignedOutElsewhere(() => this.who && this.askWho("You are signed out on this browser."));
     byId("sign-out").onclick = () => this.leave();
-    if (wasSignedIn() && read(location).data === null) {
-      this.early = anyCalls(DATA.real); // beside the question who is there: most often both are needed
-      this.early.catch(() => {}); // asked again below
-    }
     try {
-      this.arrived(await whoIsThere());
+      await this.arrived(toldOnThePage() ?? (await whoIsThere()));
     } catch (error) {
       settle(
         byId("view"),
@@ -113,7 +93,6 @@ class App {
         `${who.subject} is signed in, but these pages need the scope admin. Sign in as someone who has it.`,
       );
     hideSignIn();
-    if (this.who?.subject !== who.subject || this.who?.client !== who.client) this.usual = undefined;
     this.who = who;
     byId("subject").textContent = who.client ? `${who.subject} · ${who.client}` : who.subject;
     byId("subject").title = byId("subject").textContent;
@@ -167,7 +146,7 @@ class App {
     const { who } = this;
     if (!who) return;
     const asked = read(location);
-    const state = { ...asked, data: asked.data ?? (await this.usualData(who)), explicit: asked.data !== null };
+    const state = { ...asked, data: asked.data ?? who.shows, explicit: asked.data !== null };
     this.state = state;
     let tab;
     try {
@@ -191,19 +170,6 @@ class App {
     this.page?.leave();
     this.page = undefined;
     byId("view").replaceChildren(failure(error, () => location.reload()));
-  }
-
-  /** Which data a view without a choice shows: demo data only where there is nothing else. */
-  async usualData(/** @type {Who} */ who) {
-    if (this.usual) return this.usual;
-    const early = this.early?.catch(() => anyCalls(DATA.real));
-    this.early = undefined;
-    try {
-      this.usual = await usualOf(who, await (early ?? anyCalls(DATA.real)));
-    } catch {
-      return "real"; // the tab's own requests say what is wrong
-    }
-    return this.usual;
   }
 
   async show(/** @type {Tab} */ tab, /** @type {Who} */ who) {

@@ -3,30 +3,31 @@
 import { ask, RequestError } from "./api.js";
 import { byId } from "./dom.js";
 import { ROOT } from "./root.js";
+import { read } from "./state.js";
 
 /** @import { Who } from "./types.js" */
 
 const ROUTE = "/admin/session";
 const NOTE = `twinmeter.signed-in${ROOT}`;
 
-/** Who is signed in; null where nobody is. Rejects with RequestError where that cannot be told. */
+/** Who has signed in, as the page itself says; undefined where it does not know. @returns {Who | undefined} */
+export function toldOnThePage() {
+  const told = document.getElementById("who");
+  return told ? noted(JSON.parse(told.textContent ?? "")) : undefined;
+}
+
+/** Who has signed in; null where nobody has. Rejects with RequestError where that cannot be told. */
 export async function whoIsThere() {
   try {
-    return noted(await ask(ROUTE));
+    return noted(await ask(ROUTE, ofClient()));
   } catch (error) {
     if (error instanceof RequestError && error.kind === "signed-out") return noted(null);
     throw error;
   }
 }
 
-/** Whether somebody had signed in when this browser was last here: no script can see the session itself. */
-export function wasSignedIn() {
-  try {
-    return localStorage.getItem(NOTE) !== null;
-  } catch {
-    return false; // storage is off: it only saves some time
-  }
-}
+/** The client that the page is about: of its calls it depends which data is shown. */
+const ofClient = () => ({ clientId: read(location).clientId });
 
 /** Call `ended` when another tab of this browser has signed out. */
 export function whenSignedOutElsewhere(/** @type {() => void} */ ended) {
@@ -41,13 +42,16 @@ export function signOut() {
   return ask(ROUTE, {}, { method: "DELETE" });
 }
 
-/** @returns {Who | null} */
-function noted(/** @type {Who | null} */ who) {
+/**
+ * @template {Who | null} W
+ * @param {W} who
+ */
+function noted(who) {
   try {
     if (who) localStorage.setItem(NOTE, "yes");
     else localStorage.removeItem(NOTE);
   } catch {
-    // as above
+    // storage is off: other tabs are not told
   }
   return who;
 }
@@ -83,7 +87,7 @@ async function signIn(/** @type {(who: Who | null) => void} */ onSignedIn) {
   button.disabled = true;
   fault.textContent = "";
   try {
-    onSignedIn(noted(await ask(ROUTE, {}, { method: "POST", body: { token: input.value.trim() } })));
+    onSignedIn(noted(await ask(ROUTE, ofClient(), { method: "POST", body: { token: input.value.trim() } })));
   } catch (error) {
     if (!(error instanceof RequestError)) throw error;
     fault.textContent =

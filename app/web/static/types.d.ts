@@ -54,6 +54,8 @@ export type Who = {
   scopes: string[];
   timezone: string;
   showSynthetic: boolean;
+  /** Of a view whose address does not say which data. */
+  shows: DataName;
   version: string;
   features: { live: boolean };
 };

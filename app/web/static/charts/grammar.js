@@ -49,10 +49,9 @@ export async function draw(element, spec, { values, width, height, rows }) {
   return (await embed(element, { ...drawn, width, height, datasets: { rows } }, options())).view;
 }
 
-/** Vega, as the one module that the shell has started already. */
+/** Vega, which is asked for with the first chart: figures come first. */
 function vegaEmbed() {
-  const script = /** @type {HTMLScriptElement} */ (document.getElementById("vega"));
-  return import(script.src).then(() => window.vegaEmbed);
+  return import(document.documentElement.dataset.vega ?? "").then(() => window.vegaEmbed);
 }
 
 /**
