@@ -11,7 +11,7 @@ from tests.browser.test_sign_in import sign_in
 from tests.browser.watch import Watch
 
 
-async def test_a_key_is_made_by_keyboard_shown_once_and_revoked(signed_in: Page, server: Served, axe: Axe) -> None:
+async def test_a_key_is_made_by_keyboard_shown_once_and_revoked(signed_in: Page, axe: Axe) -> None:
     page = await opened(signed_in, "/admin/settings/keys")
     await page.get_by_label("Name", exact=True).focus()
     await page.keyboard.type("keyboard-made")
