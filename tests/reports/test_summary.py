@@ -37,16 +37,16 @@ async def test_the_month_and_the_lists_are_compared_to_the_minute(tracker: Track
 
     found = await figures(database)
 
-    assert (found.today.totals.cost, found.month.totals.cost) == (6, 16)
+    assert (found.today.totals.cost, found.month.totals.cost) == (Decimal(6), Decimal(16))
     assert found.month.earlier is not None
-    assert (found.month.earlier.requests, found.month.earlier.cost, found.month.change) == (4, 4, 300)
+    assert (found.month.earlier.requests, found.month.earlier.cost, found.month.change) == (4, Decimal(4), Decimal(300))
     assert found.month.compared == "2024-05-01 to 2024-05-15 against 2024-04-01 to 2024-04-15, to 14:20"
     assert (found.today.earlier, found.today.change) == (None, None)
     # thirty days, against the thirty before: 16 March to 15 April, to 14:20:30
     assert found.compared == "2024-04-16 to 2024-05-15 against 2024-03-17 to 2024-04-15, to 14:20"
     listed = {each.feature: (each.cost, each.earlier and each.earlier.cost) for each in found.features}
-    assert listed == {"content-gen": (10, None), "chat": (6, 4)}
-    assert [(each.user_id, each.cost) for each in found.users] == [("v", 10), ("u", 6)]
+    assert listed == {"content-gen": (Decimal(10), None), "chat": (Decimal(6), Decimal(4))}
+    assert [(each.user_id, each.cost) for each in found.users] == [("v", Decimal(10)), ("u", Decimal(6))]
     assert found.users[1].earlier is not None
     assert found.users[1].earlier.cost == 4
     assert sum(point.cost for point in found.series) == found.cost == 16
@@ -65,10 +65,10 @@ async def test_what_changed_names_the_largest_parts_and_sums_to_the_change(
     assert changed is not None
     assert changed.compared == "2024-05-08 to 2024-05-14 against 2024-05-01 to 2024-05-07"
     assert [(part.name, part.change, part.status) for part in changed.parts] == [
-        ("gpt-4o in chat", 6, "both"),
-        ("gpt-4o in content-gen", -1, "gone"),
+        ("gpt-4o in chat", Decimal(6), "both"),
+        ("gpt-4o in content-gen", Decimal(-1), "gone"),
     ]
-    assert (changed.change, changed.rest, changed.earlier_cost) == (5, 0, 7)
+    assert (changed.change, changed.rest, changed.earlier_cost) == (Decimal(5), Decimal(0), Decimal(7))
 
 
 async def test_a_provider_that_fails_more_than_usual_is_told_with_the_latest_failures(
@@ -92,5 +92,5 @@ async def test_a_provider_that_fails_more_than_usual_is_told_with_the_latest_fai
 async def test_an_empty_deployment_says_nothing_changed(tracker: Tracker, database: Database) -> None:  # noqa: ARG001 - makes the rollups
     found = await figures(database)
 
-    assert (found.month.totals.cost, found.month.change, found.changed) == (0, None, None)
+    assert (found.month.totals.cost, found.month.change, found.changed) == (Decimal(0), None, None)
     assert (found.features, found.models, found.users, found.series, found.failing) == ([], [], [], [], [])

@@ -46,9 +46,9 @@ def test_thirteen_months_each_busier_than_the_one_before(calls: list[Call]) -> N
 
 
 def test_a_new_model_takes_the_place_of_another_and_one_without_a_price_comes(calls: list[Call]) -> None:
-    first = {}
+    first: dict[str, date] = {}
     for call in calls:
-        first.setdefault(call["model"], day_of(call))
+        first.setdefault(str(call["model"]), day_of(call))
 
     assert first["gpt-4.1-mini"] == ago(75)
     assert ago(40) <= first["support-llama-70b"] <= ago(38)  # it is called seldom
