@@ -13,6 +13,7 @@ from app.alerts.alerts import open_alerts
 from app.auth.api_keys import open_key_ring
 from app.auth.attempts import RefusedCredentials
 from app.auth.middleware import AuthenticationMiddleware, within_panel
+from app.auth.oidc.sign_in import open_sign_ins
 from app.auth.sessions import Sessions
 from app.auth.tokens import open_tokens
 from app.data_folder import unusable
@@ -94,6 +95,7 @@ from routes.pages import PageController
 from routes.panel import PanelController
 from routes.prices import PriceController
 from routes.sessions import SessionController
+from routes.sign_in import SignInController
 from routes.stripe_webhook import StripeWebhookController
 from routes.summary import SummaryController
 from routes.technical import TechnicalController
@@ -131,6 +133,7 @@ def create_app(
                 open_limits(database, settings.zone) as usage_limits,
                 open_key_ring(database) as api_keys,
                 open_tokens(settings) as tokens,
+                open_sign_ins(settings) as sign_ins,
                 open_hub(database, counters) as live,
                 open_experiments(database, settings.zone) as experiments,
                 open_gateway(settings, database, tracker, tracker.troubles) as gateway,
@@ -178,6 +181,7 @@ def create_app(
                     ),
                     assets=Assets(settings.data_dir),
                     sessions=Sessions(settings.signing_secret, settings.session_lifetime),
+                    sign_ins=sign_ins,
                 )
                 async with (
                     background(mails.run(), "twinmeter-month-report"),
@@ -229,6 +233,7 @@ def create_app(
             HealthController,
             PageController,
             SessionController,
+            SignInController,
             StripeController,
             StripeWebhookController,
         ],

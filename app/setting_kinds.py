@@ -83,7 +83,8 @@ def _long_enough(secret: SecretStr) -> SecretStr:
     return secret
 
 
-def _private_on_its_way(url: str) -> str:
+def private_on_its_way(url: str) -> str:
+    """An address that nobody can change on its way. Raises ValueError."""
     parts = urlsplit(url)
     if parts.username is not None or parts.password is not None:
         raise ValueError("must not contain a user or a password: what is there is public")
@@ -117,5 +118,5 @@ Origins = Annotated[Listed, AfterValidator(_origins)]
 MailAddresses = Annotated[Listed, AfterValidator(_mail_addresses)]
 PagesAddress = Annotated[str, AfterValidator(_pages_address)]
 SigningSecret = Annotated[SecretStr, AfterValidator(_long_enough)]
-SecureAddress = Annotated[str, AfterValidator(_private_on_its_way)]
+SecureAddress = Annotated[str, AfterValidator(private_on_its_way)]
 ZoneName = Annotated[str, AfterValidator(_known_zone)]

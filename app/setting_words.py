@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dotenv import dotenv_values
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from app.errors import ConfigurationError
 from app.settings import Settings
@@ -46,6 +46,24 @@ def settings_here(**given: Any) -> Settings:
         raise ConfigurationError("; ".join(faults(error)) + "; .env.example explains each setting") from None
 
 
+def secret_given(given: SecretStr | None, file: Path | None, name: str) -> str | None:
+    """A secret of the environment, else of the file that `NAME_FILE` says; None where there is neither.
+
+    Raises ConfigurationError for a file that cannot be read, or is empty.
+    """
+    if given is not None:
+        return given.get_secret_value().strip()
+    if file is None:
+        return None
+    try:
+        text = file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{name}_FILE: {file} cannot be read") from error
+    if not text:
+        raise ConfigurationError(f"{name}_FILE: {file} is empty")
+    return text
+
+
 def faults(error: ValidationError) -> list[str]:
     """What is wrong with which variable, without its value: that may be secret."""
     return [_fault(each) for each in error.errors(include_url=False, include_input=False)]
@@ -59,7 +77,9 @@ def unknown_settings(names: list[str]) -> list[str]:
 
 
 def _fault(error: Any) -> str:
-    field, *within = error["loc"] or ("?",)
+    if not error["loc"]:  # of several settings together
+        return str(error["msg"]).removeprefix("Value error, ")
+    field, *within = error["loc"]
     name = PREFIX + str(field).upper() + "".join(f" ({each})" for each in within)
     message = WORDS.get(error["type"], error["msg"]).format(**error.get("ctx", {}))
     message = message.removeprefix("Value error, ").replace("Input should be", "must be")

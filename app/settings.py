@@ -4,10 +4,10 @@ from datetime import timedelta
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.kept_secret import kept_secret
@@ -69,6 +69,23 @@ class Settings(BaseSettings):
     """What an identity provider's roles mean here. Without it the names are our own."""
     jwt_user_claim: ClaimName = "sub"
     jwt_client_claim: ClaimName = "client"
+    oidc_issuer: SecureAddress | None = None
+    """The identity provider at which people sign in to the pages (OpenID Connect), beside tokens and keys."""
+    oidc_name: str | None = Field(None, min_length=1, max_length=40)
+    """What the button calls it; by default the host of its issuer."""
+    oidc_client_id: str | None = Field(None, min_length=1, max_length=256)
+    oidc_client_secret: SecretStr | None = None
+    """Without one, and without the file, this is a public client: PKCE alone protects the code."""
+    oidc_client_secret_file: Path | None = None
+    oidc_scopes: str = Field("openid email profile", pattern=r"^(\S+ )*openid( \S+)*$")
+    oidc_user_claim: ClaimName = "email"
+    """Who somebody is here. Where it is missing, or an address that is not verified, `sub` is used."""
+    oidc_admin_claim: ClaimName | None = None
+    """The claim that says who is an administrator: an exact name, or a dotted path into claims."""
+    oidc_admin_values: Listed = ()
+    """Its values for administrators, one of which is enough."""
+    oidc_client_claim: ClaimName | None = None
+    """The claim that names the one client of which somebody is an administrator; by default of all clients."""
     session_hours: int = Field(12, ge=1, le=168)
     """How long a session of the pages lasts, at most: it never outlives its token or key."""
     timezone: ZoneName = "UTC"
@@ -138,6 +155,17 @@ class Settings(BaseSettings):
     stripe_plans: Mapped = Field(default_factory=dict)
     """The plan of each product of Stripe's, where its prices say none by `plan` in their metadata or a lookup key."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @model_validator(mode="after")
+    def _whole_provider(self) -> Self:
+        """An identity provider needs all of it: without who is an administrator, nobody could sign in."""
+        needed = ("oidc_client_id", "oidc_admin_claim", "oidc_admin_values")
+        if self.oidc_issuer is None:
+            if self.oidc_client_id is not None:
+                raise ValueError("TWINMETER_OIDC_CLIENT_ID is of use with TWINMETER_OIDC_ISSUER: set both")
+        elif missing := [f"TWINMETER_{name.upper()}" for name in needed if not getattr(self, name)]:
+            raise ValueError(f"TWINMETER_OIDC_ISSUER also needs {' and '.join(missing)}")
+        return self
 
     @cached_property
     def zone(self) -> ZoneInfo:

@@ -71,4 +71,5 @@ def _sent(found: assets.Asset, request: AnyRequest, headers: dict[str, str]) -> 
 async def _page(slug: str, request: AnyRequest) -> Template:
     who = await told(request)
     said = None if who is None else who.model_dump(mode="json", by_alias=True)
-    return pages.page(slug, request.app.state.assets, request.scope["root_path"], said)
+    words = pages.SignInWords.of(request.app.state.settings)
+    return pages.page(slug, request.app.state.assets, request.scope["root_path"], words, said)

@@ -20,6 +20,8 @@ MOST_QUOTED = 5
 MAX_QUOTED = 64
 ORIGINS_CLAIM = "origins"
 """Of a panel token of ours: the origins whose pages may use it."""
+ONLY_CLIENT_CLAIM = "only_client"
+"""Of an administrator's token of ours: the one client of which it is."""
 PARTY_CLAIMS = ("azp", "client_id")
 """For whom a token was issued: OpenID's name, and OAuth's (RFC 9068), which Cognito uses."""
 
@@ -69,6 +71,7 @@ def bearer_of(claims: Mapping[str, Any], rules: TokenRules, *, ours: bool) -> Be
         client=None if client is None else _named(claims, rules.client_claim, "client"),
         note=note,
         origins=tuple(claims.get(ORIGINS_CLAIM, ())) if ours else (),
+        only_client=claims.get(ONLY_CLIENT_CLAIM) if ours else None,
     )
 
 

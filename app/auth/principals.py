@@ -29,7 +29,7 @@ class Role(StrEnum):
     """The role of a token's bearer."""
 
     ADMIN = "admin"
-    """Runs the deployment: everything, of every client."""
+    """Runs the deployment: everything, of every client, unless its token names the only one."""
     SERVICE = "service"
     """An application: reports and reads the calls of one client, for any of its users."""
     USER = "user"
@@ -48,6 +48,8 @@ class Bearer(NamedTuple):
     """Why it is a mere user, where its role did not say so."""
     origins: tuple[str, ...] = ()
     """The origins whose pages may use it, where it names any."""
+    only_client: str | None = None
+    """The one client of which an administrator is; None for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Principal:
     def bearing(cls, bearer: Bearer, expires: float) -> Self:
         """The bearer of a token."""
         if bearer.role is Role.ADMIN:
-            return cls(bearer.subject, frozenset(Scope), None, None, expires)
+            return cls(bearer.subject, frozenset(Scope), bearer.only_client, None, expires)
         client = bearer.client or DEFAULT_CLIENT
         if bearer.role is Role.PANEL:
             note = "a panel token shows one user's panel, and opens nothing else"

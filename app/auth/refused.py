@@ -28,6 +28,13 @@ class Reason(StrEnum):
     API_KEY = "api_key"
     """No such API key."""
     REVOKED = "revoked"
+    SIGN_IN = "sign_in"
+    """Somebody came back from the identity provider without having left from here, too late, or twice."""
+    NONCE = "nonce"
+    """An ID token of another sign-in."""
+    PROVIDER = "identity_provider"
+    """The identity provider let nobody in."""
+    NOT_ADMINISTRATOR = "not_administrator"
     SESSION = "session"
     """A cookie that is not a session of ours, or no longer one."""
 

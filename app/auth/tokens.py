@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self
 import jwt
 from cachetools import LRUCache, TLRUCache
 
-from app.auth.claims import ORIGINS_CLAIM, TokenRules, bearer_of, check_recipient
+from app.auth.claims import ONLY_CLIENT_CLAIM, ORIGINS_CLAIM, TokenRules, bearer_of, check_recipient
 from app.auth.principals import Principal, Role
 from app.auth.refused import Reason, RefusedError
 from app.observability.logs import Log
@@ -81,9 +81,11 @@ class Tokens:
         lifetime: timedelta,
         client: str = DEFAULT_CLIENT,
         origins: Collection[str] = (),
+        *,
+        only_client: str | None = None,
     ) -> str:
         """A token for `subject`, of one client, signed with our secret and valid for `lifetime`; of use to pages of
-        these `origins` alone, where any are named.
+        these `origins` alone, where any are named. An administrator's is of `only_client`, where that is named.
         """
         now = datetime.now(UTC)
         rules = self._rules
@@ -92,6 +94,7 @@ class Tokens:
         asked = {"iss": rules.issuer, "aud": next(iter(rules.audiences), None)}
         claims |= {name: value for name, value in asked.items() if value is not None}
         claims |= {ORIGINS_CLAIM: list(origins)} if origins else {}
+        claims |= {} if only_client is None else {ONLY_CLIENT_CLAIM: only_client}
         return jwt.encode(claims, self._secret, SHARED_SECRET)
 
     async def principal(self, token: str) -> Principal:

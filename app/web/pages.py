@@ -1,18 +1,23 @@
 """The shell of every page: markup without data, public. Figures are requested by whoever has signed in."""
 
+import os
+import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlencode
+from typing import Any, NamedTuple, Self
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.response import Template
 from litestar.template.config import TemplateConfig
 
+from app.settings import Settings
 from app.web.assets import Assets
 
 PATH = "/admin"
+PYTHON = os.path.relpath(sys.executable)
+"""The interpreter that runs this deployment, as one writes it where it was started."""
 HOME = "overview"
 NOWHERE = "not-found"
 PLACES = {
@@ -127,7 +132,25 @@ def moved(slug: str, query: str) -> str | None:
     return f"{_BY_SLUG[view].path}{'?' if kept else ''}{kept}"
 
 
-def page(slug: str, assets: Assets, root: str, who: Mapping[str, Any] | None) -> Template:
+class SignInWords(NamedTuple):
+    """What the page that signs in says of this deployment."""
+
+    provider: str | None
+    """The name of the identity provider; None where there is none."""
+    hours: int
+    """How long a session lasts, at most."""
+    command: str
+    """What makes a token here."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Those of a deployment."""
+        issuer = settings.oidc_issuer
+        name = None if issuer is None else settings.oidc_name or urlsplit(issuer).hostname
+        return cls(name, settings.session_hours, f"{PYTHON} -m scripts.create_token --role admin --user YOU")
+
+
+def page(slug: str, assets: Assets, root: str, words: SignInWords, who: Mapping[str, Any] | None) -> Template:
     """The page of a view; for a slug that is none a page that says so, with 404.
 
     `root` is the prefix under which a proxy serves this deployment; scripts read it from their own address. `who` is
@@ -141,10 +164,19 @@ def page(slug: str, assets: Assets, root: str, who: Mapping[str, Any] | None) ->
         "root": root,
         "who": who,
         "places": VIEWS,
+        "sign_in": words,
         "asset": lambda name: root + assets.url(name),
     }
     headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
     return Template("shell.html", context=context, headers=headers, status_code=200 if view else 404)
+
+
+def refused_sign_in(assets: Assets, root: str, words: SignInWords, why: str, status: int) -> Template:
+    """The page of a sign-in that failed, with the ways out."""
+    said = f"{why[:1].upper()}{why[1:]}."
+    context = {"root": root, "provider": words.provider, "why": said, "asset": lambda name: root + assets.url(name)}
+    headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
+    return Template("refused.html", context=context, headers=headers, status_code=status)
 
 
 def usage_page(assets: Assets, root: str, embedding: Collection[str]) -> Template:

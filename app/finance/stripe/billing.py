@@ -5,14 +5,11 @@ import importlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from enum import StrEnum
-from pathlib import Path
 from typing import NamedTuple, Self
-
-from pydantic import SecretStr
 
 from app.database import Database
 from app.database.outages import answering
-from app.errors import ConfigurationError, NotFoundError
+from app.errors import NotFoundError
 from app.finance.stripe.api import Api
 from app.finance.stripe.events import Signatures, opened
 from app.finance.stripe.fetching import Fetching
@@ -23,6 +20,7 @@ from app.finance.stripe.waiting import Waiting
 from app.observability.logs import Log
 from app.observability.troubles import Troubles
 from app.process import background
+from app.setting_words import secret_given
 from app.settings import Settings
 
 SECONDS = 20.0
@@ -110,25 +108,13 @@ class Secrets(NamedTuple):
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Raises ConfigurationError for a file that cannot be read."""
-        webhook = _secret(settings.stripe_webhook_secret, settings.stripe_webhook_secret_file, "WEBHOOK_SECRET")
-        key = _secret(settings.stripe_api_key, settings.stripe_api_key_file, "API_KEY")
+        webhook = secret_given(
+            settings.stripe_webhook_secret, settings.stripe_webhook_secret_file, "TWINMETER_STRIPE_WEBHOOK_SECRET"
+        )
+        key = secret_given(settings.stripe_api_key, settings.stripe_api_key_file, "TWINMETER_STRIPE_API_KEY")
         of_key = "test" if key is not None and key.partition("_")[2].startswith("test_") else "live"
         secrets = tuple(part.strip() for part in (webhook or "").split(",") if part.strip())
         return cls(secrets, key, (settings.stripe_mode or of_key) == "live")
-
-
-def _secret(given: SecretStr | None, file: Path | None, name: str) -> str | None:
-    if given is not None:
-        return given.get_secret_value().strip()
-    if file is None:
-        return None
-    try:
-        text = file.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"TWINMETER_STRIPE_{name}_FILE: {file} cannot be read") from error
-    if not text:
-        raise ConfigurationError(f"TWINMETER_STRIPE_{name}_FILE: {file} is empty")
-    return text
 
 
 @asynccontextmanager
