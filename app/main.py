@@ -57,6 +57,7 @@ from app.web.assets import Assets
 from app.web.pages import templates
 from routes.admin import AdminController
 from routes.administration.alerts import AlertController
+from routes.administration.annotations import NoteController, ViewController
 from routes.administration.audit import AuditController
 from routes.administration.deliveries import DeliveryController
 from routes.administration.endpoints import EndpointController
@@ -215,6 +216,8 @@ def create_app(
             DeliveryController,
             EndpointController,
             MuteController,
+            NoteController,
+            ViewController,
             UpstreamController,
             GatewayCacheController,
             GatewayFiguresController,

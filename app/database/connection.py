@@ -32,6 +32,7 @@ from models import (
     ApiKey,
     PriceOverride,
     alerts,
+    annotations,
     audit,
     campaigns,
     counters,
@@ -177,8 +178,9 @@ class Database:
             await self.writes[name].create_indexes(refusals.INDEXES)
 
     async def prepare_limits(self) -> None:
-        """Create the collections of limits, alerts and of what was changed, and their indexes."""
-        await self._prepare(audit.INDEXES | limits.INDEXES | plans.INDEXES | counters.INDEXES | alerts.INDEXES)
+        """Create the collections of limits, alerts, notes, views and of what was changed, and their indexes."""
+        kept = audit.INDEXES | annotations.INDEXES
+        await self._prepare(kept | limits.INDEXES | plans.INDEXES | counters.INDEXES | alerts.INDEXES)
 
     async def prepare_finance(self) -> None:
         """Create those of money that came in, and their indexes. Subscriptions' prices come due from the first time

@@ -14,7 +14,7 @@ _ADMIN = "/api/admin"
 
 READS = (
     *(f"{_ADMIN}/{name}" for name in ("alerts", "alerts/mutes", "deliveries", "endpoints", "grants", "limits")),
-    f"{_ADMIN}/audit",
+    *(f"{_ADMIN}/{name}" for name in ("audit", "notes", "views")),
     *(f"{_ADMIN}/{name}" for name in ("plans", "subscriptions", "revenue", "revenue/rates")),
     f"{_ADMIN}/revenue/entries.csv",
     f"{_ADMIN}/alerts/{{alert_id:str}}",
@@ -57,6 +57,12 @@ CHANGES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", f"{_ADMIN}/grants/{{grant_id:str}}/end"): {},
     ("POST", f"{_ADMIN}/alerts/mutes"): {"kind": "spending.cost", "until": _SOON},
     ("POST", f"{_ADMIN}/alerts/mutes/{{mute_id:str}}/end"): {},
+    ("POST", f"{_ADMIN}/notes"): {"at": _SOON, "text": "n"},
+    ("PATCH", f"{_ADMIN}/notes/{{note_id:str}}"): {"text": "n"},
+    ("DELETE", f"{_ADMIN}/notes/{{note_id:str}}"): {},
+    ("POST", f"{_ADMIN}/views"): {"name": "v", "address": "/admin/cost"},
+    ("PATCH", f"{_ADMIN}/views/{{view_id:str}}"): {"name": "v"},
+    ("DELETE", f"{_ADMIN}/views/{{view_id:str}}"): {},
     ("POST", f"{_ADMIN}/deliveries/{{delivery_id:str}}/resend"): {},
     ("POST", f"{_ADMIN}/endpoints"): {"kind": "webhook", "name": "e", "url": "https://example.com/hook"},
     ("PATCH", f"{_ADMIN}/endpoints/{{endpoint_id:str}}"): {"name": "e"},

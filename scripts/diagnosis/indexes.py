@@ -8,7 +8,19 @@ from pymongo.errors import OperationFailure
 
 from app.database import formats
 from app.database.connection import DOCUMENTS
-from models import alerts, audit, campaigns, counters, experiments, limits, months, refusals, revenue, stripe
+from models import (
+    alerts,
+    annotations,
+    audit,
+    campaigns,
+    counters,
+    experiments,
+    limits,
+    months,
+    refusals,
+    revenue,
+    stripe,
+)
 from models.rollups import INDEXES, ROLLUPS
 from scripts.diagnosis import words
 from scripts.diagnosis.finding import START, Check, Deployment, Finding, Group, notice, ok, problem
@@ -81,7 +93,7 @@ def declared_indexes() -> dict[str, Indexes]:
         document.Settings.name: document.Settings.indexes for document in DOCUMENTS
     }
     declared |= {**INDEXES, refusals.REFUSALS: refusals.INDEXES, refusals.LATE: refusals.INDEXES}
-    declared |= limits.INDEXES | counters.INDEXES | alerts.INDEXES | audit.INDEXES
+    declared |= limits.INDEXES | counters.INDEXES | alerts.INDEXES | audit.INDEXES | annotations.INDEXES
     declared |= revenue.INDEXES | months.INDEXES | experiments.INDEXES | campaigns.INDEXES | stripe.INDEXES
     return {name: {each.document["name"]: each.document for each in models} for name, models in declared.items()}
 

@@ -15,7 +15,7 @@ ANSWERS = {("DELETE", "/api/admin/gateway/cache")}
 # what operators define, invoices and closed months, where messages go, and what is asked for before a call
 DEFINED = (
     *("campaigns", "experiments", "plans", "subscriptions", "limits", "grants"),
-    *("endpoints", "deliveries", "alerts/mutes"),
+    *("endpoints", "deliveries", "alerts/mutes", "notes", "views"),
     *("provider-invoices", "reports/month", "revenue"),
 )
 WEBHOOKS = {"/api/billing/stripe/webhook"}

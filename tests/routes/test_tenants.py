@@ -67,6 +67,8 @@ ROUTES = {
     "/api/admin/alerts": ADMIN,
     "/api/admin/alerts/{alert_id}": ADMIN,
     "/api/admin/alerts/mutes": ADMIN,
+    "/api/admin/notes": ADMIN,
+    "/api/admin/views": ADMIN,
     "/api/admin/deliveries": ADMIN,
     "/api/admin/deliveries/{delivery_id}": ADMIN,
     "/api/admin/endpoints": ADMIN,
@@ -128,6 +130,7 @@ OWN_NAMES = {
     "/api/admin/experiments": ["experiment"],
     "/api/admin/campaigns": ["campaign", "name"],
     "/api/admin/alerts/mutes": ["mute"],
+    "/api/admin/notes": ["note"],
 }
 """Which of a user's names an answer about its client has: what shows that something was there to be seen."""
 QUESTIONS = {
@@ -219,6 +222,8 @@ async def filled(client: Client, tokens: Tokens) -> House:
         endpoint = (await post("/api/admin/endpoints", hook))["id"]
         mute = {"kind": "spending.cost", "model": f"{user}-mute", "clientId": owner}
         await post("/api/admin/alerts/mutes", {**mute, "until": (datetime.now(UTC) + HOUR).isoformat()})
+        note = {"at": "2026-11-01T00:00:00Z", "text": f"{user}-note", "clientId": owner}
+        await post("/api/admin/notes", note)
         variants = [{"name": f"{user}-{variant}", "weight": 0.5} for variant in "ab"]
         experiment = {"name": f"{user}-experiment", "clientId": owner, "begins": "2026-01-01", "variants": variants}
         came_due = {"sourceId": f"{user}-paid", "kind": "one_time", "amount": 1, "currency": "USD"}

@@ -30,6 +30,7 @@ from app.maintenance.erasure.pseudonyms import Rename
 from app.maintenance.erasure.revenue import ErasedRevenue
 from app.maintenance.erasure.spooled import erased_in_spool, spooled_of
 from app.maintenance.erasure.stripe import ErasedStripe
+from app.maintenance.erasure.views import erase_in_views
 from app.observability.logs import Log
 from app.rollups.merging import merging
 from app.rollups.state import RollupState
@@ -160,6 +161,7 @@ class Erasure:
         stripe = await ErasedStripe(self._database, rename).erase()
         revenue = await ErasedRevenue(self._database, rename).erase()
         audit = await ErasedAudit(self._database, rename).erase()
+        await erase_in_views(self._database, rename)
         await forget_answers(self._database)
         # only the notes know whom the pseudonym stands for
         await self._erasures.delete_many({"$or": [{"_id": self._key}, {"of": self._key}]})

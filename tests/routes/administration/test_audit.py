@@ -121,6 +121,13 @@ async def of_limits_and_alerts(walk: Walk) -> None:
     mute = (await walk("POST", "/alerts/mutes", {"kind": "spending.cost", "until": SOON}, "mute.created"))["id"]
     await walk("POST", "/alerts/mutes/{mute_id:str}/end", {}, "mute.ended", status=200, mute_id=mute)
 
+    note = (await walk("POST", "/notes", {"at": SOON, "text": "n"}, "note.created"))["id"]
+    await walk("PATCH", "/notes/{note_id:str}", {"text": "m"}, "note.changed", status=200, note_id=note)
+    await walk("DELETE", "/notes/{note_id:str}", None, "note.deleted", status=200, note_id=note)
+    view = (await walk("POST", "/views", {"name": "v", "address": "/admin/cost"}, "view.created"))["id"]
+    await walk("PATCH", "/views/{view_id:str}", {"shared": True}, "view.changed", status=200, view_id=view)
+    await walk("DELETE", "/views/{view_id:str}", None, "view.deleted", status=200, view_id=view)
+
 
 async def of_money(walk: Walk) -> None:
     campaign = {"campaignId": "c", "name": "c", "begins": "2026-01-01"}
