@@ -51,7 +51,7 @@ class Tab:
 
 
 def _asked(path: str, more: Answers, params: Answers) -> Answers:
-    whole = ("overview", "stats")
+    whole = ("overview", "stats", "summary")
     if path.endswith("/technical"):
         return more
     return {**({"synthetic": params["synthetic"]} if path.endswith(whole) else params), **more}

@@ -33,20 +33,19 @@ def _daily(*columns: str) -> Table:
 
 TABS = {
     "overview": Tab(
-        {"stats": ("/api/admin/stats", {}), "overview": OVERVIEW},
+        {"summary": (f"{ADMIN}/summary", {}), "overview": OVERVIEW},
         {
-            **{name: f"stats.{name}" for name in ("aiRequestsToday", "aiRequestsThisMonth")},
-            **{name: f"stats.{name}" for name in ("aiCostToday", "aiCostThisMonth", "uniqueUsersToday")},
-            "aiCostToday.quality": quality("overview.today"),
-            "aiCostThisMonth.quality": quality("overview.month"),
+            "month.cost": "summary.month.totals.cost",
+            "month.requests": "summary.month.totals.requests",
+            "today.cost": "summary.today.totals.cost",
             "health.score": "overview.health.score",
-            "month.requests": "overview.month.requests",
-            "month.cost": "overview.month.cost",
-            "month.cost.quality": quality("overview.month"),
-            "today.requests": "overview.today.requests",
-            "today.cost": "overview.today.cost",
         },
-        {"activity": Table("stats.recentActivity", key_of("id"), ("cost", "userId", "model", "feature"))},
+        {
+            "features": Table("summary.features", key_of("feature"), ("cost",)),
+            "models": Table("summary.models", MODEL, ("cost",)),
+            "users": Table("summary.users", key_of("userId"), ("cost",)),
+            "failures": Table("summary.failures", key_of("id"), ("status", "model", "feature", "userId")),
+        },
     ),
     "usage": Tab(
         {"usage": USAGE},

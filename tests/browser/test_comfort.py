@@ -56,7 +56,7 @@ async def test_who_wants_less_motion_gets_none(open_page: OpenPage, session: Sto
     found = {}
     for wish in ("no-preference", "reduce"):
         page = await open_page(storage_state=session, reduced_motion=wish)
-        await page.route("**/api/admin/ai/overview?*", lambda _: None)
+        await page.route("**/api/admin/ai/summary?*", lambda _: None)
         await page.goto("/admin?clientId=acme")
         await page.locator(".skeleton").first.wait_for()
         found[wish] = await page.evaluate(MOVING)

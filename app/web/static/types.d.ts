@@ -190,6 +190,7 @@ export type Sums<T> = { [K in keyof T as T[K] extends Known<Amount | Tokens> ? K
 export type Answers = {
   usage: Usage;
   overview: Overview;
+  summary: Summary;
   forecast: Forecasts;
   providers: { providers: ProviderPerformance[] };
   models: { models: ModelCosts[] };
@@ -244,12 +245,15 @@ export type Totals = Priced & {
 export type DayTotals = Totals & { day: string };
 export type UsageDay = DayTotals & { activeUsers: number; statuses: Statuses; p95: number | null };
 export type PeriodTotals = Totals & { activeUsers: number; p95Duration: number | null };
-export type FeatureTotals = Totals & { feature: string };
-export type ModelTotals = Totals & { provider: string; model: string };
-export type ProviderTotals = Totals & { provider: string };
+/** What a row had in the period that it is compared with. */
+export type Earlier = { requests: number; cost: Amount; errors: number; successRate: Amount | null };
+export type Compared = { earlier: Earlier | null };
+export type FeatureTotals = Totals & Compared & { feature: string };
+export type ModelTotals = Totals & Compared & { provider: string; model: string };
+export type ProviderTotals = Totals & Compared & { provider: string };
 export type HourFigures = { hour: number; requests: number; cost: Amount };
 export type WeekdayHour = HourFigures & { weekday: number };
-export type UserFigures = {
+export type UserFigures = Compared & {
   userId: string;
   requests: number;
   cost: Amount;
@@ -622,6 +626,55 @@ export type SeriesForecast = {
   next90Days: Forecast | null;
 };
 export type Forecasts = { whole: SeriesForecast; parts: SeriesForecast[]; partsLeftOut: number };
+
+export type SpanCost = {
+  window: Days;
+  totals: Totals;
+  earlier: Earlier | null;
+  change: Amount | null;
+  compared: string;
+};
+export type MonthBudget = {
+  limitId: string;
+  name: string | null;
+  amount: Amount;
+  used: Amount;
+  usedPercent: Amount | null;
+};
+export type Attention = {
+  kind: string;
+  text: string;
+  severity: "bad" | "warn";
+  /** The page that says more, and what it is to be narrowed to. */
+  view: string;
+  filters: Changes;
+  at: string | null;
+};
+export type Failure = {
+  id: string;
+  createdAt: string;
+  userId: string;
+  feature: string;
+  provider: string;
+  model: string;
+  status: string;
+};
+export type Summary = {
+  today: SpanCost;
+  month: SpanCost;
+  window: Days;
+  compared: string;
+  cost: Amount;
+  series: SeriesPoint[];
+  changed: { compared: string; change: Amount; earlierCost: Amount; parts: ExplainedPart[]; rest: Amount } | null;
+  features: FeatureTotals[];
+  models: ModelTotals[];
+  users: UserFigures[];
+  failures: Failure[];
+  forecast: SeriesForecast;
+  budgets: MonthBudget[];
+  attention: Attention[];
+};
 
 export type ServiceTotals = Totals & { serviceType: string; latency: Percentiles };
 export type ProviderPerformance = ProviderTotals & { latency: Percentiles; services: ServiceTotals[] };

@@ -1,52 +1,85 @@
-// How healthy it is, in one figure, and how the month and the day stand.
+// How healthy it is: a figure, a verdict, and what pulls it down with where to look.
 
-import { card, cards, costNote } from "../cards.js";
 import { el } from "../dom.js";
 import * as format from "../format.js";
 import { panel } from "../panels.js";
-import { narrowed } from "../state.js";
 
 /** @import { Answers, Context, Overview } from "../types.js" */
 
-/** The health score beside the month and the day to date. */
-export function health(/** @type {Context} */ context, /** @type {Answers} */ { overview }) {
-  const why = narrowed(context.state)
-    ? "Score and month figures cover a whole client: not available with a provider, model or feature filter."
-    : null;
-  return el("div.grid", {}, score(context, overview, why), month(context, overview, why));
-}
+/** The parts of the score: their weight (app/reports/parts/health.py), what they are, and where they are looked at. */
+const PARTS = /** @type {const} */ ([
+  ["success", 60, "Success", "0 at 90% or less, 100 at 100%", "reliability", "failed calls"],
+  ["latency", 25, "Latency", "100 at a p95 of 2 s or less, 0 at 20 s", "reliability/latency", "slow calls"],
+  [
+    "costCoverage",
+    15,
+    "Cost known",
+    "share of calls with a known cost that is not an estimate",
+    "reliability/data-quality",
+    "calls without an exact cost",
+  ],
+]);
+/** From which score on which verdict holds. @type {[number, string][]} */
+const VERDICTS = [
+  [90, "Good"],
+  [70, "Fair"],
+  [0, "Poor"],
+];
 
-function score(
-  /** @type {Context} */ context,
-  /** @type {Overview} */ { health: of },
-  /** @type {string | null} */ why,
-) {
-  const none = why ?? (of.score === null ? "No calls this month to score." : null);
-  /** @type {[label: string, value: number | null, about: string][]} */
-  const meters = [
-    ["Success", of.success, "0 at 90% or less, 100 at 100%"],
-    ["Latency", of.latency, "100 at a p95 of 2 s or less, 0 at 20 s"],
-    ["Cost known", of.costCoverage, "share of calls with a known cost that is not an estimate"],
-  ];
-  return panel(context, {
-    id: "health",
-    title: "Health score",
-    span: 6,
-    note: "Month to date, 0 to 100",
-    content: el(
-      "div.score",
-      {},
-      el(
-        "div.figure",
-        { "data-figure": "health.score", "data-value": none ? "" : of.score, title: none },
-        none ? format.DASH : format.count(of.score),
+/** The score of the month to date. */
+export function health(/** @type {Context} */ context, /** @type {Answers} */ { overview: { health: of } }) {
+  const none = of.score === null ? "No calls this month to score." : null;
+  const score = el(
+    "div.figure",
+    { "data-figure": "health.score", "data-value": of.score ?? "", title: none },
+    none ? format.DASH : format.count(of.score),
+  );
+  return el(
+    "div.grid",
+    {},
+    panel(context, {
+      id: "health",
+      title: "Health score",
+      note: ["Month to date, 0 to 100", verdict(of)].filter(Boolean).join(": "),
+      content: el(
+        "div.score",
+        {},
+        score,
+        none
+          ? el("p.panel-note", {}, none)
+          : el(
+              "div.meters",
+              {},
+              PARTS.map(([name, , label, about, tab, calls]) =>
+                meter(context, { label, value: of[name], about, tab, calls }),
+              ),
+            ),
       ),
-      none ? el("p.panel-note", {}, none) : el("div.meters", {}, meters.map(meter)),
-    ),
-  });
+    }),
+  );
 }
 
-function meter(/** @type {[label: string, value: number | null, about: string]} */ [label, value, about]) {
+/** `good; mostly pulled down by failed calls (−4)`. */
+function verdict(/** @type {Overview["health"]} */ of) {
+  if (of.score === null) return null;
+  const { score } = of;
+  const [, word] = VERDICTS.find(([from]) => score >= from) ?? VERDICTS[2];
+  const known = PARTS.filter(([name]) => of[name] !== null);
+  const whole = known.reduce((sum, [, weight]) => sum + weight, 0);
+  const losses = known.map(([name, weight, , , , calls]) => ({
+    calls,
+    lost: (weight * (100 - (of[name] ?? 100))) / whole,
+  }));
+  const most = losses.reduce((worst, each) => (each.lost > worst.lost ? each : worst));
+  return most.lost < 0.5 ? word : `${word}; pulled down most by ${most.calls} (−${Math.round(most.lost)})`;
+}
+
+/**
+ * @param {Context} context
+ * @param {{label: string, value: number | null, about: string, tab: string, calls: string}} of
+ */
+function meter(context, { label, value, about, tab, calls }) {
+  const lost = value !== null && value < 100;
   return el(
     "div",
     { title: about },
@@ -61,54 +94,11 @@ function meter(/** @type {[label: string, value: number | null, about: string]} 
       ),
     ),
     el("div.bar", { "aria-hidden": "true" }, el("i", { styles: { width: `${value ?? 0}%` } })),
-    el("p.panel-note", {}, value === null ? "no calls report a duration" : about),
+    el(
+      "p.panel-note",
+      {},
+      value === null ? "no calls report a duration" : about,
+      lost ? [" · ", el("a", { href: context.href({ tab }), "data-link": "" }, `see ${calls}`)] : null,
+    ),
   );
-}
-
-function month(
-  /** @type {Context} */ context,
-  /** @type {Overview} */ { month: of, today, trends },
-  /** @type {string | null} */ why,
-) {
-  const compared = trends.month.compared;
-  const list = why
-    ? el("p.panel-note", {}, why)
-    : cards([
-        card({
-          name: "month.requests",
-          label: "Requests this month",
-          value: of.requests,
-          write: format.short,
-          trend: { percent: trends.month.requests, rising: "neutral" },
-          compared,
-        }),
-        card({
-          name: "month.cost",
-          label: "Cost this month",
-          value: of.cost,
-          write: format.shortMoney,
-          trend: { percent: trends.month.cost, rising: "neutral" },
-          compared,
-          hint: costNote(of, context.href),
-        }),
-        card({
-          name: "today.requests",
-          label: "Requests today",
-          value: today.requests,
-          write: format.short,
-          trend: { percent: trends.today.requests, rising: "neutral" },
-          compared: trends.today.compared,
-        }),
-        card({
-          name: "today.cost",
-          label: "Cost today",
-          value: today.cost,
-          write: format.shortMoney,
-          trend: { percent: trends.today.cost, rising: "neutral" },
-          compared: trends.today.compared,
-          hint: costNote(today, context.href),
-        }),
-      ]);
-  const note = why ? null : `Compared: ${format.sentence(compared)}; today ${format.sentence(trends.today.compared)}`;
-  return panel(context, { id: "month", title: "Month and day to date", span: 6, note, content: list });
 }
