@@ -42,6 +42,7 @@ from app.http.rate_limit import RateLimit
 from app.http.serialization import ExactRequest, ExactResponse, in_turns_encoded
 from app.limits import open_limits
 from app.live import open_hub
+from app.maintenance.repricing.runs import open_repricings
 from app.observability.lag import LoopWatch
 from app.observability.logs import Log
 from app.observability.metrics import Counters
@@ -78,6 +79,7 @@ from routes.administration.grants import GrantController
 from routes.administration.limits import DefinedLimitController
 from routes.administration.mutes import MuteController
 from routes.administration.plans import PlanController
+from routes.administration.repricing import RepricingController
 from routes.administration.subscriptions import SubscriptionController
 from routes.administration.upstreams import UpstreamController
 from routes.analytics import AnalyticsController
@@ -136,6 +138,7 @@ def create_app(
                 open_tokens(settings) as tokens,
                 open_sign_ins(settings) as sign_ins,
                 open_hub(database, counters) as live,
+                open_repricings(database, settings) as repricings,
                 open_experiments(database, settings.zone) as experiments,
                 open_gateway(settings, database, tracker, tracker.troubles) as gateway,
                 open_due(database, settings.zone, tracker.troubles) as due,
@@ -158,6 +161,7 @@ def create_app(
                     database=database,
                     tracker=tracker,
                     price_book=tracker.price_book,
+                    repricings=repricings,
                     limits=usage_limits,
                     alerts=alerts,
                     reports=reports,
@@ -206,6 +210,7 @@ def create_app(
             AnalyticsController,
             EventController,
             PriceController,
+            RepricingController,
             ApiKeyController,
             PlanController,
             SubscriptionController,

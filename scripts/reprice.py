@@ -25,7 +25,7 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -34,9 +34,9 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 
 from app.database import Database
-from app.maintenance.repricing.price_versions import Prices, PriceVersions
+from app.maintenance.repricing.price_versions import Prices
 from app.maintenance.repricing.repricing import Looked, Repricing
-from app.pricing.price_book import PriceBook
+from app.maintenance.repricing.selection import Selection, versions_of
 from app.rollups.state import RollupState
 from app.settings import Settings
 from models import CostSource
@@ -83,23 +83,21 @@ class Reprice(Job[Document]):
         self._database = database
         self._zone: ZoneInfo = settings.zone
         self._settings = settings
-        self._first: date = arguments.first or _month_of(arguments.last, settings.zone)
-        self._last: date | None = arguments.last
-        self._client: str | None = arguments.client
-        self._model: str | None = arguments.model
-        self._only: list[str] | None = arguments.only
+        first = arguments.first or _month_of(arguments.last, settings.zone)
+        self._selection = Selection(first, arguments.last, arguments.client, arguments.model, arguments.only)
         self._version: str | None = arguments.price_version
         self._repricing: Repricing
         self._fingerprint: str
         self._rows: Rows = {}
 
     def key(self) -> dict[str, Any]:
+        first, last, client, model, only = self._selection
         return {
-            "first": self._first.isoformat(),
-            "last": None if self._last is None else self._last.isoformat(),
-            "client": self._client,
-            "model": self._model,
-            "only": self._only,
+            "first": first.isoformat(),
+            "last": None if last is None else last.isoformat(),
+            "client": client,
+            "model": model,
+            "only": only,
             "version": self._version,
         }
 
@@ -118,19 +116,14 @@ class Reprice(Job[Document]):
         yield
 
     async def total(self) -> int:
-        return await self._database.ledger.count_documents(self._condition())
+        return await self._database.ledger.count_documents(self._selection.condition(self._zone))
 
     async def pages(self, after: Any) -> AsyncGenerator[Page[Document], None]:
-        order = [("createdAt", 1), ("_id", 1)]
         if after is not None and after["prices"] != self._fingerprint:
             after = None  # what is done was done by other prices
-        while True:
-            behind = {} if after is None else days.behind(after["at"], after["id"])
-            found = self._database.ledger.find(self._condition() | behind).sort(order).limit(PAGE)
-            if not (entries := await found.to_list(None)):
-                return
-            after = {"at": entries[-1]["createdAt"], "id": entries[-1]["_id"], "prices": self._fingerprint}
-            yield Page(entries, after)
+        async with aclosing(self._selection.pages(self._database, self._zone, after, PAGE)) as pages:
+            async for entries, place in pages:
+                yield Page(entries, {**place, "prices": self._fingerprint})
 
     async def do(self, page: Page[Document], *, execute: bool) -> Counter[str]:
         if execute:
@@ -146,19 +139,9 @@ class Reprice(Job[Document]):
             summary.notes.append("changes are those since the run resumed; the counts cover all of it")
 
     async def _prices(self) -> Prices:
-        book, files = PriceBook(self._database), (self._settings.estimates_file, self._settings.model_aliases)
-        await book.refresh()
-        versions = PriceVersions(await book.all(), *files, book.table.tokens)
+        versions = await versions_of(self._database, self._settings)
         self._fingerprint = versions.fingerprint()
         return versions.today() if self._version is None else versions.only(self._version)
-
-    def _condition(self) -> Document:
-        names = {"clientId": self._client, "aiModel": self._model}
-        return {
-            "createdAt": days.moments(self._first, self._last, self._zone),
-            **({} if self._only is None else {"costSource": {"$in": self._only}}),
-            **{name: {"$eq": value} for name, value in names.items() if value is not None},
-        }
 
 
 def _add(rows: Rows, looked: Looked, repricing: Repricing) -> None:

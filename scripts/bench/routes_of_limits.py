@@ -14,7 +14,7 @@ _ADMIN = "/api/admin"
 
 READS = (
     *(f"{_ADMIN}/{name}" for name in ("alerts", "alerts/mutes", "deliveries", "endpoints", "grants", "limits")),
-    *(f"{_ADMIN}/{name}" for name in ("audit", "notes", "views")),
+    *(f"{_ADMIN}/{name}" for name in ("audit", "notes", "repricing", "views")),
     *(f"{_ADMIN}/{name}" for name in ("plans", "subscriptions", "revenue", "revenue/rates")),
     f"{_ADMIN}/revenue/entries.csv",
     f"{_ADMIN}/alerts/{{alert_id:str}}",
@@ -71,6 +71,8 @@ CHANGES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", f"{_ADMIN}/endpoints/{{endpoint_id:str}}/test"): {},
     ("POST", f"{_ADMIN}/provider-invoices"): _INVOICE,
     ("POST", f"{_ADMIN}/reports/month/{{month:str}}/close"): {},
+    ("POST", f"{_ADMIN}/repricing"): {"firstDay": "2026-01-01", "model": "no-such-model"},
+    ("POST", f"{_ADMIN}/repricing/preview"): {"firstDay": "2026-01-01", "model": "no-such-model"},
     ("POST", f"{_ADMIN}/revenue"): {"sourceId": "s", "kind": "one_time", "amount": 1, "currency": "USD"},
     ("POST", f"{_ADMIN}/revenue/rates"): {"currency": "EUR", "day": "2026-01-01", "usd": 1},
     ("POST", "/api/ai/limits/check"): _ASK,

@@ -7,6 +7,8 @@ READING = {"GET", "HEAD", "OPTIONS"}
 # the doors, and the prices and keys of administrators
 ADDING = {"/api/ai/track", "/api/ai/track/batch", "/v1/traces", "/api/events", "/api/events/batch"}
 PRICES = {"/api/admin/prices", "/api/admin/prices/{override_id:str}/end"}
+REPRICING = {"/api/admin/repricing", "/api/admin/repricing/preview"}
+"""Costs of entries follow the prices; each keeps its former ones."""
 SESSION = {("POST", "/admin/session"), ("DELETE", "/admin/session")}
 KEYS = {"/api/admin/keys", "/api/admin/keys/{key_id:str}/revoke"}
 POLICY = {("PATCH", "/api/admin/keys/{key_id:str}")}
@@ -31,4 +33,4 @@ def test_no_route_updates_or_deletes_an_entry(empty: AsyncTestClient[Litestar]) 
     changing -= SESSION | POLICY | ANSWERS
 
     assert {method for method, _ in changing} == {"POST"}
-    assert {path for _, path in changing} == ADDING | PRICES | KEYS | WEBHOOKS
+    assert {path for _, path in changing} == ADDING | PRICES | REPRICING | KEYS | WEBHOOKS

@@ -54,6 +54,7 @@ ROUTES = {
     "/api/admin/stats": ADMIN,
     "/api/admin/audit": ADMIN,
     "/api/admin/prices": ADMIN,
+    "/api/admin/repricing": ADMIN,
     "/api/admin/keys": ADMIN,
     "/api/admin/plans": ADMIN,
     "/api/admin/plans/{plan}": ADMIN,
@@ -105,7 +106,13 @@ TABLES = ("daily", "features", "models", "providers", "users", "calls", "convers
 NOTHING_BY_CLIENT = {
     *("/health", "/livez", "/ready", "/readyz", "/metrics", "/api/admin/gateway/upstreams"),
     *("/api/admin/gateway/cache", "/api/admin/revenue/rates"),
-    *("/api/admin/prices", "/api/admin/ai/technical", "/api/admin/plans", "/api/admin/plans/{plan}"),
+    *(
+        "/api/admin/prices",
+        "/api/admin/repricing",
+        "/api/admin/ai/technical",
+        "/api/admin/plans",
+        "/api/admin/plans/{plan}",
+    ),
     *("/api/admin/subscriptions/{subscription_id}", "/api/admin/limits/{limit_id}", "/api/admin/grants/{grant_id}"),
     *("/api/admin/alerts/{alert_id}", "/api/admin/deliveries/{delivery_id}", "/api/admin/endpoints/{endpoint_id}"),
 }
