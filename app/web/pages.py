@@ -46,7 +46,10 @@ PLACES = {
     ),
     "reliability": ("Reliability", {"latency": "Latency", "data-quality": "Data quality", "system": "System"}),
     "calls": ("Calls", {}),
-    "settings": ("Settings", {"keys": "API keys", "alerts": "Alerts", "gateway": "Gateway"}),
+    "settings": (
+        "Settings",
+        {"keys": "API keys", "prices": "Prices", "audit": "Audit trail", "alerts": "Alerts", "gateway": "Gateway"},
+    ),
 }
 """Every place in the order of the menu with its title, and the views beside its first one with theirs."""
 MOVED = {

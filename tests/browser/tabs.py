@@ -223,6 +223,11 @@ TABS = {
             "names": Table("upstreams.names", key_of("name"), ("name",)),
         },
     ),
+    "settings/audit": Tab(
+        {"audit": ("/api/admin/audit", {"limit": 50})},
+        {},
+        {"audit": Table("audit.entries", key_of("id"), ("at", "action"))},
+    ),
     "settings/alerts": Tab(
         {
             "alerts": ("/api/admin/alerts", {}),

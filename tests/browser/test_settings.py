@@ -74,3 +74,34 @@ async def test_a_session_that_ends_in_a_form_loses_nothing(open_page: OpenPage, 
     await expect(page.get_by_role("heading", name="Key after-the-session")).to_be_visible()
     keys = [key for key in server.get("/api/admin/keys") if key["name"] == "after-the-session"]
     assert len(keys) == 1
+
+
+async def test_a_price_is_set_by_keyboard_and_stored_calls_follow(signed_in: Page, server: Served, axe: Axe) -> None:
+    for _ in range(2):
+        server.track(
+            model="on-the-house", provider="house", clientId="repricing", inputTokens=1_000_000, outputTokens=0
+        )
+    page = await opened(signed_in, "/admin/settings/prices?model=on-the-house&clientId=repricing&data=real")
+    await expect(page.get_by_label("Model", exact=True)).to_have_value("on-the-house")
+    await page.get_by_label("From, 00:00 UTC").fill("2026-01-01")
+    await page.get_by_label("Input, USD", exact=True).fill("1.25")
+    await page.keyboard.press("Enter")
+
+    await expect(page.locator("[data-panel=prices]").get_by_role("row", name="on-the-house")).to_contain_text("$1.25")
+    await page.get_by_role("button", name="What would change?").press("Enter")
+    panel = page.locator("[data-panel=repricing]")
+    await expect(panel).to_contain_text("Applies to 2 calls, +$2.50. Reprice now?")
+    assert await axe(page) == []
+    await page.get_by_role("button", name="Reprice now").press("Enter")
+    await expect(panel.locator("[data-run=done]")).to_contain_text("2 of 2 calls, 2 costs changed, +$2.50.")
+    assert server.get("/api/admin/ai/usage", clientId="repricing", days=1)["totals"]["cost"] == 2.5
+
+    await opened(page, "/admin/settings/audit?clientId=repricing")
+    changes = page.locator("[data-panel=audit] tbody tr")
+    await expect(changes).to_have_count(2)
+    await expect(changes.nth(0)).to_contain_text("Calls repriced")
+    await expect(changes.nth(1)).to_contain_text("Price created")
+    await expect(changes.nth(1)).to_contain_text("signed in")
+    assert await axe(page) == []
+    await page.get_by_label("Kind of change").select_option("Prices")
+    await expect(changes).to_have_count(1)

@@ -3,7 +3,7 @@
 import { OF_PERIOD, readPeriod, USUAL_DAYS, withPeriod } from "./period.js";
 import { ROOT } from "./root.js";
 
-/** @import { Address, CallFilter, Changes, Choice, DataName, Filter, OfFinance, Page, Parameters, State } from "./types.js" */
+/** @import { Address, CallFilter, Changes, Choice, DataName, Filter, OfFinance, OfSettings, Page, Parameters, State } from "./types.js" */
 
 /** @type {Filter[]} */
 export const FILTERS = ["clientId", "provider", "model", "feature"];
@@ -28,10 +28,12 @@ export const CALL_FILTERS = [
 ];
 /** @type {OfFinance[]} */
 const OF_FINANCE = ["by", "allocation", "against", "campaign", "experiment", "month"];
+/** Of the audit trail. @type {OfSettings[]} */
+const OF_SETTINGS = ["kind", "subject"];
 /** @type {Page[]} */
 const PAGES = ["cursor", "deliveriesCursor"];
 /** @type {Choice[]} */
-const OF_A_TAB = [...CALL_FILTERS, "series", "sort", ...PAGES, "call", ...OF_FINANCE];
+const OF_A_TAB = [...CALL_FILTERS, "series", "sort", ...PAGES, "call", ...OF_FINANCE, ...OF_SETTINGS];
 /** Changes after which a view has nothing left that belongs to a tab alone. */
 export const OF_NO_TAB = Object.fromEntries(OF_A_TAB.map((name) => [name, null]));
 const HOME = "overview";

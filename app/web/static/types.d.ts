@@ -34,9 +34,21 @@ export type PeriodName =
   | "last-quarter";
 /** Which span of time, see `period.js`; `step` is how long its parts are. */
 export type OfTime = "period" | "from" | "to" | "fromTime" | "toTime" | "step";
-export type Choice = Filter | CallFilter | Page | OfFinance | OfTime | "compare" | "series" | "sort" | "call";
+export type Choice =
+  | Filter
+  | CallFilter
+  | Page
+  | OfFinance
+  | OfSettings
+  | OfTime
+  | "compare"
+  | "series"
+  | "sort"
+  | "call";
 /** What views about money are narrowed to. */
 export type OfFinance = "by" | "allocation" | "against" | "campaign" | "experiment" | "month";
+/** What the audit trail is narrowed to. */
+export type OfSettings = "kind" | "subject";
 /** Where a page of a list begins. */
 export type Page = "cursor" | "deliveriesCursor";
 export type DataName = "real" | "demo" | "all";
@@ -207,6 +219,9 @@ export type Answers = {
   upstreams: Upstreams;
   gateway: { on: boolean; whole: GatewayFigures | null; saved: { calls: number; savedCost: Amount } | null };
   keys: ApiKey[];
+  prices: PriceOverride[];
+  repricing: { run: RepricingRun | null };
+  audit: { entries: AuditEntry[]; nextCursor: string | null };
   limits: { limits: DefinedLimit[]; nextCursor: string | null };
   call: CallDetail;
   stats: Stats;
@@ -984,6 +999,44 @@ export type ApiKey = {
   expiresAt: string | null;
   lastUsedAt: string | null;
   revokedAt: string | null;
+};
+/** USD by unit, from a moment up to another one. */
+export type PriceOverride = {
+  id: string;
+  model: string;
+  provider: string | null;
+  clientId: string | null;
+  prices: Record<string, Amount>;
+  effectiveFrom: string;
+  effectiveTo: string | null;
+  createdBy: string;
+};
+export type RepricingPreview = {
+  calls: number;
+  changed: number;
+  /** As text: it is kept in the page. */
+  difference: string;
+  withoutPrice: number;
+  complete: boolean;
+};
+export type RepricingRun = {
+  state: "running" | "done" | "failed" | "interrupted";
+  model: string | null;
+  firstDay: string;
+  total: number;
+  done: number;
+  changed: number;
+  difference: Amount;
+};
+/** One change by an administrator or a command. */
+export type AuditEntry = {
+  id: string;
+  at: string;
+  actor: { subject: string; how: string; clientId: string | null; keyId: string | null };
+  action: string;
+  target: { kind: string; id: string; clientId: string | null; name: string | null };
+  before: Record<string, unknown> | null;
+  after: Record<string, unknown> | null;
 };
 export type DefinedLimit = {
   scope: { keyId: string | null };

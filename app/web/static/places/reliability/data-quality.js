@@ -6,6 +6,7 @@ import * as format from "../../format.js";
 import { download, panel } from "../../panels.js";
 import { callsBehind } from "../../parts/links.js";
 import { COLUMNS, ranking } from "../../parts/rankings.js";
+import { OF_NO_TAB } from "../../state.js";
 import { table } from "../../table.js";
 
 /** @import { Amount, Answers, Column, Context, ModelTotals, Row, Tab, Tokens } from "../../types.js" */
@@ -88,6 +89,21 @@ function figures(/** @type {Context} */ _context, /** @type {Answers} */ { quali
 /** How many rows the route lists of each kind. */
 const MOST = 100;
 
+/** A way to give a model a price. @returns {Column<ModelTotals>} */
+const pricing = (/** @type {Context} */ context) => ({
+  key: "price",
+  label: "Price",
+  content: ({ model, provider }) =>
+    el(
+      "a.button.small",
+      {
+        href: context.href({ ...OF_NO_TAB, tab: "settings/prices", model, provider }),
+        "data-link": "",
+        "aria-label": `Set price: ${model}`,
+      },
+      "Set price",
+    ),
+});
 const MODEL = [
   { key: "model", label: "Model" },
   { key: "provider", label: "Provider" },
@@ -146,8 +162,8 @@ function findings(/** @type {Context} */ context, /** @type {Answers} */ { quali
       "unpriced",
       "Models without a price",
       of.unpricedModels,
-      MODEL,
-      "Their cost is not included in totals. To set a price: POST /api/admin/prices.",
+      [...MODEL, pricing(context)],
+      "Their cost is not included in totals until they have a price, and are repriced.",
       "Every call in this period has a price.",
     ),
     models(

@@ -7,6 +7,8 @@ import { el } from "../../dom.js";
 /** @type {[tab: string, title: string, about: string][]} */
 const VIEWS = [
   ["settings/keys", "API keys", "With which applications report, read and call models"],
+  ["settings/prices", "Prices", "Prices of your own, and what they make of stored calls"],
+  ["settings/audit", "Audit trail", "Who changed what, and when"],
   ["settings/alerts", "Alerts", "Limits that are used up, unusual spending, and who is told"],
   ["settings/gateway", "Gateway", "Providers that calls pass through to, and keys"],
 ];
