@@ -97,6 +97,7 @@ from routes.otlp import OtlpController
 from routes.pages import PageController
 from routes.panel import PanelController
 from routes.prices import PriceController
+from routes.queries import QUERIES
 from routes.sessions import SessionController
 from routes.sign_in import SignInController
 from routes.stripe_webhook import StripeWebhookController
@@ -245,7 +246,7 @@ def create_app(
             StripeController,
             StripeWebhookController,
         ],
-        dependencies=DEPENDENCIES,
+        dependencies=DEPENDENCIES | QUERIES,
         # life
         lifespan=[services],
         # requests and responses

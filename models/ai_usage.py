@@ -61,8 +61,6 @@ class FormerCost(BaseModel):
     """When it was replaced."""
 
 
-SLOW_MS = 10_000
-"""From here on calls are few, and found by their duration."""
 _NEWEST = (("createdAt", DESCENDING), ("_id", DESCENDING))
 """Ends with the id, which gives lists of calls one order: without it every page would sort the whole window."""
 
@@ -71,6 +69,11 @@ def _rare(field: str, condition: dict[str, Any]) -> IndexModel:
     """An index of only those entries whose `field` meets `condition`."""
     keys = [(field, ASCENDING), *_NEWEST]
     return IndexModel(keys, name=f"{field}_newest", partialFilterExpression={field: condition})
+
+
+def _by_figure(field: str) -> IndexModel:
+    keys = [(field, ASCENDING), ("createdAt", ASCENDING), ("_id", ASCENDING)]
+    return IndexModel(keys, name=f"{field}_order", partialFilterExpression={field: {"$gte": 0}})
 
 
 class AIUsage(StoredDocument):
@@ -179,7 +182,9 @@ class AIUsage(StoredDocument):
             _rare("conversationId", {"$exists": True}),
             _rare("status", {"$in": [status.value for status in CallStatus if status is not CallStatus.SUCCESS]}),
             _rare("costSource", {"$in": [CostSource.UNPRICED.value, CostSource.ESTIMATED.value]}),
-            _rare("requestDuration", {"$gte": SLOW_MS}),
+            # the dearest and the slowest calls first; those without one take no room
+            _by_figure("cost"),
+            _by_figure("requestDuration"),
             # who was in a campaign, and at what cost, is summed in it: no entry is read for that
             IndexModel(
                 [
@@ -203,4 +208,4 @@ class AIUsage(StoredDocument):
                 partialFilterExpression={"cached": True, "upstream": {"$exists": True}},
             ),
         ]
-        retired_indexes: ClassVar[list[str]] = ["time", "user_time"]
+        retired_indexes: ClassVar[list[str]] = ["time", "user_time", "requestDuration_newest"]

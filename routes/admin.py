@@ -10,7 +10,8 @@ from app.auth.middleware import requires
 from app.auth.principals import Scope
 from app.errors import invalid
 from app.reports.breakdowns import USER_ORDERS, ModelsReport, ProvidersReport, UsersReport
-from app.reports.calls import MAX_CALLS, CallDetail, CallFilters, CallsReport
+from app.reports.call_lists import CallFilters, Order
+from app.reports.calls import MAX_CALLS, CallDetail, CallsReport
 from app.reports.explained import ExplainReport
 from app.reports.latency import LatencyReport
 from app.reports.overview import OverviewReport
@@ -25,10 +26,11 @@ from app.reports.stats import StatsReport
 from app.reports.timeline import TimelineBy, TimelineReport
 from app.reports.usage import UsageReport
 from routes.dependencies import Cursor, NameFilter, chosen
+from routes.queries import SEVERAL_OWNERS
 
 MAX_USERS = 100
 SORT = f"One of {', '.join(USER_ORDERS)}; a leading minus sorts in descending order."
-
+ORDER = f"One of {', '.join(Order)}; the newest first by default."
 WEEKS_OF_COHORTS = "How many weeks that are over, the last of them the one before this."
 SERIES = "Adds `series`, one row per day and name, by provider, model or feature."
 STEP = "`minute` (up to 24 hours), `hour` (up to 14 days) or `day`; the shortest that the window may have by default."
@@ -150,17 +152,20 @@ class AdminController(Controller):
         """Weekly cohorts, Monday to Sunday in the deployment's zone, by the first use of a feature ever."""
         return await reports.retention(weeks, synthetic_mode, scoped_client, feature)
 
-    @get("/ai/calls", summary="Calls in the ledger, newest first, paginated")
+    @get("/ai/calls", summary="Calls in the ledger, paginated", opt=SEVERAL_OWNERS)
     async def calls(
         self,
         reports: NamedDependency[Reports],
         timed_query: NamedDependency[ReportQuery],
         call_filters: NamedDependency[CallFilters],
         *,
+        sort: Annotated[str, QueryParameter(max_length=32, description=ORDER)] = Order.NEWEST.value,
         limit: Annotated[int, QueryParameter(ge=1, le=MAX_CALLS)] = 50,
         cursor: Cursor = None,
     ) -> CallsReport:
-        return await reports.calls(timed_query, call_filters, limit=limit, cursor=cursor)
+        """In order of a figure: of the calls of which it is known."""
+        order = Order(chosen("sort", sort, Order) or Order.NEWEST)
+        return await reports.calls(timed_query, call_filters, order=order, limit=limit, cursor=cursor)
 
     @get("/ai/calls/{call_id:str}", summary="One call of the ledger, in full detail")
     async def call(

@@ -1,7 +1,5 @@
 """What handlers are given: services of the running application, and parameters that several routes share."""
 
-from dataclasses import replace
-from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
@@ -12,7 +10,7 @@ from litestar.params import QueryParameter
 
 from app.alerts.alerts import Alerts
 from app.auth.api_keys import KeyRing
-from app.auth.ownership import own_client, visible_client, visible_user
+from app.auth.ownership import own_client
 from app.auth.principals import Principal
 from app.errors import invalid
 from app.events.recording import EventRecorder
@@ -32,14 +30,10 @@ from app.limits.defining.limits import LimitBook
 from app.limits.defining.plans import PlanBook
 from app.limits.defining.subscriptions import SubscriptionBook
 from app.pricing.price_book import PriceBook
-from app.reports.calls import CallFilters
-from app.reports.periods import Compare, Days, Wish
-from app.reports.query import Filters, ReportQuery, Synthetic
+from app.reports.query import Synthetic
 from app.reports.reports import Reports
-from app.reports.windows import MAX_DAYS, check_days, requested_window, timed_window
 from app.settings import Settings
 from app.tracking import Tracker
-from models import CallStatus, CostSource, ServiceType
 
 NameFilter = Annotated[str | None, QueryParameter(min_length=1, max_length=256)]
 Cursor = Annotated[
@@ -61,21 +55,6 @@ SyntheticFilter = Annotated[
         max_length=32,
     ),
 ]
-CompareFilter = Annotated[
-    str | None,
-    QueryParameter(
-        max_length=32,
-        description=(
-            "Adds what an earlier period had, up to the same time of day where the window is not over: `previous`, as "
-            "many days directly before the window; `week`, as many days with the same weekdays; `month`, the same days "
-            "of the month before; `year`, the same dates of the year before. Or name the days with `compareFrom` and "
-            "`compareTo`."
-        ),
-    ),
-]
-OF_CALLS = "Calls only."
-MAX_DURATION = 10**12
-"""In ms: above the upper end of every bar of a distribution."""
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
@@ -87,15 +66,6 @@ def chosen(field: str, value: str | None, choices: type[Choice]) -> Choice | Non
         return choices(value)
     except ValueError as error:
         raise invalid(field, f"must be one of {', '.join(choices)}") from error
-
-
-def narrowed(principal: Principal, filters: Filters) -> Filters:
-    """The filters, narrowed to what the caller may see. Raises NotAllowedError where they name another's."""
-    return replace(
-        filters,
-        client_id=visible_client(principal, filters.client_id),
-        user_id=visible_user(principal, filters.user_id),
-    )
 
 
 async def provide_tracker(state: State) -> Tracker:
@@ -212,136 +182,6 @@ async def provide_client(request: Request[Principal, Any, Any], client_id: Clien
     return own_client(request.user, client_id)
 
 
-async def provide_ledger_query(
-    request: Request[Principal, Any, Any],
-    reports: NamedDependency[Reports],
-    synthetic_mode: NamedDependency[Synthetic],
-    *,
-    days: Annotated[int | None, QueryParameter(description=f"1 to {MAX_DAYS} days up to today; 30 by default.")] = None,
-    first: Annotated[date | None, QueryParameter(name="from", description="First day, instead of `days`.")] = None,
-    last: Annotated[date | None, QueryParameter(name="to", description="Last day; today when left out.")] = None,
-    feature: NameFilter = None,
-    provider: NameFilter = None,
-    model: NameFilter = None,
-    user_id: Annotated[str | None, QueryParameter(name="userId", min_length=1, max_length=256)] = None,
-    client_id: ClientFilter = None,
-    timezone: Annotated[
-        str | None, QueryParameter(max_length=64, description="Must be the reporting time zone, if given.")
-    ] = None,
-) -> ReportQuery:
-    """The window and the filters of a request, narrowed to what the caller sees."""
-    if timezone not in {None, reports.zone.key}:
-        raise invalid("timezone", f"must be {reports.zone.key}: days are counted in the deployment's time zone")
-    window = requested_window(days=days, first=first, last=last, now=reports.now(), zone=reports.zone)
-    filters = narrowed(request.user, Filters(feature, provider, model, user_id, client_id))
-    return ReportQuery(window, filters, synthetic_mode)
-
-
-async def provide_timed_query(
-    request: Request[Principal, Any, Any],
-    report_query: NamedDependency[ReportQuery],
-    from_time: Annotated[
-        str | None,
-        QueryParameter(
-            name="fromTime",
-            max_length=64,
-            description="First instant, with its time zone (RFC 3339); with `toTime`, instead of days.",
-        ),
-    ] = None,
-    to_time: Annotated[
-        str | None,
-        QueryParameter(name="toTime", max_length=64, description="The instant after the last one; at most 14 days on."),
-    ] = None,
-) -> ReportQuery:
-    """The same, or between two instants: for what is read from the ledger, or hour by hour."""
-    if from_time is None and to_time is None:
-        return report_query
-    if given := [name for name in ("days", "from", "to") if name in request.query_params]:
-        raise invalid(given[0], "give either fromTime and toTime, or days")
-    return replace(report_query, window=timed_window(from_time, to_time, report_query.window.zone))
-
-
-async def provide_wish(
-    compare: CompareFilter = None,
-    compare_from: Annotated[
-        date | None, QueryParameter(name="compareFrom", description="First day to compare with.")
-    ] = None,
-    compare_to: Annotated[
-        date | None, QueryParameter(name="compareTo", description="Last day to compare with.")
-    ] = None,
-) -> Wish | None:
-    """What to compare with. Raises InvalidRequestError naming the parameter at fault."""
-    if compare_from is None and compare_to is None:
-        return chosen("compare", compare, Compare)
-    if compare is not None:
-        raise invalid("compare", "give either compare, or compareFrom and compareTo")
-    if compare_from is None or compare_to is None:
-        missing = "compareTo" if compare_to is None else "compareFrom"
-        raise invalid(missing, "is missing: name the first day and the last one")
-    check_days(compare_from, compare_to, "compareFrom", "compareTo")
-    return Days(compare_from, compare_to)
-
-
-async def provide_call_filters(
-    *,
-    status: Annotated[str | None, QueryParameter(max_length=32, description=OF_CALLS)] = None,
-    cost_source: Annotated[str | None, QueryParameter(name="costSource", max_length=32, description=OF_CALLS)] = None,
-    conversation_id: Annotated[
-        str | None, QueryParameter(name="conversationId", min_length=1, max_length=256, description=OF_CALLS)
-    ] = None,
-    service_type: Annotated[str | None, QueryParameter(name="serviceType", max_length=32, description=OF_CALLS)] = None,
-    reported_provider: Annotated[
-        str | None, QueryParameter(name="reportedProvider", min_length=1, max_length=256, description=OF_CALLS)
-    ] = None,
-    campaign_id: Annotated[
-        str | None, QueryParameter(name="campaignId", min_length=1, max_length=256, description=OF_CALLS)
-    ] = None,
-    experiment: Annotated[str | None, QueryParameter(min_length=1, max_length=256, description=OF_CALLS)] = None,
-    variant: Annotated[
-        str | None, QueryParameter(min_length=1, max_length=256, description=f"{OF_CALLS} Of the experiment.")
-    ] = None,
-    upstream: Annotated[
-        str | None, QueryParameter(min_length=1, max_length=256, description=f"{OF_CALLS} Of the gateway.")
-    ] = None,
-    weekday: Annotated[
-        int | None, QueryParameter(ge=1, le=7, description=f"{OF_CALLS} 1 for Monday to 7 for Sunday.")
-    ] = None,
-    hour: Annotated[
-        int | None, QueryParameter(ge=0, le=23, description=f"{OF_CALLS} In the reporting time zone.")
-    ] = None,
-    min_duration: Annotated[
-        int | None,
-        QueryParameter(name="minDuration", ge=0, le=MAX_DURATION, description=f"{OF_CALLS} In ms, inclusive."),
-    ] = None,
-    max_duration: Annotated[
-        int | None,
-        QueryParameter(name="maxDuration", ge=0, le=MAX_DURATION, description=f"{OF_CALLS} In ms, inclusive."),
-    ] = None,
-    aggregated: Annotated[
-        bool | None, QueryParameter(description="true: sums of many calls alone, which other lists leave out.")
-    ] = None,
-) -> CallFilters:
-    """The filters of calls beyond those of every report."""
-    if min_duration is not None and max_duration is not None and min_duration > max_duration:
-        raise invalid("minDuration", f"must not exceed maxDuration ({max_duration})")
-    return CallFilters(
-        status=chosen("status", status, CallStatus),
-        cost_source=chosen("costSource", cost_source, CostSource),
-        conversation_id=conversation_id,
-        service_type=chosen("serviceType", service_type, ServiceType),
-        reported_provider=reported_provider,
-        campaign_id=campaign_id,
-        experiment=experiment,
-        variant=variant,
-        upstream=upstream,
-        weekday=weekday,
-        hour=hour,
-        min_duration=min_duration,
-        max_duration=max_duration,
-        aggregated=aggregated,
-    )
-
-
 DEPENDENCIES = {
     "tracker": Provide(provide_tracker),
     "event_recorder": Provide(provide_event_recorder),
@@ -366,8 +206,4 @@ DEPENDENCIES = {
     "revenue_rates": Provide(provide_revenue_rates),
     "synthetic_mode": Provide(provide_synthetic),
     "scoped_client": Provide(provide_client),
-    "report_query": Provide(provide_ledger_query),
-    "timed_query": Provide(provide_timed_query),
-    "compare_with": Provide(provide_wish),
-    "call_filters": Provide(provide_call_filters),
 }

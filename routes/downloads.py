@@ -14,12 +14,13 @@ from litestar.response import Stream
 from app.auth.middleware import requires
 from app.auth.principals import Scope
 from app.errors import DamagedDataError, NotFoundError
-from app.reports.calls import CallFilters
+from app.reports.call_lists import CallFilters
 from app.reports.csv import text_of
 from app.reports.downloads import MAX_ROWS, Download, Table
 from app.reports.query import ReportQuery
 from app.reports.reports import Reports
 from app.reports.windows import TimeWindow
+from routes.queries import SEVERAL_OWNERS
 
 CSV = "text/csv"
 BOM = "\ufeff"
@@ -33,7 +34,12 @@ class DownloadController(Controller):
     tags = ("admin",)
     guards = (requires(Scope.ADMIN),)
 
-    @get("/{file:str}", summary="Download a table as CSV, with all rows of the filter", media_type=CSV)
+    @get(
+        "/{file:str}",
+        summary="Download a table as CSV, with all rows of the filter",
+        media_type=CSV,
+        opt=SEVERAL_OWNERS,
+    )
     async def download(
         self,
         file: FromPath[str],

@@ -1,33 +1,24 @@
-"""The ledger's entries, newest first, page by page."""
+"""The ledger's entries, page by page."""
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from bson import ObjectId
 
-from app.errors import NotFoundError, invalid
-from app.reports.cursors import decoded, encoded
+from app.errors import NotFoundError
+from app.reports.call_lists import CallFilters, Order, Position, page, position_of
 from app.reports.parts.call_places import Places
 from app.reports.parts.figures import timed
-from app.reports.queries.stages import Stage, match, sort_by
 from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.readable import ReadableRow, readable, value_of
 from app.reports.reader import Document, Reader, first
 from app.reports.rows import Row, TimedWindow
-from app.reports.windows import TimeWindow
 from models import AIUsage, Analytics, CallStatus, CostSource, ServiceType
 from models.attempt import Attempt
 from models.base import camel
 
 MAX_CALLS = 200
-MOST_STRETCHES = 100
-"""Of an index, read side by side for one list. MongoDB sorts where there are more than 200."""
-INSTANT = timedelta(milliseconds=1)
-"""The time resolution of MongoDB."""
-NONE: Document = {"_id": {"$in": []}}
-"""A condition that matches nothing."""
 MAX_ID = 64
 """How much of an unknown id is repeated in the error."""
 
@@ -133,12 +124,16 @@ class CallDetail(LedgerCall):
 
 
 class CallsReport(Row):
-    """`GET /api/admin/ai/calls`: entries of the ledger, newest first."""
+    """`GET /api/admin/ai/calls`: entries of the ledger, in the order that was asked for."""
 
     window: TimedWindow
     synthetic: Synthetic
     calls: list[LedgerCall]
+    first_place: int
+    """The place of the first of them in the list, from 1; as pages before it were read, so new calls do not count."""
     next_cursor: str | None
+    previous_cursor: str | None
+    """Null on the first page."""
     generated_at: datetime
 
 
@@ -156,115 +151,35 @@ LISTED = stored_fields(LedgerCall)
 DETAIL = stored_fields(CallDetail)
 
 
-@dataclass(frozen=True)
-class CallFilters:
-    """The filters of a list of calls beyond those of every report. None matches everything."""
-
-    status: CallStatus | None = None
-    cost_source: CostSource | None = None
-    conversation_id: str | None = None
-    service_type: ServiceType | None = None
-    reported_provider: str | None = None
-    campaign_id: str | None = None
-    experiment: str | None = None
-    variant: str | None = None
-    upstream: str | None = None
-    """Of the gateway: the one that answered, or was asked last."""
-    weekday: int | None = None
-    """1 for Monday to 7 for Sunday (ISO 8601), as the reporting time zone counts."""
-    hour: int | None = None
-    """0 to 23, likewise."""
-    min_duration: int | None = None
-    """In whole ms, as is `max_duration`; both inclusive."""
-    max_duration: int | None = None
-    aggregated: bool | None = None
-    """True for sums of many calls alone; otherwise a list has none of them."""
-
-    def asked(self) -> list[str]:
-        """The names of those that are set, as in requests."""
-        return [camel(name) for name, value in vars(self).items() if value is not None]
-
-    def conditions(self) -> Document:
-        """By stored name, except the time. `$eq` prevents a string from being read as an operator."""
-        texts = (
-            *("status", "cost_source", "conversation_id", "service_type", "reported_provider", "upstream"),
-            *("campaign_id", "experiment", "variant"),
-        )
-        found: Document = {
-            camel(name): {"$eq": str(value)} for name in texts if (value := getattr(self, name)) is not None
-        }
-        bounds = {"$gte": self.min_duration, "$lte": self.max_duration}
-        if within := {operator: bound for operator, bound in bounds.items() if bound is not None}:
-            found["requestDuration"] = within
-        return found
-
-    def spans(self, window: TimeWindow) -> list[tuple[datetime, datetime]]:
-        """When such calls were made: start inclusive, end exclusive."""
-        if self.weekday is self.hour is None:
-            return [(window.start, window.end)]
-        return window.spans(weekday=self.weekday, hour=self.hour)
-
-
 async def calls(
     read: Reader,
     query: ReportQuery,
     wanted: CallFilters,
     *,
+    order: Order,
     limit: int,
     cursor: str | None,
     places: Places | None,
     generated_at: datetime,
 ) -> CallsReport:
-    """One page. The cursor is the last call of the previous page, so that new calls do not shift anything."""
-    after = None if cursor is None else _after(cursor)
-    rows = await read.ledger(page(query, wanted, limit + 1, after=after, places=places))
-    last = rows[limit - 1] if len(rows) > limit else None
+    """One page. Cursors name the calls at its ends, so that new calls do not shift anything."""
+    at = None if cursor is None else position_of(cursor, order)
+    rows = await read.ledger(page(query, wanted, limit + 1, order=order, at=at, places=places))
+    more, rows, back = len(rows) > limit, rows[:limit], at is not None and at.back
+    if back:
+        rows.reverse()
+    place = at.place if at is not None and not back else max(0, at.place - len(rows)) if at is not None else 0
+    before, after = (more, at is not None) if back else (at is not None, more)
+    ends = [tuple(row[key] for key in order.keys) for row in (rows[:1] + rows[-1:])]
     return CallsReport(
         window=timed(query.window),
         synthetic=query.synthetic,
-        calls=[readable(LedgerCall, fields_of(row, LISTED)) for row in rows[:limit]],
-        next_cursor=None if last is None else encoded({"at": last["createdAt"].isoformat(), "id": str(last["_id"])}),
+        calls=[readable(LedgerCall, fields_of(row, LISTED)) for row in rows],
+        first_place=place + 1,
+        next_cursor=Position(ends[1], place + len(rows)).cursor(order) if rows and after else None,
+        previous_cursor=Position(ends[0], place, back=True).cursor(order) if rows and before else None,
         generated_at=generated_at,
     )
-
-
-def page(
-    query: ReportQuery,
-    wanted: CallFilters,
-    limit: int,
-    *,
-    after: tuple[datetime, ObjectId] | None = None,
-    places: Places | None = None,
-) -> list[Stage]:
-    """The entries of a window that match `wanted`, newest first, after the one that `after` names.
-
-    `places` are all that they can be in, where that is known.
-    """
-    selected = match(query.window, query.filters, query.synthetic)["$match"] | wanted.conditions()
-    selected["aggregated"] = {"$exists": wanted.aggregated is True}
-    del selected["createdAt"]
-    spans, stages = wanted.spans(query.window), list[Stage]()
-    if after is not None:
-        moment, entry_id = after
-        # a cursor may name any moment, even the last of the calendar
-        spans = [(start, end if end <= moment else moment + INSTANT) for start, end in spans if start <= moment]
-        behind = [{"createdAt": {"$lt": moment}}, {"createdAt": moment, "_id": {"$lt": entry_id}}]
-        stages.append({"$match": {"$or": behind}})
-    # alternatives that an index reads side by side: an expression would fetch every call of the window
-    stretches: list[Document] = [{"createdAt": {"$gte": start, "$lt": end}} for start, end in spans]
-    if places is not None and len(places) * len(stretches) <= MOST_STRETCHES:
-        stretches = [place.conditions() | times for place in sorted(places) for times in stretches]
-    selected |= stretches[0] if len(stretches) == 1 else {"$or": stretches} if stretches else NONE
-    return [{"$match": selected}, *stages, sort_by("-createdAt", "-_id"), {"$limit": limit}]
-
-
-def _after(cursor: str) -> tuple[datetime, ObjectId]:
-    position = decoded(cursor)
-    try:
-        return datetime.fromisoformat(position["at"]).astimezone(UTC), ObjectId(position["id"])
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        message = "belongs to another list; start without a cursor"
-        raise invalid("cursor", message) from error
 
 
 async def call(read: Reader, entry_id: str, client_id: str | None) -> CallDetail:

@@ -12,7 +12,8 @@ from pydantic import BaseModel
 from app.errors import invalid
 from app.reports.analytics import ConversationFigures, conversation_figures
 from app.reports.breakdowns import listed_user
-from app.reports.calls import DETAIL, CallDetail, CallFilters, fields_of, page
+from app.reports.call_lists import CallFilters, page
+from app.reports.calls import DETAIL, CallDetail, fields_of
 from app.reports.csv import columns_of, values_of
 from app.reports.parts.call_places import Places
 from app.reports.quality import QualityParts

@@ -1,5 +1,6 @@
 """The query of a report: a window, filters, and whether demo data counts."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, time
 from enum import StrEnum
@@ -17,12 +18,55 @@ class Synthetic(StrEnum):
 
 
 @dataclass(frozen=True)
+class Names:
+    """Several names at once, or all but some."""
+
+    among: frozenset[str] = frozenset()
+    """Any of these; where there is none, every name."""
+    without: frozenset[str] = frozenset()
+    """None of these."""
+
+    def condition(self) -> dict[str, Any]:
+        """What MongoDB compares a name with."""
+        listed = {"$in": sorted(self.among)} if self.among else {}
+        return listed | ({"$nin": sorted(self.without)} if self.without else {})
+
+    def __contains__(self, name: str) -> bool:
+        return (not self.among or name in self.among) and name not in self.without
+
+
+Wanted = str | Names | None
+"""One name, several, or (None) any."""
+
+
+def names(among: Iterable[str] | None, without: Iterable[str] | None = None) -> Wanted:
+    """What a request says of one filter: any of some names, and none of others."""
+    listed, excluded = frozenset(among or ()), frozenset(without or ())
+    if not listed | excluded:
+        return None
+    single = min(listed) if len(listed) == 1 and not excluded else None
+    return single or Names(listed, excluded)
+
+
+def matching(wanted: str | Names) -> dict[str, Any]:
+    """What MongoDB compares a name with. `$eq` prevents a string from being read as an operator."""
+    return wanted.condition() if isinstance(wanted, Names) else {"$eq": wanted}
+
+
+def passes(wanted: Wanted, name: str) -> bool:
+    """Whether a filter lets a name through."""
+    if isinstance(wanted, Names):
+        return name in wanted
+    return wanted is None or wanted == name
+
+
+@dataclass(frozen=True)
 class Filters:
     """The filters of a report. None matches everything."""
 
-    feature: str | None = None
-    provider: str | None = None
-    model: str | None = None
+    feature: Wanted = None
+    provider: Wanted = None
+    model: Wanted = None
     user_id: str | None = None
     client_id: str | None = None
 
@@ -31,7 +75,7 @@ class Filters:
         return not self.provider is self.model is self.feature is None
 
     def conditions(self) -> dict[str, Any]:
-        """Equality conditions by stored name. `$eq` prevents a string from being read as an operator."""
+        """Conditions by stored name."""
         stored = {
             "feature": self.feature,
             "provider": self.provider,
@@ -39,7 +83,7 @@ class Filters:
             "userId": self.user_id,
             "clientId": self.client_id,
         }
-        return {name: {"$eq": value} for name, value in stored.items() if value is not None}
+        return {name: matching(value) for name, value in stored.items() if value is not None}
 
 
 NO_FILTERS = Filters()

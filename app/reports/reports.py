@@ -29,7 +29,8 @@ from app.reports import (
 )
 from app.reports.analytics import AnalyticsReport, AnalyticsType
 from app.reports.breakdowns import ModelCosts, ModelsReport, ProviderPerformance, ProvidersReport, UsersReport
-from app.reports.calls import CallDetail, CallFilters, CallsReport
+from app.reports.call_lists import CallFilters, Order
+from app.reports.calls import CallDetail, CallsReport
 from app.reports.damage import Damage
 from app.reports.downloads import Download, Table
 from app.reports.explained import ExplainReport
@@ -269,14 +270,16 @@ class Reports:
         *,
         limit: int,
         cursor: str | None,
+        order: Order = Order.NEWEST,
     ) -> CallsReport:
         """One page of the ledger."""
 
         async def compute() -> CallsReport:
             async with reading(self._database) as read:
                 places = await places_of(read, query, self.zone)
+                now = self.now()
                 return await calls.calls(
-                    read, query, wanted, limit=limit, cursor=cursor, places=places, generated_at=self.now()
+                    read, query, wanted, order=order, limit=limit, cursor=cursor, places=places, generated_at=now
                 )
 
         return await self._damage.named(compute, query)

@@ -8,7 +8,7 @@ from app.auth.ownership import own_client, owned
 from app.auth.principals import Principal, Scope
 from app.errors import InvalidRequestError, NotAllowedError
 from app.reports.query import Filters
-from routes.dependencies import narrowed
+from routes.queries import narrowed
 
 ALL = frozenset(Scope)
 ADMIN = Principal("root", ALL, None, None)

@@ -9,7 +9,7 @@ import pytest
 
 from app.database import Database
 from app.reports.analytics import AnalyticsType
-from app.reports.calls import CallFilters
+from app.reports.call_lists import CallFilters
 from app.reports.query import Filters, ReportQuery, Synthetic
 from app.reports.reports import Reports
 from app.reports.windows import requested_window

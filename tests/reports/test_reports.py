@@ -17,7 +17,7 @@ from app.database import Database
 from app.errors import DatabaseUnavailableError
 from app.observability.metrics import Counters
 from app.reports.analytics import AnalyticsType
-from app.reports.calls import CallFilters
+from app.reports.call_lists import CallFilters
 from app.reports.downloads import Table
 from app.reports.parts.series import SeriesBy
 from app.reports.periods import Compare

@@ -14,6 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from bson import Decimal128
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +23,7 @@ from app.observability.metrics import Counters
 from app.reports import analytics, latency, overview, panel, quality, usage
 from app.reports.analytics import AnalyticsReport, AnalyticsType
 from app.reports.breakdowns import USER_ORDERS
-from app.reports.calls import CallFilters
+from app.reports.call_lists import CallFilters, Order
 from app.reports.comparison import UNKNOWN
 from app.reports.latency import LatencyReport
 from app.reports.parts import speeds
@@ -31,7 +32,7 @@ from app.reports.parts.series import SeriesBy
 from app.reports.periods import Compare, Days, Wish, compared
 from app.reports.queries import campaigns as queries_of_campaigns
 from app.reports.queries import panel as queries
-from app.reports.query import Filters, ReportQuery, Synthetic
+from app.reports.query import Filters, Names, ReportQuery, Synthetic, Wanted
 from app.reports.reader import reading
 from app.reports.reports import Reports
 from app.reports.rows import Timed
@@ -42,7 +43,6 @@ from app.rollups.compactor import Compactor
 from app.rollups.recount import Recount
 from app.settings import Settings
 from app.tracking import Tracker, open_tracker
-from models.ai_usage import SLOW_MS
 from models.money import stored_units
 from models.rollups import (
     ACTIVE_USERS,
@@ -68,6 +68,7 @@ from models.rollups import (
 from tests.patience import PATIENT_MS
 from tests.twins import assert_twins, entries
 
+SLOW_MS = 10_000
 Step = tuple[str, Any]
 Rows = list[dict[str, Any]]
 SIDES = ("now", "earlier")
@@ -273,6 +274,9 @@ async def check_users(house: House) -> None:
         ReportQuery(TimeWindow(today - timedelta(days=75), today - timedelta(days=3), house.zone)),
         ReportQuery(month, Filters(provider="openai"), Synthetic.INCLUDE),
         ReportQuery(month, Filters(client_id="c|d", feature="chat")),
+        ReportQuery(
+            month, Filters(model=Names(without=frozenset({"gpt-4o"})), feature=Names(frozenset({"chat", "haiku"})))
+        ),
     ):
         rows = [row for row in ledger if chosen(row, query)]
         await check_people(house, query, rows)
@@ -414,6 +418,12 @@ async def check_reports(house: House) -> None:
             Filters(model="model.with$odd%names"),
             Filters(feature="chat", client_id="c|d"),
             Filters(model="gpt-4o", provider="openai", feature="haiku"),
+            Filters(model=Names(frozenset({"gpt-4o", "model.with$odd%names"}))),
+            Filters(provider=Names(without=frozenset({"acme|corp"})), client_id="c|d"),
+            Filters(
+                feature=Names(frozenset({"chat", "haiku"}), frozenset({"haiku"})),
+                model=Names(without=frozenset({"gpt-4o"})),
+            ),
         )
     ]
     ledger = await entries(house.database)
@@ -634,20 +644,61 @@ async def check_order(house: House, query: ReportQuery, order: str, rows: Rows) 
 
 async def check_lists(house: House, query: ReportQuery, rows: Rows) -> None:
     """Lists of calls page by page, next to the entries in order of time."""
-    for wanted in (CallFilters(), CallFilters(hour=9), CallFilters(min_duration=SLOW_MS)):
-        found, cursor = list[str](), None
+    for wanted, order in (
+        (CallFilters(), Order.NEWEST),
+        (CallFilters(hour=9), Order.OLDEST),
+        (CallFilters(min_duration=SLOW_MS), Order.NEWEST),
+        (CallFilters(users=Names(without=frozenset(AWKWARD[:1]))), Order.DEAREST),
+        (CallFilters(min_cost=Decimal("0.00001"), status=Names(frozenset({"success", "error"}))), Order.CHEAPEST),
+        (CallFilters(), Order.SLOWEST),
+        (CallFilters(user_prefix=AWKWARD[1][:1]), Order.FEWEST_TOKENS),
+    ):
+        found, cursor, pages = list[str](), None, list[list[str]]()
         while True:
-            page = await house.reports.calls(query, wanted, limit=7, cursor=cursor)
-            found += [call.id for call in page.calls]
+            page = await house.reports.calls(query, wanted, order=order, limit=7, cursor=cursor)
+            assert page.first_place == len(found) + 1
+            pages.append([call.id for call in page.calls])
+            found += pages[-1]
             if (cursor := page.next_cursor) is None:
                 break
-        ordered = sorted(rows, key=lambda row: (row["createdAt"], row["_id"]), reverse=True)
-        assert found == [str(row["_id"]) for row in ordered if listed(house, row, wanted)]
+        known_of = [row for row in rows if value_of_order(row, order) is not None]
+        ordered = sorted(
+            known_of,
+            key=lambda row: (value_of_order(row, order), row["createdAt"], row["_id"]),
+            reverse=order.direction < 0,
+        )
+        assert found == [str(row["_id"]) for row in ordered if listed(house, row, wanted)], (wanted, order)
+        # and back, page by page
+        for expected in reversed(pages[:-1]):
+            assert page.previous_cursor is not None
+            page = await house.reports.calls(query, wanted, order=order, limit=7, cursor=page.previous_cursor)
+            assert [call.id for call in page.calls] == expected
+        assert page.first_place == 1
+        assert page.previous_cursor is None
+
+
+def value_of_order(row: dict[str, Any], order: Order) -> Any:
+    value = row.get(order.field)
+    return value.to_decimal() if isinstance(value, Decimal128) else value
 
 
 def listed(house: House, row: dict[str, Any], wanted: CallFilters) -> bool:
-    at_hour = wanted.hour in {None, row["createdAt"].astimezone(house.zone).hour}
-    return at_hour and (wanted.min_duration is None or row.get("requestDuration", -1) >= wanted.min_duration)
+    """Whether a filter lets an entry through, said in another way than in queries."""
+    cost = value_of_order(row, Order.DEAREST)
+    return (
+        wanted.hour in {None, row["createdAt"].astimezone(house.zone).hour}
+        and (wanted.min_duration is None or row.get("requestDuration", -1) >= wanted.min_duration)
+        and (wanted.min_cost is None or (cost is not None and cost >= wanted.min_cost))
+        and row["userId"].startswith(wanted.user_prefix or "")
+        and let_through(wanted.users, row["userId"])
+        and let_through(wanted.status, row["status"])
+    )
+
+
+def let_through(wanted: Wanted, name: str) -> bool:
+    if isinstance(wanted, Names):
+        return (name in wanted.among or not wanted.among) and name not in wanted.without
+    return wanted is None or wanted == name
 
 
 async def check_analytics(house: House, query: ReportQuery, rows: list[dict[str, Any]]) -> None:
@@ -708,7 +759,7 @@ def chosen(row: dict[str, Any], query: ReportQuery) -> bool:
     return (
         query.window.start <= row["createdAt"] < query.window.end
         and row["synthetic"] in real[query.synthetic]
-        and all(value is None or row[stored] == value for stored, value in wanted.items())
+        and all(let_through(value, row[stored]) for stored, value in wanted.items())
     )
 
 

@@ -12,7 +12,7 @@ from litestar.testing import AsyncTestClient
 from app.auth.principals import Role
 from app.auth.tokens import Tokens
 from app.reports.cursors import encoded
-from tests.routes.conftest import bearer
+from tests.routes.conftest import bearer, holding
 
 Client = AsyncTestClient[Litestar]
 HOUR = timedelta(hours=1)
@@ -116,6 +116,59 @@ async def test_calls_come_newest_first_and_new_ones_shift_no_page(client: Client
     assert (call["id"], call["cost"], call["costSource"]) == (ids[4], Decimal("0.0075"), "priced")
 
 
+async def test_the_dearest_call_is_found_among_several_users_models_and_outcomes(
+    client: Client, tokens: Tokens
+) -> None:
+    tracked = [
+        await track(client, tokens, userId=user, model=model, inputTokens=size, success=good)
+        for user, model, size, good in (
+            ("ann", "gpt-4o", 1_000, True),
+            ("bob", "gpt-4o", 9_000, False),
+            ("bea", "gpt-4.1-mini", 4_000, True),
+            ("eve", "unheard-of", 50_000, True),
+        )
+    ]
+    ann, bob, bea, eve = tracked
+
+    async def listed(query: str) -> list[str]:
+        answer = await client.get(f"/api/admin/ai/calls?days=3&{query}", headers=bearer(tokens, Role.ADMIN))
+        assert answer.status_code == 200, answer.text
+        return [call["id"] for call in answer.json()["calls"]]
+
+    assert await listed("sort=-cost") == [bob, ann, bea]
+    assert await listed("sort=cost&limit=1") == [bea]
+    assert await listed("sort=-tokensUsed") == [eve, bob, bea, ann]
+    assert await listed("sort=createdAt&userId=ann&userId=bea") == [ann, bea]
+    assert await listed("sort=createdAt&notUserId=ann&notModel=unheard-of") == [bob, bea]
+    assert await listed("sort=createdAt&userPrefix=b") == [bob, bea]
+    assert await listed("sort=createdAt&notStatus=error&model=gpt-4o&model=unheard-of") == [ann, eve]
+    assert await listed("sort=-cost&minCost=0.003&maxCost=0.02") == [ann]
+
+
+async def test_several_users_narrow_lists_of_calls_alone_and_no_client_sees_anothers(
+    client: Client, tokens: Tokens
+) -> None:
+    mine = await track(client, tokens, clientId="mine", userId="a")
+    await track(client, tokens, clientId="theirs", userId="a")
+    made = await client.post(
+        "/api/admin/keys",
+        json={"name": "of mine", "clientId": "mine", "scopes": ["admin"]},
+        headers=bearer(tokens, Role.ADMIN),
+    )
+    of_mine = holding(made.json()["key"])
+
+    both = await client.get("/api/admin/ai/usage?userId=a&userId=b", headers=bearer(tokens, Role.ADMIN))
+    assert both.status_code == 400
+    assert "lists of calls" in both.text
+    refused = await client.get("/api/admin/ai/calls?clientId=mine&clientId=theirs", headers=of_mine)
+    assert refused.status_code == 403
+    for query in ("notClientId=other", "userId=a&userId=b", "clientId=mine"):
+        found = await client.get(f"/api/admin/ai/calls?days=3&{query}", headers=of_mine)
+        assert [call["id"] for call in found.json()["calls"]] == [mine]
+    none = await client.get("/api/admin/ai/calls?days=3&notClientId=mine", headers=of_mine)
+    assert none.json()["calls"] == []
+
+
 async def test_analytics_are_those_of_the_callers_client(client: Client, tokens: Tokens) -> None:
     await track(client, tokens, clientId="mine", conversationId="c1")
     await track(client, tokens, clientId="mine", conversationId="c2", inputTokens=9_000)
@@ -192,6 +245,10 @@ async def test_weeks_are_iso_weeks_and_compared_with_the_week_before(client: Cli
             "minDuration",
             "not exceed maxDuration (8)",
         ),
+        ("/api/admin/ai/calls", {"minCost": "much"}, "minCost", "0.25"),
+        ("/api/admin/ai/calls", {"minCost": "2", "maxCost": "1"}, "minCost", "not exceed maxCost (1)"),
+        ("/api/admin/ai/calls", {"sort": "price"}, "sort", "-createdAt, createdAt, -cost, cost"),
+        ("/api/admin/ai/calls", {"notModel": ""}, "notModel", "1 to 256 characters"),
         ("/api/admin/ai/calls", {"conversationId": ""}, "conversationId", ">= 1"),
         ("/api/admin/ai/usage", {"synthetic": "some"}, "synthetic", "exclude, include, only"),
         ("/api/admin/ai/usage", {"userId": "u", "days": "200"}, "userId", "92 days"),
@@ -236,7 +293,7 @@ async def test_a_cursor_at_an_end_of_the_calendar_is_a_page_like_any_other(
     client: Client, tokens: Tokens, moment: str
 ) -> None:
     await track(client, tokens)
-    cursor = encoded({"at": moment, "id": "f" * 24})
+    cursor = encoded({"sort": "-createdAt", "at": [moment, "f" * 24], "place": 1, "back": False})
 
     page = await ask(client, tokens, "/api/admin/ai/calls", cursor=cursor)
 

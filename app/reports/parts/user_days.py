@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 from app.reports.parts.figures import summed
 from app.reports.queries import ledger, readiness, user_days
-from app.reports.query import ReportQuery, Synthetic
+from app.reports.queries.rollup_rows import synthetic_of
+from app.reports.query import ReportQuery, Wanted, passes
 from app.reports.reader import Document, Documents, Reader, first
 from app.reports.windows import DAY, TimeWindow, midnight
 from models import CallStatus
@@ -59,14 +60,15 @@ def _rows(query: ReportQuery, kept: dict[str, Document], steps: Documents) -> Do
 
 def _matches(row: Document, query: ReportQuery) -> bool:
     filters = query.filters
-    wanted = {
+    names: dict[str, Wanted] = {
         "client": filters.client_id,
         "provider": filters.provider,
         "model": filters.model,
         "feature": filters.feature,
-        "synthetic": None if query.synthetic is Synthetic.INCLUDE else query.synthetic is Synthetic.ONLY,
     }
-    return all(value is None or row[name] == value for name, value in wanted.items())
+    return row["synthetic"] in synthetic_of(query.synthetic) and all(
+        passes(wanted, row[name]) for name, wanted in names.items()
+    )
 
 
 def _local_time(zone: ZoneInfo) -> Callable[[datetime], tuple[str, str]]:

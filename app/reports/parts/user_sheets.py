@@ -14,7 +14,7 @@ from bson import Decimal128
 
 from app.reports.parts.known_cells import KnownCells
 from app.reports.queries import rollups, sheets
-from app.reports.query import Filters, ReportQuery
+from app.reports.query import Filters, ReportQuery, Wanted, passes
 from app.reports.reader import Document, Documents, Reader
 from app.reports.windows import TimeWindow
 from models.money import stored_units
@@ -280,7 +280,7 @@ def _by_model(filters: Filters, found: Documents, rows: Documents, known: dict[s
     unknown: defaultdict[Model, set[str]] = defaultdict(set)
     for part, users in users_of_part.items():
         provider, model, _, feature = map(unescaped, part.split("|"))
-        if all(wanted in {None, name} for wanted, name in _compared(filters, provider, model, feature)):
+        if all(passes(wanted, name) for wanted, name in _compared(filters, provider, model, feature)):
             numbered[provider, model] += [known[user] for user in users if user in known]
             unknown[provider, model].update(user for user in users if user not in known)
     for of_model, users_with in numbered.items():
@@ -291,5 +291,5 @@ def _by_model(filters: Filters, found: Documents, rows: Documents, known: dict[s
     }
 
 
-def _compared(filters: Filters, provider: str, model: str, feature: str) -> Iterable[tuple[str | None, str]]:
+def _compared(filters: Filters, provider: str, model: str, feature: str) -> Iterable[tuple[Wanted, str]]:
     return (filters.provider, provider), (filters.model, model), (filters.feature, feature)

@@ -3,11 +3,11 @@
 Each row has a `key`, whose names are those of a cell, and figures.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from app.reports.queries.stages import Expression, Stage
-from app.reports.query import Filters, ReportQuery, Synthetic
+from app.reports.query import Filters, Names, ReportQuery, Synthetic, Wanted, matching
 from app.reports.windows import TimeWindow
 from models.active_days import masks
 from models.rollups import DAYS, DELTAS, EVERYONE, NOT_MERGED, PART, USAGE, escaped
@@ -25,7 +25,7 @@ def usage_rows(query: ReportQuery, *, by_part: bool) -> Query:
     return USAGE if detailed else DAYS, [*cells, with_deltas(delta_usage(query))]
 
 
-def cell_rows(query: ReportQuery, names: dict[str, str | None]) -> list[Stage]:
+def cell_rows(query: ReportQuery, names: Mapping[str, Wanted]) -> list[Stage]:
     """A window's cells of a collection by scope, narrowed by `names`."""
     condition = {
         "_id.scope": {"$eq": query.filters.client_id or EVERYONE},
@@ -118,7 +118,7 @@ def delta_usage(query: ReportQuery, more: tuple[str, ...] = ()) -> list[Stage]:
     ]
 
 
-def delta_findings(query: ReportQuery, names: dict[str, str | None]) -> list[Stage]:
+def delta_findings(query: ReportQuery, names: Mapping[str, Wanted]) -> list[Stage]:
     """Waiting findings."""
     key = {name: f"$findings.{name}" for name in ("kind", "provider", "model", "name")}
     condition = _delta_place(query, "findings") | equalities("findings", names)
@@ -171,7 +171,7 @@ def in_part(path: str, filters: Filters) -> dict[str, Any]:
     return {
         "$expr": {
             "$and": [
-                {"$eq": [{"$arrayElemAt": [{"$split": [f"${path}", "|"]}, position]}, {"$literal": escaped(name)}]}
+                _is(name, {"$arrayElemAt": [{"$split": [f"${path}", "|"]}, position]})
                 for position, name in enumerate(names)
                 if name is not None
             ]
@@ -179,14 +179,23 @@ def in_part(path: str, filters: Filters) -> dict[str, Any]:
     }
 
 
+def _is(wanted: str | Names, name: Expression) -> Expression:
+    """Whether a filter lets an escaped name through."""
+    if isinstance(wanted, str):
+        return {"$eq": [name, {"$literal": escaped(wanted)}]}
+    among, without = ({"$literal": sorted(map(escaped, each))} for each in (wanted.among, wanted.without))
+    unwanted = {"$not": {"$in": [name, without]}}
+    return {"$and": [{"$in": [name, among]}, unwanted]} if wanted.among else unwanted
+
+
 def with_deltas(pipeline: list[Stage]) -> Stage:
     """The current rows, and those that a pipeline makes from the deltas."""
     return {"$unionWith": {"coll": DELTAS, "pipeline": pipeline}}
 
 
-def equalities(path: str, names: dict[str, str | None]) -> dict[str, Any]:
-    """`$eq` prevents a string from being read as an operator."""
-    return {f"{path}.{name}": {"$eq": value} for name, value in names.items() if value is not None}
+def equalities(path: str, names: Mapping[str, Wanted]) -> dict[str, Any]:
+    """The conditions for the `names` below a path."""
+    return {f"{path}.{name}": matching(value) for name, value in names.items() if value is not None}
 
 
 def synthetic_of(synthetic: Synthetic) -> list[bool]:

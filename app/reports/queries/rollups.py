@@ -27,7 +27,7 @@ from app.reports.queries.rollup_rows import (
     with_deltas,
 )
 from app.reports.queries.stages import Stage, sort_by, sums
-from app.reports.query import Filters, ReportQuery
+from app.reports.query import Filters, Names, ReportQuery
 from app.reports.windows import TimeWindow
 from models import CallStatus
 from models.rollups import (
@@ -86,9 +86,15 @@ def places(query: ReportQuery) -> Query:
     filters = query.filters
     collection, rows = usage_rows(replace(query, filters=Filters(client_id=filters.client_id)), by_part=True)
     named = {"provider": filters.provider, "model": filters.model, "feature": filters.feature}
-    condition = {f"key.{name}": {"$in": [value, OTHER]} for name, value in named.items() if value is not None}
+    condition = {f"key.{name}": _or_other(value) for name, value in named.items() if value is not None}
     group = {"_id": {name: f"$key.{name}" for name in ("provider", "model", "feature")}, **sums(("requests",))}
     return collection, [*rows, {"$match": condition}, {"$group": group}, {"$match": {"requests": {"$gt": 0}}}]
+
+
+def _or_other(wanted: str | Names) -> dict[str, Any]:
+    if isinstance(wanted, str):
+        return {"$in": [wanted, OTHER]}
+    return Names(wanted.among | {OTHER} if wanted.among else wanted.among, wanted.without - {OTHER}).condition()
 
 
 def clients(query: ReportQuery) -> Query:

@@ -13,7 +13,7 @@ from app.reports.queries.rollup_rows import (
     user_cells,
 )
 from app.reports.queries.stages import sort_by, sums
-from app.reports.query import ReportQuery
+from app.reports.query import ReportQuery, matching
 from models.rollups import (
     DAYS,
     DELTAS,
@@ -48,7 +48,7 @@ def sheets(query: ReportQuery, build: int, columns: tuple[str, ...], *, by_part:
     if detailed:
         wanted = {"provider": filters.provider, "model": filters.model, "feature": filters.feature}
         anything = {"$type": "string"}
-        parts = {f"_id.{name}": anything if value is None else {"$eq": value} for name, value in wanted.items()}
+        parts = {f"_id.{name}": anything if value is None else matching(value) for name, value in wanted.items()}
     condition = {
         "_id.build": build,
         "_id.scope": {"$eq": filters.client_id or EVERYONE},
