@@ -56,32 +56,38 @@ class Who(Row):
     """Whether reports of this deployment include demo data by default."""
     shows: Shows
     """What a page shows that was asked for no particular data."""
+    is_new: bool
+    """Whether nothing was ever reported: then it shows how to begin."""
     version: str
     features: Features
 
     @classmethod
     async def of(cls, principal: Principal, state: State, client: str | None) -> Self:
         """`client` is the one that the page is about. Raises NotAllowedError where that is not theirs."""
+        shows, is_new = await _shown(state.reports, visible_client(principal, client))
         return cls(
             subject=principal.subject,
             client=principal.client,
             scopes=sorted(principal.scopes),
             timezone=state.settings.timezone,
             show_synthetic=state.settings.show_synthetic,
-            shows=await _shown(state.reports, visible_client(principal, client)),
+            shows=shows,
+            is_new=is_new,
             version=__version__,
             features=Features(live=state.database.transactional),
         )
 
 
-async def _shown(reports: Reports, client: str | None) -> Shows:
-    """Real calls, as soon as there is one: none is lost among demo data."""
+async def _shown(reports: Reports, client: str | None) -> tuple[Shows, bool]:
+    """Real calls, as soon as there is one: none is lost among demo data; and whether there is nothing at all."""
     try:
         async with asyncio.timeout(LOOK_SECONDS):
-            real = await reports.any_calls(Synthetic.EXCLUDE, client)
-            return "real" if real or not await reports.any_calls(Synthetic.ONLY, client) else "demo"
+            if await reports.any_calls(Synthetic.EXCLUDE, client):
+                return "real", False
+            demo = await reports.any_calls(Synthetic.ONLY, client)
+            return ("demo" if demo else "real"), not demo
     except (TimeoutError, AppError):
-        return "real"  # the figures' own requests say what is wrong
+        return "real", False  # the figures' own requests say what is wrong
 
 
 async def told(request: Request[Any, Any, State]) -> Who | None:

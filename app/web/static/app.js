@@ -19,10 +19,12 @@ import {
   whoIsThere,
 } from "./session.js";
 import { banner, closeMenu, filterWords, windowWords, wireShell } from "./shell.js";
-import { href, isView, moduleOf, OF_NO_TAB, placeOf, read, reportParameters } from "./state.js";
+import { HOME, href, isView, moduleOf, OF_NO_TAB, placeOf, read, reportParameters } from "./state.js";
 
 /** @import { Committed, Stream } from "./live.js" */
 /** @import { Context, Days, State, Tab, Who } from "./types.js" */
+
+const FIRST_CALL = "./parts/first-call.js";
 
 class App {
   constructor() {
@@ -150,7 +152,7 @@ class App {
     this.state = state;
     let tab;
     try {
-      ({ default: tab } = await import(moduleOf(state.tab)));
+      ({ default: tab } = await import(this.moduleOf(state.tab, who)));
     } catch (error) {
       console.error("the page could not be loaded", error);
       if (this.state === state) this.broken(unreachable());
@@ -163,6 +165,11 @@ class App {
       console.error("the page could not be opened", error);
       this.broken({});
     }
+  }
+
+  /** Where nothing was ever reported, the first page says how to begin. */
+  moduleOf(/** @type {string} */ tab, /** @type {Who} */ { isNew }) {
+    return isNew && tab === HOME ? FIRST_CALL : moduleOf(tab);
   }
 
   /** What stands in place of a tab that cannot be shown. */

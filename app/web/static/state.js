@@ -36,7 +36,7 @@ const PAGES = ["cursor", "deliveriesCursor"];
 const OF_A_TAB = [...CALL_FILTERS, "series", "sort", ...PAGES, "call", ...OF_FINANCE, ...OF_SETTINGS];
 /** Changes after which a view has nothing left that belongs to a tab alone. */
 export const OF_NO_TAB = Object.fromEntries(OF_A_TAB.map((name) => [name, null]));
-const HOME = "overview";
+export const HOME = "overview";
 
 /**
  * What an address asks for.

@@ -68,6 +68,8 @@ export type Who = {
   showSynthetic: boolean;
   /** Of a view whose address does not say which data. */
   shows: DataName;
+  /** Whether nothing was ever reported. */
+  isNew: boolean;
   version: string;
   features: { live: boolean };
 };
@@ -200,6 +202,7 @@ export type Sums<T> = { [K in keyof T as T[K] extends Known<Amount | Tokens> ? K
 
 /** By the names that tabs give them. */
 export type Answers = {
+  who: Who;
   usage: Usage;
   overview: Overview;
   summary: Summary;
