@@ -15,7 +15,7 @@ ADDRESS = "/admin/usage?days=7&clientId=acme"
 async def sign_in(page: Page, credential: str) -> None:
     """Paste a token or a key into the form."""
     await page.get_by_label("Token or API key").fill(credential)
-    await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_role("button", name="Sign in", exact=True).click()
 
 
 def where(page: Page) -> str:
@@ -30,15 +30,25 @@ async def test_a_shared_link_asks_who_looks_and_then_shows_what_it_is_about(
     await page.goto(ADDRESS)
     await expect(page.locator("#sign-in")).to_be_visible()
     assert await page.locator("#view").inner_html() == ""
+    assert await page.title() == "Sign in · twinmeter"
+    await expect(page.get_by_role("navigation")).to_be_hidden()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+    await expect(page.locator("#sign-in-help")).to_contain_text("for up to 12 hours")
+    await expect(page.locator("#sign-in-help code")).to_contain_text("python")
+    await page.get_by_label("Token or API key").fill("secret")
+    await page.get_by_role("button", name="Show").press("Enter")
+    await expect(page.locator("#token")).to_have_attribute("type", "text")
+    await page.get_by_role("button", name="Show").press("Enter")
+    await expect(page.locator("#token")).to_have_attribute("type", "password")
 
     await sign_in(page, "tm_wrong")
-    await expect(page.get_by_role("alert")).to_contain_text("This does not sign in")
+    await expect(page.get_by_role("alert")).to_contain_text("That token or key was not accepted")
     await expect(page.get_by_label("Token or API key")).to_be_focused()
     assert await page.context.cookies() == []
 
     _, reporter = server.new_key(scopes=["ingest"])
     await sign_in(page, reporter)
-    await expect(page.locator("#sign-in-why")).to_contain_text("need the scope admin")
+    await expect(page.locator("#sign-in-why")).to_contain_text("is not an administrator")
     assert await page.locator("#view").inner_html() == ""
 
     await sign_in(page, server.token)

@@ -89,11 +89,8 @@ class App {
   }
 
   async arrived(/** @type {Who | null} */ who) {
-    if (who === null) return this.askWho("Paste a token or an API key of an administrator. This address is kept.");
-    if (!mayLook(who))
-      return this.askWho(
-        `${who.subject} is signed in, but these pages need the scope admin. Sign in as someone who has it.`,
-      );
+    if (who === null) return this.askWho("With an administrator's account, you go straight on to this page.");
+    if (!mayLook(who)) return this.askWho(`${who.subject} is not an administrator. Sign in as someone who is.`);
     hideSignIn();
     this.who = who;
     byId("subject").textContent = who.client ? `${who.subject} · ${who.client}` : who.subject;
