@@ -4,7 +4,7 @@ import { el } from "../dom.js";
 import * as format from "../format.js";
 import { minus } from "../money.js";
 
-/** @import { Amount, Child, Column, Earlier, Known } from "../types.js" */
+/** @import { Amount, Child, Column, Context, Earlier, Known } from "../types.js" */
 
 /**
  * The change of a cost from an earlier one, in percent; null where there was none.
@@ -32,16 +32,25 @@ export function arrow(percent, title) {
   );
 }
 
+/** What is asked for where a page compares. */
+export const compareParameters = (/** @type {Context} */ { state }) => ({ compare: state.compare ? "previous" : null });
+
+/**
+ * The column where a page compares, else none.
+ * @param {Context} context
+ * @returns {Column<any>[]}
+ */
+export const changeColumns = ({ state }) => (state.compare ? [changeColumn()] : []);
+
 /**
  * The column. Its rows have `cost`, and in `earlier` what they had before.
- * @template {{cost: Amount, earlier?: Known<Earlier>}} T
- * @returns {Column<T>}
+ * @returns {Column<any>}
  */
 export const changeColumn = () => ({
   key: "change",
   label: "Change",
   as: "change",
-  content: ({ cost, earlier }) => {
+  content: (/** @type {{cost: Amount, earlier: Earlier | null}} */ { cost, earlier }) => {
     if (!earlier) return Number(cost) ? el("span.muted", { title: "No calls in the earlier period" }, "new") : null;
     const before = `${format.money(earlier.cost)} before`;
     return arrow(percentOf(cost, earlier), before) ?? el("span.muted", { title: before }, format.DASH);

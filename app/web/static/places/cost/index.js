@@ -4,6 +4,7 @@ import { card, cards, costNote } from "../../cards.js";
 import { el } from "../../dom.js";
 import * as format from "../../format.js";
 import { download, panel } from "../../panels.js";
+import { changeColumns } from "../../parts/change.js";
 import { dailyTable, dashedNote, lineOf } from "../../parts/days.js";
 import { comparedNote, costPerCall, usageCards } from "../../parts/figures.js";
 import { callsBehind } from "../../parts/links.js";
@@ -166,7 +167,13 @@ function providers(/** @type {Context} */ context, /** @type {Answers} */ { usag
         id: "providers",
         caption: "Cost by provider",
         rows: byCost(usage.byProvider),
-        columns: [{ key: "provider", label: "Provider" }, COLUMNS.cost, COLUMNS.savedCost, COLUMNS.unpriced],
+        columns: [
+          { key: "provider", label: "Provider" },
+          COLUMNS.cost,
+          ...changeColumns(context),
+          COLUMNS.savedCost,
+          COLUMNS.unpriced,
+        ],
         href: callsBehind(context).provider,
         noun: "provider",
       }),
@@ -187,7 +194,13 @@ function providers(/** @type {Context} */ context, /** @type {Answers} */ { usag
         id: "features",
         caption: "Cost by feature",
         rows: byCost(usage.byFeature),
-        columns: [{ key: "feature", label: "Feature" }, COLUMNS.cost, COLUMNS.savedCost, COLUMNS.unpriced],
+        columns: [
+          { key: "feature", label: "Feature" },
+          COLUMNS.cost,
+          ...changeColumns(context),
+          COLUMNS.savedCost,
+          COLUMNS.unpriced,
+        ],
         href: callsBehind(context).feature,
         noun: "feature",
       }),

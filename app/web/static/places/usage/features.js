@@ -3,6 +3,7 @@
 import { el } from "../../dom.js";
 import * as format from "../../format.js";
 import { download, labelsOf, measures, panel } from "../../panels.js";
+import { changeColumns, compareParameters } from "../../parts/change.js";
 import { callsBehind } from "../../parts/links.js";
 import { barsOf, COLUMNS, costOf, ranking } from "../../parts/rankings.js";
 
@@ -22,7 +23,10 @@ const MEASURES = {
 /** @type {Tab} */
 export default {
   title: "Features",
-  requests: (context) => ({ usage: ["/api/admin/ai/usage", context.parameters()] }),
+  controls: { compare: true },
+  requests: (context) => ({
+    usage: ["/api/admin/ai/usage", { ...context.parameters(), ...compareParameters(context) }],
+  }),
   calls: ({ usage }) => usage?.totals.requests,
   sections: () => [{ id: "features", needs: ["usage"], skeleton: "table", render: features }],
 };
@@ -58,6 +62,7 @@ function features(/** @type {Context} */ context, /** @type {Answers} */ { usage
           { key: "feature", label: "Feature" },
           COLUMNS.requests,
           COLUMNS.cost,
+          ...changeColumns(context),
           COLUMNS.tokens,
           COLUMNS.successRate,
           COLUMNS.errors,

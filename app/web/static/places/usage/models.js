@@ -4,6 +4,7 @@ import { card, cards, costNote } from "../../cards.js";
 import { el } from "../../dom.js";
 import * as format from "../../format.js";
 import { download, labelsOf, measures, panel } from "../../panels.js";
+import { changeColumns, compareParameters } from "../../parts/change.js";
 import { costPerCall, tokensCard } from "../../parts/figures.js";
 import { callsBehind } from "../../parts/links.js";
 import { barsOf, COLUMNS, costOf, ranking } from "../../parts/rankings.js";
@@ -14,7 +15,10 @@ import { remainderOf } from "../../remainder.js";
 /** @type {Tab} */
 export default {
   title: "Models",
-  requests: (context) => ({ models: ["/api/admin/ai/models", context.parameters()] }),
+  controls: { compare: true },
+  requests: (context) => ({
+    models: ["/api/admin/ai/models", { ...context.parameters(), ...compareParameters(context) }],
+  }),
   calls: ({ models }) => models?.models.reduce((all, row) => all + row.requests, 0),
   sections: () => [
     { id: "figures", needs: ["models"], skeleton: "cards", render: figures, always: true },
@@ -86,7 +90,7 @@ function charts(/** @type {Context} */ context, /** @type {Answers} */ { models:
         id: "by-model",
         caption: "Models",
         rows: models,
-        columns: [{ key: "model", label: "Model" }, ...few],
+        columns: [{ key: "model", label: "Model" }, ...few, ...changeColumns(context)],
         href: callsBehind(context).model,
         rowKey: keyOf,
         noun: "model",

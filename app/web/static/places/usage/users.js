@@ -5,6 +5,7 @@ import { el } from "../../dom.js";
 import * as format from "../../format.js";
 import { download, panel } from "../../panels.js";
 import { callTable } from "../../parts/call-rows.js";
+import { changeColumns, compareParameters } from "../../parts/change.js";
 import { dailyTable, lineOf } from "../../parts/days.js";
 import { NO_CALLS, usageCards } from "../../parts/figures.js";
 import { callsBehind } from "../../parts/links.js";
@@ -32,6 +33,7 @@ const ORDERS = {
 /** @type {Tab} */
 export default {
   title: "Users",
+  controls: { compare: true },
   requests: (context) => (context.state.userId ? aboutOne(context) : aboutAll(context)),
   calls: ({ usage }) => usage?.totals.requests,
   sections: (context) =>
@@ -54,8 +56,11 @@ const orderOf = (/** @type {Context} */ context) =>
 function aboutAll(/** @type {Context} */ context) {
   const { cursor } = context.state;
   return {
-    users: ["/api/admin/ai/users", { ...context.parameters(), sort: orderOf(context), limit: PAGE, cursor }],
-    usage: ["/api/admin/ai/usage", context.parameters()],
+    users: [
+      "/api/admin/ai/users",
+      { ...context.parameters(), ...compareParameters(context), sort: orderOf(context), limit: PAGE, cursor },
+    ],
+    usage: ["/api/admin/ai/usage", { ...context.parameters(), ...compareParameters(context) }],
   };
 }
 
@@ -111,7 +116,7 @@ function list(/** @type {Context} */ context, /** @type {Answers} */ { users: re
       table: [
         table({
           caption: "Users",
-          columns: [...USER_COLUMNS, lastActive],
+          columns: [...USER_COLUMNS, ...changeColumns(context), lastActive],
           rows: flat(report.users),
           other: first ? otherUsers(usage.totals, report.users, report.activeUsers) : null,
           noun: "user",
