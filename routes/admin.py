@@ -57,13 +57,13 @@ class AdminController(Controller):
     async def usage(
         self,
         reports: NamedDependency[Reports],
-        report_query: NamedDependency[ReportQuery],
+        timed_query: NamedDependency[ReportQuery],
         compare_with: NamedDependency[Wish | None],
         wanted_series: Annotated[str | None, QueryParameter(name="series", max_length=32, description=SERIES)] = None,
     ) -> UsageReport:
         """Percentiles of up to 300 calls are exact, of more within 1 %, and by model or feature within 2 %."""
         return await reports.usage(
-            report_query,
+            timed_query,
             compare=compare_with,
             series_by=chosen("series", wanted_series, SeriesBy),
         )
@@ -101,12 +101,12 @@ class AdminController(Controller):
 
     @get("/ai/latency", summary="Request duration, time to first token, output speed, and errors")
     async def latency(
-        self, reports: NamedDependency[Reports], report_query: NamedDependency[ReportQuery]
+        self, reports: NamedDependency[Reports], timed_query: NamedDependency[ReportQuery]
     ) -> LatencyReport:
         """By day, model, provider and feature, the slowest first. Percentiles of up to 300 calls are exact, of more
         within 1 %, and by model or feature within 2 %.
         """
-        return await reports.latency(report_query)
+        return await reports.latency(timed_query)
 
     @get("/ai/providers", summary="Providers: requests, success, latency, speed, service types")
     async def providers(

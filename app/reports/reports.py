@@ -37,7 +37,7 @@ from app.reports.explained import ExplainReport
 from app.reports.latency import LatencyReport
 from app.reports.overview import OverviewReport
 from app.reports.panel import Figures
-from app.reports.parts.buckets import Step, chosen_step
+from app.reports.parts.buckets import LONGEST_OF_MINUTES, Step, chosen_step
 from app.reports.parts.call_places import places_of
 from app.reports.parts.feature_days import FeatureDays, KnownFeatureDays
 from app.reports.parts.known_cells import KnownCells
@@ -104,13 +104,20 @@ class Reports:
     ) -> UsageReport:
         """One window by day, hour, feature, model, provider and user. About one user: from its days, and the ledger.
 
-        What it is to be compared with comes with it, here and in the lists below.
+        What it is to be compared with comes with it, here and in the lists below. Between two instants: from the
+        ledger.
         """
+        _check_times(query)
+        if compare is not None and query.window.is_timed:
+            raise invalid("compare", "compares days: leave it out with fromTime and toTime")
 
         async def compute() -> UsageReport:
             now = self.now()
             beside = self._beside(query, compare)
-            if query.filters.user_id is not None:
+            if query.window.is_timed:
+                async with self._ledger(query) as read:
+                    parts = await usage.from_ledger(read, query, beside, series_by)
+            elif query.filters.user_id is not None:
                 async with self._ledger(query) as read:
                     parts = await usage.of_user(read, query, beside, series_by)
             else:
@@ -159,10 +166,13 @@ class Reports:
         return await self._share(("explain", comparison), compute, now)
 
     async def latency(self, query: ReportQuery) -> LatencyReport:
-        """How long calls took, how fast models answered, and errors. About one user: from the ledger."""
+        """How long calls took, how fast models answered, and errors. About one user, or between two instants: from the
+        ledger.
+        """
+        _check_times(query)
 
         async def compute() -> LatencyReport:
-            if query.filters.user_id is not None:
+            if query.filters.user_id is not None or query.window.is_timed:
                 async with self._ledger(query) as read:
                     parts = await latency.from_ledger(read, query)
             else:
@@ -432,6 +442,12 @@ def _check_ledger_days(query: ReportQuery) -> None:
         field = "from" if query.filters.user_id is None else "userId"
         message = f"covers at most {MAX_LEDGER_DAYS} days with these filters; request a shorter window"
         raise invalid(field, message)
+
+
+def _check_times(query: ReportQuery) -> None:
+    """Of calls between two instants every figure is counted one by one."""
+    if query.window.is_timed and query.window.end - query.window.start > LONGEST_OF_MINUTES:
+        raise invalid("fromTime", "is more than 24 hours before toTime: name the days with from and to")
 
 
 def _refuse_user(query: ReportQuery) -> None:

@@ -177,6 +177,23 @@ async def test_calls_that_arrive_meanwhile_are_in_the_next_answer(writer: Tracke
     await asyncio.gather(write(), watch())
 
 
+async def test_a_report_between_two_instants_is_of_their_calls_alone(writer: Tracker, database: Database) -> None:
+    day = datetime(2024, 5, 1, tzinfo=UTC)
+    await track_some(writer, random.Random(3), 200, day, day + timedelta(days=1))
+    window = TimeWindow(
+        day.date(), day.date(), ZoneInfo("UTC"), day + timedelta(hours=9, minutes=7), day.replace(hour=17)
+    )
+    query = ReportQuery(window)
+
+    found = await Reports(database, window.zone, lambda: day).usage(query)
+
+    rows = chosen(await entries(database), query)
+    sums = recounted(rows)
+    assert 0 < len(rows) < 200
+    assert (found.totals.requests, found.totals.cost) == (sums["requests"], sums["cost"])
+    assert [day.requests for day in found.daily] == [len(rows)]
+
+
 async def test_a_bucket_that_has_not_begun_is_none(writer: Tracker, database: Database) -> None:
     window = TimeWindow(date(2024, 5, 1), date(2024, 5, 1), ZoneInfo("UTC"))
     reports = Reports(database, window.zone, lambda: window.start + timedelta(hours=3, minutes=30))

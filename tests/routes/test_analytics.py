@@ -257,6 +257,18 @@ async def test_weeks_are_iso_weeks_and_compared_with_the_week_before(client: Cli
         ("/api/admin/ai/timeline", {"by": "user"}, "by", "provider, model, feature, serviceType"),
         ("/api/admin/ai/timeline", {"days": "2", "step": "minute"}, "step", "24 hours"),
         ("/api/admin/ai/timeline", {"fromTime": "2024-05-01T10:00:00Z"}, "toTime", "is missing"),
+        (
+            "/api/admin/ai/usage",
+            {"fromTime": "2024-05-01T10:00:00Z", "toTime": "2024-05-01T11:00:00Z", "compare": "previous"},
+            "compare",
+            "leave it out",
+        ),
+        (
+            "/api/admin/ai/latency",
+            {"fromTime": "2024-05-01T10:00:00Z", "toTime": "2024-05-03T11:00:00Z"},
+            "fromTime",
+            "24 hours",
+        ),
         ("/api/admin/ai/calls", {"fromTime": "today", "toTime": "2024-05-01T10:00:00Z"}, "fromTime", "time zone"),
         ("/api/admin/ai/calls", {"fromTime": "2024-05-01T10:00:00Z", "days": "7"}, "days", "give either"),
         ("/api/admin/ai/explain", {"days": "1"}, "from", "is today"),
