@@ -40,6 +40,13 @@ const minuteOf = kept(
   (/** @type {string} */ timeZone) =>
     new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone }),
 );
+const localOf = kept((/** @type {string} */ timeZone) => {
+  /** @type {Intl.DateTimeFormatOptions} */
+  const day = { year: "numeric", month: "2-digit", day: "2-digit" };
+  /** @type {Intl.DateTimeFormatOptions} */
+  const time = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZoneName: "longOffset" };
+  return new Intl.DateTimeFormat("en-GB", { ...day, ...time, timeZone });
+});
 const instantOf = kept((/** @type {string} */ timeZone) => {
   /** @type {Intl.DateTimeFormatOptions} */
   const time = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
@@ -195,6 +202,16 @@ export const instant = (/** @type {Known<string>} */ moment, /** @type {string} 
 
 /** The day at `moment` in a time zone, as `2026-11-21`. */
 export const dayIn = (/** @type {Date} */ moment, /** @type {string} */ timeZone) => isoDayOf(timeZone).format(moment);
+
+/** Moments as clocks in a time zone show them, to the minute and with the offset: `2026-11-28T13:00+01:00`. */
+export const localIn = (/** @type {string} */ timeZone) => {
+  const format = localOf(timeZone);
+  return (/** @type {string} */ moment) => {
+    const parts = Object.fromEntries(format.formatToParts(new Date(moment)).map(({ type, value }) => [type, value]));
+    const { year, month: of, day: on, hour: at, minute, timeZoneName } = parts;
+    return `${year}-${of}-${on}T${at}:${minute}${timeZoneName.replace("GMT", "") || "+00:00"}`;
+  };
+};
 
 /** 09:00 */
 export const hour = (/** @type {number | string} */ value) => `${String(value).padStart(2, "0")}:00`;

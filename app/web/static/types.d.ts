@@ -204,6 +204,7 @@ export type Sums<T> = { [K in keyof T as T[K] extends Known<Amount | Tokens> ? K
 export type Answers = {
   who: Who;
   usage: Usage;
+  timeline: Timeline;
   overview: Overview;
   summary: Summary;
   forecast: Forecasts;
@@ -302,6 +303,23 @@ export type Usage = {
     changes: Record<"requests" | "cost" | "savedCost" | "successRate" | "p95" | "activeUsers", Amount | null>;
   } | null;
   series: SeriesPoint[] | null;
+};
+/** Figures of a minute, an hour or a day, which begins at `at`. */
+export type TimelinePoint = {
+  at: string;
+  requests: number;
+  successes: number;
+  inputTokens: number;
+  outputTokens: number;
+  cost: Amount;
+  unpriced?: number | null;
+};
+export type Timeline = {
+  window: Days & { fromTime: string; toTime: string };
+  step: "minute" | "hour" | "day";
+  points: TimelinePoint[];
+  series: { name: string; points: TimelinePoint[] }[] | null;
+  generatedAt: string;
 };
 export type SeriesPoint = { day: string; name: string; requests: number; cost: Amount };
 

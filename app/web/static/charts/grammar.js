@@ -2,6 +2,7 @@
 
 import * as format from "../format.js";
 import { colour } from "../palette.js";
+import { axisName } from "../parts/buckets.js";
 
 /** @import { VegaView } from "../types.js" */
 
@@ -11,7 +12,7 @@ import { colour } from "../palette.js";
 
 /** What a spec may call to write a figure on an axis. */
 const expressionFunctions = {
-  axisDay: (/** @type {string} */ value) => format.day(value, { year: false }),
+  axisDay: axisName,
   axisCount: (/** @type {number} */ value) => (Number.isInteger(value) ? format.short(value) : ""), // no half calls
   axisMoney: (/** @type {number} */ value) => format.money(value).replace(/\.0+$/, ""),
   axisDuration: (/** @type {number} */ value) => format.duration(value).replace(".0 s", " s"),

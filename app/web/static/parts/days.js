@@ -1,16 +1,17 @@
-// Charts over days and the tables behind them. A day is a name: the reporting time zone decides what it holds, whatever
-// zone the browser is in.
+// Charts over days, or over hours and minutes, and the tables behind them. Each is known by its name: see `buckets.js`.
 
 import * as format from "../format.js";
 import { table } from "../table.js";
+import { bucketTitle, isWeekend, spanTitle, stepName, ticksOf } from "./buckets.js";
 import { callsBehind } from "./links.js";
 import { flat } from "./rankings.js";
 import { zoomTo } from "./zoom.js";
 
 /**
  * @import {
- *   Amount, Chart, Column, Context, DayTotals, FigureColumn, HourFigures, Known, Measure, WeekdayHour,
+ *   Amount, Chart, Column, Context, FigureColumn, HourFigures, Known, Measure, Tokens, WeekdayHour,
  * } from "../types.js"
+ * @import { Bucket } from "./buckets.js"
  */
 
 /** How an axis writes a figure, and how everything else does. @type {Record<Measure, [string, typeof format.count]>} */
@@ -24,18 +25,11 @@ const NARROW = 640;
 /** How much higher a chart may get for a level that its figures are compared with. */
 const REACH = 1.6;
 
-/** What an axis of days says, and at which days. */
-export function dayAxis(/** @type {string[]} */ days, /** @type {string} */ timezone) {
-  const step = Math.ceil(days.length / (innerWidth < NARROW ? 4 : 7));
-  const ticks = days.filter((_, place) => (days.length - 1 - place) % step === 0);
-  return { dayTitle: `Day (${timezone})`, ticks };
-}
+/** At which days, hours or minutes an axis says something. In which time zone, the page says once. */
+export const dayAxis = (/** @type {string[]} */ names) => ({ ticks: ticksOf(names, innerWidth < NARROW ? 4 : 8) });
 
 /** The part of its place that a bar takes: one day alone is no wall. */
 export const bandOf = (/** @type {number} */ bars) => (bars < 4 ? 0.2 : 0.72);
-
-export const dayTitle = (/** @type {string} */ day, /** @type {boolean} */ partial) =>
-  `${format.day(day)}${partial ? " (partial)" : ""}`;
 
 /**
  * How far an axis reaches: to the levels that are near the figures, where these are above them.
@@ -55,7 +49,7 @@ export const acting = (/** @type {Context} */ context) => ({
 
 /**
  * A line by day, with the period before under it where that is asked for.
- * @template {{day: string, requests?: number}} T
+ * @template {Bucket & {requests?: number}} T
  * @param {Context} context
  * @param {{daily: T[], before?: T[] | null, pick: (day: T) => Known<Amount>, name: string, as?: Measure,
  *   levels?: Chart["levels"]}} what
@@ -70,30 +64,27 @@ export function lineOf(context, { daily, before: asked, pick, name, as = "count"
     return picked === null ? null : Number(picked);
   };
   const rows = daily.map((row, place) => ({
-    day: row.day,
+    ...timeOf(row, today),
+    weekend: isWeekend(row.day, daily.length),
     value: value(row),
     before: before?.[place] ? value(before[place]) : null,
     beforeDay: before?.[place]?.day,
-    partial: row.day === today,
-    marked: row.day === today || daily.length === 1,
+    marked: timeOf(row, today).partial || daily.length === 1,
   }));
   return {
     ...acting(context),
     levels,
     spec: "line",
     rows,
-    label: `${name} by day, ${format.span(daily[0].day, daily[daily.length - 1].day)}`,
+    label: `${name} by ${stepName(daily)}, ${spanTitle(daily.map(({ day }) => day))}`,
     values: {
-      ...dayAxis(
-        rows.map(({ day }) => day),
-        context.who.timezone,
-      ),
+      ...dayAxis(rows.map(({ day }) => day)),
       days: rows.map(({ day }) => day),
       formatType,
       most: mostOf(levels, Math.max(...rows.flatMap((row) => [row.value ?? 0, row.before ?? 0]))),
     },
     lines: (/** @type {(typeof rows)[number]} */ { day, value: now, before: then, beforeDay, partial }) => ({
-      title: dayTitle(day, partial),
+      title: bucketTitle(day, partial),
       pairs: beforeDay
         ? [
             [name, write(now)],
@@ -103,6 +94,14 @@ export function lineOf(context, { daily, before: asked, pick, name, as = "count"
     }),
   };
 }
+
+/** What a row of a chart says of its time; today is partial, as is what says so. */
+export const timeOf = (/** @type {Bucket} */ { day, at, until, partial }, /** @type {string} */ today) => ({
+  day,
+  at,
+  until,
+  partial: partial ?? day === today,
+});
 
 /**
  * The days before, where there were calls on any of them: nothing at all is no line along zero.
@@ -171,19 +170,22 @@ export function weekOf(context, byWeekdayHour) {
   };
 }
 
-/** A table by day, the newest first. */
-export function dailyTable(
-  /** @type {Context} */ context,
-  /** @type {DayTotals[]} */ daily,
-  /** @type {FigureColumn[]} */ columns,
-  /** @type {string} */ caption,
-) {
+/**
+ * A table by day, hour or minute, the newest first.
+ * @template {Bucket & {tokens?: Tokens}} T
+ * @param {Context} context
+ * @param {T[]} daily
+ * @param {FigureColumn[]} columns
+ * @param {string} caption
+ */
+export function dailyTable(context, daily, columns, caption) {
   const rows = flat([...daily].reverse());
-  /** @type {Column<DayTotals>} */
+  const step = stepName(daily);
+  /** @type {Column<T>} */
   const day = {
     key: "day",
-    label: `Day (${context.who.timezone})`,
-    content: (row) => `${format.day(row.day)}${row.day === context.today() ? " (partial)" : ""}`,
+    label: `${step[0].toUpperCase()}${step.slice(1)} (${context.who.timezone})`,
+    content: (row) => bucketTitle(row.day, timeOf(row, context.today()).partial),
   };
   return table({ caption, rows, columns: [day, ...columns], href: callsBehind(context).day, rowKey: (row) => row.day });
 }

@@ -1,6 +1,9 @@
 // Where a row leads: to the calls behind it, under the filters that are on.
 
+import { periodOf } from "./buckets.js";
+
 /** @import { Changes, Context } from "../types.js" */
+/** @import { Bucket } from "./buckets.js" */
 
 /** Links to the calls behind a row, by what the row is about. */
 export function callsBehind(/** @type {Context} */ context) {
@@ -8,7 +11,7 @@ export function callsBehind(/** @type {Context} */ context) {
   const own = tab === "usage/users" && userId ? { userId } : {}; // on the page of one user
   const to = (/** @type {Changes} */ changes) => context.href({ tab: "calls", ...own, ...changes });
   return {
-    day: (/** @type {{day: string}} */ { day }) => to({ from: day, to: day }),
+    day: (/** @type {Bucket} */ row) => to(periodOf(row, row)),
     days: (/** @type {string} */ from, /** @type {string} */ last) => to({ from, to: last }),
     feature: (/** @type {{feature: string}} */ { feature }) => to({ feature }),
     provider: (/** @type {{provider: string}} */ { provider }) => to({ provider }),

@@ -32,7 +32,7 @@ export function periodMenu(/** @type {Context} */ context, /** @type {boolean} *
         key: "period-menu",
         label,
         title: `Days of ${context.who.timezone}`,
-        first: "[aria-current], a",
+        first: "[aria-current]",
       },
       el(
         "div.period-choices",

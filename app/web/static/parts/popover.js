@@ -62,7 +62,8 @@ export function popoverForm(/** @type {(form: FormData) => void} */ submit, /** 
 }
 
 function opened(/** @type {HTMLDetailsElement} */ details, /** @type {string} */ first) {
-  /** @type {HTMLElement | null} */ (details.querySelector(first))?.focus();
+  const [wanted, usual] = [details.querySelector(first), details.querySelector("a, input")];
+  /** @type {HTMLElement | null} */ (wanted ?? usual)?.focus();
   const closing = new AbortController();
   const outside = (/** @type {Event} */ { target }) => {
     if (!details.contains(/** @type {Node} */ (target))) details.open = false;

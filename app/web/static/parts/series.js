@@ -3,21 +3,24 @@
 import * as format from "../format.js";
 import { sum } from "../money.js";
 import { colour as colourOf, OTHER, ofStatus, STATUSES } from "../palette.js";
-import { AXES, acting, bandOf, dailyTable, dayAxis, dayTitle, earlierOf, mostOf } from "./days.js";
+import { bucketTitle, isWeekend, periodOf, spanTitle, stepName } from "./buckets.js";
+import { AXES, acting, bandOf, dailyTable, dayAxis, earlierOf, mostOf, timeOf } from "./days.js";
 
 /**
  * @import {
  *   Amount, Changes, Chart, Context, DayTotals, FigureColumn, Known, Measure, SeriesPoint, UsageDay,
  * } from "../types.js"
+ * @import { Bucket } from "./buckets.js"
  */
 
 /** How many parts a chart tells apart, the rest included. */
 const MOST_PARTS = 8;
 
 /**
- * Parts that add up by day. `narrow` says what of the address a part is; `before` has the sums of the days before.
+ * Parts that add up by day; by `buckets` of hours or minutes, whose names are the `days`. `narrow` says what of the address a part is; `before` has the sums of the days before.
  * @param {Context} context
  * @param {{days: string[], series: {day: string, name: string, value: Amount}[], names: string[], name: string,
+ *   buckets?: Bucket[],
  *   colour: (name: string) => string, spec: "area" | "stack", as?: Measure, call?: (name: string) => string,
  *   narrow?: (name: string) => Changes, before?: Known<{day: string, value: number}[]>, levels?: Chart["levels"],
  *   height?: number}} what
@@ -25,7 +28,21 @@ const MOST_PARTS = 8;
  */
 export function partsOf(
   context,
-  { days, series, names, colour, spec, name, as = "count", call = (each) => each, narrow, before, levels, height },
+  {
+    days,
+    buckets = days.map((day) => ({ day })),
+    series,
+    names,
+    colour,
+    spec,
+    name,
+    as = "count",
+    call = (each) => each,
+    narrow,
+    before,
+    levels,
+    height,
+  },
 ) {
   const [formatType, write] = AXES[as];
   const today = context.today();
@@ -33,13 +50,13 @@ export function partsOf(
   const of = (/** @type {string} */ day, /** @type {string} */ each) => found.get(`${day} ${each}`) ?? 0;
   const rows = days.flatMap((day, place) =>
     names.map((each, rank) => ({
-      day,
+      ...timeOf(buckets[place], today),
+      weekend: isWeekend(day, days.length),
       name: call(each),
       value: Number(of(day, each)),
       before: before?.[place]?.value ?? null,
       beforeDay: before?.[place]?.day,
       rank,
-      partial: day === today,
     })),
   );
   const wholes = days.map((day) => names.reduce((total, each) => total + Number(of(day, each)), 0));
@@ -51,9 +68,9 @@ export function partsOf(
       rows,
       levels,
       series: entries,
-      label: `${name} by day, ${format.span(days[0], days[days.length - 1])}`,
+      label: `${name} by ${stepName(buckets)}, ${spanTitle(days)}`,
       values: {
-        ...dayAxis(days, context.who.timezone),
+        ...dayAxis(days),
         formatType,
         band: bandOf(days.length),
         domain: entries.map(([each]) => each),
@@ -61,15 +78,15 @@ export function partsOf(
         most: mostOf(levels, Math.max(...wholes, ...(before ?? []).map(({ value }) => value))),
       },
       ...acting(context),
-      onPick: (/** @type {(typeof rows)[number]} */ { day }, /** @type {(typeof rows)[number] | undefined} */ part) =>
-        context.href({ ...callsOf(context), ...(part && narrow?.(names[part.rank])), from: day, to: day }),
+      onPick: (/** @type {(typeof rows)[number]} */ row, /** @type {(typeof rows)[number] | undefined} */ part) =>
+        context.href({ ...callsOf(context), ...(part && narrow?.(names[part.rank])), ...periodOf(row, row) }),
       lines: (/** @type {(typeof rows)[number]} */ { day, partial, before: then, beforeDay }, hidden) => {
         const shown = names.filter((each) => !hidden.has(call(each)));
         const parts = shown.filter((each) => Number(of(day, each)) > 0);
         parts.sort((a, b) => Number(of(day, b)) - Number(of(day, a)));
         const total = sum(shown.map((each) => of(day, each)));
         return {
-          title: dayTitle(day, partial),
+          title: bucketTitle(day, partial),
           total: [shown.length < names.length ? "Total shown" : "Total", write(total)],
           pairs: [
             ...parts.map(
@@ -123,13 +140,14 @@ export function topParts(series, members) {
  * Cost by day and by the names of a series.
  * @param {Context} context
  * @param {SeriesPoint[]} series
- * @param {{days: string[], spec: "area" | "stack", by?: "provider" | "model" | "feature", members?: number,
+ * @param {{days: string[], buckets?: Bucket[], spec: "area" | "stack", by?: "provider" | "model" | "feature", members?: number,
  *   before?: Known<{day: string, requests: number, cost: Amount}[]>, levels?: Chart["levels"]}} what `by`: what the names are of
  */
-export function costOfSeries(context, series, { days, spec, by, members, before, levels }) {
+export function costOfSeries(context, series, { days, buckets, spec, by, members, before, levels }) {
   return partsOf(context, {
     ...topParts(series, members),
     days,
+    buckets,
     colour: (name) => (name === OTHER ? colourOf("s-other") : context.colours.of(name)),
     spec,
     name: "Cost",
@@ -143,7 +161,7 @@ export function costOfSeries(context, series, { days, spec, by, members, before,
 /** The table behind it: each day, its sum and its parts. */
 export function partsTable(
   /** @type {Context} */ context,
-  /** @type {DayTotals[]} */ daily,
+  /** @type {Bucket[]} */ daily,
   /** @type {SeriesPoint[]} */ series,
   /** @type {FigureColumn[]} */ columns,
   /** @type {string} */ caption,

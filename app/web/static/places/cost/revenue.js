@@ -306,7 +306,7 @@ function inAndOut(/** @type {Context} */ context, /** @type {FinanceDay[]} */ da
       rows,
       label: `Recognised revenue and AI cost by day, ${format.span(days[0], days[days.length - 1])}`,
       values: {
-        ...dayAxis(days, context.who.timezone),
+        ...dayAxis(days),
         formatType,
         domain: lines.map(([name]) => name),
         range: lines.map(([, of]) => of),

@@ -9,25 +9,36 @@ import { comparedNote, usageCards } from "../../parts/figures.js";
 import { callsBehind } from "../../parts/links.js";
 import { barsOf, COLUMNS, costOf, flat, otherUsers, ranking, USER_COLUMNS } from "../../parts/rankings.js";
 import { costOfSeries, outcomesOf, partsTable } from "../../parts/series.js";
+import { stepOf, stepSwitch, timelineRequest, timelineRows } from "../../parts/timeline.js";
 import { SHOWN, table } from "../../table.js";
 
-/** @import { Answers, Context, Tab, Usage } from "../../types.js" */
+/** @import { Answers, Context, Tab, Usage, UsageDay } from "../../types.js" */
+/** @import { Bucket } from "../../parts/buckets.js" */
 
 const SERIES = { provider: "Provider", model: "Model" };
 
 /** @type {Tab} */
 export default {
   title: "Usage",
-  controls: { compare: true },
+  controls: { compare: true, instants: true },
   requests: (context) => ({
-    usage: ["/api/admin/ai/usage", { ...context.parameters(), compare: "previous", series: seriesOf(context) }],
+    usage: ["/api/admin/ai/usage", { ...context.parameters(), ...comparison(context), series: seriesOf(context) }],
+    ...timelineRequest(context, seriesOf(context)),
   }),
   calls: ({ usage }) => usage?.totals.requests,
-  sections: () => [
+  sections: (context) => [
     { id: "figures", needs: ["usage"], skeleton: "cards", render: figures, always: true },
-    { id: "charts", needs: ["usage"], skeleton: "charts", render: charts },
+    {
+      id: "charts",
+      needs: stepOf(context) === "day" ? ["usage"] : ["usage", "timeline"],
+      skeleton: "charts",
+      render: charts,
+    },
   ],
 };
+
+/** Days are compared with those before; the time between two instants with nothing. */
+const comparison = (/** @type {Context} */ context) => (context.parameters().fromTime ? {} : { compare: "previous" });
 
 const seriesOf = (/** @type {Context} */ context) => (context.state.series === "model" ? "model" : "provider");
 
@@ -39,12 +50,13 @@ function figures(/** @type {Context} */ context, /** @type {Answers} */ { usage 
   ];
 }
 
-function charts(/** @type {Context} */ context, /** @type {Answers} */ { usage }) {
+function charts(/** @type {Context} */ context, /** @type {Answers} */ { usage, timeline }) {
+  const fine = stepOf(context) === "day" ? null : timelineRows(context, timeline);
   return el(
     "div.grid",
     {},
-    requests(context, usage),
-    cost(context, usage),
+    requests(context, usage, fine),
+    cost(context, usage, fine),
     features(context, usage),
     outcomes(context, usage),
     week(context, usage),
@@ -53,29 +65,39 @@ function charts(/** @type {Context} */ context, /** @type {Answers} */ { usage }
   );
 }
 
-function requests(/** @type {Context} */ context, /** @type {Usage} */ usage) {
-  const before = context.state.compare ? usage.previous?.daily : null;
+/** A day, an hour or a minute. @typedef {Bucket & Pick<UsageDay, "requests" | "cost" | "tokens">} Over */
+/** What a chart is of that has hours or minutes. @typedef {ReturnType<typeof timelineRows> | null} Fine */
+
+function requests(/** @type {Context} */ context, /** @type {Usage} */ usage, /** @type {Fine} */ fine) {
+  const before = context.state.compare && !fine ? usage.previous?.daily : null;
+  /** @type {Over[]} */
+  const daily = fine?.rows ?? usage.daily;
   return panel(context, {
     id: "requests",
     title: "Requests over time",
     span: 6,
     note: dashedNote(before),
-    tools: download(context, "daily"),
-    chart: lineOf(context, { daily: usage.daily, before, pick: (day) => day.requests, name: "Requests" }),
+    tools: [stepSwitch(context), download(context, "daily")],
+    chart: lineOf(context, {
+      daily,
+      before: /** @type {Over[] | null | undefined} */ (before),
+      pick: (day) => day.requests,
+      name: "Requests",
+    }),
     table: dailyTable(
       context,
-      usage.daily,
+      daily,
       [COLUMNS.requests, COLUMNS.cost, COLUMNS.successRate, COLUMNS.tokens],
-      "Requests by day",
+      `Requests by ${stepOf(context)}`,
     ),
   });
 }
 
-function cost(/** @type {Context} */ context, /** @type {Usage} */ usage) {
+function cost(/** @type {Context} */ context, /** @type {Usage} */ usage, /** @type {Fine} */ fine) {
   const by = seriesOf(context);
   const props = { id: "cost", title: "Cost over time", span: 6, tools: seriesSwitch(context, by) };
-  const columns = [COLUMNS.cost, COLUMNS.unpriced, COLUMNS.estimated, COLUMNS.savedCost];
-  const before = context.state.compare ? usage.previous?.daily : null;
+  const columns = [COLUMNS.cost, COLUMNS.unpriced, ...(fine ? [] : [COLUMNS.estimated, COLUMNS.savedCost])];
+  const before = context.state.compare && !fine ? usage.previous?.daily : null;
   if (!usage.series) {
     return panel(context, {
       ...props,
@@ -85,13 +107,22 @@ function cost(/** @type {Context} */ context, /** @type {Usage} */ usage) {
       table: dailyTable(context, usage.daily, columns, "Cost by day"),
     });
   }
-  const days = usage.daily.map(({ day }) => day);
+  const daily = fine?.rows ?? usage.daily;
+  const days = daily.map(({ day }) => day);
+  const series = fine?.series ?? usage.series;
   const members = new Set((by === "model" ? usage.byModel : usage.byProvider).map((row) => nameOf(row, by))).size;
   return panel(context, {
     ...props,
-    ...costOfSeries(context, usage.series, { days, spec: days.length > 2 ? "area" : "stack", by, members, before }),
+    ...costOfSeries(context, series, {
+      days,
+      buckets: fine?.rows,
+      spec: days.length > 2 ? "area" : "stack",
+      by,
+      members,
+      before,
+    }),
     note: dashedNote(before),
-    table: partsTable(context, usage.daily, usage.series, columns, `Cost by day and ${by}`, members),
+    table: partsTable(context, daily, series, columns, `Cost by ${stepOf(context)} and ${by}`, members),
   });
 }
 
