@@ -34,7 +34,7 @@ export function usageCards(/** @type {Context} */ context, /** @type {Usage} */ 
     return { percent: previous.changes[name], rising, points, ...of };
   };
   const spark = (/** @type {(day: UsageDay) => Amount | null} */ pick) =>
-    daily.length > 1 ? daily.map((day) => toNumber(pick(day))) : undefined;
+    daily.length > 2 ? daily.map((day) => toNumber(pick(day))) : undefined;
   return {
     requests: () =>
       card({

@@ -71,6 +71,7 @@ export function partsOf(
       label: `${name} by ${stepName(buckets)}, ${spanTitle(days)}`,
       values: {
         ...dayAxis(days),
+        days,
         formatType,
         band: bandOf(days.length),
         domain: entries.map(([each]) => each),
