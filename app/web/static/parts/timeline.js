@@ -27,6 +27,7 @@ export function stepOf(/** @type {Context} */ context) {
   const [steps, times] = [stepsOf(context), timesOf(context.state)];
   const wanted = steps.find((step) => step === context.state.step);
   if (wanted) return wanted;
+  if (context.state.compare && steps.includes("day")) return "day"; // those of the period before are known by day
   const short = times && Date.parse(times.toTime) - Date.parse(times.fromTime) <= FEW_HOURS * HOUR;
   return steps.includes("minute") ? (short ? "minute" : "hour") : steps[steps.length - 1];
 }
