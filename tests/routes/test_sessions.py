@@ -62,6 +62,7 @@ async def test_a_token_signs_in_and_its_session_reads_figures_and_signs_out(empt
         "timezone": "UTC",
         "showSynthetic": False,
         "shows": "real",
+        "isNew": True,
         "version": __version__,
         "features": {"live": True},
     }
