@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from app.database import Database
+from app.database import Database, Session
 from app.database.listing import After, following, newest_first
 from app.database.outages import answering
 from models.audit import AUDIT, AuditEntry
@@ -39,6 +39,13 @@ class Trail:
         with answering(READ_SECONDS):
             found = self._entries.find(_condition(wanted) | following("at", after)).sort(newest_first("at"))
             return [AuditEntry.read(each) async for each in found.limit(size)]
+
+
+async def last_change(database: Database, kind: str, id_: str, session: Session | None) -> AuditEntry | None:
+    """The newest entry of a target, as a transaction sees it. Raises PyMongoError."""
+    of = {"target.kind": kind, "target.id": id_}
+    found = await database.writes[AUDIT].find_one(of, sort=newest_first("at"), session=session)
+    return None if found is None else AuditEntry.read(found)
 
 
 def _condition(wanted: Wanted) -> Document:

@@ -48,7 +48,14 @@ PLACES = {
     "calls": ("Calls", {}),
     "settings": (
         "Settings",
-        {"keys": "API keys", "prices": "Prices", "audit": "Audit trail", "alerts": "Alerts", "gateway": "Gateway"},
+        {
+            "keys": "API keys",
+            "prices": "Prices",
+            "limits": "Limits",
+            "audit": "Audit trail",
+            "alerts": "Alerts",
+            "gateway": "Gateway",
+        },
     ),
 }
 """Every place in the order of the menu with its title, and the views beside its first one with theirs."""

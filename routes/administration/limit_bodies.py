@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from app.http.openapi import exemplified
 from app.limits.answers import LimitState
 from app.limits.defining.limits import FIXED
+from app.limits.defining.storage import version_of
 from app.reports.rows import Row
 from models.fields import Name
 from models.limits import (
@@ -48,6 +49,11 @@ class LimitChange(Sent):
     alert_percents: Annotated[tuple[Percent, ...], Field(max_length=MOST_ALERTS)] = ()
     when_away: WhenAway = WhenAway.LEASE
     unbounded: Unbounded = Unbounded.REFUSE
+    version: Name | None = None
+    """That of the limit as it was seen: it is changed only if it still is so."""
+
+    def given(self) -> dict[str, Any]:
+        return {name: value for name, value in super().given().items() if name != "version"}
 
     @model_validator(mode="before")
     @classmethod
@@ -145,6 +151,8 @@ class LimitBody(AllowanceBody):
 
     id: str
     scope: ScopeBody
+    version: str
+    """Another one whenever anything of it is another."""
     generation: int
     """Raised with the amount: its alerts are then told again."""
     created_at: datetime
@@ -159,6 +167,7 @@ class LimitBody(AllowanceBody):
             limit,
             id=limit.id,
             scope=ScopeBody.of(limit.scope),
+            version=version_of(limit),
             generation=limit.generation,
             created_at=limit.created_at,
             created_by=limit.created_by,

@@ -156,8 +156,12 @@ class DefinedLimitController(Controller):
         limit_book: NamedDependency[LimitBook],
         usage_limits: NamedDependency[Limits],
     ) -> LimitBody:
-        """What is left out stays, and so does what is used and held. What it counts cannot change."""
-        limit = await limit_book.change(limit_id, data.given(), client=own_client(request.user, None))
+        """What is left out stays, and so does what is used and held. What it counts cannot change. With the `version`
+        that was seen, 409 where somebody else has changed it since.
+        """
+        limit = await limit_book.change(
+            limit_id, data.given(), client=own_client(request.user, None), seen=data.version
+        )
         return LimitBody.of_limit(limit, current=await _current(usage_limits, limit_book, limit))
 
     @post("/{limit_id:str}/end", summary="End a limit", status_code=200)

@@ -114,6 +114,11 @@ class Served:
         assert response.status_code == 201, response.text
         return str(response.json()["id"])
 
+    def change_limit(self, limit_id: str, **changes: Any) -> None:
+        address = f"{self.address}/api/admin/limits/{limit_id}"
+        response = httpx.patch(address, json=changes, headers=self._headers())
+        assert response.status_code == 200, response.text
+
     def gateway_key(self, name: str, **policy: Any) -> tuple[str, str]:
         """The id and the text of a new key that calls models, for 10 USD a month."""
         limits = [{"unit": "usd", "window": "month", "amount": 10}]

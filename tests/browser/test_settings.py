@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.browser.conftest import Axe, OpenPage
 from tests.browser.deployment import Served
@@ -64,9 +64,19 @@ async def test_a_session_that_ends_in_a_form_loses_nothing(open_page: OpenPage, 
     await page.goto("/admin/settings/keys")
     await sign_in(page, server.token)
     await page.get_by_label("Name", exact=True).fill("after-the-session")
-    await page.context.clear_cookies()
+
+    async def ended(route: Route) -> None:
+        """The session ends while the form is sent, before any refresh notices it."""
+        if route.request.method == "GET":
+            await route.continue_()
+            return
+        await page.context.clear_cookies()
+        await route.fulfill(status=401, json={"title": "Not authenticated", "detail": "the session has ended"})
+
+    await page.route("**/api/admin/keys", ended)
     await page.get_by_role("button", name="Make key").click()
     await expect(page.locator("#sign-in-why")).to_contain_text("The session has ended")
+    await page.unroute("**/api/admin/keys")
 
     await sign_in(page, server.token)
 
@@ -105,3 +115,32 @@ async def test_a_price_is_set_by_keyboard_and_stored_calls_follow(signed_in: Pag
     assert await axe(page) == []
     await page.get_by_label("Kind of change").select_option("Prices")
     await expect(changes).to_have_count(1)
+
+
+async def test_of_two_administrators_of_one_limit_the_second_is_told(
+    signed_in: Page, server: Served, watch: Watch, axe: Axe
+) -> None:
+    watch.expect("status of 409")
+    page = await opened(signed_in, "/admin/settings/limits?clientId=two-of-us")
+    await page.get_by_label("Whose calls").select_option("A client")
+    await page.get_by_label("Which one").fill("two-of-us")
+    await page.get_by_label("Amount", exact=True).fill("5")
+    await page.keyboard.press("Enter")
+    row = page.locator("[data-panel=limits]").get_by_role("row", name="two-of-us")
+    await expect(row).to_contain_text("$5.00")
+    assert await axe(page) == []
+
+    await page.get_by_role("button", name="Change: client two-of-us").press("Enter")
+    mine = page.locator("[data-panel=change-limit]")
+    await expect(mine.get_by_label("Amount")).to_be_focused()
+    await mine.get_by_label("Amount").fill("7")
+    (limit,) = server.get("/api/admin/limits", clientId="two-of-us")["limits"]
+    server.change_limit(limit["id"], amount=6)
+    await mine.get_by_role("button", name="Change limit").press("Enter")
+
+    await expect(mine.get_by_role("alert")).to_contain_text("changed meanwhile by root")
+    await expect(mine.get_by_role("alert")).to_contain_text("It is now: $6.00, refuse calls")
+    await expect(mine.get_by_label("Amount")).to_have_value("7")
+    await mine.get_by_role("button", name="Change limit").press("Enter")
+    await expect(row).to_contain_text("$7.00")
+    await expect(mine).to_have_count(0)

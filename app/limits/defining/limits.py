@@ -62,11 +62,18 @@ class LimitBook(Storage[Limit]):
         return limits
 
     async def change(
-        self, id_: str, changes: Mapping[str, Any], *, client: str | None, beside: Beside = _nothing
+        self,
+        id_: str,
+        changes: Mapping[str, Any],
+        *,
+        client: str | None,
+        seen: str | None = None,
+        beside: Beside = _nothing,
     ) -> Limit:
         """Another amount, or another outcome. What is used and held stays; a higher amount tells its alerts again.
 
-        Raises NotFoundError, InvalidRequestError, ConflictError where it has ended, and DatabaseUnavailableError.
+        Raises NotFoundError, InvalidRequestError, ConflictError where it has ended or, where it is not of
+        the version that was `seen`, and DatabaseUnavailableError.
         """
         after: list[Limit] = []
 
@@ -74,6 +81,7 @@ class LimitBook(Storage[Limit]):
             before = await self.one(id_, client, session)
             if before.ended_at is not None:
                 raise ConflictError(f"limit {before.id} has ended: make another one")
+            await self._check_version(before, seen, session)
             limit = changed(before, changes)
             if limit.amount > before.amount:
                 limit = limit.model_copy(update={"generation": before.generation + 1})

@@ -1,17 +1,20 @@
 """How definitions are listed, found and kept; each kind of them has a class of its own beside this one."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from bson import ObjectId
 from pydantic import ValidationError
 
 from app import audit
+from app.audit.trail import last_change
 from app.database import Database, Session
 from app.database.listing import After, following, newest_first
 from app.database.outages import answering
-from app.errors import AppError, InvalidRequestError, NotFoundError
+from app.errors import AppError, ConflictError, InvalidRequestError, NotFoundError
 from app.limits.defining.changes import CHANGE_SECONDS, Change, change_definitions
 from app.limits.definitions import Definitions
 from app.limits.stored_definitions import read
@@ -90,6 +93,15 @@ class Storage(Generic[Kind]):
             raise NotFoundError(f"there is no {self.what} {id_[:MAX_ID]}")
         return found
 
+    async def _check_version(self, one: Kind, seen: str | None, session: Session | None) -> None:
+        """Raises ConflictError where it is not as it was when it was seen, with who changed it."""
+        if seen is None or seen == version_of(one):
+            return
+        last = await last_change(self.database, self.what, one.stored()["_id"], session)
+        who = "somebody" if last is None else f"{last.actor.subject} at {last.at:%Y-%m-%d %H:%M} UTC"
+        message = f"it was changed meanwhile by {who}"
+        raise ConflictError(f"version: {message}; look at it again", errors=[{"field": "version", "message": message}])
+
     async def _insert(self, one: Kind, owner: Owner, version: int, session: Session | None) -> None:
         found_by = {name: value for name, value in owner._asdict().items() if value is not None}
         document = {**one.stored(), **found_by, "changed": version}
@@ -128,6 +140,12 @@ def called(one: Shape) -> str | None:
     name: str | None = getattr(one, "name", None)
     scope = getattr(one, "scope", None)
     return told(scope) if name is None and isinstance(scope, LimitScope) else name
+
+
+def version_of(one: Shape) -> str:
+    """Another text whenever anything of it is another: by it a change tells what it was made of."""
+    told = json.dumps(one.model_dump(mode="json", by_alias=True), sort_keys=True)
+    return blake2b(told.encode(), digest_size=8).hexdigest()
 
 
 def new_id() -> str:

@@ -1060,7 +1060,11 @@ export type AuditEntry = {
   after: Record<string, unknown> | null;
 };
 export type DefinedLimit = {
-  scope: { keyId: string | null };
+  id: string;
+  version: string;
+  name: string | null;
+  createdBy: string;
+  scope: Record<string, string | boolean | null>;
   amount: Amount;
   unit: string;
   window: string;

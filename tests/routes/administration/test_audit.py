@@ -173,6 +173,21 @@ async def test_an_entry_says_what_was_before_and_no_secret(house: House) -> None
     assert made["secret"] not in str([added, rotated])
 
 
+async def test_of_two_changes_of_one_limit_the_second_is_told_of_the_first(house: House) -> None:
+    wish = {"scope": {"userId": "bob"}, "unit": "requests", "window": "day", "amount": 2}
+    limit = await house.root.post("/limits", wish)
+    path = f"/limits/{limit['id']}"
+    await house.root.patch(path, {"amount": 3, "version": limit["version"]})
+
+    problem = await house.root.patch(path, {"amount": 4, "version": limit["version"]}, 409)
+
+    assert problem["errors"][0]["field"] == "version"
+    assert "changed meanwhile by someone at" in problem["detail"]
+    now = await house.root.get(path)
+    assert now["amount"] == 3
+    assert (await house.root.patch(path, {"amount": 4, "version": now["version"]}))["amount"] == 4
+
+
 async def test_a_change_that_was_refused_leaves_no_entry(house: House) -> None:
     before = await house.database.reads[AUDIT].count_documents({})
     await house.root.post("/plans", {"plan": "again", "name": "a"})
