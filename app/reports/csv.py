@@ -12,7 +12,7 @@ from typing import Any, get_args
 from bson import Int64
 from pydantic import BaseModel
 
-from app.reports.rows import Row
+from app.reports.rows import Row, Totals
 from models import CallStatus
 from models.base import camel
 from models.money import plain
@@ -40,6 +40,9 @@ def neutral(text: str) -> str:
     """Text that no spreadsheet runs."""
     return "'" + text if text.startswith(RUN_BY_SPREADSHEETS) else text
 
+
+KEYS = frozenset({"day", "provider", "model", "feature"})
+"""Fields that name the row of a list of totals."""
 
 _AS_TEXT: dict[type, Callable[[Any], str]] = {
     type(None): lambda _: "",
@@ -80,7 +83,8 @@ def _paths(row: type[BaseModel]) -> list[Path]:
             found += [(name, *path) for path in _paths(of)]
         elif not _holds_rows(of):
             found.append((name,))  # rows within rows do not fit in a table
-    return found
+    # what a row is about stands before its figures
+    return sorted(found, key=lambda path: path[0] not in KEYS) if issubclass(row, Totals) else found
 
 
 def _holds_rows(of: Any) -> bool:

@@ -140,9 +140,9 @@ async def check_usage(tracker: Tracker, database: Database, zone: str) -> None:
         assert len(report.by_weekday_hour) == 168
         assert [hour.hour for hour in report.by_hour] == list(range(24))
         features = grouped(rows, lambda row: row["feature"])
-        assert {f.feature: f.model_dump(exclude={"feature"}) for f in report.by_feature} == features
+        assert {f.feature: f.model_dump(exclude={"feature", "earlier"}) for f in report.by_feature} == features
         models = grouped(rows, lambda row: (row["provider"], row["aiModel"]))
-        found = {(m.provider, m.model): m.model_dump(exclude={"provider", "model"}) for m in report.by_model}
+        found = {(m.provider, m.model): m.model_dump(exclude={"provider", "model", "earlier"}) for m in report.by_model}
         assert found == models
         users = sorted(grouped(rows, lambda row: row["userId"]).items(), key=lambda u: (-u[1]["requests"], u[0]))[:20]
         assert [(u.user_id, u.requests, u.cost) for u in report.top_users] == [

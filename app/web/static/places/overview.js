@@ -4,6 +4,7 @@ import { el } from "../dom.js";
 import * as format from "../format.js";
 import { sum } from "../money.js";
 import { panel } from "../panels.js";
+import { callTable } from "../parts/call-rows.js";
 import { changeColumn } from "../parts/change.js";
 import { health } from "../parts/health.js";
 import { callsBehind } from "../parts/links.js";
@@ -26,6 +27,7 @@ export default {
     return {
       summary: ["/api/admin/ai/summary", { synthetic, clientId }],
       overview: ["/api/admin/ai/overview", { synthetic, clientId }],
+      calls: ["/api/admin/ai/calls", { synthetic, clientId, days: 1, sort: "-cost", limit: 5 }],
     };
   },
   sections: () => [
@@ -33,6 +35,7 @@ export default {
     { id: "days", needs: ["summary"], skeleton: "chart", render: days },
     { id: "dearest", needs: ["summary"], skeleton: "table", render: dearest },
     { id: "failures", needs: ["summary"], skeleton: "table", render: failures },
+    { id: "calls", needs: ["calls"], skeleton: "table", render: dearestCalls },
     { id: "health", needs: ["overview"], skeleton: "chart", render: health },
   ],
 };
@@ -144,6 +147,21 @@ function failures(/** @type {Context} */ context, /** @type {Answers} */ { summa
         rowKey: (row) => row.id,
         href: callsBehind(context).call,
       }),
+    }),
+  );
+}
+
+function dearestCalls(/** @type {Context} */ context, /** @type {Answers} */ { calls: { calls } }) {
+  const href = context.href({ tab: "calls", days: 1, sort: "-cost" });
+  return el(
+    "div.grid",
+    {},
+    panel(context, {
+      id: "dearest-calls",
+      title: "Dearest calls today",
+      tools: el("a.button.small.quiet", { href, "data-link": "" }, "All"),
+      empty: calls.length ? null : "No calls yet today.",
+      table: callTable(context, calls, "Dearest calls today"),
     }),
   );
 }
