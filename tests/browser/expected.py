@@ -104,6 +104,8 @@ def cell(row: Row, name: str) -> Any:
         return tokens[name.removesuffix("Tokens")]
     if name in {"p50", "p95", "p99"} and "latency" in row:
         return row["latency"][name]
+    if name in {"firstToken", "tokensPerSecond"}:
+        return row[{"firstToken": "timeToFirstToken"}.get(name, name)]["p50"]
     return row[name]
 
 

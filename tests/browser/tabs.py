@@ -12,6 +12,7 @@ FINANCE = "/api/admin/finance"
 MARGIN = ("recognised", "cost", "margin")
 DAY, MODEL, PAIR = key_of("day"), key_of("provider", "model"), key_of("reportedProvider", "provider", "model")
 TOTALS = ("requests", "cost", "successRate")
+SPEEDS = ("p50", "p95", "p99", "firstToken", "tokensPerSecond")
 OF_USAGE: dict[str, str | Callable[[Answers], Any]] = {
     "requests": "usage.totals.requests",
     "cost": "usage.totals.cost",
@@ -76,11 +77,20 @@ TABS = {
         },
     ),
     "reliability/latency": Tab(
-        {"latency": (f"{ADMIN}/latency", {}), "providers": (f"{ADMIN}/providers", {})},
-        {**{name: f"latency.latency.{name}" for name in ("p50", "p95", "p99")}, "measured": "latency.measured"},
+        {"latency": (f"{ADMIN}/latency", {})},
         {
+            **{name: f"latency.latency.{name}" for name in ("p50", "p95", "p99")},
+            "measured": "latency.measured",
+            "firstToken": "latency.timeToFirstToken.p50",
+            "tokensPerSecond": "latency.tokensPerSecond.p50",
+        },
+        {
+            "models": Table("latency.byModel", MODEL, (*SPEEDS, "measured")),
+            "latency": Table("latency.byProvider", key_of("provider"), (*SPEEDS, "measured")),
+            "features": Table("latency.byFeature", key_of("feature"), (*SPEEDS, "measured")),
+            "daily": Table("latency.daily", DAY, (*SPEEDS, "measured")),
+            "model-days": Table("latency.modelDays", key_of("day", "provider", "model"), ("p50", "p95", "measured")),
             "distribution": Table("latency.buckets", lambda row: str(row["from"]), ("count",), empty="count"),
-            "latency": Table("providers.providers", key_of("provider"), ("p50", "p95", "p99", "requests")),
         },
     ),
     "usage/features": Tab(

@@ -107,6 +107,9 @@ export const dollars = (/** @type {Figure} */ value, decimals = 2) =>
   known(value) ? dollarsOf(decimals).format(exactly(value)) : DASH;
 
 /** 96.5% of a figure in percent. */
+/** 41.3, of a second or the like. */
+export const rate = (/** @type {Figure} */ value) => (known(value) ? one.format(Number(value)) : DASH);
+
 export const percent = (/** @type {Figure} */ value) => (known(value) ? `${one.format(Number(value))}%` : DASH);
 
 /** +12.3% */

@@ -138,6 +138,7 @@ const FORMATS = {
   count: format.count,
   percent: format.percent,
   duration: format.duration,
+  rate: format.rate,
   change: format.change,
 };
 

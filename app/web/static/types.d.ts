@@ -187,7 +187,7 @@ export type FigureColumn = {
   key: string;
   label: string;
   /** Text when left out. */
-  as?: Measure | "change" | "moneyChange";
+  as?: Measure | "rate" | "change" | "moneyChange";
   /** With a bar of the figure's part of the greatest. */
   share?: boolean;
 };
@@ -712,16 +712,25 @@ export type Summary = {
   attention: Attention[];
 };
 
-export type ServiceTotals = Totals & { serviceType: string; latency: Percentiles };
-export type ProviderPerformance = ProviderTotals & { latency: Percentiles; services: ServiceTotals[] };
-export type ModelCosts = ModelTotals & {
-  inputCost: Amount;
-  outputCost: Amount;
-  generationCost: Amount;
-  averageCost: Amount | null;
-  images: number;
-  uniqueUsers: number;
+/** How long a group of calls took, and how fast its models answered. */
+export type Speeds = {
+  latency: Percentiles;
+  timeToFirstToken: { p50: number | null; p95: number | null };
+  tokensPerSecond: { p5: Amount | null; p50: Amount | null; p95: Amount | null };
+  exact: boolean;
 };
+export type Measured = Speeds & { measured: number };
+export type ServiceTotals = Totals & Speeds & { serviceType: string };
+export type ProviderPerformance = ProviderTotals & Speeds & { services: ServiceTotals[] };
+export type ModelCosts = ModelTotals &
+  Speeds & {
+    inputCost: Amount;
+    outputCost: Amount;
+    generationCost: Amount;
+    averageCost: Amount | null;
+    images: number;
+    uniqueUsers: number;
+  };
 
 export type WeekTotals = Totals & {
   week: string;
@@ -748,10 +757,21 @@ export type Analytics = {
   byConversation: Conversation[] | null;
 };
 
-export type Latency = {
-  latency: Percentiles;
-  measured: number | null;
-  buckets: { from: number; to: number; count: number }[] | null;
+export type Latency = Measured & {
+  buckets: { from: number; to: number; count: number }[];
+  daily: (Measured & { day: string })[];
+  byModel: (Measured & { provider: string; model: string })[];
+  byProvider: (Measured & { provider: string })[];
+  byFeature: (Measured & { feature: string })[];
+  modelDays: {
+    day: string;
+    provider: string;
+    model: string;
+    measured: number;
+    p50: number | null;
+    p95: number | null;
+  }[];
+  complete: boolean;
   errors: { status: string; provider: string; count: number }[];
 };
 

@@ -2,17 +2,12 @@
 
 import { card, costNote } from "../cards.js";
 import * as format from "../format.js";
-import { narrowed } from "../state.js";
 
 /** @import { Trend } from "../cards.js" */
 /** @import { Amount, Context, Priced, Tokens, Usage, UsageDay } from "../types.js" */
 
 /** Why there is no latency of a window with calls. */
-export function whyUntimed(/** @type {Context} */ context) {
-  return narrowed(context.state)
-    ? "Latency is tracked by provider and service type; not available with this filter"
-    : "No calls in this period report a duration";
-}
+export const UNTIMED = "No calls in this period report a duration";
 
 export const NO_CALLS = "No calls in this period";
 
@@ -95,7 +90,7 @@ export function usageCards(/** @type {Context} */ context, /** @type {Usage} */ 
         label: "p95 latency",
         value: latency.p95,
         write: format.duration,
-        missing: totals.requests ? whyUntimed(context) : NO_CALLS,
+        missing: totals.requests ? UNTIMED : NO_CALLS,
         trend: trend("p95", "bad"),
         compared,
         hint: latency.p50 === null ? null : `median ${format.duration(latency.p50)}`,

@@ -6,6 +6,7 @@ import * as format from "../../format.js";
 import { download, labelsOf, measures, panel } from "../../panels.js";
 import { changeColumns, compareParameters } from "../../parts/change.js";
 import { costPerCall, tokensCard } from "../../parts/figures.js";
+import { SPEEDS, withSpeeds } from "../../parts/latency.js";
 import { callsBehind } from "../../parts/links.js";
 import { barsOf, COLUMNS, costOf, ranking } from "../../parts/rankings.js";
 import { remainderOf } from "../../remainder.js";
@@ -139,9 +140,10 @@ function list(/** @type {Context} */ context, /** @type {Answers} */ { models: {
     { key: "averageCost", label: "Cost per call", as: "money" },
     COLUMNS.unpriced,
     COLUMNS.successRate,
+    ...SPEEDS,
   ];
   const rows = models.map((row) => ({
-    ...row,
+    ...withSpeeds(row),
     inputTokens: row.tokens.input,
     outputTokens: row.tokens.output,
     mediaCost: row.generationCost,
@@ -152,7 +154,7 @@ function list(/** @type {Context} */ context, /** @type {Answers} */ { models: {
     panel(context, {
       id: "list",
       title: "Model details",
-      note: "Other cost: images, audio, video, web searches",
+      note: "Other cost: images, audio, video, web searches. First token and tokens/s: medians",
       tools: download(context, "models"),
       table: ranking(context, {
         id: "models",
