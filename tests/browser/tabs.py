@@ -85,9 +85,13 @@ TABS = {
             "tokensPerSecond": "latency.tokensPerSecond.p50",
         },
         {
-            "models": Table("latency.byModel", MODEL, (*SPEEDS, "measured")),
-            "latency": Table("latency.byProvider", key_of("provider"), (*SPEEDS, "measured")),
-            "features": Table("latency.byFeature", key_of("feature"), (*SPEEDS, "measured")),
+            "models": Table("latency.byModel", MODEL, (*SPEEDS, "measured"), rest=Rest(None, ("measured",))),
+            "latency": Table(
+                "latency.byProvider", key_of("provider"), (*SPEEDS, "measured"), rest=Rest(None, ("measured",))
+            ),
+            "features": Table(
+                "latency.byFeature", key_of("feature"), (*SPEEDS, "measured"), rest=Rest(None, ("measured",))
+            ),
             "daily": Table("latency.daily", DAY, (*SPEEDS, "measured")),
             "model-days": Table("latency.modelDays", key_of("day", "provider", "model"), ("p50", "p95", "measured")),
             "distribution": Table("latency.buckets", lambda row: str(row["from"]), ("count",), empty="count"),
@@ -114,6 +118,7 @@ TABS = {
                 ("uniqueUsers", "inputTokens", "outputTokens", "inputCost", "outputCost", "cost", "averageCost"),
                 rest=Rest(None),
             ),
+            "speed": Table("models.models", MODEL, SPEEDS, empty="averageDuration"),
         },
     ),
     "usage/users": Tab(

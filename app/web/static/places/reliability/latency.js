@@ -66,10 +66,10 @@ function slowest(/** @type {Latency} */ { byModel, complete }) {
   const [first, ...rest] = timed(byModel);
   const last = rest[rest.length - 1];
   const waiting = complete ? "" : " Models of earlier calls are still being counted after the upgrade.";
-  if (!first) return waiting.trim();
+  if (!last) return waiting.trim();
   const said = (/** @type {(typeof byModel)[number]} */ row) =>
     `${row.model} (${row.provider}), p95 ${format.duration(row.latency.p95)}`;
-  return `Slowest model: ${said(first)}.${last ? ` Fastest: ${said(last)}.` : ""}${waiting}`;
+  return `Slowest model: ${said(first)}. Fastest: ${said(last)}.${waiting}`;
 }
 
 /**

@@ -5,8 +5,8 @@ import { el } from "../../dom.js";
 import * as format from "../../format.js";
 import { download, labelsOf, measures, panel } from "../../panels.js";
 import { changeColumns, compareParameters } from "../../parts/change.js";
-import { costPerCall, tokensCard } from "../../parts/figures.js";
-import { SPEEDS, withSpeeds } from "../../parts/latency.js";
+import { costPerCall, tokensCard, UNTIMED } from "../../parts/figures.js";
+import { SPEEDS, timed, withSpeeds } from "../../parts/latency.js";
 import { callsBehind } from "../../parts/links.js";
 import { barsOf, COLUMNS, costOf, ranking } from "../../parts/rankings.js";
 import { remainderOf } from "../../remainder.js";
@@ -140,10 +140,9 @@ function list(/** @type {Context} */ context, /** @type {Answers} */ { models: {
     { key: "averageCost", label: "Cost per call", as: "money" },
     COLUMNS.unpriced,
     COLUMNS.successRate,
-    ...SPEEDS,
   ];
   const rows = models.map((row) => ({
-    ...withSpeeds(row),
+    ...row,
     inputTokens: row.tokens.input,
     outputTokens: row.tokens.output,
     mediaCost: row.generationCost,
@@ -154,13 +153,35 @@ function list(/** @type {Context} */ context, /** @type {Answers} */ { models: {
     panel(context, {
       id: "list",
       title: "Model details",
-      note: "Other cost: images, audio, video, web searches. First token and tokens/s: medians",
+      note: "Other cost: images, audio, video, web searches.",
       tools: download(context, "models"),
       table: ranking(context, {
         id: "models",
         caption: "Model details",
         rows,
         columns,
+        href: callsBehind(context).model,
+        rowKey: keyOf,
+        noun: "model",
+      }),
+    }),
+    panel(context, {
+      id: "speed",
+      title: "Speed",
+      note: "Request duration, the slowest p95 first; medians of time to first token and of output tokens per second",
+      empty: timed(models).length ? null : `${UNTIMED}.`,
+      table: ranking(context, {
+        id: "speed",
+        caption: "Speed of models",
+        rows: timed(models)
+          .map(withSpeeds)
+          .sort((a, b) => (b.p95 ?? 0) - (a.p95 ?? 0)),
+        columns: [
+          { key: "model", label: "Model" },
+          { key: "provider", label: "Provider" },
+          ...SPEEDS,
+          COLUMNS.requests,
+        ],
         href: callsBehind(context).model,
         rowKey: keyOf,
         noun: "model",
