@@ -5,7 +5,7 @@ import { el } from "../../dom.js";
 import * as format from "../../format.js";
 import { colour } from "../../palette.js";
 import { panel } from "../../panels.js";
-import { AXES, acting, dayAxis, dayTitle } from "../../parts/days.js";
+import { AXES, acting, dayAxis } from "../../parts/days.js";
 import { UNTIMED } from "../../parts/figures.js";
 import { rangesOf, SHAPES, SPEEDS, timed, withSpeeds } from "../../parts/latency.js";
 import { callsBehind } from "../../parts/links.js";
@@ -232,13 +232,13 @@ function linesOf(context, { days, label, series, points }) {
     rows: days.flatMap((day) => of(day).map((point) => ({ ...point, partial: day === today || days.length === 1 }))),
     label: days.length ? `${label} by day, ${format.span(days[0], days[days.length - 1])}` : label,
     values: {
-      ...dayAxis(days, context.who.timezone),
+      ...dayAxis(days),
       formatType: AXES.duration[0],
       domain: series.map(([name]) => name),
       range: series.map(([, each]) => each),
     },
     lines: (/** @type {{day: string}} */ { day }) => ({
-      title: dayTitle(day, day === today),
+      title: `${format.day(day)}${day === today ? " (partial)" : ""}`,
       pairs: of(day).map(({ name, value }) => [name, format.duration(value)]),
     }),
   };
