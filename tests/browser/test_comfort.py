@@ -43,7 +43,8 @@ async def test_dark_is_as_the_system_or_as_chosen_and_stays(open_page: OpenPage,
     ink = 'document.querySelector(".chart svg text").getAttribute("fill")'
     dark = await page.evaluate(ink)
 
-    await page.get_by_role("button", name="Dark").click()
+    await expect(page.get_by_role("button", name="System")).to_have_attribute("aria-pressed", "true")
+    await page.get_by_role("button", name="Light").click()
     await expect(body).to_have_css("background-color", "rgb(246, 247, 249)")
     await settled(page)
     await page.reload()

@@ -50,7 +50,7 @@ async def test_without_the_stream_the_page_says_so_and_asks_every_thirty_seconds
     await page.route(STREAM, down)
     await page.clock.install()
     await opened(page, "/admin/usage?clientId=poll")
-    await expect(page.locator("#stream")).to_have_text("Polling every 30 s")
+    await expect(page.locator("#stream")).to_have_text("Updates every 30 s")
     await until_figure(page, "requests", 1)
 
     server.track(clientId="poll", userId="second")

@@ -5,6 +5,7 @@ import { byId, settle } from "./dom.js";
 import { drawFilters } from "./filters.js";
 import * as format from "./format.js";
 import { Live } from "./live.js";
+import { Liveness } from "./liveness.js";
 import { Page } from "./page.js";
 import { Colours } from "./palette.js";
 import { failure } from "./panels.js";
@@ -39,6 +40,7 @@ class App {
     this.page = undefined;
     /** @type {Live | undefined} */
     this.live = undefined;
+    this.liveness = new Liveness();
     /** Who signed in. @type {Who | undefined} */
     this.who = undefined;
   }
@@ -76,7 +78,7 @@ class App {
     if (document.documentElement.dataset.tab === "not-found") return;
     document.addEventListener("click", (event) => this.followed(event));
     addEventListener("popstate", () => this.navigate());
-    whenSignedOutElsewhere(() => this.who && this.askWho("You are signed out on this browser."));
+    whenSignedOutElsewhere(() => this.who && this.signedOutHere());
     byId("sign-out").onclick = () => this.leave();
     try {
       await this.arrived(toldOnThePage() ?? (await whoIsThere()));
@@ -92,6 +94,9 @@ class App {
     if (who === null) return this.askWho("With an administrator's account, you go straight on to this page.");
     if (!mayLook(who)) return this.askWho(`${who.subject} is not an administrator. Sign in as someone who is.`);
     hideSignIn();
+    document.documentElement.dataset.session = "in";
+    if (this.who?.subject !== who.subject || this.who?.client !== who.client) this.clear();
+    byId("view").hidden = false;
     this.who = who;
     byId("subject").textContent = who.client ? `${who.subject} · ${who.client}` : who.subject;
     byId("subject").title = byId("subject").textContent;
@@ -104,14 +109,23 @@ class App {
     await this.navigate();
   }
 
+  /** Nothing of anyone stays on the page. */
+  clear() {
+    this.page?.leave();
+    this.page = undefined;
+    byId("view").replaceChildren();
+  }
+
   /** The sign-in panel in place of the figures. */
   askWho(/** @type {string} */ why) {
     this.live?.stop();
+    if (!this.page?.hasForm()) this.clear();
     this.page?.leave();
-    this.page = undefined;
-    for (const id of ["filters", "banner", "status", "session"]) byId(id).hidden = true;
-    byId("view").replaceChildren();
+    for (const id of ["filters", "banner", "status", "session", "view"]) byId(id).hidden = true;
     byId("meta").textContent = "";
+    byId("title").textContent = "Sign in";
+    document.title = "Sign in · twinmeter";
+    document.documentElement.dataset.session = "out";
     showSignIn(why, (who) => this.arrived(who));
   }
 
@@ -121,6 +135,11 @@ class App {
     } catch {
       // the panel is shown all the same; a cookie that is left has the reach it had
     }
+    this.signedOutHere();
+  }
+
+  signedOutHere() {
+    this.clear();
     this.askWho("You are signed out on this browser.");
   }
 
@@ -171,9 +190,8 @@ class App {
 
   /** What stands in place of a tab that cannot be shown. */
   broken(/** @type {Partial<RequestError>} */ error) {
-    this.page?.leave();
-    this.page = undefined;
-    byId("view").replaceChildren(failure(error, () => location.reload()));
+    this.clear();
+    byId("view").append(failure(error, () => location.reload()));
   }
 
   async show(/** @type {Tab} */ tab, /** @type {Who} */ who) {
@@ -242,12 +260,11 @@ class App {
     if (answer.window && !tab.about)
       byId("meta").textContent = windowWords(answer.window, context.today(), context.parameters());
     if (!answer.generatedAt) return;
-    byId("updated").textContent = `last updated ${format.clock(answer.generatedAt, timezone)} ${timezone}`;
-    byId("updated").dataset.value = answer.generatedAt;
+    this.liveness.answered(answer.generatedAt, timezone);
   }
 
-  failed(/** @type {RequestError} */ error, /** @type {boolean} */ quiet) {
-    if (quiet) byId("updated").textContent = `could not refresh (${error.title.toLowerCase()}); the figures are older`;
+  failed(/** @type {RequestError} */ error) {
+    this.liveness.failed(`${error.title}. ${error.detail}`);
   }
 
   // what the stream asks
@@ -262,9 +279,7 @@ class App {
   }
 
   tell(/** @type {Stream} */ stream) {
-    const said = { live: "Live", polling: "Polling every 30 s", connecting: "Connecting" }[stream];
-    byId("status").dataset.stream = stream;
-    if (byId("stream").textContent !== said) byId("stream").textContent = said;
+    this.liveness.heard(stream);
   }
 }
 

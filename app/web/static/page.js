@@ -8,10 +8,10 @@ import { failure, skeleton } from "./panels.js";
 /** @import { Answers, Context, Days, Parameters, Section, Tab } from "./types.js" */
 
 /**
- * What is told of a page: `quiet` where nobody asked for what failed.
+ * What is told of a page.
  * @typedef {{
  *   signedOut: () => void, answered: (answer: {window?: Days, generatedAt?: string}) => void,
- *   failed: (error: RequestError, quiet: boolean) => void,
+ *   failed: (error: RequestError) => void,
  * }} Listener
  */
 /** @typedef {keyof Answers} Name */
@@ -75,7 +75,7 @@ export class Page {
       if (signal.aborted) return;
       if (!(error instanceof RequestError)) throw error;
       if (error.kind === "signed-out") return this.listener.signedOut();
-      this.listener.failed(error, quiet);
+      this.listener.failed(error);
       if (quiet && this.answers[name]?.value) return;
       this.keep(name, { error });
     }
@@ -105,9 +105,19 @@ export class Page {
       );
     const none = this.tab.calls?.(this.values()) === 0;
     const sections = this.tab.sections(this.context).filter((section) => !none || section.always);
-    const parts = sections.map((section) =>
-      el("div", { "data-key": section.id, "data-section": section.id }, this.part(section)),
-    );
+    const parts = sections.map((section) => {
+      const props = { "data-key": section.id, "data-section": section.id };
+      const failed = this.failureOf(section);
+      if (!failed) return el("div", props, this.part(section));
+      const alike = sections.filter((each) => this.failureOf(each)?.title === failed.title);
+      if (alike[0] !== section) return null; // it is said once, and whom it keeps away
+      const names = alike.map((each) => each.id.replaceAll("-", " ")).join(", ");
+      return el(
+        "div",
+        props,
+        failure(failed, () => this.retry(), `Missing here: ${names}.`),
+      );
+    });
     settle(this.root, parts, none ? el("div", { "data-key": "empty" }, emptyState(this.context)) : null);
   }
 
@@ -119,10 +129,19 @@ export class Page {
     return asked > 0 && same ? errors[0] : null;
   }
 
+  /** Why a part has nothing to show, if that is known. */
+  failureOf(/** @type {Section} */ { needs }) {
+    return needs.map((name) => this.answers[name]?.error).find(Boolean);
+  }
+
+  /** Whether somebody has typed something that is not sent yet. */
+  hasForm() {
+    const fields = this.root.querySelectorAll("input:not([type=hidden]), textarea");
+    return [...fields].some((each) => /** @type {HTMLInputElement} */ (each).value.trim() !== "");
+  }
+
   part(/** @type {Section} */ section) {
     const asked = section.needs.map((name) => this.answers[name]);
-    const failed = asked.find((answer) => answer?.error)?.error;
-    if (failed) return failure(failed, () => this.retry());
     if (asked.some((answer) => answer === undefined)) return skeleton(section.skeleton);
     try {
       return section.render(this.context, /** @type {Answers} */ (this.values()));

@@ -165,13 +165,18 @@ export function download(
   );
 }
 
-/** What happened, and a way on. */
-export function failure(/** @type {Partial<RequestError>} */ error, /** @type {() => void} */ retry) {
+/** What happened, what is missing for it, and a way on. */
+export function failure(
+  /** @type {Partial<RequestError>} */ error,
+  /** @type {() => void} */ retry,
+  /** @type {string | null} */ missing = null,
+) {
   return el(
     "div.panel.state.error",
     { role: "alert", "data-error": error.kind ?? "failed" },
     el("strong", {}, error.title ?? "This could not be shown"),
     el("p", {}, error.detail ?? "Something went wrong on this page. Reloading it may help."),
+    missing ? el("p", {}, missing) : null,
     el("button.button", { type: "button", onclick: retry }, "Try again"),
   );
 }

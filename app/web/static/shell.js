@@ -42,17 +42,36 @@ export function banner(/** @type {Context} */ context) {
   );
 }
 
-/** The theme switch and the menu, which need nobody to be signed in. */
+/** The choice of a theme, the menu and the space bar, which need nobody to be signed in. */
 export function wireShell() {
-  const [theme, menu] = [byId("theme"), byId("menu")];
-  const draw = () => theme.setAttribute("aria-pressed", String(document.documentElement.dataset.theme === "dark"));
+  const choices = [...byId("theme").querySelectorAll("button")];
+  const draw = () => {
+    for (const each of choices)
+      each.setAttribute("aria-pressed", String(each.dataset.choice === document.documentElement.dataset.choice));
+  };
   draw();
   document.addEventListener("twinmeter:theme", draw);
-  theme.onclick = () => {
-    const detail = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
-    document.dispatchEvent(new CustomEvent("twinmeter:choose-theme", { detail }));
-  };
+  for (const each of choices) {
+    const detail = each.dataset.choice;
+    each.onclick = () => document.dispatchEvent(new CustomEvent("twinmeter:choose-theme", { detail }));
+  }
+  const menu = byId("menu");
   menu.onclick = () => menu.setAttribute("aria-expanded", String(byId("nav").classList.toggle("open")));
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && menu.getAttribute("aria-expanded") === "true") {
+      closeMenu();
+      menu.focus();
+    }
+    if (event.key === " ") pressed(event);
+  });
+}
+
+/** What looks like a button is pressed by the space bar too, though it is a link. */
+function pressed(/** @type {KeyboardEvent} */ event) {
+  const link = event.target instanceof Element ? event.target.closest("a.button, a[role=button], .segments a") : null;
+  if (!(link instanceof HTMLElement) || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault(); // or the page scrolls
+  link.click();
 }
 
 /** The menu of narrow screens. */
