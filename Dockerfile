@@ -13,6 +13,8 @@ COPY app /srv/twinmeter/app
 COPY models /srv/twinmeter/models
 COPY routes /srv/twinmeter/routes
 COPY scripts /srv/twinmeter/scripts
+# the charts' JavaScript, so that no page waits for it
+RUN cd /srv/twinmeter && /opt/venv/bin/python -m app.web.bundle
 # compiled here, for the code is read-only where it runs; and not by the files' times, which builders change
 RUN /opt/venv/bin/python -m compileall -q -f -j 0 --invalidation-mode unchecked-hash /opt/venv/lib /srv/twinmeter
 

@@ -21,6 +21,7 @@ help: ## list the commands
 
 install: $(VENV)/installed ## make the environment alone
 	@$(BIN)/python -m compileall -q app models routes scripts  # a service may not write here
+	-@$(BIN)/python -m app.web.bundle  # the charts' JavaScript, so that no page waits for it
 
 $(VENV)/installed: requirements.lock
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found. $(NEEDED)" >&2; exit 1; }

@@ -15,6 +15,8 @@ from app.errors import BundleUnavailableError
 from app.observability.logs import Log
 
 PACKAGE = "vl-convert-python"
+INSTALLED = Path(sys.prefix) / "share" / "twinmeter"
+"""Where an installation keeps it, beside the packages it is made from: `python -m app.web.bundle` makes it there."""
 BUILD_SECONDS = 60.0
 BUILD = "import sys, vl_convert; sys.stdout.buffer.write(vl_convert.javascript_bundle().encode())"
 
@@ -46,11 +48,13 @@ async def built() -> bytes:
 
 
 class VegaBundle:
-    """Built when it is first requested, once per data folder and package version."""
+    """Built when it is installed, or first requested: once per environment or data folder, and package version."""
 
     def __init__(self, folder: Path, build: Callable[[], Awaitable[bytes]] = built) -> None:
         self.version = version(PACKAGE)
-        self._path = folder / f"vega-{self.version}.js.gz"
+        name = f"vega-{self.version}.js.gz"
+        self._path = folder / name
+        self._places = (INSTALLED / name, self._path)
         self._build = build
         self._gzipped: bytes | None = None
         self._one_at_a_time = asyncio.Lock()
@@ -63,10 +67,11 @@ class VegaBundle:
             return self._gzipped
 
     def _kept(self) -> bytes | None:
-        with contextlib.suppress(OSError, EOFError, zlib.error):
-            content = self._path.read_bytes()
-            gzip.decompress(content)  # a truncated file is rebuilt
-            return content
+        for path in self._places:
+            with contextlib.suppress(OSError, EOFError, zlib.error):
+                content = path.read_bytes()
+                gzip.decompress(content)  # a truncated file is rebuilt
+                return content
         return None
 
     async def _made(self) -> bytes:
@@ -82,3 +87,7 @@ class VegaBundle:
         draft = self._path.with_name(f"{self._path.name}.{os.getpid()}.{secrets.token_hex(4)}")
         draft.write_bytes(content)
         draft.replace(self._path)
+
+
+if __name__ == "__main__":
+    asyncio.run(VegaBundle(INSTALLED).gzipped())

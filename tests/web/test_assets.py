@@ -13,6 +13,11 @@ from app.web.assets import Assets, takes_gzip
 from app.web.bundle import VegaBundle
 
 
+@pytest.fixture(autouse=True)
+def _not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle, "INSTALLED", tmp_path / "installed")
+
+
 @pytest.fixture
 def static(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of files to serve, with charts and sheets."""
@@ -171,3 +176,11 @@ async def test_the_real_bundle_sets_what_pages_use() -> None:
 
     assert b"window.vegaEmbed=" in script
     assert len(script) > 500_000
+
+
+async def test_the_bundle_of_the_installation_is_taken_before_another_is_made(tmp_path: Path) -> None:
+    await VegaBundle(tmp_path / "installed", Builder()).gzipped()
+    unused = Builder()
+
+    assert gzip.decompress(await VegaBundle(tmp_path / "data", unused).gzipped()).startswith(b"window.vegaEmbed")
+    assert (unused.times, (tmp_path / "data").exists()) == (0, False)
