@@ -31,7 +31,7 @@ async def announce(address: str) -> None:
         f"twinmeter answers at {address}\n"
         f"the dashboard:   {address}/admin\n"
         f"an admin token:  {PYTHON} -m scripts.create_token --role admin --user YOU\n"
-        f"the interface:   {address}/schema/openapi.json\n"
+        f"API reference:   {address}/docs\n"
     )
     sys.stdout.flush()
 

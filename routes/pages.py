@@ -45,6 +45,11 @@ class PageController(Controller):
         found = await request.app.state.assets.find(version, name.removeprefix("/"))
         return _sent(found, request, {"Cache-Control": assets.FOR_EVER})
 
+    @get(pages.DOCS_PATH)
+    async def docs(self, request: AnyRequest) -> Template:
+        """The API reference."""
+        return pages.docs_page(request.app.state.assets, request.scope["root_path"])
+
     @get(pages.USAGE_PATH)
     async def usage(self, request: AnyRequest) -> Template:
         """A user's own usage, for whoever has a token or a session."""

@@ -1,6 +1,7 @@
 """The OpenAPI 3.1 description of the API, served at `/schema`."""
 
 import asyncio
+import re
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, cast
@@ -27,6 +28,8 @@ from pydantic import BaseModel, ConfigDict
 from app import __version__
 
 PATH = "/schema"
+_BETWEEN_WORDS = re.compile(r"[\s_]")
+_INSIDE_NAMES = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[a-z])(?=[0-9])")
 
 
 class _BelowPrefix(JsonRenderPlugin):
@@ -60,8 +63,22 @@ def config() -> OpenAPIConfig:
 async def _described(request: Request[Any, Any, Any]) -> None:
     """Have the description made in a thread, and once for all who wait for it: it takes most of a second."""
     plugin: Any = request.app.plugins.get("OpenAPIPlugin")
-    async with request.app.state.setdefault("describing", asyncio.Lock()):
-        await asyncio.to_thread(plugin.provide_openapi_schema)
+    state = request.app.state
+    async with state.setdefault("describing", asyncio.Lock()):
+        if state.get("described") is None:
+            state.described = await asyncio.to_thread(lambda: entitle(plugin.provide_openapi_schema()))
+
+
+def entitle(node: Any) -> Any:
+    """Give fields titles that can be read, in place: "User id" where one was made of the name, such as "Userid"."""
+    for each in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        entitle(each)
+    fields = node.get("properties") if isinstance(node, dict) else None
+    for name, field_schema in fields.items() if isinstance(fields, dict) else ():
+        title = field_schema.get("title") if isinstance(field_schema, dict) else None
+        if isinstance(title, str) and _BETWEEN_WORDS.sub("", title).lower() == _BETWEEN_WORDS.sub("", name).lower():
+            field_schema["title"] = _INSIDE_NAMES.sub(" ", name).replace("_", " ").capitalize()
+    return node
 
 
 @dataclass

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from swagger_ui_bundle import swagger_ui_path
+
 from app.errors import NotFoundError
 from app.web.bundle import VegaBundle
 from app.web.modules import one_module
@@ -25,8 +27,8 @@ SHEETS = ("app.css", *(f"css/{name}.css" for name in _SHEETS))
 """What `style.css` is made of: later ones have the last word."""
 APP = "app.js"
 """The dashboard: the module that starts it, and all others with it."""
-APART = re.compile(r"theme\.js|panel/.*")
-"""Scripts that are no modules of the dashboard: one runs before anything is painted, others are the panel's."""
+APART = re.compile(r"theme\.js|docs/.*|panel/.*")
+"""Scripts that are no modules of the dashboard: one runs before anything is painted, others are of other pages."""
 EMBED = "twinmeter-usage.js"
 """The script of the panel that other pages show: one file of several, because it has one address that never changes."""
 PANEL = tuple(f"panel/{name}.js" for name in ("text", "words", "feed", "styles", "nodes", "element"))
@@ -47,6 +49,8 @@ FOR_A_WHILE = "public, max-age=3600, stale-while-revalidate=604800"
 """Of what has one address: an hour after an upgrade every page has today's, and none waits for it."""
 EMBED_PATH = "/embed/twinmeter-usage.js"
 VERSION_DIGITS = 16
+REFERENCE = ("swagger-ui.css", "swagger-ui-bundle.js")
+"""Swagger UI, from the installed package: below `docs/`."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ class Assets:
         embed = _one_script(files[name] for name in PANEL)
         modules = {name: files.pop(name) for name in list(files) if name.endswith(".js") and not APART.fullmatch(name)}
         app = one_module(modules, APP)
+        files |= {f"docs/{name}": (swagger_ui_path / name).read_bytes() for name in REFERENCE}
         self._files = {**files, APP: app, STYLE: style, CHARTS: _charts(), EMBED: embed}
         self._bundle = VegaBundle(data_dir)
         self._asked: dict[str, Asset] = {}

@@ -98,6 +98,8 @@ def _views(place: str, title: str, others: dict[str, str]) -> list[View]:
 VIEWS = {place: _views(place, title, others) for place, (title, others) in PLACES.items()}
 """Every view by its place, the first one of each first."""
 _BY_SLUG = {view.slug: view for views in VIEWS.values() for view in views}
+DOCS_PATH = "/docs"
+"""The API reference."""
 USAGE_PATH = "/usage"
 """One user's own usage, which pages of other origins may frame."""
 _SOURCES = {
@@ -187,6 +189,12 @@ def refused_sign_in(assets: Assets, root: str, words: SignInWords, why: str, sta
     context = {"root": root, "provider": words.provider, "why": said, "asset": lambda name: root + assets.url(name)}
     headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
     return Template("refused.html", context=context, headers=headers, status_code=status)
+
+
+def docs_page(assets: Assets, root: str) -> Template:
+    """The API reference, drawn from the description at `/schema`."""
+    headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
+    return Template("docs.html", context={"root": root, "asset": lambda name: root + assets.url(name)}, headers=headers)
 
 
 def usage_page(assets: Assets, root: str, embedding: Collection[str]) -> Template:

@@ -238,7 +238,7 @@ OPEN = {"/api/billing/stripe/webhook", "/health", "/livez", "/ready", "/readyz",
 PAGES = {
     *("/", "/admin", "/admin/{place:str}", "/admin/{place:str}/{view:str}"),
     *("/admin/static/{version:str}/{name:path}", "/admin/session"),
-    *("/admin/sign-in", "/admin/sign-in/callback", "/admin/sign-in/out"),
+    *("/docs", "/admin/sign-in", "/admin/sign-in/callback", "/admin/sign-in/out"),
     *("/usage", "/embed/twinmeter-usage.js"),
 }
 PROTECTED = [

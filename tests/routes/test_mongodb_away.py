@@ -34,7 +34,7 @@ Client = AsyncTestClient[Litestar]
 ADMIN = {"Authorization": f"Bearer {Tokens(SECRET).issue('me', Role.ADMIN, timedelta(hours=2))}"}
 UNKNOWN_KEY = new_key().text
 WITHOUT_MONGODB = {
-    *("/", "/health", "/livez", "/metrics", "/admin", "/admin/session", "/schema", "/api/admin/ai/technical"),
+    *("/", "/docs", "/health", "/livez", "/metrics", "/admin", "/admin/session", "/schema", "/api/admin/ai/technical"),
     *("/api/admin/gateway/upstreams", "/api/admin/gateway/cache", "/api/admin/gateway/figures"),
     *("/ready", "/readyz", "/usage", "/embed/twinmeter-usage.js", "/api/admin/limits/applying"),
 }

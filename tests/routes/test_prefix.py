@@ -54,7 +54,7 @@ async def test_every_link_of_every_page_stays_below_the_prefix_and_leads_somewhe
             response = await below.get(asked)
             assert response.status_code == (404 if "nowhere" in page else 200)
             links |= set(LINK.findall(response.text)) - {"#main"}
-    assert {f"{PREFIX}/admin", f"{PREFIX}/admin/usage/users", f"{PREFIX}/schema", f"{PREFIX}/admin/session"} <= links
+    assert {f"{PREFIX}/admin", f"{PREFIX}/admin/usage/users", f"{PREFIX}/docs", f"{PREFIX}/admin/session"} <= links
     for link in links:
         assert link.startswith(f"{PREFIX}/"), link
         if not link.endswith(("/vega.js", "/session")):
