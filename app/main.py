@@ -80,6 +80,7 @@ from routes.administration.limits import DefinedLimitController
 from routes.administration.mutes import MuteController
 from routes.administration.plans import PlanController
 from routes.administration.repricing import RepricingController
+from routes.administration.settings import SettingsController
 from routes.administration.subscriptions import SubscriptionController
 from routes.administration.upstreams import UpstreamController
 from routes.analytics import AnalyticsController
@@ -212,6 +213,7 @@ def create_app(
             EventController,
             PriceController,
             RepricingController,
+            SettingsController,
             ApiKeyController,
             PlanController,
             SubscriptionController,

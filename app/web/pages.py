@@ -53,6 +53,7 @@ PLACES = {
             "prices": "Prices",
             "limits": "Limits",
             "audit": "Audit trail",
+            "server": "Server",
             "alerts": "Alerts",
             "gateway": "Gateway",
         },

@@ -14,7 +14,7 @@ _ADMIN = "/api/admin"
 
 READS = (
     *(f"{_ADMIN}/{name}" for name in ("alerts", "alerts/mutes", "deliveries", "endpoints", "grants", "limits")),
-    *(f"{_ADMIN}/{name}" for name in ("audit", "notes", "repricing", "views")),
+    *(f"{_ADMIN}/{name}" for name in ("audit", "notes", "repricing", "settings", "views")),
     *(f"{_ADMIN}/{name}" for name in ("plans", "subscriptions", "revenue", "revenue/rates")),
     f"{_ADMIN}/revenue/entries.csv",
     f"{_ADMIN}/alerts/{{alert_id:str}}",

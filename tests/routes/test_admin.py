@@ -296,6 +296,7 @@ PROTECTED = [
     ("GET", "/api/admin/repricing"),
     ("POST", "/api/admin/repricing"),
     ("POST", "/api/admin/repricing/preview"),
+    ("GET", "/api/admin/settings"),
     ("GET", "/api/admin/prices"),
     ("POST", "/api/admin/prices"),
     ("POST", "/api/admin/prices/{override_id:str}/end"),

@@ -54,6 +54,7 @@ ROUTES = {
     "/api/admin/stats": ADMIN,
     "/api/admin/audit": ADMIN,
     "/api/admin/prices": ADMIN,
+    "/api/admin/settings": ADMIN,
     "/api/admin/repricing": ADMIN,
     "/api/admin/keys": ADMIN,
     "/api/admin/plans": ADMIN,
@@ -109,6 +110,7 @@ NOTHING_BY_CLIENT = {
     *(
         "/api/admin/prices",
         "/api/admin/repricing",
+        "/api/admin/settings",
         "/api/admin/ai/technical",
         "/api/admin/plans",
         "/api/admin/plans/{plan}",

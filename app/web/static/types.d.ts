@@ -224,6 +224,7 @@ export type Answers = {
   gateway: { on: boolean; whole: GatewayFigures | null; saved: { calls: number; savedCost: Amount } | null };
   keys: ApiKey[];
   prices: PriceOverride[];
+  settings: { settings: { name: string; value: string | null; source: "environment" | "default" }[] };
   repricing: { run: RepricingRun | null };
   audit: { entries: AuditEntry[]; nextCursor: string | null };
   limits: { limits: DefinedLimit[]; nextCursor: string | null };

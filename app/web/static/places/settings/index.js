@@ -9,6 +9,7 @@ const VIEWS = [
   ["settings/keys", "API keys", "With which applications report, read and call models"],
   ["settings/prices", "Prices", "Prices of your own, and what they make of stored calls"],
   ["settings/limits", "Limits and budgets", "How much may be used, by whom, in which time"],
+  ["settings/server", "Server", "The settings of this server, and where each is from"],
   ["settings/audit", "Audit trail", "Who changed what, and when"],
   ["settings/alerts", "Alerts", "Limits that are used up, unusual spending, and who is told"],
   ["settings/gateway", "Gateway", "Providers that calls pass through to, and keys"],
