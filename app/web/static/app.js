@@ -9,6 +9,7 @@ import { Liveness } from "./liveness.js";
 import { Page } from "./page.js";
 import { Colours } from "./palette.js";
 import { failure } from "./panels.js";
+import { keptViews } from "./parts/kept-views.js";
 import { windowOf } from "./period.js";
 import {
   hideSignIn,
@@ -121,7 +122,7 @@ class App {
     this.live?.stop();
     if (!this.page?.hasForm()) this.clear();
     this.page?.leave();
-    for (const id of ["filters", "banner", "status", "session", "view"]) byId(id).hidden = true;
+    for (const id of ["filters", "banner", "status", "session", "kept", "view"]) byId(id).hidden = true;
     byId("meta").textContent = "";
     byId("title").textContent = "Sign in";
     document.title = "Sign in · twinmeter";
@@ -215,6 +216,14 @@ class App {
     await this.page.load();
   }
 
+  drawKept() {
+    if (this.page)
+      settle(
+        byId("kept"),
+        keptViews(this.page.context, () => this.drawKept()),
+      );
+  }
+
   drawFilters() {
     if (this.page) drawFilters(byId("filters"), this.page.context, this.page.tab.controls);
   }
@@ -236,6 +245,7 @@ class App {
     for (const bar of document.querySelectorAll("[data-views]")) {
       bar.toggleAttribute("hidden", bar.getAttribute("data-views") !== place);
     }
+    this.drawKept();
     byId("banner").hidden = state.data === "real";
     settle(byId("banner"), banner(context));
     closeMenu();

@@ -168,6 +168,9 @@ export type Chart = {
   /** Values to compare the figures with, as a budget. */
   levels?: { value: number; label: string }[];
 };
+/** What happened at a time. */
+export type Note = { id: string; at: string; text: string; clientId: string | null };
+export type SavedView = { id: string; name: string; address: string; shared: boolean; own: boolean };
 export type Series = [name: string, colour: string][];
 /** `total` stands first; a pair may have the colour of its part. */
 export type Tooltip = {

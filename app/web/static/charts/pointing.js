@@ -31,13 +31,21 @@ export class Pointing {
     this.anchor = undefined;
     /** @type {{x: number, y: number, id: number, dragged: boolean} | undefined} */
     this.pressed = undefined;
+    /** Whether what is shown stays until something else is pressed. */
+    this.stays = false;
+    this.elsewhere = (/** @type {PointerEvent} */ { target }) => {
+      if (!(target instanceof Element && target.closest("#tooltip, .plot"))) this.leave();
+    };
     this.listen();
   }
 
   listen() {
     const { plot } = this;
     plot.addEventListener("pointermove", (event) => this.moved(event));
-    plot.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && !this.pressed && this.leave());
+    plot.addEventListener(
+      "pointerleave",
+      (event) => event.pointerType === "mouse" && !this.pressed && !this.stays && this.leave(),
+    );
     plot.addEventListener("pointerdown", (event) => this.down(event));
     plot.addEventListener("pointerup", (event) => this.up(event));
     plot.addEventListener("pointercancel", () => this.leave()); // the page is scrolled instead
@@ -56,10 +64,12 @@ export class Pointing {
     this.chosen.hidden = true;
     const found = look && points?.all.find(({ key }) => key === look.point.key);
     if (!found) this.leave();
-    else if (this.plot.matches(":hover, :focus")) this.show(found, undefined, { quiet: true });
+    else if (this.plot.matches(":hover, :focus") && !this.stays) this.show(found, undefined, { quiet: true });
   }
 
   leave() {
+    this.stays = false;
+    document.removeEventListener("pointerdown", this.elsewhere);
     this.look = undefined;
     this.anchor = undefined;
     this.pressed = undefined;
@@ -83,7 +93,7 @@ export class Pointing {
   moved(/** @type {PointerEvent} */ event) {
     const { pressed } = this;
     if (pressed && Math.hypot(event.clientX - pressed.x, event.clientY - pressed.y) > DRAG) pressed.dragged = true;
-    if (event.pointerType !== "mouse" && !pressed) return;
+    if ((event.pointerType !== "mouse" || this.stays) && !pressed) return;
     const found = this.under(event);
     if (pressed?.dragged && this.anchor) return this.stretch(found?.point);
     if (!found) return this.leave();
@@ -160,6 +170,8 @@ export class Pointing {
    * @param {{stays?: boolean, focus?: boolean, quiet?: boolean}} [options]
    */
   show(point, part, { stays = false, focus = false, quiet = false } = {}) {
+    this.stays = stays;
+    if (stays) document.addEventListener("pointerdown", this.elsewhere);
     this.look = { point, part };
     lay(this.lit, point);
     const tooltip = this.words(point);

@@ -4,6 +4,7 @@ import * as format from "../format.js";
 import { table } from "../table.js";
 import { bucketTitle, isWeekend, spanTitle, stepName, ticksOf } from "./buckets.js";
 import { callsBehind } from "./links.js";
+import { noted } from "./notes.js";
 import { flat } from "./rankings.js";
 import { zoomTo } from "./zoom.js";
 
@@ -45,6 +46,7 @@ export const mostOf = (levels = [], greatest) => {
 export const acting = (/** @type {Context} */ context) => ({
   onPick: callsBehind(context).day,
   onSpan: zoomTo(context),
+  ...noted(context),
 });
 
 /**
