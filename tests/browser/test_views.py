@@ -215,7 +215,7 @@ async def test_the_days_of_a_chart_are_in_order_though_some_have_no_calls(signed
     page = await opened(signed_in, "/admin/usage?days=7&step=day&clientId=gaps")
     await shown(page)
     labels = page.locator('[data-panel="requests"] .role-axis-label text')
-    texts = [text for text in await labels.all_text_contents() if not text.isdigit()]
+    texts = [text for text in await labels.all_text_contents() if text and not text.isdigit()]
     days = [TODAY - timedelta(days=number) for number in range(6, -1, -1)]
     assert texts == [f"{day.day} {day:%b}" for day in days]
 
