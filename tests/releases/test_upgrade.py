@@ -146,7 +146,13 @@ def test_every_question_about_its_days_is_answered_as_the_release_answered_it(up
         found = differences(answered, upgraded.answer(question))
         if retired := RETIRED.get(upgraded.version):
             found = (each for each in found if not retired.match(each))
-        assert list(found) == [], question
+        assert [each for each in found if not _only_finer(each)] == [], question
+
+
+def _only_finer(difference: str) -> bool:
+    """Whether a percentile of a sketch is the exact one now: it was within 1 % of it."""
+    told = re.fullmatch(r".*\.(?:p50|p95|p99|p95Duration): (\d+) then, (\d+) now", difference)
+    return told is not None and abs(int(told[1]) - int(told[2])) <= 0.01 * int(told[2]) + 1
 
 
 @since(FIRST_WITH_KEYS)
