@@ -97,8 +97,8 @@ async def test_a_session_is_for_this_prefix_alone_and_ends_there(below: Client, 
 async def test_a_trusted_proxy_says_the_prefix_and_nobody_else(
     empty: Client, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def shown(*_: object) -> str:
-        return "real"
+    async def shown(*_: object) -> tuple[str, bool]:
+        return "real", False
 
     # these clients run on another loop than the application's database
     monkeypatch.setattr("routes.sessions._shown", shown)
