@@ -150,7 +150,7 @@ def test_every_question_about_its_days_is_answered_as_the_release_answered_it(up
 
 
 def _only_finer(difference: str) -> bool:
-    """Whether a percentile is known now, under filters by model, or the exact one, from which a sketch's was 1 % off."""
+    """Whether a percentile is known now, under a filter by model, or exact now, where a sketch was within 1 % of it."""
     told = re.fullmatch(r".*\.(?:p50|p95|p99|p95Duration): (\d+|None) then, (\d+) now", difference)
     if told is None:
         return False
