@@ -99,6 +99,7 @@ from routes.pages import PageController
 from routes.panel import PanelController
 from routes.prices import PriceController
 from routes.queries import QUERIES
+from routes.search import SearchController
 from routes.sessions import SessionController
 from routes.sign_in import SignInController
 from routes.stripe_webhook import StripeWebhookController
@@ -205,6 +206,7 @@ def create_app(
             TrackController,
             OtlpController,
             AdminController,
+            SearchController,
             LiveController,
             DownloadController,
             SummaryController,

@@ -22,6 +22,7 @@ from app.reports import (
     quality,
     retention,
     saved,
+    search,
     stats,
     summary,
     timeline,
@@ -52,11 +53,13 @@ from app.reports.readiness import Freshness, Rollups, checked
 from app.reports.retention import RetentionReport
 from app.reports.rows import FeatureTotals, Row, UsageDay
 from app.reports.saved import SavedByGateway
+from app.reports.search import SearchReport
 from app.reports.single_flight import SharedComputations
 from app.reports.stats import StatsReport
 from app.reports.summary import SummaryFigures
 from app.reports.timeline import TimelineBy, TimelineReport
 from app.reports.usage import UsageReport
+from app.reports.windows import requested_window
 
 Answer = TypeVar("Answer")
 Beside = TypeVar("Beside")
@@ -293,6 +296,13 @@ class Reports:
                 )
 
         return await self._damage.named(compute, query)
+
+    async def search(self, text: str, synthetic: Synthetic, client_id: str | None) -> SearchReport:
+        """What is called so, of one client or of all."""
+        window = requested_window(days=search.DAYS, first=None, last=None, now=self.now(), zone=self.zone)
+        query = ReportQuery(window, Filters(client_id=client_id), synthetic)
+        async with self._rollups() as (read, _):
+            return await search.search(read, text, query, self.now())
 
     async def call(self, entry_id: str, client_id: str | None) -> CallDetail:
         """One call of a client, or of any. Raises NotFoundError."""

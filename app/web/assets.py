@@ -22,7 +22,7 @@ STYLE, CHARTS = "style.css", "charts.json"
 """Files that are sent as one, because a browser draws nothing before it has them all."""
 FOLDER = Path(__file__).with_name("static")
 CHARTS_FOLDER = Path(__file__).with_name("charts")
-_SHEETS = ("layout", "controls", "parts", "charts", "tables", "overview", "states", "dialog", "print")
+_SHEETS = ("layout", "controls", "parts", "charts", "tables", "overview", "states", "dialog", "finder", "print")
 SHEETS = ("app.css", *(f"css/{name}.css" for name in _SHEETS))
 """What `style.css` is made of: later ones have the last word."""
 APP = "app.js"

@@ -256,6 +256,7 @@ PROTECTED = [
     ("GET", "/api/admin/ai/summary"),
     ("GET", "/api/admin/ai/upgrades"),
     ("GET", "/api/admin/ai/calls"),
+    ("GET", "/api/admin/ai/search"),
     ("GET", "/api/admin/ai/calls/{call_id:str}"),
     ("GET", "/api/admin/ai/latency"),
     ("GET", "/api/admin/ai/explain"),

@@ -145,6 +145,39 @@ async def test_the_dearest_call_is_found_among_several_users_models_and_outcomes
     assert await listed("sort=-cost&minCost=0.003&maxCost=0.02") == [ann]
 
 
+async def test_what_is_typed_finds_names_and_ids_of_ones_own_client(client: Client, tokens: Tokens) -> None:
+    mine = {"clientId": "mine", "conversationId": "ann-1", "model": "gpt-4o"}
+    call = await track(client, tokens, userId="ann", **mine)
+    for number in range(9):
+        await track(client, tokens, userId=f"anna-{number}", clientId="theirs", model="gpt-4.1-mini")
+    made = await client.post(
+        "/api/admin/keys",
+        json={"name": "of mine", "clientId": "mine", "scopes": ["admin"]},
+        headers=bearer(tokens, Role.ADMIN),
+    )
+    of_mine = holding(made.json()["key"])
+
+    async def found(text: str, headers: dict[str, str] | None = None) -> dict[str, Any]:
+        headers = headers or bearer(tokens, Role.ADMIN)
+        answer: dict[str, Any] = (await client.get("/api/admin/ai/search", params={"q": text}, headers=headers)).json()
+        return answer
+
+    assert (await found("ann"))["users"] == ["ann"]  # the others are not merged yet
+    assert (await found("anna-3"))["users"] == ["anna-3"]
+    assert (await found("GPT-4"))["models"] == [
+        {"provider": "openai", "model": "gpt-4.1-mini"},
+        {"provider": "openai", "model": "gpt-4o"},
+    ]
+    assert (await found("ann-"))["conversations"] == [{"clientId": "mine", "conversationId": "ann-1"}]
+    assert [each["userId"] for each in (await found(call))["calls"]] == ["ann"]
+    assert (await found("m"))["clients"] == ["mine"]
+    assert (await found("$ne"))["users"] == []
+    own = await found("an", of_mine)
+    assert (own["clients"], (await found("theirs", of_mine))["clients"]) == ([], [])
+    assert (await found("anna-3", of_mine))["users"] == []
+    assert [each["model"] for each in (await found("gpt", of_mine))["models"]] == ["gpt-4o"]
+
+
 async def test_several_users_narrow_lists_of_calls_alone_and_no_client_sees_anothers(
     client: Client, tokens: Tokens
 ) -> None:

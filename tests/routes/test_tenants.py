@@ -44,6 +44,7 @@ ROUTES = {
     "/api/admin/ai/summary": ADMIN,
     "/api/admin/ai/upgrades": ADMIN,
     "/api/admin/ai/calls": ADMIN,
+    "/api/admin/ai/search": ADMIN,
     "/api/admin/ai/calls/{call_id}": ADMIN,
     "/api/admin/ai/latency": ADMIN,
     "/api/admin/ai/explain": ADMIN,
@@ -145,6 +146,7 @@ OWN_NAMES = {
 QUESTIONS = {
     "/api/admin/ai/explain": "?compareFrom=2024-05-01&compareTo=2024-05-02",
     "/api/admin/ai/timeline": "?days=1&by=model",
+    "/api/admin/ai/search": "?q=a",
     "/api/admin/reports/month/{report}": "?preview=true",
 }
 """What routes are asked whose answers would have no calls of today otherwise."""

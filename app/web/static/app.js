@@ -3,6 +3,7 @@
 import { address, RequestError, unreachable } from "./api.js";
 import { byId, settle } from "./dom.js";
 import { drawFilters } from "./filters.js";
+import { Finder } from "./finder.js";
 import * as format from "./format.js";
 import { Live } from "./live.js";
 import { Liveness } from "./liveness.js";
@@ -76,6 +77,7 @@ class App {
 
   async start() {
     wireShell();
+    new Finder(() => (this.who && this.page ? this.page.context : null)).wire();
     if (document.documentElement.dataset.tab === "not-found") return;
     document.addEventListener("click", (event) => this.followed(event));
     addEventListener("popstate", () => this.navigate());
@@ -122,7 +124,7 @@ class App {
     this.live?.stop();
     if (!this.page?.hasForm()) this.clear();
     this.page?.leave();
-    for (const id of ["filters", "banner", "status", "session", "kept", "view"]) byId(id).hidden = true;
+    for (const id of ["filters", "banner", "status", "session", "kept", "find", "view"]) byId(id).hidden = true;
     byId("meta").textContent = "";
     byId("title").textContent = "Sign in";
     document.title = "Sign in · twinmeter";
@@ -201,6 +203,7 @@ class App {
     const moved = before !== tab;
     byId("filters").hidden = false;
     byId("status").hidden = false;
+    byId("find").hidden = false;
     if (moved || !this.page) {
       this.page?.leave();
       byId("view").replaceChildren();

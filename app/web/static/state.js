@@ -23,6 +23,9 @@ export const CALL_FILTERS = [
   "upstream",
   "weekday",
   "hour",
+  "minCost",
+  "maxCost",
+  "userPrefix",
   "minDuration",
   "maxDuration",
 ];

@@ -3,7 +3,7 @@
 import { el } from "./dom.js";
 import * as format from "./format.js";
 
-/** @import { Amount, Child, Column, FigureColumn, Known, OtherRow, Row } from "./types.js" */
+/** @import { Amount, Child, Column, Context, FigureColumn, Known, OtherRow, Row } from "./types.js" */
 
 export const SHOWN = 10;
 
@@ -51,8 +51,32 @@ export function table(props) {
 export const otherRow = (sums, members) => ({ ...sums, isOther: true, members });
 
 function heading(/** @type {Shown[]} */ columns) {
-  const cells = columns.map((column) => el(column.as ? "th.number" : "th", { scope: "col" }, column.label));
+  const cells = columns.map((column) => {
+    const ordered = column.order && { "aria-sort": column.order.is };
+    return el(column.as ? "th.number" : "th", { scope: "col", ...ordered }, orderLink(column));
+  });
   return el("thead", {}, el("tr", {}, cells));
+}
+
+/** The label of a column, by which the server can put the rows in order. */
+function orderLink(/** @type {Shown} */ { label, order }) {
+  if (!order) return label;
+  const mark = { ascending: " ↑", descending: " ↓", none: "" }[order.is];
+  return el("a.order", { href: order.href, "data-link": "" }, label, el("span", { "aria-hidden": "true" }, mark));
+}
+
+/**
+ * Where a column's label leads: its own order, and where that is on, the other way round.
+ * @param {Context} context
+ * @param {string} field as the route calls it
+ * @param {string} usual the order where the address names none
+ * @returns {FigureColumn["order"]}
+ */
+export function orderBy(context, field, usual) {
+  const on = context.state.sort ?? usual;
+  const next = on === `-${field}` ? field : `-${field}`;
+  const href = context.href({ sort: next === usual ? null : next, cursor: null });
+  return { href, is: on === field ? "ascending" : on === `-${field}` ? "descending" : "none" };
 }
 
 /**

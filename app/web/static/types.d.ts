@@ -20,6 +20,9 @@ export type CallFilter =
   | "upstream"
   | "weekday"
   | "hour"
+  | "minCost"
+  | "maxCost"
+  | "userPrefix"
   | "minDuration"
   | "maxDuration";
 export type Filter = "clientId" | "provider" | "model" | "feature";
@@ -56,6 +59,16 @@ export type DataName = "real" | "demo" | "all";
 export type Address = { tab: string; days: number | null; data: DataName | null } & Record<Choice, string | null>;
 /** The same once it is known which data it is about; `explicit`: the address says so. */
 export type State = Address & { data: DataName; explicit: boolean };
+/** What a search answers. */
+export type Found = {
+  users: string[];
+  models: { provider: string; model: string }[];
+  providers: string[];
+  features: string[];
+  clients: string[];
+  conversations: { clientId: string; conversationId: string }[];
+  calls: { id: string; userId: string; model: string; createdAt: string }[];
+};
 export type Changes = Partial<Record<keyof Address, string | number | null>>;
 export type Parameters = Record<string, Known<string | number>>;
 
@@ -193,6 +206,8 @@ export type FigureColumn = {
   as?: Measure | "rate" | "change" | "moneyChange";
   /** With a bar of the figure's part of the greatest. */
   share?: boolean;
+  /** Where the server can put the rows in order of it: how they are, and where that leads. */
+  order?: { href: string; is: "ascending" | "descending" | "none" };
 };
 export type Column<T> = FigureColumn & {
   /** Instead of the formatted figure, which is `shown`. */
@@ -218,7 +233,7 @@ export type Answers = {
   latency: Latency;
   technical: Technical;
   quality: DataQuality;
-  calls: { calls: Call[]; nextCursor: string | null };
+  calls: { calls: Call[]; firstPlace: number; nextCursor: string | null; previousCursor: string | null };
   alerts: { alerts: Alert[]; nextCursor: string | null };
   deliveries: { deliveries: Delivery[]; nextCursor: string | null };
   endpoints: { endpoints: Endpoint[] };

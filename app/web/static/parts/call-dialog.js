@@ -3,8 +3,9 @@
 import { el } from "../dom.js";
 import * as format from "../format.js";
 import { costOf, outcome } from "./call-rows.js";
+import { placesOf } from "./links.js";
 
-/** @import { Amount, Answers, CallAttempt, CallDetail, Changes, Child, Component, Context } from "../types.js" */
+/** @import { Amount, Answers, CallAttempt, CallDetail, Child, Component, Context } from "../types.js" */
 
 /** @type {Record<string, string>} */
 const SOURCES = {
@@ -121,22 +122,30 @@ const attempt = (/** @type {CallAttempt} */ { upstream, model, status, reason, m
 /** @returns {Pair[]} */
 function about(/** @type {Context} */ context, /** @type {CallDetail} */ call) {
   const zone = context.who.timezone;
-  const link = (/** @type {string | null} */ text, /** @type {Changes} */ changes) =>
-    text && el("a", { href: context.href({ call: null, cursor: null, ...changes }), "data-link": "" }, text);
+  const link = (/** @type {string | null} */ text, /** @type {string | null} */ href) =>
+    text && href && el("a", { href, "data-link": "" }, text);
+  const to = placesOf(context);
+  const { userId, clientId, conversationId, feature, provider, model } = call;
   return [
     ["Status", outcome(call)],
     ["Error", call.errorMessage],
     ["Time", `${format.instant(call.createdAt, zone)} ${zone}`],
     ["Recorded", `${format.instant(call.recordedAt, zone)} ${zone}`],
-    ["User", link(call.userId, { userId: call.userId })],
+    ["User", link(userId, userId && to.user({ userId }))],
     ["External id", call.clerkUserId],
-    ["Client", call.clientId],
+    ["Client", link(clientId, clientId && to.client({ clientId }))],
     ["Key", call.keyId && el("code", {}, call.keyId)],
-    ["Conversation", call.conversationId],
-    ["Feature", link(call.feature, { feature: call.feature })],
+    ["Conversation", link(conversationId, clientId && conversationId && to.conversation({ clientId, conversationId }))],
+    ["Feature", link(feature, feature && to.feature({ feature }))],
     ["Content type", call.unmapped ? `${call.contentType} (not mapped to a feature)` : call.contentType],
-    ["Model", link(call.model, { provider: call.provider, model: call.model })],
-    ["Provider", call.reportedProvider ? `${call.provider} (reported: ${call.reportedProvider})` : call.provider],
+    ["Model", link(model, provider && model && to.model({ provider, model }))],
+    [
+      "Provider",
+      [
+        link(provider, provider && to.provider({ provider })),
+        call.reportedProvider ? ` (reported: ${call.reportedProvider})` : null,
+      ],
+    ],
     ["Service", call.serviceType],
     ["Endpoint", call.endpoint],
     ["Upstream", call.upstream],

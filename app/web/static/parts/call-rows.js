@@ -2,7 +2,7 @@
 
 import { el } from "../dom.js";
 import * as format from "../format.js";
-import { table } from "../table.js";
+import { orderBy, table } from "../table.js";
 import { callsBehind } from "./links.js";
 
 /** @import { Call, Column, Context } from "../types.js" */
@@ -10,6 +10,9 @@ import { callsBehind } from "./links.js";
 /** How a call ended. */
 export const outcome = (/** @type {{status: string | null, cached?: boolean | null}} */ { status, cached }) =>
   status ? el(`span.tag.${status}`, {}, cached ? "Cached" : format.words(status)) : DAMAGED();
+
+/** Columns by which the server can put calls in order. */
+const ORDERED = new Set(["createdAt", "tokensUsed", "requestDuration", "cost"]);
 
 /** In place of what cannot be read. */
 const DAMAGED = () => el("span.tag", {}, "damaged");
@@ -61,15 +64,26 @@ export function callColumns(/** @type {Context} */ context) {
   return columns;
 }
 
-/** A table of calls; each row opens the call. */
-export function callTable(/** @type {Context} */ context, /** @type {Call[]} */ calls, /** @type {string} */ caption) {
+/**
+ * A table of calls; each row opens the call.
+ * @param {Context} context
+ * @param {Call[]} calls
+ * @param {string} caption
+ * @param {{ordered?: boolean}} [options] whether its columns put it in order
+ */
+export function callTable(context, calls, caption, { ordered = false } = {}) {
   /** @type {Column<Call>[]} */
   const columns = [
     ...callColumns(context),
     { key: "status", label: "Status", content: outcome },
     { key: "tokensUsed", label: "Tokens", as: "count" },
     { key: "requestDuration", label: "Duration", as: "duration" },
-    COST,
+    { ...COST },
   ];
+  if (ordered) {
+    for (const column of columns) {
+      if (ORDERED.has(column.key)) column.order = orderBy(context, column.key, "-createdAt");
+    }
+  }
   return table({ caption, columns, rows: calls, rowKey: (row) => row.id, href: callsBehind(context).call });
 }

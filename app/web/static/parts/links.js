@@ -1,5 +1,6 @@
 // Where a row leads: to the calls behind it, under the filters that are on.
 
+import { OF_NO_TAB } from "../state.js";
 import { periodOf } from "./buckets.js";
 
 /** @import { Changes, Context } from "../types.js" */
@@ -24,7 +25,6 @@ export function callsBehind(/** @type {Context} */ context) {
       /** @type {{reportedProvider: string, provider: string, model: string}} */ { reportedProvider, provider, model },
     ) => to({ reportedProvider, provider, model }),
     upstream: (/** @type {{name: string}} */ { name }) => to({ upstream: name }),
-    user: (/** @type {{userId: string}} */ { userId }) => to({ userId }),
     conversation: (/** @type {{clientId: string, conversationId: string}} */ { clientId, conversationId }) =>
       to({ clientId, conversationId }),
     hour: (/** @type {{weekday?: number, hour: number}} */ { weekday, hour }) => to({ weekday, hour }),
@@ -35,5 +35,22 @@ export function callsBehind(/** @type {Context} */ context) {
     costSource: (/** @type {string} */ costSource, /** @type {Changes} */ more = {}) => to({ costSource, ...more }),
     call: (/** @type {{id: string}} */ { id }) => to({ call: id }),
     all: () => to({}),
+  };
+}
+
+/** Where a name leads, wherever it stands: everything begins anew there. */
+export function placesOf(/** @type {Context} */ context) {
+  const to = (/** @type {Changes} */ changes) =>
+    context.href({ ...OF_NO_TAB, provider: null, model: null, feature: null, ...changes });
+  return {
+    user: (/** @type {{userId: string}} */ { userId }) => to({ tab: "usage/users", userId }),
+    model: (/** @type {{provider: string, model: string}} */ { provider, model }) =>
+      to({ tab: "calls", provider, model }),
+    feature: (/** @type {{feature: string}} */ { feature }) => to({ tab: "calls", feature }),
+    provider: (/** @type {{provider: string}} */ { provider }) => to({ tab: "calls", provider }),
+    client: (/** @type {{clientId: string}} */ { clientId }) => to({ tab: "usage", clientId }),
+    conversation: (/** @type {{clientId: string, conversationId: string}} */ { clientId, conversationId }) =>
+      to({ tab: "calls", clientId, conversationId }),
+    call: (/** @type {{id: string}} */ { id }) => to({ tab: "calls", call: id }),
   };
 }

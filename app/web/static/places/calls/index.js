@@ -8,13 +8,29 @@ import { callDialog } from "../../parts/call-dialog.js";
 import { callTable } from "../../parts/call-rows.js";
 import { chosen, formOf, textOf } from "../../parts/popover.js";
 import { CALL_FILTERS } from "../../state.js";
-import { pages } from "../usage/users.js";
 
 /** @import { Answers, CallFilter, Context, Section, Tab } from "../../types.js" */
 
 const STATUSES = ["success", "error", "rate_limited", "timeout"];
 const SOURCES = ["priced", "reported", "estimated", "cached", "unpriced"];
 const PAGE = 50;
+/** How a list is, by what it is in order of. @type {Record<string, string>} */
+const ORDERS = {
+  "-createdAt": "newest first",
+  createdAt: "oldest first",
+  "-cost": "dearest first, of the calls whose cost is known",
+  cost: "cheapest first, of the calls whose cost is known",
+  "-requestDuration": "slowest first, of the calls whose duration is known",
+  requestDuration: "fastest first, of the calls whose duration is known",
+  "-tokensUsed": "most tokens first",
+  tokensUsed: "fewest tokens first",
+};
+/** @type {[name: CallFilter, label: string, kind: string][]} */
+const TYPED = [
+  ["userPrefix", "User begins with", "text"],
+  ["minCost", "Cost from ($)", "number"],
+  ["minDuration", "Duration from (ms)", "number"],
+];
 
 /** @type {Section} */
 const ONE = { id: "call", needs: ["call"], skeleton: null, render: callDialog, always: true };
@@ -25,7 +41,8 @@ export default {
   controls: { instants: true },
   requests: (context) => {
     const { cursor, call } = context.state;
-    const parameters = { ...context.parameters(), ...wanted(context), limit: PAGE, cursor };
+    const { sort } = context.state;
+    const parameters = { ...context.parameters(), ...wanted(context), sort, limit: PAGE, cursor };
     return {
       calls: ["/api/admin/ai/calls", parameters],
       ...(call && { call: [`/api/admin/ai/calls/${encodeURIComponent(call)}`, {}] }),
@@ -43,7 +60,6 @@ const wanted = (/** @type {Context} */ { state }) =>
   Object.fromEntries(CALL_FILTERS.map((name) => [name, state[name]]));
 
 function choices(/** @type {Context} */ context) {
-  const { userId } = context.state;
   const choice = (/** @type {CallFilter} */ name, /** @type {string} */ label, /** @type {string[]} */ values) => {
     const options = [null, ...values].map((value) =>
       el(
@@ -70,18 +86,25 @@ function choices(/** @type {Context} */ context) {
       {
         onsubmit: (event) => {
           event.preventDefault();
-          context.go({ userId: textOf(formOf(event), "userId"), cursor: null });
+          const form = formOf(event);
+          context.go({ ...Object.fromEntries(TYPED.map(([name]) => [name, textOf(form, name)])), cursor: null });
         },
       },
-      el("label", { for: "calls-userId" }, "User"),
-      el("input", {
-        id: "calls-userId",
-        name: "userId",
-        value: userId,
-        maxlength: 256,
-        placeholder: "any",
-        autocomplete: "off",
-      }),
+      TYPED.map(([name, label, kind]) => [
+        el("label", { for: `calls-${name}` }, label),
+        el("input", {
+          id: `calls-${name}`,
+          name,
+          type: kind,
+          min: kind === "number" ? 0 : null,
+          step: name === "minCost" ? "any" : null,
+          value: context.state[name],
+          maxlength: 256,
+          placeholder: "any",
+          autocomplete: "off",
+        }),
+      ]),
+      el("button.button.small", { type: "submit" }, "Apply"),
     ),
     chips(context),
   );
@@ -89,10 +112,12 @@ function choices(/** @type {Context} */ context) {
 
 function chips(/** @type {Context} */ context) {
   const { userId, conversationId, serviceType, reportedProvider, upstream, weekday, hour } = context.state;
-  const { minDuration, maxDuration } = context.state;
+  const { minDuration, maxDuration, minCost, maxCost, userPrefix } = context.state;
   const day = (weekday && format.WEEKDAYS[Number(weekday) - 1]) ?? weekday;
   return [
     userId && chip(context, "User", userId, ["userId"]),
+    userPrefix && chip(context, "User begins with", userPrefix, ["userPrefix"]),
+    (minCost || maxCost) && chip(context, "Cost", costs(minCost, maxCost), ["minCost", "maxCost"]),
     conversationId && chip(context, "Conversation", conversationId, ["conversationId"]),
     serviceType && chip(context, "Service", serviceType, ["serviceType"]),
     reportedProvider && chip(context, "Reported provider", reportedProvider, ["reportedProvider"]),
@@ -104,16 +129,46 @@ function chips(/** @type {Context} */ context) {
   ];
 }
 
+/** Bounds of a cost, as they were typed. */
+function costs(/** @type {string | null} */ least, /** @type {string | null} */ most) {
+  if (least && most) return `$${least} to $${most}`;
+  return least ? `$${least} or more` : `$${most} or less`;
+}
+
 function list(/** @type {Context} */ context, /** @type {Answers} */ { calls: report }) {
+  const { calls, firstPlace } = report;
+  const last = firstPlace + calls.length - 1;
+  const all = report.nextCursor ? "" : ` of ${format.count(last)}`;
+  const places = `${format.count(firstPlace)} to ${format.count(last)}${all}`;
   return el(
     "div.grid",
     {},
     panel(context, {
       id: "calls",
       title: "Calls",
-      note: `Newest first, ${format.plural(report.calls.length, "call")} on this page`,
+      note: `${places}, ${ORDERS[context.state.sort ?? "-createdAt"] ?? ""}`,
       tools: download(context, "calls", wanted(context)),
-      table: [callTable(context, report.calls, "Calls"), pages(context, report.nextCursor)],
+      table: [callTable(context, calls, "Calls", { ordered: true }), pages(context, report, places)],
     }),
+  );
+}
+
+/** Links to the pages beside this one. */
+function pages(
+  /** @type {Context} */ context,
+  /** @type {Answers["calls"]} */ { previousCursor, nextCursor },
+  /** @type {string} */ places,
+) {
+  if (!previousCursor && !nextCursor && !context.state.cursor) return null;
+  const link = (/** @type {string | null} */ cursor, /** @type {string} */ label, /** @type {string} */ name) =>
+    cursor
+      ? el("a.button.small", { href: context.href({ cursor }), "data-link": "", [`data-${name}`]: "" }, label)
+      : el("span", {}, name === "next" ? "Last page" : "First page");
+  return el(
+    "div.table-foot",
+    {},
+    link(previousCursor, "Previous page", "previous"),
+    el("span", {}, places),
+    link(nextCursor, "Next page", "next"),
   );
 }

@@ -5,7 +5,7 @@ import { el } from "../../dom.js";
 import * as format from "../../format.js";
 import { panel } from "../../panels.js";
 import { links } from "../../parts/choices.js";
-import { callsBehind } from "../../parts/links.js";
+import { callsBehind, placesOf } from "../../parts/links.js";
 import { waterfall } from "../../parts/waterfall.js";
 import { otherRow, table } from "../../table.js";
 
@@ -204,7 +204,7 @@ function people(/** @type {Context} */ context, /** @type {Answers} */ { explain
           ...COSTS,
         ],
         rows: byUser,
-        href: callsBehind(context).user,
+        href: placesOf(context).user,
         other: otherUsers.users ? otherRow({ change: otherUsers.change }, otherUsers.users) : null,
         noun: "user",
       }),

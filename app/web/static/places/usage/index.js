@@ -6,7 +6,7 @@ import * as format from "../../format.js";
 import { download, measures, panel } from "../../panels.js";
 import { dailyTable, dashedNote, hoursOf, lineOf, weekOf } from "../../parts/days.js";
 import { comparedNote, usageCards } from "../../parts/figures.js";
-import { callsBehind } from "../../parts/links.js";
+import { callsBehind, placesOf } from "../../parts/links.js";
 import { barsOf, COLUMNS, costOf, flat, otherUsers, ranking, USER_COLUMNS } from "../../parts/rankings.js";
 import { costOfSeries, outcomesOf, partsTable } from "../../parts/series.js";
 import { stepOf, stepSwitch, timelineRequest, timelineRows } from "../../parts/timeline.js";
@@ -254,7 +254,7 @@ function users(/** @type {Context} */ context, /** @type {Usage} */ usage) {
       columns: USER_COLUMNS,
       rows: flat(shown),
       other: otherUsers(usage.totals, shown, usage.activeUsers),
-      href: callsBehind(context).user,
+      href: placesOf(context).user,
     }),
   });
 }
