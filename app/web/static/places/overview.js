@@ -7,7 +7,7 @@ import { panel } from "../panels.js";
 import { callTable } from "../parts/call-rows.js";
 import { changeColumn } from "../parts/change.js";
 import { health } from "../parts/health.js";
-import { callsBehind } from "../parts/links.js";
+import { callsBehind, placesOf } from "../parts/links.js";
 import { costOfSeries, partsTable } from "../parts/series.js";
 import { dailyBudget, month } from "../parts/summary-month.js";
 import { attention, changed } from "../parts/summary-why.js";
@@ -114,7 +114,7 @@ function dearest(/** @type {Context} */ context, /** @type {Answers} */ { summar
       {},
       of("features", "Top features", "feature", summary.features, calls.feature, "usage/features"),
       of("models", "Top models", "model", summary.models, calls.model, "usage/models"),
-      of("users", "Top users", "userId", summary.users, calls.user, "usage/users"),
+      of("users", "Top users", "userId", summary.users, placesOf(context).user, "usage/users"),
     ),
     el("p.compared", {}, `By cost; changes: ${format.sentence(summary.compared)}.`),
   ];
