@@ -14,6 +14,7 @@ async def test_a_users_dearest_call_is_found_by_keys_alone(signed_in: Page) -> N
     await page.keyboard.press("?")
     await expect(page.locator("#finder-keys")).to_contain_text("Find anything")
     await page.keyboard.press("Escape")
+    await expect(page.locator("#finder")).not_to_be_visible()
     await page.keyboard.press("/")
     box = page.get_by_role("combobox")
     await expect(box).to_be_focused()
