@@ -16,12 +16,14 @@ FROM_DATA = "#view img, #view b, #view script, #tooltip img"
 
 
 def data_requests(page: Page) -> set[str]:
-    """A set that grows with every request for data, the stream aside. A refresh asks for the same again."""
+    """A set that grows with every request for data, the stream and the notes aside, which are asked for once behind
+    what a page shows. A refresh asks for the same again.
+    """
     asked: set[str] = set()
 
     def note(request: Request) -> None:
         path = urlsplit(request.url).path
-        if path.startswith("/api/") and not path.endswith("/live"):
+        if path.startswith("/api/") and not path.endswith(("/live", "/notes")):
             asked.add(request.url)
 
     page.on("request", note)

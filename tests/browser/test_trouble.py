@@ -101,7 +101,7 @@ async def test_one_day_of_data_is_a_chart_of_one_day_marked_as_partial(signed_in
         await until_figure(page, "cost", CALL_COST)
         await expect(page.locator("#meta")).to_contain_text("1 day in UTC · today is partial")
         assert await page.locator(".chart p").count() == 0, "a chart could not be drawn"
-    await page.goto(f"/admin/usage?from={today}&to={today}&clientId=newborn")
+    await page.goto(f"/admin/usage?from={today}&to={today}&clientId=newborn&step=day")
     await settled(page)
     (row,) = (await shown(page, tables=True)).tables["requests"]
     assert (row[0], row[1]["requests"]) == (today.isoformat(), "1")
@@ -124,7 +124,7 @@ async def test_five_hundred_models_are_ten_and_an_exact_rest(signed_in: Page, se
     for panel in ("models", "list"):
         assert [key for key, _ in tables[panel]] == [*(f"openai {each['model']}" for each in models[:10]), "other"]
         assert tables[panel][-1][1]["cost"] == str(sum(costs[10:]).normalize())
-    await page.get_by_role("button", name="Show all 500").last.click()
+    await page.locator('[data-panel="list"]').get_by_role("button", name="Show all 500").click()
     rows = (await shown(page)).tables["list"]
     assert [exact(cells["cost"]) for _, cells in rows] == costs
     await page.set_viewport_size(NARROW)

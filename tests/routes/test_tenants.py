@@ -107,7 +107,7 @@ RESERVATIONS = {"/api/ai/reservations/{reservation_id}"}
 TABLES = ("daily", "features", "models", "providers", "users", "calls", "conversations", "data-quality")
 NOTHING_BY_CLIENT = {
     *("/health", "/livez", "/ready", "/readyz", "/metrics", "/api/admin/gateway/upstreams"),
-    *("/api/admin/gateway/cache", "/api/admin/revenue/rates"),
+    *("/api/admin/gateway/cache", "/api/admin/revenue/rates", "/api/admin/views"),
     *(
         "/api/admin/prices",
         "/api/admin/repricing",

@@ -30,6 +30,8 @@ const KINDS = [
   ["rate", "Currency rates"],
   ["invoice", "Invoices"],
   ["month", "Months"],
+  ["note", "Notes"],
+  ["view", "Saved views"],
   ["command", "Commands"],
 ];
 
