@@ -31,7 +31,7 @@ async def test_the_keyboard_leads_past_the_menu_to_the_table_behind_a_chart(sign
     await expect(table.get_by_role("row")).to_have_count(31)
     await expect(table.get_by_role("columnheader").first).to_have_text("Day (UTC)")
     await page.keyboard.press("Space")
-    await expect(page.get_by_role("img", name="Requests by day").first).to_be_visible()
+    await expect(page.get_by_role("application", name="Requests by day").first).to_be_visible()
 
 
 async def test_dark_is_as_the_system_or_as_chosen_and_stays(open_page: OpenPage, session: StorageState) -> None:

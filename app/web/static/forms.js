@@ -65,7 +65,9 @@ const KEPT = {
     };
     resume(holder);
   },
-  update() {},
+  update(/** @type {ComponentElement<Props>} */ node) {
+    resume(/** @type {Holder} */ (node));
+  },
 };
 
 /** Send again what a session's end had kept from being sent: for the same person alone. */
