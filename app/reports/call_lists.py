@@ -129,7 +129,8 @@ class Position(NamedTuple):
 
     values: tuple[Any, ...]
     """Of the call, by the keys of the order."""
-    place: int
+    place: int | None
+    """None behind a cursor of a release before 0.6, which had none."""
     back: bool = False
     """Whether the page ends before the call, rather than begins after it."""
 
@@ -141,16 +142,24 @@ class Position(NamedTuple):
 
 def position_of(cursor: str, order: Order) -> Position:
     """What a cursor stands for. Raises InvalidRequestError."""
-    said = decoded(cursor)
+    said = _current(decoded(cursor))
     elsewhere = invalid("cursor", "belongs to another list; start without a cursor")
     place, back = said.get("place"), said.get("back")
-    if said.get("sort") != order or type(place) is not int or not 0 <= place <= MOST_PLACES or type(back) is not bool:
+    placed = place is None or (type(place) is int and 0 <= place <= MOST_PLACES)
+    if said.get("sort") != order or not placed or type(back) is not bool:
         raise elsewhere
     try:
         values = tuple(_read(key, value) for key, value in zip(order.keys, said["at"], strict=True))
     except (KeyError, TypeError, ValueError, ArithmeticError, OverflowError, InvalidId) as error:
         raise elsewhere from error
     return Position(values, place, back)
+
+
+def _current(said: Document) -> Document:
+    """The same as cursors say it now: a release before 0.6 told the last call of the page by its time and its id."""
+    if said.keys() != {"at", "id"}:
+        return said
+    return {"sort": Order.NEWEST, "at": [said["at"], said["id"]], "place": None, "back": False}
 
 
 def _read(key: str, text: str) -> Any:

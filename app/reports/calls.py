@@ -129,8 +129,9 @@ class CallsReport(Row):
     window: TimedWindow
     synthetic: Synthetic
     calls: list[LedgerCall]
-    first_place: int
-    """The place of the first of them in the list, from 1; as pages before it were read, so new calls do not count."""
+    first_place: int | None
+    """The place of the first of them in the list, from 1; as pages before it were read, so new calls do not count.
+    Null behind a cursor that a release before 0.6 gave."""
     next_cursor: str | None
     previous_cursor: str | None
     """Null on the first page."""
@@ -168,15 +169,18 @@ async def calls(
     more, rows, back = len(rows) > limit, rows[:limit], at is not None and at.back
     if back:
         rows.reverse()
-    place = at.place if at is not None and not back else max(0, at.place - len(rows)) if at is not None else 0
+    place: int | None = 0 if at is None else at.place
+    if back:
+        place = max(0, place - len(rows)) if place is not None else None if more else 0
+    behind = None if place is None else place + len(rows)
     before, after = (more, at is not None) if back else (at is not None, more)
     ends = [tuple(row[key] for key in order.keys) for row in (rows[:1] + rows[-1:])]
     return CallsReport(
         window=timed(query.window),
         synthetic=query.synthetic,
         calls=[readable(LedgerCall, fields_of(row, LISTED)) for row in rows],
-        first_place=place + 1,
-        next_cursor=Position(ends[1], place + len(rows)).cursor(order) if rows and after else None,
+        first_place=None if place is None else place + 1,
+        next_cursor=Position(ends[1], behind).cursor(order) if rows and after else None,
         previous_cursor=Position(ends[0], place, back=True).cursor(order) if rows and before else None,
         generated_at=generated_at,
     )

@@ -193,7 +193,10 @@ async def _days_of_user(read: Reader, query: ReportQuery, rows: Documents) -> Do
     days = await asyncio.to_thread(user_days.by_day, rows)
     if sum(day["requests"] for day in days) > speeds.EXACT_CALLS:
         return days
-    return day_rows.with_latency(query, days, await read.ledger(ledger.durations_by_day(query)))
+    durations = await read.ledger(ledger.durations_by_day(query))
+    if sum(row["count"] for row in durations) < sum(day_rows.sketch(days).values()):
+        return days  # retention has deleted calls of which the days are kept
+    return day_rows.with_latency(query, days, durations)
 
 
 def _of_user(query: ReportQuery, rows: Documents, days: Documents, series_by: SeriesBy | None) -> UsageParts:

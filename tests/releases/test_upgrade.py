@@ -252,6 +252,10 @@ def test_a_cursor_of_its_lists_goes_on_where_the_page_ended(upgraded: Upgraded) 
     following = upgraded.answer(f"{first}&cursor={page['nextCursor']}")
 
     assert [call["id"] for call in following["calls"]] == [call["id"] for call in everything["calls"][10:20]]
+    assert following["firstPlace"] is None  # which those releases did not count
+    back = upgraded.answer(f"{first}&cursor={following['previousCursor']}")
+    assert [call["id"] for call in back["calls"]] == [call["id"] for call in page["calls"]]
+    assert (back["firstPlace"], back["previousCursor"]) == (1, None)
 
 
 async def test_nothing_differs_between_its_ledger_events_and_rollups(upgraded: Upgraded) -> None:

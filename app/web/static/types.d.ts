@@ -233,7 +233,7 @@ export type Answers = {
   latency: Latency;
   technical: Technical;
   quality: DataQuality;
-  calls: { calls: Call[]; firstPlace: number; nextCursor: string | null; previousCursor: string | null };
+  calls: { calls: Call[]; firstPlace: number | null; nextCursor: string | null; previousCursor: string | null };
   alerts: { alerts: Alert[]; nextCursor: string | null };
   deliveries: { deliveries: Delivery[]; nextCursor: string | null };
   endpoints: { endpoints: Endpoint[] };

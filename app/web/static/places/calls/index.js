@@ -135,11 +135,16 @@ function costs(/** @type {string | null} */ least, /** @type {string | null} */ 
   return least ? `$${least} or more` : `$${most} or less`;
 }
 
-function list(/** @type {Context} */ context, /** @type {Answers} */ { calls: report }) {
-  const { calls, firstPlace } = report;
+/** Which of the list these are; behind a cursor of an earlier release it is not known. */
+function placesOf(/** @type {Answers["calls"]} */ { calls, firstPlace, nextCursor }) {
+  if (firstPlace === null) return format.plural(calls.length, "call");
   const last = firstPlace + calls.length - 1;
-  const all = report.nextCursor ? "" : ` of ${format.count(last)}`;
-  const places = `${format.count(firstPlace)} to ${format.count(last)}${all}`;
+  const all = nextCursor ? "" : ` of ${format.count(last)}`;
+  return `${format.count(firstPlace)} to ${format.count(last)}${all}`;
+}
+
+function list(/** @type {Context} */ context, /** @type {Answers} */ { calls: report }) {
+  const places = placesOf(report);
   return el(
     "div.grid",
     {},
@@ -148,7 +153,7 @@ function list(/** @type {Context} */ context, /** @type {Answers} */ { calls: re
       title: "Calls",
       note: `${places}, ${ORDERS[context.state.sort ?? "-createdAt"] ?? ""}`,
       tools: download(context, "calls", wanted(context)),
-      table: [callTable(context, calls, "Calls", { ordered: true }), pages(context, report, places)],
+      table: [callTable(context, report.calls, "Calls", { ordered: true }), pages(context, report, places)],
     }),
   );
 }
