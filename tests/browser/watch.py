@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from playwright.async_api import BrowserContext, ConsoleMessage, Request, WebError
 
-SIGNED_OUT = r"status of 401 .*\(\S*/admin/session\)"
+SIGNED_OUT = r"status of 401 .*\(\S*/admin/session(\?\S*)?\)"
 """Every page asks who signed in; where nobody did, Chromium puts the answer into the console."""
 
 
