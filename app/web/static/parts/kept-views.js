@@ -72,26 +72,34 @@ export function keptViews(/** @type {Context} */ context, /** @type {() => void}
       onOpen: () => void list(),
     },
     el(
-      "ul.kept",
+      "div",
       {},
-      kept.views.map((view) =>
-        view.id === kept.renaming ? renaming(view, kept, attempt, redraw) : row(view, kept, attempt, redraw),
+      el(
+        "ul.kept",
+        {},
+        kept.views.map((view) =>
+          view.id === kept.renaming ? renaming(view, kept, attempt, redraw) : row(view, kept, attempt, redraw),
+        ),
       ),
+      el(
+        "form",
+        { onsubmit: (event) => void save(event) },
+        el("label", {}, "Save this view as", el("input", { name: "name", required: true, maxlength: "80" })),
+        el("label.form-box", {}, el("input", { type: "checkbox", name: "shared" }), "Shared with other administrators"),
+        el("button.button.primary", { type: "submit" }, "Save"),
+      ),
+      el(
+        "div.kept-links",
+        {},
+        el("button.button.small", { type: "button", onclick: () => copy(context.href({})) }, "Copy link"),
+        el(
+          "button.button.small",
+          { type: "button", onclick: () => copy(fixed(context)) },
+          "Copy link with fixed dates",
+        ),
+      ),
+      el("p.help", { role: "status" }, kept.said),
     ),
-    el(
-      "form",
-      { onsubmit: (event) => void save(event) },
-      el("label", {}, "Save this view as", el("input", { name: "name", required: true, maxlength: "80" })),
-      el("label.check", {}, el("input", { type: "checkbox", name: "shared" }), "Shared with other administrators"),
-      el("button.button.primary", { type: "submit" }, "Save"),
-    ),
-    el(
-      "div.kept-links",
-      {},
-      el("button.button.small", { type: "button", onclick: () => copy(context.href({})) }, "Copy link"),
-      el("button.button.small", { type: "button", onclick: () => copy(fixed(context)) }, "Copy link with fixed dates"),
-    ),
-    el("p.help", { role: "status" }, kept.said),
   );
 }
 
@@ -154,7 +162,7 @@ function row(view, kept, attempt, redraw) {
       "div",
       {},
       el("a", { href: ROOT + view.address, "data-link": "", onclick: close }, view.name),
-      gone.map(([filter, name]) => el("p.help", {}, `No calls with ${filter} ${name} in the last ${YEAR} days`)),
+      gone.map(([filter, name]) => el("p.form-hint", {}, `No calls with ${filter} ${name} in the last ${YEAR} days`)),
     ),
     view.own
       ? [button("Rename", `Rename ${view.name}`, rename), button("Delete", `Delete ${view.name}`, remove)]
