@@ -644,6 +644,7 @@ async def check_order(house: House, query: ReportQuery, order: str, rows: Rows) 
 
 async def check_lists(house: House, query: ReportQuery, rows: Rows) -> None:
     """Lists of calls page by page, next to the entries in order of time."""
+    limit = max(2, len(rows) // 3)
     for wanted, order in (
         (CallFilters(), Order.NEWEST),
         (CallFilters(hour=9), Order.OLDEST),
@@ -655,7 +656,7 @@ async def check_lists(house: House, query: ReportQuery, rows: Rows) -> None:
     ):
         found, cursor, pages = list[str](), None, list[list[str]]()
         while True:
-            page = await house.reports.calls(query, wanted, order=order, limit=7, cursor=cursor)
+            page = await house.reports.calls(query, wanted, order=order, limit=limit, cursor=cursor)
             assert page.first_place == len(found) + 1
             pages.append([call.id for call in page.calls])
             found += pages[-1]
@@ -671,7 +672,7 @@ async def check_lists(house: House, query: ReportQuery, rows: Rows) -> None:
         # and back, page by page
         for expected in reversed(pages[:-1]):
             assert page.previous_cursor is not None
-            page = await house.reports.calls(query, wanted, order=order, limit=7, cursor=page.previous_cursor)
+            page = await house.reports.calls(query, wanted, order=order, limit=limit, cursor=page.previous_cursor)
             assert [call.id for call in page.calls] == expected
         assert page.first_place == 1
         assert page.previous_cursor is None
