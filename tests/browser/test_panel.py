@@ -197,7 +197,7 @@ async def test_each_limit_is_said_in_words_and_its_bar_ends_at_a_hundred(open_pa
         "over": ["Requests today", "11 of 10", "110% used, 1 over the limit."],
         "soft": ["Spend this period", "$4.25 of $5.00", "85% used, $0.75 left.", "Beyond it calls still pass.", reset],
         "nothing": ["Requests today, o3-pro", "0 of 0", "Nothing may be used."],
-        "granted": ["Images in all", "0 of 15", "0% used, 15 left, 5 of it granted on top."],
+        "granted": ["Images in total", "0 of 15", "0% used, 15 left, 5 of it granted on top."],
         "now": ["Calls at a time", "3 of 4", "75% used, 1 left."],
         "all": ["Spend this month", "92% used by all together.", reset],
     }

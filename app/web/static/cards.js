@@ -101,7 +101,7 @@ function sparkline(/** @type {(number | null)[]} */ values) {
 export function costNote(/** @type {Priced} */ totals, /** @type {Context["href"]} */ href) {
   const { requests, unpriced, estimated } = totals;
   if (requests === 0) return null;
-  if (!unpriced && !estimated) return "all calls priced";
+  if (!unpriced && !estimated) return "All calls priced";
   const parts = [unpriced && `${format.count(unpriced)} unpriced`, estimated && `${format.count(estimated)} estimated`];
   return el(
     "a",

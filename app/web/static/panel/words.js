@@ -13,7 +13,7 @@ export const STRINGS = {
   "limits.none": "Nothing is limited.",
   costs: "Cost",
   "cost.month": "This month",
-  "cost.lifetime": "In all",
+  "cost.lifetime": "Total",
   recent: "Latest calls",
   "recent.none": "No calls yet.",
   "tokens.one": "{n} token",
@@ -37,7 +37,7 @@ export const STRINGS = {
   "window.month": "this month",
   "window.year": "this year",
   "window.period": "this period",
-  "window.lifetime": "in all",
+  "window.lifetime": "in total",
   "name.all": "{unit} {window}",
   "name.some": "{unit} {window}, {which}",
 

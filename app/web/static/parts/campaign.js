@@ -115,7 +115,7 @@ function part(context, id, name, rows, first, key) {
     id,
     title,
     span: 6,
-    empty: rows.length ? null : "There are no calls.",
+    empty: rows.length ? null : "No calls in this period.",
     table: table({
       caption: title,
       columns: [first, ...FIGURES],

@@ -59,7 +59,7 @@ function list(
 function limitWords(/** @type {DefinedLimit} */ { amount, unit, window, kind }) {
   if (unit === "concurrent") return `${format.count(amount)} at once, ${kind}`;
   const much = unit === "usd" ? format.money(amount) : `${format.count(amount)} ${unit}`;
-  return `${much} ${window === "lifetime" ? "in all" : `a ${window}`}, ${kind}`;
+  return `${much} ${window === "lifetime" ? "in total" : `per ${window}`}, ${kind}`;
 }
 
 function none(/** @type {Context} */ context) {

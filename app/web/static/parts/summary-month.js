@@ -46,7 +46,7 @@ function changeOf(/** @type {SpanCost} */ { totals, earlier, compared }) {
 }
 
 function ending(/** @type {SeriesForecast} */ { monthEnd, refused }) {
-  const label = el("dt", {}, "Month-end forecast");
+  const label = el("dt", {}, "Projected month-end");
   if (!monthEnd) {
     const from = refused?.possibleFrom ? `; possible from ${format.day(refused.possibleFrom, { year: false })}` : "";
     return [label, el("dd", { title: refused && format.sentence(refused.why) }, `too early to say${from}`)];

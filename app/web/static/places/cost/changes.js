@@ -16,7 +16,7 @@ const EFFECTS = [
   ["days", "Days", "One period is longer than the other"],
   ["volume", "Volume", "Features were used more or less"],
   ["mix", "Mix of models", "Other models answered"],
-  ["tokens", "Usage of a call", "A call used more or less: tokens, images, seconds, characters"],
+  ["tokens", "Usage per call", "A call used more or less: tokens, images, seconds, characters"],
   ["price", "Price", "The same usage cost more or less: prices, tiers, calls that had no price"],
   ["caching", "Caching", "Caches saved more or less of it"],
 ];
@@ -200,7 +200,7 @@ function people(/** @type {Context} */ context, /** @type {Answers} */ { explain
           { key: "userId", label: "User", content: (row) => marked(row, row.userId) },
           CHANGE,
           { key: "volume", label: "Volume", as: "moneyChange" },
-          { key: "costOfCall", label: "Cost of a call", as: "moneyChange" },
+          { key: "costOfCall", label: "Cost per call", as: "moneyChange" },
           ...COSTS,
         ],
         rows: byUser,

@@ -37,7 +37,7 @@ function requests(/** @type {Context} */ context) {
 /** The spans of a forecast, and what each is called. */
 const spansOf = (/** @type {SeriesForecast} */ { monthEnd, next30Days, next90Days }) =>
   /** @type {[name: string, label: string, forecast: Forecast | null][]} */ ([
-    ["monthEnd", "Month-end", monthEnd],
+    ["monthEnd", "Projected month-end", monthEnd],
     ["next30Days", "Next 30 days", next30Days],
     ["next90Days", "Next 90 days", next90Days],
   ]);
@@ -188,13 +188,13 @@ function parts(/** @type {Context} */ context, /** @type {Answers} */ { forecast
       id: "parts",
       title: "One by one",
       note: `Each by itself: they need not sum to the whole${left ? `. ${format.count(left)} with less cost are left out` : ""}`,
-      empty: rows.length ? null : "There are no calls.",
+      empty: rows.length ? null : "No calls yet.",
       table: table({
         caption: "One by one",
         columns: [
           { key: "name", label: format.words(by) },
           { key: "monthToDate", label: "Month to date", as: "money" },
-          { key: "monthEndCost", label: "Month-end", as: "money" },
+          { key: "monthEndCost", label: "Projected month-end", as: "money" },
           { key: "band", label: "80 % band", content: (row) => (row.monthEnd ? bandOf(row.monthEnd) : "none yet") },
           { key: "next30DaysCost", label: "Next 30 days", as: "money" },
           { key: "next90DaysCost", label: "Next 90 days", as: "money" },

@@ -134,7 +134,7 @@ function rows(/** @type {Context} */ context, /** @type {Answers} */ { margins: 
     panel(context, {
       id: "margins",
       title,
-      note: `All rows sum to the totals exactly; ${format.plural(report.count, "row")} in all`,
+      note: `All rows sum to the totals exactly; ${format.plural(report.count, "row")} in total`,
       tools: el("a.button.small.quiet", { href: csv, download: "" }, "CSV", el("span.hidden", {}, " of margins")),
       empty,
       table: [

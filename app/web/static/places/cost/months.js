@@ -69,7 +69,7 @@ function list(/** @type {Context} */ context, /** @type {Answers} */ { analytics
       id: "months",
       title: "Months",
       note: "A month is closed on its own page: its figures are then kept, whatever comes late",
-      empty: rows.length ? null : "There are no calls in the last twelve months.",
+      empty: rows.length ? null : "No calls in the last twelve months.",
       table: table({
         caption: "Months",
         columns: [

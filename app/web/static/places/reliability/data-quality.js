@@ -43,7 +43,7 @@ function figures(/** @type {Context} */ _context, /** @type {Answers} */ { quali
     }),
     card({
       name: "impossible",
-      label: "Impossible pairs",
+      label: "Provider and model do not match",
       value: counted(of.impossiblePairs),
       write: format.short,
       hint: format.plural(of.impossiblePairs.length, "pair"),
@@ -78,7 +78,7 @@ function figures(/** @type {Context} */ _context, /** @type {Answers} */ { quali
     }),
     card({
       name: "unreadableUsage",
-      label: "Unreadable usage",
+      label: "Usage in an unknown format",
       value: of.unreadableUsage,
       write: format.short,
       hint: "usage in a format that could not be read",
@@ -176,7 +176,7 @@ function findings(/** @type {Context} */ context, /** @type {Answers} */ { quali
     ),
     finding(context, {
       id: "impossible",
-      title: "Impossible pairs",
+      title: "Provider and model do not match",
       about: "Reported under a provider that does not sell the model; grouped under the one that does.",
       good: "Every model was reported under a provider that sells it.",
       rows: of.impossiblePairs,

@@ -34,7 +34,7 @@ const WINDOWS = [
   ["day", "A day"],
   ["week", "A week"],
   ["month", "A month"],
-  ["lifetime", "In all"],
+  ["lifetime", "In total"],
 ];
 /** @type {[string, string][]} */
 const KINDS = [

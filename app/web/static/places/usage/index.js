@@ -155,7 +155,7 @@ function features(/** @type {Context} */ context, /** @type {Usage} */ usage) {
   const sorted = [...rows].sort((a, b) => Number(b[chosen] ?? 0) - Number(a[chosen] ?? 0));
   return panel(context, {
     id: "features",
-    title: "Feature performance",
+    title: "Features",
     span: 6,
     tools: [buttons, download(context, "features")],
     chart: barsOf({
