@@ -101,7 +101,7 @@ async def test_keys_are_shown_with_models_and_limits_until_they_are_revoked(sign
     id_, _ = server.gateway_key("shop", models=["gpt-4o*"], cache=True, cacheSeconds=60)
     page = await opened(signed_in, "/admin/settings/gateway?clientId=shop")
     row = page.locator(f'[data-panel="keys"] tr[data-row="{id_}"]')
-    for text in (id_, "gpt-4o*", "$10.00 a month, hard", "Drain", "1 min"):
+    for text in (id_, "gpt-4o*", "$10.00 per month, hard", "Drain", "1 min"):
         await expect(row).to_contain_text(text)
     await expect(page.locator('[data-panel="keys"] tr[data-row]')).to_have_count(1)
 
