@@ -10,6 +10,7 @@ import { SPEEDS, timed, withSpeeds } from "../../parts/latency.js";
 import { callsBehind } from "../../parts/links.js";
 import { barsOf, COLUMNS, costOf, ranking } from "../../parts/rankings.js";
 import { remainderOf } from "../../remainder.js";
+import { table } from "../../table.js";
 
 /** @import { Amount, Answers, Column, Context, ModelCosts, Tab, Totals } from "../../types.js" */
 
@@ -170,8 +171,7 @@ function list(/** @type {Context} */ context, /** @type {Answers} */ { models: {
       title: "Speed",
       note: "Request duration, the slowest p95 first; medians of time to first token and of output tokens per second",
       empty: timed(models).length ? null : `${UNTIMED}.`,
-      table: ranking(context, {
-        id: "speed",
+      table: table({
         caption: "Speed of models",
         rows: timed(models)
           .map(withSpeeds)
@@ -184,7 +184,6 @@ function list(/** @type {Context} */ context, /** @type {Answers} */ { models: {
         ],
         href: callsBehind(context).model,
         rowKey: keyOf,
-        noun: "model",
       }),
     }),
   );
