@@ -83,6 +83,7 @@ def of_routes() -> dict[tuple[str, str], Requests]:
         f"{admin}/models": [f"?{year}"],
         f"{admin}/overview": ["?synthetic=include"],
         f"{admin}/providers": [f"?{year}"],
+        f"{admin}/search": ["?q=u", "?q=user-1-0&synthetic=include", f"?q={'x' * 200}"],
         f"{admin}/summary": ["", "?synthetic=include"],
         f"{admin}/retention": ["?weeks=52&synthetic=include"],
         f"{admin}/upgrades": [f"?{year}"],
@@ -119,6 +120,10 @@ def of_routes() -> dict[tuple[str, str], Requests]:
         "/schema": [""],
         "/schema/openapi.json": [""],
         "/admin/session": [""],
+        "/admin/sign-in": [f"?to=/admin/{'x' * 2_000}"],
+        "/admin/sign-in/callback": [f"?code={'x' * 2_000}&state={'x' * 2_000}"],
+        "/admin/sign-in/out": [""],
+        "/docs": [""],
         **{route: ["?userId=user-1-0"] for route in READS_OF_A_USER},
     }
     gets = {
