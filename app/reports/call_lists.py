@@ -106,8 +106,6 @@ class Order(StrEnum):
     CHEAPEST = "cost"
     SLOWEST = "-requestDuration"
     FASTEST = "requestDuration"
-    MOST_TOKENS = "-tokensUsed"
-    FEWEST_TOKENS = "tokensUsed"
 
     @property
     def field(self) -> str:

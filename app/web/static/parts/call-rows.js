@@ -12,7 +12,7 @@ export const outcome = (/** @type {{status: string | null, cached?: boolean | nu
   status ? el(`span.tag.${status}`, {}, cached ? "Cached" : format.words(status)) : DAMAGED();
 
 /** Columns by which the server can put calls in order. */
-const ORDERED = new Set(["createdAt", "tokensUsed", "requestDuration", "cost"]);
+const ORDERED = new Set(["createdAt", "requestDuration", "cost"]);
 
 /** In place of what cannot be read. */
 const DAMAGED = () => el("span.tag", {}, "damaged");

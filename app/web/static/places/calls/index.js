@@ -22,8 +22,6 @@ const ORDERS = {
   cost: "cheapest first, of the calls whose cost is known",
   "-requestDuration": "slowest first, of the calls whose duration is known",
   requestDuration: "fastest first, of the calls whose duration is known",
-  "-tokensUsed": "most tokens first",
-  tokensUsed: "fewest tokens first",
 };
 /** @type {[name: CallFilter, label: string, kind: string][]} */
 const TYPED = [
