@@ -13,10 +13,11 @@ COPY app /srv/twinmeter/app
 COPY models /srv/twinmeter/models
 COPY routes /srv/twinmeter/routes
 COPY scripts /srv/twinmeter/scripts
-# the charts' JavaScript, so that no page waits for it
-RUN cd /srv/twinmeter && /opt/venv/bin/python -m app.web.bundle
-# compiled here, for the code is read-only where it runs; and not by the files' times, which builders change
-RUN /opt/venv/bin/python -m compileall -q -f -j 0 --invalidation-mode unchecked-hash /opt/venv/lib /srv/twinmeter
+WORKDIR /srv/twinmeter
+# the charts' JavaScript, so that no page waits for it; and all code compiled here, for it is read-only where it runs, and
+# not by the files' times, which builders change
+RUN /opt/venv/bin/python -m app.web.bundle \
+    && /opt/venv/bin/python -m compileall -q -f -j 0 --invalidation-mode unchecked-hash /opt/venv/lib /srv/twinmeter
 
 
 FROM python:3.11.14-slim-bookworm
