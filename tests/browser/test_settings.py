@@ -65,18 +65,21 @@ async def test_a_session_that_ends_in_a_form_loses_nothing(open_page: OpenPage, 
     await sign_in(page, server.token)
     await page.get_by_label("Name", exact=True).fill("after-the-session")
 
+    over = list[bool]()
+
     async def ended(route: Route) -> None:
         """The session ends while the form is sent, before any refresh notices it."""
-        if route.request.method == "GET":
+        over.extend([True] * (route.request.method == "POST"))
+        if over:
+            await route.fulfill(status=401, json={"title": "Not authenticated", "detail": "the session has ended"})
+        else:
             await route.continue_()
-            return
-        await page.context.clear_cookies()
-        await route.fulfill(status=401, json={"title": "Not authenticated", "detail": "the session has ended"})
 
     await page.route("**/api/admin/keys", ended)
     await page.get_by_role("button", name="Make key").click()
     await expect(page.locator("#sign-in-why")).to_contain_text("The session has ended")
-    await page.unroute("**/api/admin/keys")
+    await page.context.clear_cookies()
+    await page.unroute_all(behavior="wait")
 
     await sign_in(page, server.token)
 

@@ -159,12 +159,15 @@ async def place(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> A
         yield Place(client, database, settings, admin)
 
 
+SEARCH = "/api/admin/ai/search"
+
+
 async def paths(client: Client, database: Database) -> list[str]:
     """Every route that reads what is stored, with each kind of filter where it takes any."""
     found = ["/ready", "/metrics", "/api/admin/ai/technical", "/api/admin/prices", "/api/admin/keys"]
     plain = {route.path for route in client.app.routes if "GET" in getattr(route, "methods", ())}
     admin = sorted(path for path in plain if path.startswith("/api/admin/ai/") and "{" not in path)
-    reports = [path for path in admin if path not in {"/api/admin/ai/live", *found}]
+    reports = [path for path in admin if path not in {"/api/admin/ai/live", SEARCH, *found}]
     tables = [f"/api/admin/ai/download/{table}.csv" for table in Table]
     for path in (*reports, *tables, "/api/analytics", "/api/admin/stats"):
         found.append(path)
@@ -172,7 +175,11 @@ async def paths(client: Client, database: Database) -> list[str]:
             ("usage", "explain", "latency", "data-quality", "analytics", "calls", "calls.csv", "conversations.csv")
         ):
             found.append(f"{path}?userId=ann")
-    found += ["/api/admin/ai/usage?days=8&compare=previous&series=model", "/api/admin/ai/users?sort=-cost"]
+    found += [
+        f"{SEARCH}?q=a",
+        "/api/admin/ai/usage?days=8&compare=previous&series=model",
+        "/api/admin/ai/users?sort=-cost",
+    ]
     found += ["/api/admin/ai/models?clientId=default&provider=openai", "/api/admin/ai/overview?synthetic=include"]
     return [*found, *[f"/api/admin/ai/calls/{entry['_id']}" async for entry in database.ledger.find({}, {"_id": 1})]]
 
