@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from app import audit
-from app.audit import Actor, How, Target, act_as
+from app.audit import Actor, How, Target, acting_as
 from app.database import Database
 from app.database.mongod_binary import MongodError
 from app.errors import AppError
@@ -46,8 +46,8 @@ def run(work: Callable[[Settings], Coroutine[Any, Any, int]]) -> int:
     limit_arenas()
     try:
         configure_logging("warning")
-        act_as(Actor(subject=f"command: {Path(sys.argv[0]).stem}", how=How.COMMAND))
-        return uvloop.run(work(settings_here()))
+        with acting_as(Actor(subject=f"command: {Path(sys.argv[0]).stem}", how=How.COMMAND)):
+            return uvloop.run(work(settings_here()))
     except (AppError, MongodError) as error:
         sys.stderr.write(f"{error}\n")
         return FAILED
